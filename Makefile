@@ -1,0 +1,69 @@
+# memento's build. `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
+#
+# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan.
+
+MODE    ?= release
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CXX     ?= g++
+BUILD   := build/$(MODE)
+BIN     := $(if $(filter release,$(MODE)),bin,$(BUILD)/bin)
+
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+WARNINGS := -Wall -Wextra -Wconversion -Werror
+FLAGS_release := -O3
+FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -fsanitize=thread
+CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
+LDFLAGS  += $(FLAGS_$(MODE))
+LDLIBS   := -lxxhash -lpthread
+
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
+main    = $(BUILD)/obj/$(1)/main.o
+
+SHM       := $(call objects,shm shm/os)
+CONF      := $(call objects,conf)
+WORKER    := $(call objects,worker worker/wire worker/command)
+WIRE      := $(call objects,worker/wire)
+MASTER    := $(call objects,master)
+CLI       := $(call objects,cli)
+BENCHMARK := $(call objects,benchmark)
+SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/integration tests/fault)
+
+PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
+
+.PHONY: all run test bench asan tsan tidy clean install help packages test-packages bench-packages check
+all: $(PROGRAMS)
+memento: $(BIN)/memento
+memento-cli: $(BIN)/memento-cli
+memento-benchmark: $(BIN)/memento-benchmark
+
+$(BIN)/memento: $(call main,master) $(SERVER)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BIN)/memento-cli: $(call main,cli) $(CLI) $(WORKER) $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+
+$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI)) $(WORKER) $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+
+$(BIN)/floor: $(BUILD)/obj/benchmark/floor.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
+
+$(BUILD)/obj/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,108 @@
+// Arena: blocks, runs and tables out of the segment's pages, as one process sees them. Blocks of one size
+// class share 64 KiB pages with a bitmap; each process keeps a magazine of blocks per class, so that most
+// allocations touch only its own record. Every change is a redo transaction; REQUIRES everywhere below: no
+// slot lock held, unless said otherwise.
+//
+// Invariants between transactions: 1. a block whose bit is set is in exactly one place: a cell, a magazine,
+// or (runs, tables) a held extent; 2. every magazine has a free place, so that a commit can always return
+// the block it replaces.
+#pragma once
+
+#include <cstdint>
+
+#include "shm/layout.h"
+#include "shm/redo_list.h"
+#include "shm/robust_lock.h"
+#include "shm/size_class.h"
+
+namespace memento {
+
+class Segment;
+
+/// A page info word: kind 8 bits (0 no class page; class + 1; kLinePage), free blocks or lines 16 bits << 8,
+/// longest run of free lines 16 bits << 24.
+inline constexpr std::uint64_t kLinePage = 255;
+inline constexpr std::uint32_t kLinesPerPage = 1021;  ///< behind 3 lines that hold the bitmap
+inline constexpr std::uint32_t kLinePageHeaderBytes = 192;
+inline constexpr std::uint64_t kSmallTableLines = 512;  ///< larger tables are runs of units
+
+class Arena {
+ public:
+  Arena(Segment& segment, ProcessRecord& record, LockOwner& owner, RedoList& redo);
+
+  /// Makes sure the magazine of the class holds a block and has a free place. False: out of memory.
+  bool prepare(std::uint32_t size_class);
+  bool has_block(std::uint32_t size_class) const { return count_of(size_class) > 0; }
+  /// The block the next take() will take: fill it before the commit. REQUIRES: has_block().
+  std::uint64_t peek(std::uint32_t size_class) const;
+
+  /// Stages the exchange: takes the peeked block of `taken` (or none: kNoClass) and gives back the block at
+  /// `freed_offset` (or none: 0), which may be a run, which goes to an old-run place.
+  /// May be called with slot locks held. REQUIRES: has_room_for(freed_offset).
+  static constexpr std::uint32_t kNoClass = ~0u;
+  void stage_exchange(std::uint32_t taken, std::uint64_t freed_offset);
+  bool has_room_for(std::uint64_t freed_offset) const;
+  bool has_room_for_run() const;
+
+  /// After a commit: empties magazines that are full and frees old runs that nobody reads.
+  void settle(std::uint64_t freed_offset);
+
+  /// settle() for every class: what a dead predecessor left undone.
+  void settle_all();
+
+  /// Allocates a run or table into an empty held place. False: out of memory.
+  bool allocate_run(std::uint64_t bytes);
+  bool allocate_table(std::uint64_t lines);
+  /// Frees what lies in a held place.
+  void free_held(std::uint32_t role);
+  Word& held(std::uint32_t role) { return record_.held[role]; }
+
+  /// Offset of the entry in the held new run (behind the run's length word).
+  std::uint64_t new_run_entry() const;
+
+  /// Bytes an entry at `offset` may take: its block's or run's size.
+  std::uint64_t capacity(std::uint64_t entry_offset) const;
+
+  /// Frees old runs that wait for readers. True when all places are empty.
+  bool free_old_runs();
+  /// Returns all magazines and held extents to the pages: a record nobody will use again.
+  void give_back_all();
+
+  bool is_class_page(std::uint64_t offset) const { return page_kind(page_of(offset)) != 0; }
+  std::uint64_t page_of(std::uint64_t offset) const { return (offset - header_.arena_offset) / kPageBytes; }
+  std::uint64_t page_kind(std::uint64_t page) const {
+    return page_infos_[page].load(std::memory_order_relaxed) & 255;
+  }
+
+ private:
+  std::uint64_t count_of(std::uint32_t size_class) const {
+    return record_.magazines[size_class].count.load(std::memory_order_relaxed);
+  }
+  Word* page_words(std::uint64_t page) const {
+    return reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
+  }
+  bool refill(std::uint32_t size_class);
+  void flush(std::uint32_t size_class, std::uint64_t block_count);
+  bool find_page(std::uint32_t size_class, std::uint64_t* page);
+  bool claim_page(std::uint64_t kind, std::uint64_t* page);
+  bool find_line_page(std::uint64_t lines, std::uint64_t* page);
+  bool find_units(std::uint64_t units, std::uint64_t* first) const;
+  void stage_units(std::uint64_t first, std::uint64_t units, bool used);
+  void stage_used_units(std::int64_t change);
+  void stage_lines(std::uint64_t page, std::uint64_t first, std::uint64_t lines, bool used);
+  void stage_page_release(std::uint64_t page);
+  bool commit_more_pages(std::uint64_t pages);
+  bool allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size);
+  bool is_pinned(std::uint64_t entry_offset) const;
+
+  Segment& segment_;
+  char* base_;
+  Header& header_;
+  ProcessRecord& record_;
+  LockOwner& owner_;
+  RedoList& redo_;
+  Word* units_;
+  Word* page_infos_;
+};
+
+}  // namespace memento

@@ -1,0 +1,226 @@
+// See check.h. One pass over slots and records notes what is in use, a second over the pages compares.
+#include "shm/check.h"
+
+#include <bit>
+#include <unordered_set>
+
+#include "shm/arena.h"
+#include "shm/entry.h"
+#include "shm/hash.h"
+#include "shm/segment.h"
+#include "shm/table.h"
+
+namespace memento {
+namespace {
+
+constexpr std::size_t kErrorLimit = 20;
+
+class Checker {
+ public:
+  explicit Checker(Segment& segment)
+      : segment_(segment),
+        base_(segment.base()),
+        header_(segment.header()),
+        units_(reinterpret_cast<Word*>(base_ + header_.unit_bitmap_offset)),
+        page_infos_(reinterpret_cast<Word*>(base_ + header_.page_infos_offset)),
+        owned_units_(header_.committed_pages.load() * kUnitsPerPage),
+        owned_blocks_(header_.committed_pages.load()) {}
+
+  CheckReport run() {
+    auto* slots = reinterpret_cast<Slot*>(base_ + header_.slots_offset);
+    for (std::uint32_t s = 0; s < kSlotCount; ++s) check_slot(s, slots[s]);
+    for (std::uint32_t i = 0; i < header_.process_count; ++i) check_record(i, segment_.process(i));
+    check_pages();
+    return std::move(report_);
+  }
+
+ private:
+  void fail(const std::string& message) {
+    if (report_.errors.size() < kErrorLimit) report_.errors.push_back(message);
+  }
+
+  bool in_arena(std::uint64_t offset, std::uint64_t bytes) const {
+    return offset >= header_.arena_offset &&
+           offset + bytes <= header_.arena_offset + header_.committed_pages.load() * kPageBytes;
+  }
+
+  void check_slot(std::uint32_t number, const Slot& slot) {
+    const std::string name = "slot " + std::to_string(number);
+    if (slot.lock.word.load() != 0) fail(name + ": locked");
+    const Extent table{slot.table.load()};
+    const bool current = slot.generation.load() == header_.flush_generation.load();
+    std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
+    if (table.word != 0) {
+      if (!own_extent(name + " table", table)) return;
+      walk_table(name, table, current ? static_cast<int>(number) : -1, &live, &used, &bytes, &expiring);
+    }
+    if ((slot.cells.load() & 0xffffffff) != live || slot.cells.load() >> 32 != used) fail(name + ": cell counts differ");
+    if (slot.bytes.load() != (bytes | expiring << 40)) fail(name + ": byte or expiry counts differ");
+    if (current) report_.key_count += live;
+  }
+
+  void walk_table(const std::string& name, Extent table, int slot, std::uint64_t* live, std::uint64_t* used,
+                  std::uint64_t* bytes, std::uint64_t* expiring) {
+    const Word* cells = table_cells(base_, table);
+    std::unordered_set<std::string_view> seen;
+    for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
+      const std::uint64_t cell = cells[i].load();
+      if (cell == 0) continue;
+      ++*used;
+      if (!Cell::live(cell)) continue;
+      ++*live;
+      const std::uint64_t offset = Cell::offset(cell);
+      if (!in_arena(offset, 8)) {
+        fail(name + ": a cell points outside the arena");
+        continue;
+      }
+      const Entry entry = Entry::parse(base_ + offset);
+      if (!in_arena(offset, entry.total_bytes()) || !own_block(name, offset, entry.total_bytes())) continue;
+      *bytes += entry.key_bytes + entry.value_bytes;
+      *expiring += entry.has_expiry;
+      const std::string_view key(entry.key(), entry.key_bytes);
+      if (!seen.insert(key).second) fail(name + ": a key is there twice");
+      const std::uint64_t hash = hash_in_slot(key, header_.hash_seed);
+      if (Cell::tag_of_hash(hash) != Cell::tag(cell)) fail(name + ": a cell's tag is not its key's");
+      if (slot >= 0 && slot_of_key(key) != static_cast<std::uint32_t>(slot)) fail(name + ": a key of another slot");
+      if (!reachable(cells, table.size(), Cell::tag(cell), i)) fail(name + ": a key that a search does not find");
+    }
+  }
+
+  static bool reachable(const Word* cells, std::uint64_t lines, std::uint64_t tag, std::uint64_t index) {
+    const std::uint64_t target = index / kCellsPerLine;
+    for (std::uint64_t line = home_line(tag, lines), n = 0; n < lines; ++n, line = line + 1 == lines ? 0 : line + 1) {
+      if (line == target) return true;
+      for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
+        if (cells[line * kCellsPerLine + i].load() == 0) return false;
+      }
+    }
+    return false;
+  }
+
+  bool own_block(const std::string& who, std::uint64_t offset, std::uint64_t bytes) {
+    const std::uint64_t page = (offset - header_.arena_offset) / kPageBytes;
+    const std::uint64_t kind = page_infos_[page].load() & 255;
+    if (kind == 0) {
+      const std::uint64_t units = reinterpret_cast<Word*>(base_ + offset - 8)->load();
+      if (bytes > units * kUnitBytes - 8) fail(who + ": an entry is longer than its run");
+      return own_units(who, offset - 8, units);
+    }
+    if (kind > kSizeClasses.count) {
+      fail(who + ": a block on a page of tables");
+      return false;
+    }
+    const ClassGeometry& geometry = kSizeClasses.geometry[kind - 1];
+    const std::uint64_t in_page = (offset - header_.arena_offset) % kPageBytes;
+    if (in_page < geometry.first_offset || (in_page - geometry.first_offset) % geometry.block_bytes != 0) {
+      fail(who + ": an offset inside a block");
+      return false;
+    }
+    if (bytes > geometry.block_bytes) fail(who + ": an entry is longer than its block");
+    return own_bits(who, page, (in_page - geometry.first_offset) / geometry.block_bytes, 1);
+  }
+
+  bool own_extent(const std::string& who, Extent extent) {
+    if (!in_arena(extent.offset(), extent.size() * (extent.kind() == Extent::kRun ? kUnitBytes : kLineBytes))) {
+      fail(who + ": outside the arena");
+      return false;
+    }
+    if (extent.kind() == Extent::kRun) return own_units(who, extent.offset(), extent.size());
+    if (extent.size() > kSmallTableLines) {
+      return own_units(who, extent.offset(), (extent.size() * kLineBytes + kUnitBytes - 1) / kUnitBytes);
+    }
+    const std::uint64_t in_arena_offset = extent.offset() - header_.arena_offset;
+    const std::uint64_t page = in_arena_offset / kPageBytes;
+    if ((page_infos_[page].load() & 255) != kLinePage) {
+      fail(who + ": a table that is not on a page of tables");
+      return false;
+    }
+    return own_bits(who, page, (in_arena_offset % kPageBytes - kLinePageHeaderBytes) / kLineBytes, extent.size());
+  }
+
+  bool own_units(const std::string& who, std::uint64_t offset, std::uint64_t count) {
+    const std::uint64_t first = (offset - header_.arena_offset) / kUnitBytes;
+    for (std::uint64_t unit = first; unit < first + count; ++unit) {
+      if (unit >= owned_units_.size() || owned_units_[unit]) {
+        fail(who + ": a unit owned twice or out of range");
+        return false;
+      }
+      if ((units_[unit / 64].load() >> unit % 64 & 1) == 0) fail(who + ": a unit in use is marked free");
+      owned_units_[unit] = true;
+    }
+    return true;
+  }
+
+  bool own_bits(const std::string& who, std::uint64_t page, std::uint64_t first, std::uint64_t count) {
+    auto& owned = owned_blocks_[page];
+    if (owned.empty()) owned.resize(kPageBytes / 16);
+    const auto* words = reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
+    for (std::uint64_t bit = first; bit < first + count; ++bit) {
+      if (owned[bit]) {
+        fail(who + ": a block owned twice");
+        return false;
+      }
+      owned[bit] = true;
+      if ((words[bit / 64].load() >> bit % 64 & 1) == 0) fail(who + ": a block in use is marked free");
+    }
+    return true;
+  }
+
+  void check_record(std::uint32_t index, const ProcessRecord& record) {
+    const std::string name = "process " + std::to_string(index);
+    if (record.committed.load() != 0) fail(name + ": a redo list left committed");
+    for (std::uint32_t c = 0; c < kSizeClasses.count; ++c) {
+      const Magazine& magazine = record.magazines[c];
+      for (std::uint64_t i = 0; i < magazine.count.load(); ++i) own_block(name + " magazine", magazine.blocks[i].load(), 0);
+    }
+    for (std::uint32_t role = 0; role < kHeldLimit; ++role) {
+      const Extent extent{record.held[role].load()};
+      if (extent.word == 0 || !own_extent(name + " held extent", extent) || role != kHeldDeadTable) continue;
+      std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
+      walk_table(name + " dead table", extent, -1, &live, &used, &bytes, &expiring);
+    }
+  }
+
+  void check_pages() {
+    std::uint64_t used_units = 0;
+    for (std::uint64_t page = 0; page < owned_blocks_.size(); ++page) {
+      const std::string name = "page " + std::to_string(page);
+      const std::uint64_t info = page_infos_[page].load();
+      const std::uint64_t kind = info & 255;
+      const std::uint64_t unit_bits = units_[page / 4].load() >> page % 4 * kUnitsPerPage & 0xffff;
+      used_units += static_cast<std::uint64_t>(std::popcount(unit_bits));
+      if (kind == 0) {
+        for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
+          if ((unit_bits >> unit & 1) && !owned_units_[page * kUnitsPerPage + unit]) fail(name + ": a lost unit");
+        }
+        continue;
+      }
+      if (unit_bits != 0xffff) fail(name + ": in use but marked free");
+      const std::uint64_t blocks = kind == kLinePage ? kLinesPerPage : kSizeClasses.geometry[kind - 1].block_count;
+      const auto* words = reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
+      std::uint64_t set = 0;
+      for (std::uint64_t bit = 0; bit < blocks; ++bit) {
+        const bool used = words[bit / 64].load() >> bit % 64 & 1;
+        set += used;
+        if (used && (owned_blocks_[page].empty() || !owned_blocks_[page][bit])) fail(name + ": a lost block");
+      }
+      if ((info >> 8 & 0xffff) != blocks - set) fail(name + ": free count differs");
+    }
+    if (used_units != header_.used_units.load()) fail("count of used units differs");
+  }
+
+  Segment& segment_;
+  char* base_;
+  Header& header_;
+  Word* units_;
+  Word* page_infos_;
+  std::vector<bool> owned_units_;
+  std::vector<std::vector<bool>> owned_blocks_;
+  CheckReport report_;
+};
+
+}  // namespace
+
+CheckReport check_segment(Segment& segment) { return Checker(segment).run(); }
+
+}  // namespace memento

@@ -1,0 +1,116 @@
+// An entry's bytes: header word, [extension word], [expiry word], key, value.
+//
+//   header     creation time in ms since Header::time_base_ms 40 bits | key length 8 | value length 15 |
+//              has expiry 1. A value length of 0x7fff says that an extension word follows.
+//   extension  key length 20 bits | value length 44 bits << 20
+//   expiry     ms since the Unix epoch
+//
+// Entries are never changed in place once reachable, but for the expiry word. Worked example: key "ab",
+// value "xyz", created at base + 5: header 0x0003'0200'0000'0005 >> as fields 5, 2, 3, 0; then "abxyz": 13 bytes.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "shm/layout.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define MEMENTO_RACY __attribute__((no_sanitize("thread"), noinline))
+#else
+#define MEMENTO_RACY
+#endif
+
+namespace memento {
+
+/// Reading bytes that another process may be writing: the caller validates the slot's version afterwards and
+/// throws the result away when it changed (Boehm, "Can Seqlocks Get Along With Programming Language Memory
+/// Models?", MSPC 2012). ThreadSanitizer is told to look away here and only here.
+MEMENTO_RACY inline void racy_copy(char* to, const char* from, std::size_t bytes) {
+#if defined(__SANITIZE_THREAD__)
+  for (std::size_t i = 0; i < bytes; ++i) reinterpret_cast<volatile char*>(to)[i] = reinterpret_cast<const volatile char*>(from)[i];
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
+
+MEMENTO_RACY inline bool racy_equal(const char* a, const char* b, std::size_t bytes) {
+#if defined(__SANITIZE_THREAD__)
+  for (std::size_t i = 0; i < bytes; ++i) {
+    if (reinterpret_cast<const volatile char*>(a)[i] != reinterpret_cast<const volatile char*>(b)[i]) return false;
+  }
+  return true;
+#else
+  return std::memcmp(a, b, bytes) == 0;
+#endif
+}
+
+struct Entry {
+  std::uint64_t created = 0;  ///< ms since the segment's time base
+  std::uint64_t key_bytes = 0;
+  std::uint64_t value_bytes = 0;
+  bool has_expiry = false;
+  bool extended = false;
+  const char* at = nullptr;
+
+  static constexpr std::uint64_t kExtendedValue = 0x7fff;
+
+  static Entry shape(std::uint64_t key_bytes, std::uint64_t value_bytes, bool has_expiry, std::uint64_t created) {
+    Entry entry;
+    entry.created = created & ((1ull << 40) - 1);
+    entry.key_bytes = key_bytes;
+    entry.value_bytes = value_bytes;
+    entry.has_expiry = has_expiry;
+    entry.extended = key_bytes > 255 || value_bytes >= kExtendedValue;
+    return entry;
+  }
+
+  /// Reads the words in front of the key. Lengths may be nonsense when read without the slot's lock.
+  static Entry parse(const char* at) {
+    Entry entry;
+    entry.at = at;
+    const std::uint64_t header = word(at);
+    entry.created = header & ((1ull << 40) - 1);
+    entry.key_bytes = header >> 40 & 255;
+    entry.value_bytes = header >> 48 & kExtendedValue;
+    entry.has_expiry = header >> 63;
+    entry.extended = entry.value_bytes == kExtendedValue;
+    if (entry.extended) {
+      const std::uint64_t extension = word(at + 8);
+      entry.key_bytes = extension & ((1u << 20) - 1);
+      entry.value_bytes = extension >> 20;
+    }
+    return entry;
+  }
+
+  std::uint64_t key_offset() const { return 8u + (extended ? 8u : 0u) + (has_expiry ? 8u : 0u); }
+  std::uint64_t total_bytes() const { return key_offset() + key_bytes + value_bytes; }
+  const char* key() const { return at + key_offset(); }
+  const char* value() const { return key() + key_bytes; }
+  Word& expiry_word() const { return *reinterpret_cast<Word*>(const_cast<char*>(at) + (extended ? 16 : 8)); }
+  TimeMs expiry_ms() const {
+    return has_expiry ? static_cast<TimeMs>(expiry_word().load(std::memory_order_relaxed)) : kNoExpiry;
+  }
+  bool expired(TimeMs now_ms) const { return has_expiry && expiry_ms() <= now_ms; }
+
+  /// Writes the words and the key into an unreachable block; returns where the value goes.
+  char* write(char* to, std::string_view key_text, TimeMs expiry) const {
+    const std::uint64_t short_value = extended ? kExtendedValue : value_bytes;
+    put(to, created | (extended ? 0 : key_bytes) << 40 | short_value << 48 |
+                static_cast<std::uint64_t>(has_expiry) << 63);
+    if (extended) put(to + 8, key_bytes | value_bytes << 20);
+    if (has_expiry) put(to + (extended ? 16 : 8), static_cast<std::uint64_t>(expiry));
+    std::memcpy(to + key_offset(), key_text.data(), key_text.size());
+    return to + key_offset() + key_bytes;
+  }
+
+ private:
+  static std::uint64_t word(const char* at) {
+    return reinterpret_cast<const Word*>(at)->load(std::memory_order_relaxed);
+  }
+  static void put(char* to, std::uint64_t value) {
+    reinterpret_cast<Word*>(to)->store(value, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace memento

@@ -1,0 +1,21 @@
+// The two hashes of a key: CRC16-XMODEM picks the slot as Redis Cluster clients compute it (two of their
+// 16384 slots are one of ours), seeded XXH3 places the key inside its slot. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace memento {
+
+/// CRC16-XMODEM: polynomial 0x1021, initial value 0, not reflected.
+std::uint16_t crc16(std::string_view bytes);
+
+/// What the slot is computed from: the part between the first { and the next }, when not empty; else the key.
+std::string_view hash_tag(std::string_view key);
+
+/// 0..8191.
+std::uint32_t slot_of_key(std::string_view key);
+
+std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed);
+
+}  // namespace memento

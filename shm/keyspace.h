@@ -1,0 +1,145 @@
+// Keyspace: the hash map in the segment as one process (or thread) sees it. Each worker builds one over the
+// inherited Segment. Not thread-safe: one object per process or thread; many of them work on one segment.
+//
+// Reads take no lock and copy straight into the caller's buffer. Writes are all or nothing at every
+// instruction (see shm/README.md). Out of memory is an answer, never a crash.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "shm/os/clock.h"
+
+namespace memento {
+
+class Segment;
+
+inline constexpr TimeMs kNoExpiry = -1;
+inline constexpr std::uint32_t kSlotCount = 8192;
+inline constexpr std::size_t kKeyLimitBytes = 64 * 1024;
+
+/// A key with its slot and hash, computed once per command. Does not own the bytes.
+struct HashedKey {
+  std::string_view bytes;
+  std::uint32_t slot = 0;  ///< 0..8191
+  std::uint64_t hash = 0;  ///< seeded, places the key inside its slot
+};
+
+/// One entry's fields. Inside read()'s copy callback `value` points into shared memory that may change
+/// underneath: copy it, do not interpret it.
+struct EntryView {
+  std::string_view value;
+  TimeMs created_ms = 0;
+  TimeMs expiry_ms = kNoExpiry;
+};
+
+enum class WriteStatus {
+  kDone,         ///< committed
+  kUnchanged,    ///< condition not met, or the key was not there: nothing written
+  kOutOfMemory,  ///< nothing written
+};
+
+enum class SetCondition { kAlways, kIfAbsent, kIfPresent };
+
+struct SetOptions {
+  SetCondition condition = SetCondition::kAlways;
+  TimeMs expiry_ms = kNoExpiry;  ///< absolute
+  bool keep_expiry = false;
+};
+
+/// What an update() callback decides about a key.
+struct Change {
+  enum class Action { kKeep, kErase, kReplace, kSetExpiry };
+  Action action = Action::kKeep;
+  /// kReplace: the new value is these pieces one after the other. A piece may point into the old value.
+  /// A piece with data() == nullptr and size() > 0 stands for that many zero bytes.
+  std::array<std::string_view, 4> pieces;
+  TimeMs expiry_ms = kNoExpiry;  ///< kReplace and kSetExpiry: absolute, or kNoExpiry
+};
+
+/// Process-local counters live in the process's record in the segment; INFO sums them over processes.
+enum class Counter : std::uint32_t {
+  kConnectionsAccepted,
+  kConnectionsClosed,
+  kCommands,
+  kHits,
+  kMisses,
+  kErrors,
+  kExpired,
+  kEvicted,
+  kBytesRead,
+  kBytesWritten,
+  kCount
+};
+
+class Keyspace {
+ public:
+  /// REQUIRES: `process` is this process's own record (workers: 1 + worker index; 0 is the master's).
+  /// Registers the calling thread's robust list: call it in the process (after fork) and thread that uses it.
+  Keyspace(Segment& segment, std::uint32_t process);
+  ~Keyspace();
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  /// The time that expiry is judged by; set once per batch of commands.
+  void set_now_ms(TimeMs now_ms);
+  TimeMs now_ms() const;
+
+  /// REQUIRES: bytes.size() <= kKeyLimitBytes.
+  HashedKey hash(std::string_view bytes) const;
+  void prefetch(const HashedKey& key) const;
+
+  /// Calls copy(EntryView) with the live entry; false when there is none (or it has expired). copy may be
+  /// called several times: each call must undo the one before. The last call saw a consistent entry.
+  template <class Copy>
+  bool read(const HashedKey& key, Copy&& copy) {
+    return read_erased(key, [](void* context, const EntryView& view) { (*static_cast<std::remove_reference_t<Copy>*>(context))(view); },
+                       &copy);
+  }
+
+  WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options = {});
+  WriteStatus erase(const HashedKey& key);
+
+  /// Read-modify-write: decide(const EntryView* old) returns a Change; old is nullptr when the key is absent.
+  /// Runs under the slot's lock and may run several times: short, no side effects but on its own captures.
+  template <class Decide>
+  WriteStatus update(const HashedKey& key, Decide&& decide) {
+    return update_erased(key, [](void* context, const EntryView* old) -> Change {
+      return (*static_cast<std::remove_reference_t<Decide>*>(context))(old); }, &decide);
+  }
+
+  /// Removes every key at once, in O(1); their memory comes back in the background.
+  void flush();
+
+  /// Calls visit(key, EntryView) for every live entry of one slot, with a private consistent copy: visit may
+  /// do anything with it. A key present throughout a walk over all slots is visited.
+  void visit_slot(std::uint32_t slot, const std::function<void(std::string_view, const EntryView&)>& visit);
+
+  std::uint64_t key_count() const;      ///< entries, expired ones not yet swept included
+  std::uint64_t payload_bytes() const;  ///< keys plus values
+  std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
+  std::uint64_t memory_limit_bytes() const;  ///< the segment's size
+
+  /// Background work (expiry sweep, freeing of flushed entries, compaction) for about `budget_us`; a worker
+  /// calls it from a timer. True when there is more to do right now.
+  bool maintain(std::int64_t budget_us);
+
+  void count(Counter counter, std::uint64_t amount = 1);
+  std::uint64_t counter_sum(Counter counter) const;  ///< over all processes
+  std::uint64_t value_limit_bytes() const;
+
+ private:
+  using CopyFunction = void (*)(void*, const EntryView&);
+  using DecideFunction = Change (*)(void*, const EntryView*);
+  bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
+  WriteStatus update_erased(const HashedKey& key, DecideFunction decide, void* context);
+
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace memento

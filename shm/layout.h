@@ -1,0 +1,141 @@
+// Everything that lies in the segment, and nowhere else is a byte of it declared. All processes map it.
+//
+//   0            Header            one 4 KiB page: identity, geometry, arena totals, the arena's lock
+//   slots        Slot[8192]        one cache line each
+//   processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
+//   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
+//   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free
+//   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
+//                                  and runs of 4 KiB units (large values, large tables)
+//
+// Offsets count from the segment's start; there are no pointers, but for the robust list links, which only
+// the kernel follows, in the process that wrote them. Every word that several processes write is an
+// atomic 64-bit word, changed through a redo list (redo_list.h), counters and hints excepted.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "shm/keyspace.h"
+
+namespace memento {
+
+using Word = std::atomic<std::uint64_t>;
+static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
+
+inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
+inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint64_t kUnitBytes = 4096;
+inline constexpr std::uint64_t kPageBytes = 65536;
+inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
+inline constexpr std::uint64_t kLineBytes = 64;
+inline constexpr std::uint32_t kCellsPerLine = 8;
+inline constexpr std::uint32_t kProcessLimit = 130;
+inline constexpr std::uint32_t kRedoLimit = 2048;
+inline constexpr std::uint32_t kMagazineLimit = 64;
+inline constexpr std::uint32_t kPinLimit = 4;
+
+/// A robust futex (Linux: Documentation/locking/robust-futexes). `word` holds the owner's thread id and the
+/// kernel's WAITERS and OWNER_DIED bits; `holder` says which process record to repair when the owner died.
+struct RobustLock {
+  std::atomic<std::uint32_t> word;
+  std::atomic<std::uint32_t> holder;  ///< process index | incarnation << 8; 0: nobody. Written by the owner
+  std::uint64_t next;                 ///< robust list link, owner's address space
+};
+static_assert(sizeof(RobustLock) == 16);
+
+/// Where a table or a run lies: offset / 64 (35 bits), size (27 bits: lines, or 4 KiB units), kind (2 bits).
+struct Extent {
+  enum Kind : std::uint64_t { kNone = 0, kTable = 1, kRun = 2 };
+  std::uint64_t word = 0;
+
+  static Extent make(std::uint64_t offset, std::uint64_t size, Kind kind) {
+    return Extent{(offset / 64) << 29 | size << 2 | kind};
+  }
+  std::uint64_t offset() const { return (word >> 29) * 64; }
+  std::uint64_t size() const { return word >> 2 & ((1u << 27) - 1); }
+  Kind kind() const { return static_cast<Kind>(word & 3); }
+};
+
+/// One of the 8192 parts of the keyspace. All words are written under `lock`.
+struct alignas(64) Slot {
+  RobustLock lock;
+  Word version;     ///< +1 with every change of the slot: what lock-free readers validate
+  Word table;       ///< Extent of the table, 0 when there is none
+  Word cells;       ///< live entries | non-empty cells (live and tombstones) << 32
+  Word bytes;       ///< keys and values, 40 bits | entries with an expiry << 40
+  Word generation;  ///< entries count only while this equals Header::flush_generation
+  Word reserved;
+};
+static_assert(sizeof(Slot) == 64);
+
+/// A change to make: `value` into `count` consecutive words from `target`.
+struct RedoEntry {
+  std::uint64_t target;  ///< offset, 48 bits | count << 48
+  std::uint64_t value;
+};
+
+/// Blocks of one size class that belong to one process.
+struct Magazine {
+  Word count;
+  std::array<Word, kMagazineLimit> blocks;  ///< offsets
+};
+
+inline constexpr std::uint32_t kClassLimit = 64;
+
+/// Extents a process owns between two transactions, by role.
+enum HeldRole : std::uint32_t {
+  kHeldNewRun,
+  kHeldNewTable,
+  kHeldOldTable,
+  kHeldDeadTable,  ///< a flushed slot's table; its blocks are being freed
+  kHeldOldRun,     ///< the first of kOldRunLimit places for replaced runs that wait for readers' pins
+};
+inline constexpr std::uint32_t kOldRunLimit = 8;
+inline constexpr std::uint32_t kHeldLimit = kHeldOldRun + kOldRunLimit;
+
+/// One process's part. Written by its owner alone, except by a recoverer, under `repair`, after its death.
+struct alignas(64) ProcessRecord {
+  RobustLock repair;
+  std::atomic<std::uint32_t> incarnation;  ///< +1 each time a dead owner's record was repaired by the reaper
+  std::atomic<std::uint32_t> pid;
+  alignas(64) Word committed;  ///< number of redo entries to be applied; 0: none
+  std::array<RedoEntry, kRedoLimit> redo;
+  std::array<Magazine, kClassLimit> magazines;
+  std::array<Word, kHeldLimit> held;                     ///< Extent words
+  alignas(64) std::array<Word, kPinLimit> pins;          ///< offsets of runs being copied without a lock
+  alignas(64) std::array<Word, static_cast<std::size_t>(Counter::kCount)> counters;
+};
+
+struct Header {
+  std::uint64_t magic;
+  std::uint32_t layout_version;
+  std::uint32_t struct_hash;
+  std::uint64_t size_bytes;
+  std::uint64_t hash_seed;
+  std::uint64_t time_base_ms;  ///< entries' creation times count from here
+  std::uint64_t value_limit_bytes;
+  std::uint64_t slots_offset;
+  std::uint64_t processes_offset;
+  std::uint64_t process_count;
+  std::uint64_t unit_bitmap_offset;
+  std::uint64_t page_infos_offset;
+  std::uint64_t arena_offset;
+  std::uint64_t page_count;
+  alignas(64) Word flush_generation;
+  /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
+  alignas(64) RobustLock arena_lock;
+  Word committed_pages;  ///< pages of the arena that fallocate has granted
+  Word used_units;
+  alignas(64) Word page_hint;                 ///< where to look for a free page first; a hint
+  std::array<Word, kClassLimit> class_hints;  ///< page with free blocks of the class; hints
+};
+static_assert(sizeof(Header) <= 4096);
+
+/// Differs when any struct above has another size: a segment of another build is not attached.
+inline constexpr std::uint32_t kStructHash = static_cast<std::uint32_t>(
+    ((sizeof(Header) * 31 + sizeof(Slot)) * 31 + sizeof(ProcessRecord)) * 31 + sizeof(Magazine));
+
+}  // namespace memento

@@ -1,0 +1,155 @@
+// Background work of a worker: freeing what FLUSH made unreachable, the expiry sweep, and what a record
+// inherits from a dead predecessor. Each step is a transaction of its own.
+#include <atomic>
+
+#include "shm/hash.h"
+#include "shm/keyspace_impl.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr int kLockFreeTries = 4;
+
+}  // namespace
+
+// What a predecessor in this record left between two transactions.
+void Keyspace::Impl::reclaim_inherited() {
+  for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable}) arena.free_held(role);
+  arena.free_old_runs();
+  arena.settle_all();
+  drain_dead_table();
+}
+
+// Frees the entries of the dead table this process holds, one transaction each, then the table.
+void Keyspace::Impl::drain_dead_table() {
+  const Extent table{arena.held(kHeldDeadTable).load(kRelaxed)};
+  if (table.word == 0) return;
+  Word* cells = table_cells(base, table);
+  for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
+    const std::uint64_t cell = cells[i].load(kRelaxed);
+    if (!Cell::live(cell)) continue;
+    const std::uint64_t offset = Cell::offset(cell);
+    while (!arena.has_room_for(offset)) arena.free_old_runs();
+    redo.stage(cells[i], 0);
+    arena.stage_exchange(Arena::kNoClass, offset);
+    redo.commit();
+    arena.settle(offset);
+  }
+  arena.free_held(kHeldDeadTable);
+}
+
+// Empties one slot of an older generation. True when there was something to free.
+bool Keyspace::Impl::reclaim_slot(Slot& slot) {
+  if (is_current(slot) || slot.table.load(kRelaxed) == 0) return false;
+  drain_dead_table();
+  {
+    const LockGuard guard(owner, slot.lock);
+    make_current(slot);
+  }
+  drain_dead_table();
+  return true;
+}
+
+// Out of memory with flushed entries not yet freed: frees them all. True when that gave anything.
+bool Keyspace::Impl::reclaim_flushed() {
+  bool any = false;
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) any |= reclaim_slot(slots[s]);
+  return any;
+}
+
+// Copies the keys of a slot without its lock. False: the slot changed meanwhile.
+MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired, std::vector<std::string>* keys) const {
+  keys->clear();
+  const std::uint64_t version = slot.version.load(std::memory_order_acquire);
+  const Extent table{slot.table.load(std::memory_order_acquire)};
+  if (!is_current(slot) || table.word == 0) return unchanged_since(slot, version);
+  if (table.offset() + table.size() * kLineBytes > arena_end) return false;
+  const Word* cells = table_cells(base, table);
+  for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
+    const std::uint64_t cell = cells[i].load(std::memory_order_acquire);
+    if (!Cell::live(cell)) continue;
+    const std::uint64_t offset = Cell::offset(cell);
+    if (offset < header.arena_offset || offset + 32 > arena_end) return false;
+    const Entry entry = Entry::parse(base + offset);
+    if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > arena_end - offset) return false;
+    if (entry.expired(now_ms) != only_expired) continue;
+    if (!unchanged_since(slot, version)) return false;
+    std::string& key = keys->emplace_back(entry.key_bytes, '\0');
+    racy_copy(key.data(), entry.key(), entry.key_bytes);
+  }
+  return unchanged_since(slot, version);
+}
+
+std::vector<std::string> Keyspace::Impl::collect_keys(std::uint32_t number, bool only_expired) {
+  std::vector<std::string> keys;
+  Slot& slot = slots[number];
+  for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
+    if (gather(slot, only_expired, &keys)) return keys;
+  }
+  const LockGuard guard(owner, slot.lock);
+  gather(slot, only_expired, &keys);
+  return keys;
+}
+
+// Removes the expired entries of a slot; how many.
+std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
+  Slot& slot = slots[number];
+  if (slot.bytes.load(kRelaxed) >> 40 == 0) return 0;
+  std::uint64_t removed = 0;
+  for (const std::string& text : collect_keys(number, true)) {
+    const HashedKey key{text, number, hash_in_slot(text, header.hash_seed)};
+    while (!arena.has_room_for_run() && !arena.free_old_runs()) {
+    }
+    std::uint64_t offset = 0;
+    {
+      const LockGuard guard(owner, slot.lock);
+      Entry entry;
+      Word* cell = nullptr;
+      const Extent table{slot.table.load(kRelaxed)};
+      if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms)) continue;
+      offset = static_cast<std::uint64_t>(entry.at - base);
+      commit_erase(slot, table, *cell, entry);
+    }
+    arena.settle(offset);
+    ++removed;
+  }
+  return removed;
+}
+
+void Keyspace::visit_slot(std::uint32_t slot,
+                          const std::function<void(std::string_view, const EntryView&)>& visit) {
+  std::string value;
+  for (const std::string& text : impl_->collect_keys(slot, false)) {
+    const HashedKey key{text, slot, hash_in_slot(text, impl_->header.hash_seed)};
+    EntryView copied;
+    if (read(key, [&](const EntryView& view) {
+          value.resize(view.value.size());
+          racy_copy(value.data(), view.value.data(), view.value.size());
+          copied = view;
+        })) {
+      copied.value = value;
+      visit(text, copied);
+    }
+  }
+}
+
+bool Keyspace::maintain(std::int64_t budget_us) {
+  const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;
+  impl_->arena.free_old_runs();
+  bool found_work = false;
+  for (std::uint32_t visited = 0; visited < kSlotCount; ++visited) {
+    if (visited % 16 == 0 && monotonic_time_ns() >= end_ns) return found_work;
+    const std::uint32_t slot = impl_->sweep_slot_next;
+    impl_->sweep_slot_next = (slot + 1) % kSlotCount;
+    found_work |= impl_->reclaim_slot(impl_->slots[slot]);
+    const std::uint64_t expired = impl_->sweep_slot(slot);
+    if (expired > 0) {
+      found_work = true;
+      count(Counter::kExpired, expired);
+    }
+  }
+  return false;
+}
+
+}  // namespace memento

@@ -1,0 +1,24 @@
+// The two clocks: wall time for what users see (creation, expiry, logs), monotonic time for durations.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+
+namespace memento {
+
+/// Milliseconds since the Unix epoch.
+using TimeMs = std::int64_t;
+
+inline TimeMs wall_time_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<TimeMs>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
+
+inline std::int64_t monotonic_time_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace memento

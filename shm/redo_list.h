@@ -1,0 +1,65 @@
+// RedoList: the only way shared words change. stage() notes a word and its new value in the process's
+// record; commit() publishes the list with one release store (from there it will happen), applies it in
+// order and withdraws it. A process that dies before that store changed nothing; one that dies after it is
+// completed by whoever meets its lock or by the master, by storing the same values again.
+//
+// Invariants: 1. while a list is committed its owner holds the locks of every word in it; 2. the cell comes
+// first, the slot's version second, then the rest: a block becomes free for reuse only after the version
+// that tells lock-free readers; 3. values are absolute, so that applying twice is applying once.
+#pragma once
+
+#include <cassert>
+#include <cstdint>
+
+#include "shm/layout.h"
+
+namespace memento {
+
+class RedoList {
+ public:
+  RedoList(char* base, ProcessRecord& record) : base_(base), record_(record) {}
+
+  void stage(Word& word, std::uint64_t value) { stage_fill(word, value, 1); }
+
+  /// `count` consecutive words get `value`; 1..65535.
+  void stage_fill(Word& first, std::uint64_t value, std::uint64_t count) {
+    assert(count_ < kRedoLimit && count > 0 && count < 65536);
+    const auto offset = static_cast<std::uint64_t>(reinterpret_cast<char*>(&first) - base_);
+    record_.redo[count_++] = RedoEntry{offset | count << 48, value};
+  }
+
+  /// What the word will hold; looks through the staged entries.
+  std::uint64_t load(const Word& word) const;
+  /// stage(), or a new value for the entry already staged.
+  void restage(Word& word, std::uint64_t value);
+
+  std::uint32_t size() const { return count_; }
+
+  void commit() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    record_.committed.store(count_, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    apply(base_, record_, count_);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    record_.committed.store(0, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    count_ = 0;
+  }
+  void abandon() { count_ = 0; }
+
+  static void apply(char* base, const ProcessRecord& record, std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const RedoEntry& entry = record.redo[i];
+      auto* word = reinterpret_cast<Word*>(base + (entry.target & ((1ull << 48) - 1)));
+      const std::uint64_t words = entry.target >> 48;
+      for (std::uint64_t k = 0; k < words; ++k) word[k].store(entry.value, std::memory_order_release);
+    }
+  }
+
+ private:
+  char* base_;
+  ProcessRecord& record_;
+  std::uint32_t count_ = 0;
+};
+
+}  // namespace memento

@@ -1,0 +1,123 @@
+// The robust futex protocol and the one recovery routine. See robust_lock.h.
+#include "shm/robust_lock.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cassert>
+
+#include "shm/redo_list.h"
+
+namespace memento {
+namespace {
+
+constexpr int kSpinLimit = 100;
+
+long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) {
+  return syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value, nullptr, nullptr, 0);
+}
+
+robust_list* link_of(RobustLock& lock) { return reinterpret_cast<robust_list*>(&lock.next); }
+
+ProcessRecord& record_at(char* base, std::uint32_t process) {
+  const auto& header = *reinterpret_cast<const Header*>(base);
+  return reinterpret_cast<ProcessRecord*>(base + header.processes_offset)[process];
+}
+
+// The kernel reads the list at any instruction: keep the compiler from reordering the stores around it.
+void kernel_visible() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+}  // namespace
+
+LockOwner::LockOwner(char* segment_base, std::uint32_t process)
+    : base_(segment_base), thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))) {
+  holder_ = (process + 1) | record_at(base_, process).incarnation.load(std::memory_order_acquire) << 8;
+  head_.list.next = &head_.list;
+  head_.futex_offset = static_cast<long>(offsetof(RobustLock, word)) - static_cast<long>(offsetof(RobustLock, next));
+  head_.list_op_pending = nullptr;
+  syscall(SYS_set_robust_list, &head_, sizeof head_);
+}
+
+LockOwner::~LockOwner() {
+  assert(head_.list.next == &head_.list);
+  syscall(SYS_set_robust_list, nullptr, sizeof head_);
+}
+
+void LockOwner::lock(RobustLock& lock) {
+  head_.list_op_pending = link_of(lock);
+  kernel_visible();
+  std::uint32_t expected = 0;
+  bool owner_died = false;
+  if (!lock.word.compare_exchange_strong(expected, thread_id_, std::memory_order_acquire,
+                                         std::memory_order_relaxed)) {
+    owner_died = lock_contended(lock);
+  }
+  kernel_visible();
+  lock.next = reinterpret_cast<std::uint64_t>(head_.list.next);
+  kernel_visible();
+  head_.list.next = link_of(lock);
+  kernel_visible();
+  head_.list_op_pending = nullptr;
+  kernel_visible();
+  if (owner_died) {
+    // Until the repair is complete `holder` keeps naming the dead owner: should we die too, the next one repairs.
+    const std::uint32_t dead = lock.holder.load(std::memory_order_acquire);
+    if (dead != 0) repair((dead & 255) - 1, dead >> 8, false);
+  }
+  lock.holder.store(holder_, std::memory_order_release);
+  kernel_visible();
+}
+
+// True when the former owner died.
+bool LockOwner::lock_contended(RobustLock& lock) {
+  std::uint32_t waiters = 0;
+  for (int spin = 0;; ++spin) {
+    std::uint32_t seen = lock.word.load(std::memory_order_relaxed);
+    if ((seen & FUTEX_TID_MASK) == 0) {
+      const std::uint32_t mine = thread_id_ | (seen & FUTEX_WAITERS) | waiters;
+      if (lock.word.compare_exchange_strong(seen, mine, std::memory_order_acquire)) {
+        return (seen & FUTEX_OWNER_DIED) != 0;
+      }
+      continue;
+    }
+    if (spin < kSpinLimit) {
+      __builtin_ia32_pause();
+      continue;
+    }
+    if ((seen & FUTEX_WAITERS) == 0 && !lock.word.compare_exchange_strong(seen, seen | FUTEX_WAITERS)) continue;
+    waiters = FUTEX_WAITERS;
+    futex(lock.word, FUTEX_WAIT, seen | FUTEX_WAITERS);
+  }
+}
+
+void LockOwner::unlock(RobustLock& lock) {
+  kernel_visible();
+  lock.holder.store(0, std::memory_order_release);
+  kernel_visible();
+  head_.list_op_pending = link_of(lock);
+  kernel_visible();
+  robust_list* at = &head_.list;
+  while (at->next != link_of(lock)) at = at->next;
+  at->next = reinterpret_cast<robust_list*>(lock.next);
+  kernel_visible();
+  if (lock.word.exchange(0, std::memory_order_release) & FUTEX_WAITERS) futex(lock.word, FUTEX_WAKE, 1);
+  kernel_visible();
+  head_.list_op_pending = nullptr;
+}
+
+void LockOwner::repair(std::uint32_t process, std::uint32_t incarnation, bool reap) {
+  ProcessRecord& record = record_at(base_, process);
+  // The repair lock has no record behind it: a dead repairer left nothing but a list to apply again.
+  const LockGuard guard(*this, record.repair);
+  if (record.incarnation.load(std::memory_order_acquire) != incarnation) return;
+  const std::uint64_t count = record.committed.load(std::memory_order_acquire);
+  RedoList::apply(base_, record, count);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  record.committed.store(0, std::memory_order_release);
+  if (!reap) return;
+  for (Word& pin : record.pins) pin.store(0, std::memory_order_release);
+  record.pid.store(0, std::memory_order_relaxed);
+  record.incarnation.store((incarnation + 1) & 0xffffff, std::memory_order_release);
+}
+
+}  // namespace memento

@@ -1,0 +1,228 @@
+// Creating, mapping, attaching and recovering the segment. See segment.h.
+#include "shm/segment.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <boost/interprocess/anonymous_shared_memory.hpp>
+#include <boost/interprocess/file_mapping.hpp>
+#include <boost/interprocess/mapped_region.hpp>
+#include <new>
+
+#include "shm/arena.h"
+#include "shm/check.h"
+#include "shm/layout.h"
+#include "shm/robust_lock.h"
+
+namespace memento {
+namespace {
+
+namespace ipc = boost::interprocess;
+
+constexpr std::uint64_t kSmallestBytes = 16ull << 20;
+constexpr int kOtherServerWaitMs = 3000;
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) { return (value + step - 1) / step * step; }
+
+// Fills in the offsets of everything behind the header for a segment of `size_bytes`.
+void set_geometry(Header& header, std::uint64_t size_bytes) {
+  header.size_bytes = size_bytes;
+  header.process_count = kProcessLimit;
+  header.slots_offset = 4096;
+  header.processes_offset = round_up(header.slots_offset + sizeof(Slot) * kSlotCount, 4096);
+  header.unit_bitmap_offset = round_up(header.processes_offset + sizeof(ProcessRecord) * kProcessLimit, 4096);
+  const std::uint64_t most_pages = (size_bytes - header.unit_bitmap_offset) / kPageBytes;
+  header.page_infos_offset = round_up(header.unit_bitmap_offset + most_pages / 4 * 8 + 8, 4096);
+  header.arena_offset = round_up(header.page_infos_offset + most_pages * 8, kPageBytes);
+  header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
+}
+
+}  // namespace
+
+struct Segment::Impl {
+  Fd file;
+  ipc::mapped_region region;
+};
+
+Segment::~Segment() = default;
+
+ProcessRecord& Segment::process(std::uint32_t index) {
+  return reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset)[index];
+}
+
+bool Segment::commit_memory(std::uint64_t begin, std::uint64_t end) {
+  if (!impl_->file) return true;
+  begin = begin / 4096 * 4096;
+  return fallocate(impl_->file.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) == 0;
+}
+
+void Segment::recover_process(std::uint32_t index) {
+  LockOwner owner(base_, 0);
+  owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);
+}
+
+namespace {
+
+void format_segment(Header& header, const SegmentOptions& options, std::uint64_t size_bytes) {
+  set_geometry(header, size_bytes);
+  header.layout_version = kLayoutVersion;
+  header.struct_hash = kStructHash;
+  header.value_limit_bytes = options.value_limit_bytes;
+  // getrandom of 8 bytes cannot fail once the kernel's pool is up; a zero seed would still be correct.
+  if (getrandom(&header.hash_seed, sizeof header.hash_seed, 0) < 0) header.hash_seed = 0;
+  header.time_base_ms = static_cast<std::uint64_t>(wall_time_ms()) - 1;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  header.magic = kMagic;  // last: a half-made segment is never attached
+}
+
+std::string mismatch(const Header& header, std::uint64_t size_bytes) {
+  const auto differ = [](const char* what, std::uint64_t expected, std::uint64_t found) {
+    return std::string(what) + ": expected " + std::to_string(expected) + ", found " + std::to_string(found);
+  };
+  if (header.magic != kMagic) return "not a memento segment, or one never completed";
+  if (header.layout_version != kLayoutVersion) {
+    return differ("layout version", kLayoutVersion, header.layout_version);
+  }
+  if (header.struct_hash != kStructHash) return differ("struct hash", kStructHash, header.struct_hash);
+  if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
+  Header expected{};
+  set_geometry(expected, size_bytes);
+  if (header.arena_offset != expected.arena_offset || header.page_count != expected.page_count ||
+      header.processes_offset != expected.processes_offset || header.slots_offset != expected.slots_offset) {
+    return "geometry differs";
+  }
+  return "";
+}
+
+// Nobody else is alive: completes what dead processes committed, frees every lock, and takes back the blocks
+// and extents that their records held.
+void recover_all(Segment& segment) {
+  Header& header = segment.header();
+  for (std::uint32_t i = 0; i < header.process_count; ++i) {
+    ProcessRecord& record = segment.process(i);
+    RedoList::apply(segment.base(), record, record.committed.load());
+    record.committed.store(0);
+  }
+  const auto free_lock = [](RobustLock& lock) {
+    lock.word.store(0);
+    lock.holder.store(0);
+  };
+  free_lock(header.arena_lock);
+  auto* slots = reinterpret_cast<Slot*>(segment.base() + header.slots_offset);
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) free_lock(slots[s].lock);
+  for (std::uint32_t i = 0; i < header.process_count; ++i) {
+    ProcessRecord& record = segment.process(i);
+    free_lock(record.repair);
+    for (Word& pin : record.pins) pin.store(0);
+    record.pid.store(0);
+  }
+  for (std::uint32_t i = 0; i < header.process_count; ++i) {
+    ProcessRecord& record = segment.process(i);
+    LockOwner owner(segment.base(), i);
+    RedoList redo(segment.base(), record);
+    Arena(segment, record, owner, redo).give_back_all();
+  }
+}
+
+Outcome lock_file(const Fd& file, const std::string& path) {
+  for (int waited_ms = 0;; waited_ms += 10) {
+    if (flock(file.get(), LOCK_EX | LOCK_NB) == 0) return Done{};
+    if (errno != EWOULDBLOCK) return system_error("flock(" + path + ")");
+    if (waited_ms >= kOtherServerWaitMs) {
+      return Error{ExitStatus::kSystem, 0,
+                   "segment " + path + " is in use by another server; stop that one or choose another --dir"};
+    }
+    const timespec pause{0, 10'000'000};  // children of a killed master are leaving
+    nanosleep(&pause, nullptr);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions& options, AttachReport* report) {
+  const std::int64_t begin_ns = monotonic_time_ns();
+  const std::uint64_t size_bytes = options.size_bytes / kPageBytes * kPageBytes;
+  if (size_bytes < kSmallestBytes) {
+    return Error{ExitStatus::kConfig, 0, "memory of " + std::to_string(options.size_bytes) +
+                                             " bytes is too small: at least 16 MiB are needed"};
+  }
+  if (mkdir(options.directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return system_error("mkdir(" + options.directory + ") for the segment");
+  }
+  const std::string path = options.directory + "/segment";
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) return system_error("open(" + path + ") for the segment");
+    if (const Outcome locked = lock_file(file, path); !locked) return locked.error();
+    struct stat status {};
+    if (fstat(file.get(), &status) != 0) return system_error("fstat(" + path + ")");
+    const bool existed = status.st_size > 0;
+    std::string reason;
+    if (existed && options.fresh) reason = "a fresh start was asked for";
+    if (existed && reason.empty() && static_cast<std::uint64_t>(status.st_size) != size_bytes) {
+      reason = "size in bytes: expected " + std::to_string(size_bytes) + ", found " + std::to_string(status.st_size);
+    }
+    std::unique_ptr<Segment> segment(new Segment);
+    segment->impl_ = std::make_unique<Impl>();
+    segment->impl_->file = std::move(file);
+    segment->path_ = path;
+    segment->size_bytes_ = size_bytes;
+    if (reason.empty()) {
+      const std::uint64_t fixed_end = 4096 + sizeof(Slot) * kSlotCount +
+                                      sizeof(ProcessRecord) * (options.worker_count + 1);
+      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(size_bytes)) != 0 ||
+                       !segment->commit_memory(0, fixed_end + 8192))) {
+        return system_error("making " + path + " of " + std::to_string(size_bytes) + " bytes");
+      }
+      try {
+        const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
+        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, size_bytes);
+      } catch (const ipc::interprocess_exception& exception) {
+        return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
+      }
+      segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
+      if (!existed) {
+        format_segment(segment->header(), options, size_bytes);
+        return segment;
+      }
+      reason = mismatch(segment->header(), size_bytes);
+      if (reason.empty()) {
+        if (!segment->commit_memory(0, fixed_end + 8192)) return system_error("fallocate(" + path + ")");
+        recover_all(*segment);
+        segment->header().value_limit_bytes = options.value_limit_bytes;
+        const CheckReport check = check_segment(*segment);
+        reason = check.errors.empty() ? "" : "check failed: " + check.errors.front();
+        if (reason.empty()) {
+          report->attached = true;
+          report->key_count = check.key_count;
+          report->elapsed_ms = (monotonic_time_ns() - begin_ns) / 1'000'000;
+          return segment;
+        }
+      }
+    }
+    const std::string aside = path + ".set-aside-" + std::to_string(wall_time_ms());
+    if (rename(path.c_str(), aside.c_str()) != 0) return system_error("rename(" + path + ", " + aside + ")");
+    report->set_aside_message = "segment " + path + " not used (" + reason + "); it was set aside as " + aside;
+  }
+  return Error{ExitStatus::kSystem, 0, "segment " + path + " appears again and again; is somebody else writing it?"};
+}
+
+Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions& options) {
+  std::unique_ptr<Segment> segment(new Segment);
+  segment->impl_ = std::make_unique<Impl>();
+  segment->size_bytes_ = std::max(kSmallestBytes, options.size_bytes / kPageBytes * kPageBytes);
+  try {
+    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_);
+  } catch (const ipc::interprocess_exception& exception) {
+    return Error{ExitStatus::kSystem, exception.get_native_error(), std::string("mapping memory: ") + exception.what()};
+  }
+  segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
+  format_segment(segment->header(), options, segment->size_bytes_);
+  return segment;
+}
+
+}  // namespace memento

@@ -1,0 +1,72 @@
+// Segment: the one file on tmpfs that holds all data, opened and mapped (Boost.Interprocess). The master
+// creates it or attaches to what an earlier run left, before it forks; children inherit the mapping.
+//
+// Who is alive: every process of a running server holds a shared flock on the file. The master takes it
+// exclusively while it creates or recovers, so two servers never share one segment.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "shm/os/clock.h"
+#include "shm/os/fd.h"
+#include "shm/os/result.h"
+
+namespace memento {
+
+struct Header;
+struct ProcessRecord;
+
+struct SegmentOptions {
+  std::string directory;         ///< made with mode 0700 when missing; e.g. /dev/shm/memento-6737
+  std::uint64_t size_bytes = 0;  ///< limit of all memory; rounded down to whole pages; at least 16 MiB
+  std::uint32_t worker_count = 1;
+  std::uint64_t value_limit_bytes = 512ull << 20;
+  bool fresh = false;  ///< set aside what is there instead of attaching
+};
+
+/// What create_or_attach() found.
+struct AttachReport {
+  bool attached = false;          ///< false: a new, empty segment
+  std::uint64_t key_count = 0;    ///< keys that came back
+  std::int64_t elapsed_ms = 0;    ///< of recovery and check
+  std::string set_aside_message;  ///< not empty: an unusable segment was renamed; says why and to what
+};
+
+class Segment {
+ public:
+  /// Creates or attaches, recovers and checks. Errors: directory or file not usable, another server runs on it.
+  static Result<std::unique_ptr<Segment>> create_or_attach(const SegmentOptions& options, AttachReport* report);
+
+  /// A private segment without a file, for tests and benchmarks.
+  static Result<std::unique_ptr<Segment>> create_anonymous(const SegmentOptions& options);
+
+  ~Segment();
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  Header& header() { return *reinterpret_cast<Header*>(base_); }
+  char* base() { return base_; }
+  ProcessRecord& process(std::uint32_t index);
+
+  /// Repairs what a dead process left: completes its committed changes, releases its pins. Idempotent; any
+  /// process may call it for any record whose owner is dead. The master calls it when it reaps a child.
+  void recover_process(std::uint32_t index);
+
+  std::uint64_t size_bytes() const { return size_bytes_; }
+  const std::string& path() const { return path_; }
+
+  /// Makes [0, end) of the file safe to touch (fallocate). False: the tmpfs is full.
+  bool commit_memory(std::uint64_t begin, std::uint64_t end);
+
+ private:
+  Segment() = default;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  char* base_ = nullptr;
+  std::uint64_t size_bytes_ = 0;
+  std::string path_;
+};
+
+}  // namespace memento
