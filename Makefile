@@ -3,6 +3,7 @@
 # MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan.
 
 MODE    ?= release
+FILTER  ?= *
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CXX     ?= g++
@@ -65,5 +66,43 @@ $(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI)
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+run:
+	@conf/install-packages build
+	@$(MAKE) --no-print-directory all
+	@echo "memento is starting; in another terminal type: $(BIN)/memento-cli 127.0.0.1 6737"
+	@$(BIN)/memento
+
+test:
+	@conf/install-packages build test
+	@$(MAKE) --no-print-directory all $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests '$(FILTER)'
+
+bench:
+	@conf/install-packages build bench
+	@$(MAKE) --no-print-directory all $(BIN)/floor
+	@benchmark/run
+
+asan:
+	@$(MAKE) --no-print-directory MODE=asan test
+
+# Workers as threads over one keyspace: ThreadSanitizer cannot see across processes.
+tsan:
+	@$(MAKE) --no-print-directory MODE=tsan FILTER='ShmKeyspaceThreads.*' test
+
+tidy:
+	clang-tidy --quiet $(wildcard */*.cc */*/*.cc) -- -std=c++20 -I.
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard */*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard */*.8) $(DESTDIR)$(PREFIX)/share/man/man8
+
+clean:
+	rm -rf build bin
+
+help:
+	@echo "make run | test | all | memento-cli | memento-benchmark | bench | asan | tsan | tidy | clean | install"
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
