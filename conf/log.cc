@@ -1,0 +1,39 @@
+// See log.h.
+#include "conf/log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <ctime>
+
+namespace memento {
+
+Result<Log> Log::open(const std::string& path) {
+  Log log;
+  log.path_ = path;
+  if (const Outcome opened = log.reopen(); !opened) return opened.error();
+  return log;
+}
+
+Outcome Log::reopen() {
+  if (path_.empty()) return Done{};
+  Fd file(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!file) return system_error("open(" + path_ + ") for the log");
+  file_ = std::move(file);
+  return Done{};
+}
+
+void Log::write(const char* level, std::string_view message) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y-%m-%d %H-%M-%S", &local);
+  std::string line = std::string("[") + level + "][" + stamp + "] - ";
+  if (!role_.empty()) line += role_ + " (pid " + std::to_string(getpid()) + "): ";
+  line.append(message).append("\n");
+  // A log that cannot be written has nowhere to say so.
+  [[maybe_unused]] const ssize_t written = ::write(file_ ? file_.get() : STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace memento
