@@ -17,11 +17,9 @@ struct WorkerContext {
   std::uint32_t index;    ///< 0-based
   std::uint32_t process;  ///< record in the segment: index + 1
   Log& log;
-  std::uint64_t value_limit_bytes;
-  std::string host;
   std::uint16_t port;
   std::uint32_t worker_count;
-  int max_clients;
+  int max_clients;  ///< of all workers together
   int quit_timeout_ms;
   TimeMs start_ms;
 };

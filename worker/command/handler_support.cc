@@ -1,0 +1,19 @@
+// See handler_support.h.
+#include "worker/command/handler_support.h"
+
+#include <string>
+
+namespace memento::handlers {
+
+void value_too_long(CommandContext& context) {
+  context.reply.error("ERR value is longer than the limit of " +
+                      std::to_string(context.keyspace.value_limit_bytes()) + " bytes");
+}
+
+void wrong_argument_count(CommandContext& context, std::string_view command) {
+  std::string name;
+  for (const char c : command) name += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  context.reply.error("ERR wrong number of arguments for '" + name + "' command");
+}
+
+}  // namespace memento::handlers

@@ -1,0 +1,78 @@
+// Commands over the whole keyspace. They walk it slot by slot without locks; a key that is there all the while
+// is seen.
+#include "worker/command/glob.h"
+#include "worker/command/handler_support.h"
+#include "worker/command/handlers.h"
+
+namespace memento::handlers {
+namespace {
+
+template <class Matches>
+void list_keys(CommandContext& context, Matches&& matches) {
+  context.reply.begin_list();
+  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    for (const std::string& key : context.keyspace.slot_keys(slot)) {
+      if (matches(key)) context.reply.bulk(key);
+    }
+  }
+  context.reply.end_list();
+}
+
+template <class Matches>
+void list_values(CommandContext& context, Matches&& matches) {
+  context.reply.begin_list();
+  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    for (const std::string& key : context.keyspace.slot_keys(slot)) {
+      if (!matches(key)) continue;
+      const std::size_t mark = context.reply.mark();
+      const bool found = context.keyspace.read(context.keyspace.hash(key), [&](const EntryView& entry) {
+        context.reply.roll_back(mark);
+        context.reply.bulk(entry.value);
+      });
+      if (!found) context.reply.roll_back(mark);
+    }
+  }
+  context.reply.end_list();
+}
+
+}  // namespace
+
+void count(CommandContext& context, const Call&) {
+  context.reply.integer(static_cast<std::int64_t>(context.keyspace.key_count()));
+}
+
+void keys(CommandContext& context, const Call& call) {
+  if (call.count() > 2) return wrong_argument_count(context, "KEYS");
+  const std::string_view pattern = call.count() == 2 ? call[1] : "*";
+  list_keys(context, [&](std::string_view key) { return glob_match(pattern, key); });
+}
+
+void values(CommandContext& context, const Call& call) {
+  if (call.count() > 2) return wrong_argument_count(context, "VALUES");
+  const std::string_view pattern = call.count() == 2 ? call[1] : "*";
+  list_values(context, [&](std::string_view key) { return glob_match(pattern, key); });
+}
+
+void prefscan(CommandContext& context, const Call& call) {
+  list_values(context, [&](std::string_view key) { return key.starts_with(call[1]); });
+}
+
+void fuzzyscan(CommandContext& context, const Call& call) {
+  list_values(context, [&](std::string_view key) { return is_subsequence(call[1], key); });
+}
+
+void keyspace(CommandContext& context, const Call&) {
+  context.reply.begin_map();
+  context.reply.field("keys");
+  context.reply.integer(static_cast<std::int64_t>(context.keyspace.key_count()));
+  context.reply.field("bytes");
+  context.reply.integer(static_cast<std::int64_t>(context.keyspace.payload_bytes()));
+  context.reply.end_map();
+}
+
+void flush(CommandContext& context, const Call&) {
+  context.keyspace.flush();
+  context.reply.ok();
+}
+
+}  // namespace memento::handlers

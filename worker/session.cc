@@ -1,0 +1,108 @@
+// See session.h.
+#include "worker/session.h"
+
+#include <span>
+#include <string>
+
+#include "worker/command/command_table.h"
+#include "worker/command/handler_support.h"
+
+namespace memento {
+namespace {
+
+// A command word and its separators beside the longest key and value.
+constexpr std::size_t kLineSlackBytes = 64;
+
+bool keys_fit(const Command& command, std::span<const std::string_view> args) {
+  if (command.first_key == 0) return true;
+  const std::size_t last = command.last_key < 0 ? args.size() - 1 : static_cast<std::size_t>(command.last_key);
+  for (auto i = static_cast<std::size_t>(command.first_key); i <= last; ++i) {
+    if (args[i].size() > kKeyLimitBytes) return false;
+  }
+  return true;
+}
+
+void execute(const Request& request, const Batch& batch, CommandContext& context) {
+  if (request.greets) return context.reply.status("+PONG");
+  const Call call{std::span(batch.arguments).subspan(request.first_argument, request.argument_count), request.key};
+  if (request.command == nullptr) return context.reply.unknown_command(call[0]);
+  const Command& command = *request.command;
+  if (!command.accepts(call.count())) return handlers::wrong_argument_count(context, command.name);
+  if (!keys_fit(command, call.args)) {
+    return context.reply.error("ERR key is longer than the limit of " + std::to_string(kKeyLimitBytes) + " bytes");
+  }
+  command.handler(context, call);
+}
+
+}  // namespace
+
+void Session::parse_line(std::string_view line, Batch& batch) {
+  const bool greets = fresh_ && line == "PING";
+  const std::size_t first = batch.arguments.size();
+  const std::string_view name = take_word(&line);
+  if (name.empty()) return;
+  fresh_ = false;
+  const Command* command = find_command(name);
+  batch.arguments.push_back(name);
+  split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &batch.arguments);
+  batch.requests[batch.count++] = Request{command, first, batch.arguments.size() - first, {}, greets};
+}
+
+// Fills the batch; bytes of `bytes` it took.
+std::size_t Session::parse_batch(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+  const std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
+  batch.count = 0;
+  batch.arguments.clear();
+  std::size_t taken = 0;
+  while (batch.count < Batch::kLimit) {
+    std::string_view line;
+    std::size_t line_bytes = 0;
+    const bool whole = next_line(bytes.substr(taken), &scanned_bytes_, &line, &line_bytes);
+    if ((whole ? line.size() : scanned_bytes_) > line_limit) {
+      line_too_long_ = true;
+      break;
+    }
+    if (!whole) break;
+    taken += line_bytes;
+    parse_line(line, batch);
+  }
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    Request& request = batch.requests[i];
+    if (request.command == nullptr || request.command->first_key == 0) continue;
+    const auto key = static_cast<std::size_t>(request.command->first_key);
+    if (key >= request.argument_count || batch.arguments[request.first_argument + key].size() > kKeyLimitBytes) continue;
+    request.key = keyspace.hash(batch.arguments[request.first_argument + key]);
+    keyspace.prefetch(request.key);
+  }
+  return taken;
+}
+
+std::size_t Session::consume(std::string_view bytes, SessionContext& context, ByteBuffer& output) {
+  CommandContext command{context.keyspace, ReplyWriter(output), context.facts};
+  Batch& batch = context.batch;
+  std::size_t taken = 0;
+  std::uint64_t executed = 0;
+  paused_ = false;
+  while (!closing_ && taken < bytes.size()) {
+    if (output.size() >= kOutputPauseBytes) {
+      paused_ = true;
+      break;
+    }
+    const std::size_t batch_bytes = parse_batch(bytes.substr(taken), context.keyspace, batch);
+    taken += batch_bytes;
+    for (std::size_t i = 0; i < batch.count && !closing_; ++i, ++executed) {
+      execute(batch.requests[i], batch, command);
+      closing_ = command.close_after_reply;
+    }
+    if (line_too_long_ && !closing_) {
+      command.reply.error("ERR line is longer than the limits of a key and a value together; the connection is closed");
+      closing_ = true;
+    }
+    if (batch_bytes == 0) break;  // what is left is not a whole line
+  }
+  context.keyspace.count(Counter::kCommands, executed);
+  context.keyspace.count(Counter::kErrors, command.reply.error_count());
+  return taken;
+}
+
+}  // namespace memento

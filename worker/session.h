@@ -1,0 +1,65 @@
+// Session: a connection's protocol without its socket. Takes bytes as they come, executes the whole requests
+// among them in order, appends the replies. Runs in workers.
+//
+// Requests are taken in batches: parsed, their keys hashed and the memory they need prefetched, then executed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "worker/command/command.h"
+#include "worker/wire/byte_buffer.h"
+#include "worker/wire/text_codec.h"
+
+namespace memento {
+
+/// A parsed request. Its words are `argument_count` of the batch's arguments, from `first_argument` on.
+struct Request {
+  const Command* command;  ///< nullptr: unknown
+  std::size_t first_argument;
+  std::size_t argument_count;
+  HashedKey key;
+  bool greets;  ///< the line PING that opens a connection
+};
+
+/// The requests that are executed together. One for all sessions of a worker, so that parsing allocates nothing.
+struct Batch {
+  static constexpr std::size_t kLimit = 16;
+  std::array<Request, kLimit> requests;
+  std::size_t count = 0;
+  Arguments arguments;
+};
+
+/// What a worker's sessions share.
+struct SessionContext {
+  Keyspace& keyspace;
+  const ServerFacts& facts;
+  Batch batch;
+};
+
+class Session {
+ public:
+  /// Executes requests until `bytes` holds no whole one more or `output` holds kOutputPauseBytes; how many bytes were
+  /// taken. Call it again with the rest: with more bytes behind it, or (when paused) once the output is sent.
+  std::size_t consume(std::string_view bytes, SessionContext& context, ByteBuffer& output);
+
+  /// The last call stopped because of the output, not for want of input.
+  bool is_paused() const { return paused_; }
+  /// Nothing more is to be read: send the output and close.
+  bool is_closing() const { return closing_; }
+
+  static constexpr std::size_t kOutputPauseBytes = 1 << 20;
+
+ private:
+  std::size_t parse_batch(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
+  void parse_line(std::string_view line, Batch& batch);
+
+  std::size_t scanned_bytes_ = 0;  ///< at the front of the input, known to hold no line end
+  bool fresh_ = true;              ///< no request came yet
+  bool line_too_long_ = false;
+  bool paused_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace memento

@@ -1,0 +1,222 @@
+// See worker.h. One epoll set: the listening socket, a signalfd, a timerfd, and the connections.
+#include "worker/worker.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "worker/connection.h"
+
+namespace memento {
+namespace {
+
+constexpr int kEventLimit = 256;
+constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
+constexpr std::int64_t kTickMs = 100;
+constexpr std::int64_t kMaintenanceUs = 1000;
+
+Fd make_timer(std::int64_t first_ms, std::int64_t every_ms) {
+  Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  const auto span = [](std::int64_t ms) { return timespec{ms / 1000, ms % 1000 * 1'000'000}; };
+  const itimerspec times{span(every_ms), span(first_ms)};
+  if (timer && timerfd_settime(timer.get(), 0, &times, nullptr) != 0) timer.reset();
+  return timer;
+}
+
+Fd make_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGINT, SIGHUP}) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  sigdelset(&set, SIGINT);  // the terminal sends these to all; they are the master's
+  sigdelset(&set, SIGHUP);
+  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+class Worker {
+ public:
+  explicit Worker(const WorkerContext& context)
+      : context_(context),
+        keyspace_(context.segment, context.process),
+        facts_{context.start_ms, context.worker_count, context.index, context.port},
+        session_{keyspace_, facts_, {}} {}
+
+  int run();
+
+ private:
+  bool set_up();
+  bool watch(int descriptor);
+  void on_event(const epoll_event& event);
+  void on_connection(int descriptor, std::uint32_t events);
+  void on_signal();
+  void on_timer();
+  void accept_connections();
+  void pause_accepting(int error_number);
+  void settle(Connection& connection, Connection::Wait wait);
+  void close(Connection& connection);
+  bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.max_clients); }
+
+  const WorkerContext& context_;
+  Keyspace keyspace_;
+  const ServerFacts facts_;
+  SessionContext session_;
+  SharedBuffers buffers_;
+  Fd epoll_;
+  Fd signals_;
+  Fd timer_;
+  Fd quit_timer_;  ///< runs out when SIGQUIT's patience does
+  std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
+  std::size_t connection_count_ = 0;
+  bool accepting_ = true;
+  bool leaving_ = false;  ///< now
+  bool ending_ = false;   ///< when the last connection has ended
+};
+
+bool Worker::watch(int descriptor) {
+  epoll_event event{EPOLLIN, {.fd = descriptor}};
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+bool Worker::set_up() {
+  epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
+  signals_ = make_signals();
+  timer_ = make_timer(kTickMs, kTickMs);
+  if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) && watch(context_.listen_fd)) {
+    return true;
+  }
+  context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
+  return false;
+}
+
+int Worker::run() {
+  if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
+  std::array<epoll_event, kEventLimit> events;
+  while (!leaving_ && !(ending_ && connection_count_ == 0)) {
+    const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, -1);
+    if (count < 0 && errno != EINTR) {
+      context_.log.error(std::string("epoll_wait: ") + std::strerror(errno));
+      return static_cast<int>(ExitStatus::kSystem);
+    }
+    keyspace_.set_now_ms(wall_time_ms());
+    for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
+  }
+  return static_cast<int>(ExitStatus::kOk);
+}
+
+void Worker::on_event(const epoll_event& event) {
+  const int descriptor = event.data.fd;
+  if (descriptor == context_.listen_fd) {
+    accept_connections();
+  } else if (descriptor == timer_.get()) {
+    on_timer();
+  } else if (descriptor == signals_.get()) {
+    on_signal();
+  } else if (descriptor == quit_timer_.get()) {
+    context_.log.warning(std::to_string(connection_count_) + " connections were cut off after " +
+                         std::to_string(context_.quit_timeout_ms) + " ms");
+    leaving_ = true;
+  } else {
+    on_connection(descriptor, event.events);
+  }
+}
+
+void Worker::on_connection(int descriptor, std::uint32_t events) {
+  Connection& connection = *connections_[static_cast<std::size_t>(descriptor)];
+  // An error shows in the read or write it leads to.
+  if (connection.registered == Connection::Wait::kOutput) {
+    const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
+    settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(session_, buffers_));
+  } else {
+    settle(connection, connection.on_readable(session_, buffers_));
+  }
+}
+
+void Worker::settle(Connection& connection, Connection::Wait wait) {
+  if (wait == connection.registered) return;
+  if (wait == Connection::Wait::kClosed) return close(connection);
+  connection.registered = wait;
+  epoll_event event{wait == Connection::Wait::kOutput ? EPOLLOUT : EPOLLIN, {.fd = connection.descriptor()}};
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.descriptor(), &event) != 0) close(connection);
+}
+
+void Worker::close(Connection& connection) {
+  connections_[static_cast<std::size_t>(connection.descriptor())].reset();
+  --connection_count_;
+  keyspace_.count(Counter::kConnectionsClosed);
+}
+
+void Worker::accept_connections() {
+  for (int i = 0; i < kAcceptLimit; ++i) {
+    Fd socket(accept4(context_.listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket) {
+      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) pause_accepting(errno);
+      return;
+    }
+    if (is_full()) {
+      static constexpr std::string_view kRefusal = "(error) too many clients; see max-clients\r\n";
+      [[maybe_unused]] const ssize_t sent = ::send(socket.get(), kRefusal.data(), kRefusal.size(), MSG_NOSIGNAL);
+      continue;
+    }
+    const int on = 1;
+    setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const int descriptor = socket.get();
+    if (!watch(descriptor)) {
+      context_.log.warning(std::string("epoll_ctl of a new connection: ") + std::strerror(errno));
+      continue;
+    }
+    const auto place = static_cast<std::size_t>(descriptor);
+    if (place >= connections_.size()) connections_.resize(place + 64);
+    connections_[place] = std::make_unique<Connection>(std::move(socket));
+    ++connection_count_;
+    keyspace_.count(Counter::kConnectionsAccepted);
+  }
+}
+
+// Out of descriptors or memory: clients wait in the accept queue until the next tick.
+void Worker::pause_accepting(int error_number) {
+  context_.log.warning(std::string("accept4: ") + std::strerror(error_number));
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, context_.listen_fd, nullptr);
+  accepting_ = false;
+}
+
+void Worker::on_signal() {
+  signalfd_siginfo signal;
+  while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+    if (signal.ssi_signo == SIGTERM) {
+      leaving_ = true;
+    } else if (signal.ssi_signo == SIGUSR1) {
+      if (const Outcome reopened = context_.log.reopen(); !reopened) context_.log.warning(reopened.error().message);
+    } else if (signal.ssi_signo == SIGQUIT && !ending_) {
+      ending_ = true;
+      if (accepting_) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, context_.listen_fd, nullptr);
+      quit_timer_ = make_timer(context_.quit_timeout_ms > 0 ? context_.quit_timeout_ms : 1, 0);
+      if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
+    }
+  }
+}
+
+void Worker::on_timer() {
+  std::uint64_t ticks = 0;
+  [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &ticks, sizeof ticks);
+  keyspace_.maintain(kMaintenanceUs);
+  if (!accepting_ && !ending_) accepting_ = watch(context_.listen_fd);
+}
+
+}  // namespace
+
+int run_worker(const WorkerContext& context) {
+  std::signal(SIGPIPE, SIG_IGN);
+  return Worker(context).run();
+}
+
+}  // namespace memento
