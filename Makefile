@@ -28,7 +28,6 @@ main    = $(BUILD)/obj/$(1)/main.o
 SHM       := $(call objects,shm shm/os)
 CONF      := $(call objects,conf)
 WORKER    := $(call objects,worker worker/wire worker/command)
-WIRE      := $(call objects,worker/wire)
 MASTER    := $(call objects,master)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
@@ -45,11 +44,11 @@ $(BIN)/memento: $(call main,master) $(SERVER)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BIN)/memento-cli: $(call main,cli) $(CLI) $(WORKER) $(SHM)
+$(BIN)/memento-cli: $(call main,cli) $(CLI)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
 
-$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI)) $(WORKER) $(SHM)
+$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
 

@@ -54,6 +54,10 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
 Keyspace::Keyspace(Segment& segment, std::uint32_t process) : impl_(std::make_unique<Impl>(segment, process)) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();
+  // A predecessor's connections ended with it.
+  auto& counters = impl_->record.counters;
+  counters[static_cast<std::size_t>(Counter::kConnectionsClosed)].store(
+      counters[static_cast<std::size_t>(Counter::kConnectionsAccepted)].load(kRelaxed), kRelaxed);
 }
 
 Keyspace::~Keyspace() = default;
@@ -466,6 +470,11 @@ std::uint64_t Keyspace::value_limit_bytes() const { return impl_->header.value_l
 void Keyspace::count(Counter counter, std::uint64_t amount) {
   Word& word = impl_->record.counters[static_cast<std::size_t>(counter)];
   word.store(word.load(kRelaxed) + amount, kRelaxed);
+}
+
+std::uint64_t Keyspace::connected_clients() const {
+  const std::uint64_t closed = counter_sum(Counter::kConnectionsClosed);  // first: it never exceeds the other
+  return counter_sum(Counter::kConnectionsAccepted) - closed;
 }
 
 std::uint64_t Keyspace::counter_sum(Counter counter) const {

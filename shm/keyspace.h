@@ -7,10 +7,11 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 #include "shm/os/clock.h"
 
@@ -115,9 +116,8 @@ class Keyspace {
   /// Removes every key at once, in O(1); their memory comes back in the background.
   void flush();
 
-  /// Calls visit(key, EntryView) for every live entry of one slot, with a private consistent copy: visit may
-  /// do anything with it. A key present throughout a walk over all slots is visited.
-  void visit_slot(std::uint32_t slot, const std::function<void(std::string_view, const EntryView&)>& visit);
+  /// The live keys of one slot, copied. A key present throughout a walk over all slots is in one of the lists.
+  std::vector<std::string> slot_keys(std::uint32_t slot);
 
   std::uint64_t key_count() const;      ///< entries, expired ones not yet swept included
   std::uint64_t payload_bytes() const;  ///< keys plus values
@@ -130,6 +130,7 @@ class Keyspace {
 
   void count(Counter counter, std::uint64_t amount = 1);
   std::uint64_t counter_sum(Counter counter) const;  ///< over all processes
+  std::uint64_t connected_clients() const;           ///< over all processes
   std::uint64_t value_limit_bytes() const;
 
  private:

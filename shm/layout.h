@@ -116,7 +116,7 @@ struct Header {
   std::uint64_t size_bytes;
   std::uint64_t hash_seed;
   std::uint64_t time_base_ms;  ///< entries' creation times count from here
-  std::uint64_t value_limit_bytes;
+  Word value_limit_bytes;  ///< the longest value that commands accept; the master sets it
   std::uint64_t slots_offset;
   std::uint64_t processes_offset;
   std::uint64_t process_count;

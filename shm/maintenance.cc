@@ -117,22 +117,7 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   return removed;
 }
 
-void Keyspace::visit_slot(std::uint32_t slot,
-                          const std::function<void(std::string_view, const EntryView&)>& visit) {
-  std::string value;
-  for (const std::string& text : impl_->collect_keys(slot, false)) {
-    const HashedKey key{text, slot, hash_in_slot(text, impl_->header.hash_seed)};
-    EntryView copied;
-    if (read(key, [&](const EntryView& view) {
-          value.resize(view.value.size());
-          racy_copy(value.data(), view.value.data(), view.value.size());
-          copied = view;
-        })) {
-      copied.value = value;
-      visit(text, copied);
-    }
-  }
-}
+std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) { return impl_->collect_keys(slot, false); }
 
 bool Keyspace::maintain(std::int64_t budget_us) {
   const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;

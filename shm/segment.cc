@@ -60,6 +60,8 @@ bool Segment::commit_memory(std::uint64_t begin, std::uint64_t end) {
   return fallocate(impl_->file.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) == 0;
 }
 
+void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_bytes.store(limit_bytes); }
+
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
   owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);

@@ -57,6 +57,9 @@ class Segment {
   std::uint64_t size_bytes() const { return size_bytes_; }
   const std::string& path() const { return path_; }
 
+  /// The longest value that commands accept; workers see the change at once.
+  void set_value_limit(std::uint64_t limit_bytes);
+
   /// Makes [0, end) of the file safe to touch (fallocate). False: the tmpfs is full.
   bool commit_memory(std::uint64_t begin, std::uint64_t end);
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -45,10 +46,10 @@ Fd make_signals() {
 
 class Worker {
  public:
-  explicit Worker(const WorkerContext& context)
-      : context_(context),
-        keyspace_(context.segment, context.process),
-        facts_{context.start_ms, context.worker_count, context.index, context.port},
+  explicit Worker(WorkerContext context)
+      : context_(std::move(context)),
+        keyspace_(context_.segment, context_.process),
+        facts_{context_.start_ms, context_.worker_count, context_.index, context_.port},
         session_{keyspace_, facts_, {}} {}
 
   int run();
@@ -64,9 +65,9 @@ class Worker {
   void pause_accepting(int error_number);
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
-  bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.max_clients); }
+  bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.settings.max_clients.load()); }
 
-  const WorkerContext& context_;
+  WorkerContext context_;
   Keyspace keyspace_;
   const ServerFacts facts_;
   SessionContext session_;
@@ -91,7 +92,7 @@ bool Worker::set_up() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   signals_ = make_signals();
   timer_ = make_timer(kTickMs, kTickMs);
-  if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) && watch(context_.listen_fd)) {
+  if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) && watch(context_.listen_socket.get())) {
     return true;
   }
   context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
@@ -115,7 +116,7 @@ int Worker::run() {
 
 void Worker::on_event(const epoll_event& event) {
   const int descriptor = event.data.fd;
-  if (descriptor == context_.listen_fd) {
+  if (descriptor == context_.listen_socket.get()) {
     accept_connections();
   } else if (descriptor == timer_.get()) {
     on_timer();
@@ -123,7 +124,7 @@ void Worker::on_event(const epoll_event& event) {
     on_signal();
   } else if (descriptor == quit_timer_.get()) {
     context_.log.warning(std::to_string(connection_count_) + " connections were cut off after " +
-                         std::to_string(context_.quit_timeout_ms) + " ms");
+                         std::to_string(context_.settings.quit_timeout_ms.load()) + " ms");
     leaving_ = true;
   } else {
     on_connection(descriptor, event.events);
@@ -157,7 +158,7 @@ void Worker::close(Connection& connection) {
 
 void Worker::accept_connections() {
   for (int i = 0; i < kAcceptLimit; ++i) {
-    Fd socket(accept4(context_.listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd socket(accept4(context_.listen_socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
       if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) pause_accepting(errno);
       return;
@@ -185,7 +186,7 @@ void Worker::accept_connections() {
 // Out of descriptors or memory: clients wait in the accept queue until the next tick.
 void Worker::pause_accepting(int error_number) {
   context_.log.warning(std::string("accept4: ") + std::strerror(error_number));
-  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, context_.listen_fd, nullptr);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, context_.listen_socket.get(), nullptr);
   accepting_ = false;
 }
 
@@ -198,8 +199,9 @@ void Worker::on_signal() {
       if (const Outcome reopened = context_.log.reopen(); !reopened) context_.log.warning(reopened.error().message);
     } else if (signal.ssi_signo == SIGQUIT && !ending_) {
       ending_ = true;
-      if (accepting_) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, context_.listen_fd, nullptr);
-      quit_timer_ = make_timer(context_.quit_timeout_ms > 0 ? context_.quit_timeout_ms : 1, 0);
+      accept_connections();  // those who wait already
+      context_.listen_socket.reset();
+      quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()), 0);
       if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
     }
   }
@@ -209,14 +211,14 @@ void Worker::on_timer() {
   std::uint64_t ticks = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &ticks, sizeof ticks);
   keyspace_.maintain(kMaintenanceUs);
-  if (!accepting_ && !ending_) accepting_ = watch(context_.listen_fd);
+  if (!accepting_ && !ending_) accepting_ = watch(context_.listen_socket.get());
 }
 
 }  // namespace
 
-int run_worker(const WorkerContext& context) {
+int run_worker(WorkerContext context) {
   std::signal(SIGPIPE, SIG_IGN);
-  return Worker(context).run();
+  return Worker(std::move(context)).run();
 }
 
 }  // namespace memento

@@ -1,0 +1,41 @@
+// Settings that HUP changes while the workers run: one page that the master writes and its children read.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <new>
+#include <utility>
+
+#include "shm/os/result.h"
+
+namespace memento {
+
+struct LiveSettings {
+  std::atomic<int> max_clients{0};      ///< of all workers together
+  std::atomic<int> quit_timeout_ms{0};  ///< how long QUIT lets connections finish
+};
+
+/// Owns the page. Move-only; children inherit the mapping.
+class SharedSettings {
+ public:
+  static Result<SharedSettings> create() {
+    void* page = mmap(nullptr, sizeof(LiveSettings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return system_error("mmap of the live settings");
+    return SharedSettings(new (page) LiveSettings);
+  }
+  SharedSettings(SharedSettings&& other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
+  SharedSettings& operator=(SharedSettings&&) = delete;
+  ~SharedSettings() {
+    if (page_ != nullptr) munmap(page_, sizeof(LiveSettings));
+  }
+
+  LiveSettings& operator*() const { return *page_; }
+  LiveSettings* operator->() const { return page_; }
+
+ private:
+  explicit SharedSettings(LiveSettings* page) : page_(page) {}
+  LiveSettings* page_;
+};
+
+}  // namespace memento

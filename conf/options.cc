@@ -1,0 +1,201 @@
+// See options.h. The table is add_options(); a line of the file is parsed as the option `--key=value`.
+#include "conf/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+
+#include "conf/machine.h"
+#include "conf/size_text.h"
+#include "conf/version.h"
+
+namespace memento {
+namespace {
+
+constexpr std::uint64_t kSmallestMemoryBytes = 16ull << 20;
+constexpr std::uint64_t kLargestValueBytes = 1ull << 30;
+constexpr const char* kNoCluster = "cluster mode is not there yet; start without -c, -f and -i";
+
+// Options that say what this start does; the file cannot hold them.
+constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help", "fresh", "cluster", "nodes", "name"};
+
+using Check = std::function<std::string(const std::string&)>;
+
+// A number within bounds, said in words when it isn't.
+Check number_between(std::int64_t least, std::int64_t most, std::string what) {
+  return [=](const std::string& text) {
+    std::int64_t number = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool good = failure == std::errc() && end == text.data() + text.size() && number >= least && number <= most;
+    return good ? std::string()
+                : "'" + text + "' is not " + what + " (" + std::to_string(least) + " to " + std::to_string(most) + ")";
+  };
+}
+
+Check size_between(std::uint64_t least, std::uint64_t most) {
+  return [=](const std::string& text) {
+    std::uint64_t size_bytes = 0;
+    if (!parse_size(text, &size_bytes)) return "'" + text + "' is not a size such as 512MiB or 4g";
+    if (size_bytes < least) return "'" + text + "' is too small, at least " + format_size(least) + " are needed";
+    if (size_bytes > most) return "'" + text + "' is too large, at most " + format_size(most) + " are possible";
+    return std::string();
+  };
+}
+
+std::string not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
+
+class Parser {
+ public:
+  explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") { add_options(options); }
+
+  /// Empty, or what is wrong.
+  std::string parse(std::vector<std::string> arguments) {
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
+    try {
+      app_.parse(arguments);
+    } catch (const CLI::ParseError& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  std::string help() const { return app_.help(); }
+  bool asks(const char* flag) const { return app_.count(flag) > 0; }
+
+  std::vector<std::string> keys() const {
+    std::vector<std::string> keys;
+    for (const CLI::Option* option : app_.get_options()) {
+      const std::string& key = option->get_lnames().front();
+      if (std::ranges::find(kCommandLineOnly, key) == std::end(kCommandLineOnly)) keys.push_back(key);
+    }
+    return keys;
+  }
+
+ private:
+  template <class Target>
+  CLI::Option* add(const std::string& names, Target& target, const Check& check, const std::string& help, const char* type) {
+    return app_.add_option_function<std::string>(
+                   names, [&target](const std::string& text) { assign(target, text); }, help)
+        ->check(CLI::Validator(check, ""))
+        ->type_name(type);
+  }
+  static void assign(std::string& target, const std::string& text) { target = text; }
+  static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
+  template <class Number>
+  static void assign(Number& target, const std::string& text) {
+    std::from_chars(text.data(), text.data() + text.size(), target);
+  }
+
+  void add_options(Options& o) {
+    app_.set_help_flag("-h,--help", "Print this and exit");
+    app_.add_flag("-v,--version", unused_flag_, "Print the version and exit");
+    add("-a,--address", o.address, not_empty, "Address or name to listen on (127.0.0.1)", "ADDRESS");
+    add("-p,--port", o.port, number_between(1, 65535, "a port"), "Port (6737)", "PORT");
+    add("-w,--workers", o.workers, number_between(1, 128, "a number of workers"), "Worker processes (one per CPU)", "COUNT");
+    add("-m,--memory", o.memory_bytes, size_between(kSmallestMemoryBytes, 1ull << 40),
+        "Memory for all data (half of what the machine or its cgroup allows)", "SIZE");
+    add("-C,--config", o.config_file, not_empty, "Configuration file", "FILE");
+    app_.add_flag("-d,--daemon", o.daemon, "Detach; return when the server accepts connections");
+    add("-P,--pidfile", o.pid_file, not_empty, "File for the master's process id", "FILE");
+    add("-l,--logfile", o.log_file, not_empty, "Log file (standard error)", "FILE");
+    app_.add_flag("-t,--test", o.test_only, "Check the configuration and exit");
+    add("--dir", o.directory, not_empty, "Folder of the data, on a tmpfs (/dev/shm/memento-PORT)", "FOLDER");
+    app_.add_flag("--fresh", o.fresh, "Start empty; data that is there is set aside");
+    add("--value-limit", o.value_limit_bytes, size_between(1, kLargestValueBytes), "Longest value (512MiB)", "SIZE");
+    add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
+        "Clients served at the same time (10000)", "COUNT");
+    add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),
+        "How long QUIT lets connections finish (10)", "SECONDS");
+    app_.add_flag("-c,--cluster", unused_flag_, "Cluster mode (not there yet)");
+    app_.add_option("-f,--nodes", nodes_file_, "Cluster: file of the nodes (not there yet)")->type_name("FILE");
+    app_.add_option("-i,--name", node_name_, "Cluster: this node's name (not there yet)")->type_name("NAME");
+  }
+
+  CLI::App app_;
+  bool unused_flag_ = false;  ///< asks() tells
+  std::string nodes_file_;
+  std::string node_name_;
+};
+
+// Applies one line of the file to the options; what is wrong with it, or nothing.
+std::string apply_line(const std::string& line, const std::vector<std::string>& keys, Options& options) {
+  constexpr const char* kBlank = " \t\r";
+  const std::size_t key_begin = line.find_first_not_of(kBlank);
+  if (key_begin == line.npos || line[key_begin] == '#') return "";
+  const std::size_t key_end = std::min(line.find_first_of(kBlank, key_begin), line.size());
+  const std::string key = line.substr(key_begin, key_end - key_begin);
+  if (std::ranges::find(keys, key) == keys.end()) return "unknown key '" + key + "'";
+  const std::size_t value_begin = line.find_first_not_of(kBlank, key_end);
+  if (value_begin == line.npos) return key + ": the value is missing";
+  const std::string value = line.substr(value_begin, line.find_last_not_of(kBlank) + 1 - value_begin);
+  const std::string error = Parser(options).parse({"--" + key + "=" + value});
+  return error.starts_with("--") ? error.substr(2) : error;
+}
+
+// Every error of the file, a line each.
+std::string apply_file(const std::string& path, Options& options) {
+  std::ifstream file(path);
+  if (!file || std::filesystem::is_directory(path)) return path + ": cannot be read; name a readable file with -C\n";
+  const std::vector<std::string> keys = config_keys();
+  std::string errors;
+  int number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    const std::string error = apply_line(line, keys, options);
+    if (!error.empty()) errors += path + ":" + std::to_string(number) + ": " + error + "\n";
+  }
+  return errors;
+}
+
+// A daemon changes its working directory.
+void make_absolute(std::string& path) {
+  if (!path.empty()) path = std::filesystem::absolute(path).lexically_normal();
+}
+
+void resolve(Options& options) {
+  if (options.workers == 0) options.workers = std::min(usable_cpu_count(), 128u);
+  if (options.memory_bytes == 0) options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
+  if (options.directory.empty()) options.directory = "/dev/shm/memento-" + std::to_string(options.port);
+  for (std::string* path : {&options.directory, &options.pid_file, &options.log_file}) make_absolute(*path);
+}
+
+ParsedCommandLine end(ExitStatus status, std::string text) { return ParsedCommandLine{{}, true, status, std::move(text)}; }
+
+}  // namespace
+
+std::vector<std::string> config_keys() {
+  Options unused;
+  return Parser(unused).keys();
+}
+
+ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments) {
+  Options given;
+  Parser parser(given);
+  const std::string error = parser.parse(arguments);
+  if (parser.asks("--help")) return end(ExitStatus::kOk, parser.help());
+  if (parser.asks("--version")) return end(ExitStatus::kOk, std::string("memento ") + kVersion + "\n");
+  if (!error.empty()) return end(ExitStatus::kUsage, "memento: " + error + "; memento --help lists the options\n");
+  if (parser.asks("--cluster") || parser.asks("--nodes") || parser.asks("--name")) {
+    return end(ExitStatus::kConfig, std::string("memento: ") + kNoCluster + "\n");
+  }
+  ParsedCommandLine parsed;
+  if (!given.config_file.empty()) {
+    const std::string errors = apply_file(given.config_file, parsed.options);
+    if (!errors.empty()) return end(ExitStatus::kConfig, errors);
+    Parser(parsed.options).parse(arguments);  // again, over the file's values
+  } else {
+    parsed.options = given;
+  }
+  make_absolute(parsed.options.config_file);
+  resolve(parsed.options);
+  if (parsed.options.test_only) {
+    const std::string what = given.config_file.empty() ? "command line" : given.config_file;
+    return end(ExitStatus::kOk, what + ": ok\n");
+  }
+  return parsed;
+}
+
+}  // namespace memento

@@ -1,0 +1,46 @@
+// The server's options: one table serves the command line and the configuration file. Master, at start and on HUP.
+//
+// The file holds `key value` lines, # begins a comment; keys are the long options' names. The command line wins.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "shm/os/result.h"
+
+namespace memento {
+
+struct Options {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 6737;
+  std::uint32_t workers = 0;       ///< resolved: one per usable CPU
+  std::uint64_t memory_bytes = 0;  ///< resolved: half of what the process may use
+  std::string directory;           ///< resolved: /dev/shm/memento-PORT
+  std::string pid_file;            ///< empty: none
+  std::string log_file;            ///< empty: stderr
+  std::uint64_t value_limit_bytes = 512ull << 20;
+  int max_clients = 10000;
+  int quit_timeout_s = 10;
+  bool daemon = false;
+  bool fresh = false;
+  std::string config_file;  ///< empty: none; absolute
+  bool test_only = false;
+};
+
+/// What the command line came to: options to run with, or an end with this status and text.
+struct ParsedCommandLine {
+  Options options;
+  bool ends = false;
+  ExitStatus status = ExitStatus::kOk;
+  std::string text;  ///< for stdout when the status is kOk, else for stderr; whole lines
+};
+
+/// Parses the command line and the file it names. A wrong command line ends with kUsage, a wrong file with kConfig
+/// and a line for each error: "FILE:LINE: what is wrong".
+ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments);
+
+/// Names of the keys a configuration file may hold.
+std::vector<std::string> config_keys();
+
+}  // namespace memento

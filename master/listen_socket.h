@@ -1,0 +1,18 @@
+// The listening sockets: one per worker, all on one port by SO_REUSEPORT. The master opens them before it forks and
+// keeps them, so that a worker's death resets no connection that waits to be accepted.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "shm/os/fd.h"
+#include "shm/os/result.h"
+
+namespace memento {
+
+/// `count` non-blocking sockets that listen. Fails (kSystem) when another server has the port; SO_REUSEPORT alone
+/// would share it. Waits a moment first for the workers of a killed master to leave.
+Result<std::vector<Fd>> open_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count);
+
+}  // namespace memento

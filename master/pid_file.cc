@@ -1,0 +1,36 @@
+// See pid_file.h.
+#include "master/pid_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace memento {
+
+Result<PidFile> PidFile::take(const std::string& path) {
+  PidFile pid_file;
+  pid_file.path_ = path;
+  pid_file.file_ = Fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!pid_file.file_) return system_error("open(" + path + ") for the pid file");
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (fcntl(pid_file.file_.get(), F_SETLK, &lock) != 0) {
+    if (errno != EAGAIN && errno != EACCES) return system_error("fcntl(" + path + ") to lock the pid file");
+    const bool known = fcntl(pid_file.file_.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    return Error{ExitStatus::kSystem, 0, "pid file " + path + " is held by process " +
+                                             (known ? std::to_string(lock.l_pid) : std::string("unknown")) +
+                                             "; stop that server or choose another --pidfile"};
+  }
+  const std::string text = std::to_string(getpid()) + "\n";
+  if (ftruncate(pid_file.file_.get(), 0) != 0 ||
+      pwrite(pid_file.file_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    return system_error("write(" + path + ") of the pid file");
+  }
+  return pid_file;
+}
+
+void PidFile::remove() {
+  if (file_) unlink(path_.c_str());
+}
+
+}  // namespace memento
