@@ -63,7 +63,7 @@ bool is_own_fault(int status) {
 
 int Master::run() {
   if (const Outcome started = start(); !started) {
-    if (log_) log_->error(started.error().message);
+    if (log_ && !options_.log_file.empty()) log_->error(started.error().message);
     signal_workers(SIGKILL);
     pid_file_.remove();
     return readiness_.failed(started.error());
