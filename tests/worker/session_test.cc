@@ -1,0 +1,319 @@
+// A session over a private segment, without sockets: what a client's bytes are answered with.
+#include "worker/session.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "shm/check.h"
+#include "shm/segment.h"
+#include "worker/command/command_table.h"
+
+namespace memento {
+namespace {
+
+/// A segment, a keyspace and what sessions share. Checks the segment at the end.
+class SessionTest : public ::testing::Test {
+ protected:
+  explicit SessionTest(std::uint64_t value_limit_bytes = 1 << 20, std::uint64_t memory_bytes = 64 << 20) {
+    segment_ = std::move(*Segment::create_anonymous({"", memory_bytes, 1, value_limit_bytes, false}));
+    keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
+    context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, facts_, {}});
+  }
+  ~SessionTest() override {
+    const CheckReport report = check_segment(*segment_);
+    for (const std::string& error : report.errors) ADD_FAILURE() << error;
+  }
+
+  /// Replies to `requests` on a connection that has been used, each part given as one read would.
+  std::string talk(const std::vector<std::string>& parts) {
+    Session session;
+    ByteBuffer output;
+    ByteBuffer input;
+    input.append("ECHO -\n");
+    input.consume(session.consume(input.view(), *context_, output));
+    output.consume(output.size());
+    for (const std::string& part : parts) {
+      input.append(part);
+      input.consume(session.consume(input.view(), *context_, output));
+    }
+    closed_ = session.is_closing();
+    left_bytes_ = input.size();
+    return std::string(output.view());
+  }
+  std::string talk(const std::string& requests) { return talk(std::vector<std::string>{requests}); }
+
+  std::unique_ptr<Segment> segment_;
+  std::unique_ptr<Keyspace> keyspace_;
+  const ServerFacts facts_{0, 2, 0, 6737};
+  std::unique_ptr<SessionContext> context_;
+  bool closed_ = false;
+  std::size_t left_bytes_ = 0;
+};
+
+// Shows each string command's replies, hits and misses.
+TEST_F(SessionTest, Strings) {
+  EXPECT_EQ(talk("SET a hello  world \n"), "OK\r\n");
+  EXPECT_EQ(talk("GET a\n"), "hello  world \r\n");
+  EXPECT_EQ(talk("GET b\n"), "(null)\r\n");
+  EXPECT_EQ(talk("SET e \n"), "OK\r\n");
+  EXPECT_EQ(talk("GET e\n"), "\r\n");
+  EXPECT_EQ(talk("APPEND a  !\n"), "15\r\n");
+  EXPECT_EQ(talk("PREPEND a > \n"), "17\r\n");
+  EXPECT_EQ(talk("GET a\n"), "> hello  world  !\r\n");
+  EXPECT_EQ(talk("APPEND new x\n"), "1\r\n");
+  EXPECT_EQ(talk("PREPEND newer yz\n"), "2\r\n");
+  EXPECT_EQ(talk("EXISTS a b new new\n"), "3\r\n");
+  EXPECT_EQ(talk("DEL a b new\n"), "2\r\n");
+  EXPECT_EQ(talk("GET a\n"), "(null)\r\n");
+}
+
+// Shows that GETP names the four properties, with times in milliseconds since the epoch.
+TEST_F(SessionTest, Properties) {
+  keyspace_->set_now_ms(1'900'000'000'123);
+  talk("SET a v\n");
+  EXPECT_EQ(talk("GETP a\n"), "key: a\nvalue: v\ncreation_time: 1900000000123\nexpiry: -1\r\n");
+  talk("PEXPIRE a 877\n");
+  EXPECT_EQ(talk("GETP a\n"), "key: a\nvalue: v\ncreation_time: 1900000000123\nexpiry: 1900000001000\r\n");
+  EXPECT_EQ(talk("GETP b\n"), "(null)\r\n");
+}
+
+// Shows integers: creation from 0, both signs, and that overflow and non-numbers change nothing.
+TEST_F(SessionTest, Integers) {
+  EXPECT_EQ(talk("INC n\nINC n 41\nDEC n 2\nDEC n\n"), "1\r\n42\r\n40\r\n39\r\n");
+  EXPECT_EQ(talk("DEC m\n"), "-1\r\n");
+  talk("SET n 9223372036854775807\n");
+  EXPECT_EQ(talk("INC n\n"), "(error) increment or decrement would overflow\r\n");
+  EXPECT_EQ(talk("GET n\n"), "9223372036854775807\r\n");
+  talk("SET n -9223372036854775808\n");
+  EXPECT_EQ(talk("DEC n\n"), "(error) increment or decrement would overflow\r\n");
+  EXPECT_EQ(talk("INC n -1\n"), "(error) increment or decrement would overflow\r\n");
+  const std::string refused = "(error) value is not an integer or out of range\r\n";
+  for (const char* value : {"x", "1x", "+1", "01", "1.5", "", " 1", "9223372036854775808", "-0"}) {
+    talk(std::string("SET t ") + value + "\n");
+    EXPECT_EQ(talk("INC t\n"), refused) << value;
+    EXPECT_EQ(talk("GET t\n"), std::string(value) + "\r\n");
+  }
+  EXPECT_EQ(talk("INC n 1x\n"), refused);
+  EXPECT_EQ(talk("INC none x\n") + talk("EXISTS none\n"), refused + "0\r\n");
+}
+
+// Shows decimal numbers in Redis's notation, and that NaN, infinity and non-numbers change nothing.
+TEST_F(SessionTest, Floats) {
+  EXPECT_EQ(talk("INCF f\nINCF f 0.1\nDECF f 3.1\nDECF f\n"), "1\r\n1.1\r\n-2\r\n-3\r\n");
+  talk("SET f 5.0e3\n");
+  EXPECT_EQ(talk("INCF f 200.0e-1\n"), "5020\r\n");
+  talk("SET f 3.0\n");
+  EXPECT_EQ(talk("INCF f 1.000000000000000005\n"), "4.00000000000000001\r\n");
+  EXPECT_EQ(talk("DECF z 0\n"), "0\r\n");
+  for (const char* bad : {"nan", "inf", "-inf", "x", "1.5x"}) {
+    EXPECT_EQ(talk(std::string("INCF g ") + bad + "\n"), "(error) value is not a valid float\r\n") << bad;
+  }
+  EXPECT_EQ(talk("EXISTS g\n"), "0\r\n");
+  EXPECT_EQ(talk("SET h 1e4932\nINCF h 1e4932\nGET h\n"),
+            "OK\r\n(error) increment would produce NaN or Infinity\r\n1e4932\r\n");
+  EXPECT_EQ(talk("SET h x\nINCF h\nGET h\n"), "OK\r\n(error) value is not a valid float\r\nx\r\n");
+}
+
+// Shows expiry by the keyspace's clock: remaining time, refreshing, taking back, passing, deleting at once.
+TEST_F(SessionTest, Expiry) {
+  keyspace_->set_now_ms(2'000'000'000'000);
+  EXPECT_EQ(talk("EXPIRE a 10\nTTL a\nPERSIST a\n"), "0\r\n-2\r\n0\r\n");
+  EXPECT_EQ(talk("SET a v\nTTL a\nPTTL a\n"), "OK\r\n-1\r\n-1\r\n");
+  EXPECT_EQ(talk("EXPIRE a 10\nTTL a\nPTTL a\n"), "1\r\n10\r\n10000\r\n");
+  EXPECT_EQ(talk("PEXPIRE a 1499\nTTL a\n"), "1\r\n1\r\n");
+  EXPECT_EQ(talk("INC b\nEXPIRE b 5\nINC b\nAPPEND b 0\nTTL b\n"), "1\r\n1\r\n2\r\n2\r\n5\r\n");
+  EXPECT_EQ(talk("PERSIST b\nPERSIST b\nTTL b\n"), "1\r\n0\r\n-1\r\n");
+  keyspace_->set_now_ms(2'000'000'001'499);
+  EXPECT_EQ(talk("GET a\nTTL a\nINC a\nTTL a\n"), "(null)\r\n-2\r\n1\r\n-1\r\n");
+  EXPECT_EQ(talk("EXPIRE a 0\nEXISTS a\nINC a\nEXPIRE a -5\nEXISTS a\n"), "1\r\n0\r\n1\r\n1\r\n0\r\n");
+  EXPECT_EQ(talk("EXPIRE b 9223372036854775807\n"), "(error) invalid expire time in 'expire' command\r\n");
+  EXPECT_EQ(talk("EXPIRE b 1.5\n"), "(error) value is not an integer or out of range\r\n");
+  EXPECT_EQ(talk("TTL b\nSET b x\nEXPIRE b 9\nSET b y\nTTL b\n"), "-1\r\nOK\r\n1\r\nOK\r\n-1\r\n");
+}
+
+// Shows the commands over all keys; an empty list is an empty line.
+TEST_F(SessionTest, WholeKeyspace) {
+  EXPECT_EQ(talk("KEYS\nCOUNT\n"), "\r\n0\r\n");
+  talk("SET apple 1\nSET apricot 2\nSET banana 33\n");
+  EXPECT_EQ(talk("COUNT\nKEYSPACE\n"), "3\r\nkeys: 3\nbytes: 22\r\n");
+  EXPECT_EQ(talk("KEYS ban*\nVALUES ban*\n"), "banana\r\n33\r\n");
+  const std::string two = talk("PREFSCAN ap\n");
+  EXPECT_TRUE(two == "1\n2\r\n" || two == "2\n1\r\n") << two;
+  EXPECT_EQ(talk("FUZZYSCAN aic\nFUZZYSCAN cia\nPREFSCAN b\n"), "2\r\n\r\n33\r\n");
+  EXPECT_EQ(talk("KEYS a?????t\nKEYS [a-b]an*\nKEYS a[^p]*\n"), "apricot\r\nbanana\r\n\r\n");
+  EXPECT_EQ(talk("FLUSH\nCOUNT\nGET apple\n"), "OK\r\n0\r\n(null)\r\n");
+}
+
+// Shows that case does not matter, empty lines are skipped, and both line ends do.
+TEST_F(SessionTest, Lines) {
+  EXPECT_EQ(talk("set k v\r\n\r\n\nGeT k\r\nping\nPING hey you\necho a b\n"), "OK\r\nv\r\nPONG\r\nhey you\r\na b\r\n");
+  EXPECT_EQ(talk("  GET   k  \n"), "v\r\n");
+  EXPECT_EQ(talk("   \n"), "");
+  EXPECT_EQ(talk(std::string("SET z a\0b\nGET z\n", 16)), std::string("OK\r\na\0b\r\n", 9));
+}
+
+// Shows the opening PING that monitors send; any later one is answered like others.
+TEST_F(SessionTest, OpeningPing) {
+  Session session;
+  ByteBuffer output;
+  session.consume("PING\r\nPING\r\n", *context_, output);
+  EXPECT_EQ(output.view(), "+PONG\r\nPONG\r\n");
+}
+
+// Shows that bad input is answered with an error and the connection goes on.
+TEST_F(SessionTest, BadInput) {
+  EXPECT_EQ(talk("NOPE\nGETX a\nG\n"), "(Unknown command)\r\n(Unknown command)\r\n(Unknown command)\r\n");
+  EXPECT_EQ(talk("GET\nGET a b\nSET a\nDEL\nFLUSH now\n"),
+            "(error) wrong number of arguments for 'get' command\r\n"
+            "(error) wrong number of arguments for 'get' command\r\n"
+            "(error) wrong number of arguments for 'set' command\r\n"
+            "(error) wrong number of arguments for 'del' command\r\n"
+            "(error) wrong number of arguments for 'flush' command\r\n");
+  for (const char* name : {"INC k 1 2", "DEC k 1 2", "INCF k 1 2", "DECF k 1 2", "KEYS a b", "VALUES a b", "INFO a b", "HELP a b"}) {
+    EXPECT_TRUE(talk(std::string(name) + "\n").starts_with("(error) wrong number of arguments")) << name;
+  }
+  EXPECT_FALSE(closed_);
+}
+
+// Shows the limits: a key of 64 KiB works and a longer one is refused; so with values at their limit.
+TEST_F(SessionTest, Limits) {
+  const std::string key(64 << 10, 'k');
+  const std::string value(1 << 20, 'v');
+  EXPECT_EQ(talk("SET " + key + " x\nGET " + key + "\n"), "OK\r\nx\r\n");
+  const std::string key_error = "(error) key is longer than the limit of 65536 bytes\r\n";
+  EXPECT_EQ(talk("SET " + key + "k x\nGET " + key + "k\nDEL a " + key + "k\nCOUNT\n"), key_error + key_error + key_error + "1\r\n");
+  const std::string value_error = "(error) value is longer than the limit of 1048576 bytes\r\n";
+  EXPECT_EQ(talk("SET a " + value + "\nSET b " + value + "v\nAPPEND a x\nPREPEND a x\nEXISTS a b\n"),
+            "OK\r\n" + value_error + value_error + value_error + "1\r\n");
+  EXPECT_EQ(talk("GET a\n"), value + "\r\n");
+  EXPECT_FALSE(closed_);
+}
+
+// Shows that a line no request can be is refused, whether its end has come or not, and closes the connection.
+TEST_F(SessionTest, LineTooLong) {
+  const std::string line((1 << 20) + (64 << 10) + 100, 'x');
+  const std::string error = "(error) line is longer than the limits of a key and a value together; the connection is closed\r\n";
+  EXPECT_EQ(talk("PING\nSET a " + line), "PONG\r\n" + error);
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(talk("PING\nSET a " + line + "\nPING\n"), "PONG\r\n" + error);
+  EXPECT_TRUE(closed_);
+}
+
+// Shows that QUIT and EXIT answer, and nothing behind them is executed.
+TEST_F(SessionTest, Quit) {
+  for (const char* name : {"QUIT", "exit"}) {
+    EXPECT_EQ(talk(std::string(name) + "\nSET a 1\n"), "OK\r\n");
+    EXPECT_TRUE(closed_);
+  }
+  EXPECT_EQ(talk("EXISTS a\n"), "0\r\n");
+}
+
+// Shows that replies don't depend on how the bytes were cut: at every single place, byte by byte, at random.
+TEST_F(SessionTest, AnySplit) {
+  const std::string requests =
+      "FLUSH\r\nSET key some value\nGET key\n\nINC n 5\r\nNOPE\nGET\nDEL key n\nMISSING x\nAPPEND q  z\r\nCOUNT\nGET q\n";
+  const std::string expected = talk(requests);
+  ASSERT_FALSE(expected.empty());
+  for (std::size_t cut = 0; cut <= requests.size(); ++cut) {
+    ASSERT_EQ(talk({requests.substr(0, cut), requests.substr(cut)}), expected) << "cut at " << cut;
+    ASSERT_EQ(left_bytes_, 0u);
+  }
+  std::vector<std::string> bytes;
+  for (const char byte : requests) bytes.emplace_back(1, byte);
+  EXPECT_EQ(talk(bytes), expected);
+  std::mt19937 random(1);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::string> parts;
+    for (std::size_t at = 0; at < requests.size();) {
+      const std::size_t count = 1 + random() % 30;
+      parts.push_back(requests.substr(at, count));
+      at += count;
+    }
+    ASSERT_EQ(talk(parts), expected);
+  }
+}
+
+// Shows that thousands of requests in one piece are answered in order.
+TEST_F(SessionTest, ThousandsInOnePacket) {
+  std::string requests;
+  std::string expected;
+  for (int i = 0; i < 5000; ++i) {
+    requests += "SET k" + std::to_string(i % 100) + " " + std::to_string(i) + "\nGET k" + std::to_string(i % 100) + "\n";
+    expected += "OK\r\n" + std::to_string(i) + "\r\n";
+  }
+  EXPECT_EQ(talk(requests), expected);
+}
+
+// Shows that a session stops when its output piles up, and goes on where it was.
+TEST_F(SessionTest, PausesWithFullOutput) {
+  talk("SET big " + std::string(900'000, 'b') + "\n");
+  Session session;
+  ByteBuffer input;
+  ByteBuffer output;
+  input.append("ECHO 0\n");
+  for (int i = 0; i < 64; ++i) input.append("GET big\n");
+  std::size_t received = 0;
+  int rounds = 0;
+  do {
+    input.consume(session.consume(input.view(), *context_, output));
+    EXPECT_LE(output.size(), Session::kOutputPauseBytes + 17 * 900'010);
+    received += output.size();
+    output.consume(output.size());
+    ++rounds;
+  } while (session.is_paused());
+  EXPECT_EQ(received, 3u + 64 * 900'002u);
+  EXPECT_GT(rounds, 1);
+  EXPECT_TRUE(input.empty());
+}
+
+/// With little memory.
+class FullMemoryTest : public SessionTest {
+ protected:
+  FullMemoryTest() : SessionTest(1 << 20, 16 << 20) {}
+};
+
+// Shows that full memory refuses writes with its own answer, changes nothing, and that reads and DEL go on.
+TEST_F(FullMemoryTest, IsRefusedAndLosesNothing) {
+  const std::string value(10'000, 'v');
+  int stored = 0;
+  while (talk("SET k" + std::to_string(stored) + " " + value + "\n") == "OK\r\n") ++stored;
+  ASSERT_GT(stored, 100);
+  EXPECT_EQ(talk("SET other " + value + "\nAPPEND k0 " + value + "\n"), "(Out of memory)\r\n(Out of memory)\r\n");
+  for (int i = 0; i < stored; ++i) ASSERT_EQ(talk("GET k" + std::to_string(i) + "\n"), value + "\r\n");
+  EXPECT_EQ(talk("EXISTS other\nDEL k1 k2\nSET other " + value + "\n"), "0\r\n2\r\nOK\r\n");
+}
+
+// Shows that every row of the table is found in any case, and HELP lists it.
+TEST_F(SessionTest, EveryCommandIsFoundAndHelped) {
+  const std::string help = talk("HELP\n");
+  for (const Command& command : all_commands()) {
+    std::string lower;
+    for (const char c : command.name) lower += static_cast<char>(c | 0x20);
+    EXPECT_EQ(find_command(lower), &command);
+    EXPECT_EQ(find_command(command.name), &command);
+    EXPECT_EQ(find_command(lower + "x"), nullptr);
+    EXPECT_NE(help.find("\n  " + std::string(command.name) + " "), std::string::npos) << command.name;
+    EXPECT_TRUE(talk("HELP " + lower + "\n").starts_with(std::string(command.name) + " "));
+  }
+  EXPECT_EQ(find_command("SE\x54\x80"), nullptr);
+  EXPECT_EQ(find_command("\x13\x05T"), nullptr);
+  EXPECT_TRUE(talk("HELP nope\n").starts_with("(error) "));
+}
+
+// Shows that INFO's figures are the keyspace's and its sections can be asked for one by one.
+TEST_F(SessionTest, Info) {
+  talk("SET a 1\nGET a\nGET b\nNOPE\n");
+  const std::string info = talk("INFO\n");
+  for (const char* line : {"keys:1\n", "keyspace_hits:1\n", "keyspace_misses:1\n", "total_error_replies:1\n", "workers:2\n"}) {
+    EXPECT_NE(info.find(line), std::string::npos) << line << info;
+  }
+  EXPECT_EQ(talk("INFO keyspace\n"), "# Keyspace\nkeys:1\npayload_bytes:2\r\n");
+}
+
+}  // namespace
+}  // namespace memento
