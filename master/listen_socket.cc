@@ -59,7 +59,7 @@ Outcome probe(const addrinfo& address, const std::string& where) {
 
 }  // namespace
 
-Result<std::vector<Fd>> open_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count) {
+Result<std::vector<Fd>> bind_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count) {
   const Result<Addresses> addresses = resolve(address, port);
   if (!addresses) return addresses.error();
   const addrinfo& first = **addresses;
@@ -69,10 +69,16 @@ Result<std::vector<Fd>> open_listen_sockets(const std::string& address, std::uin
   while (sockets.size() < count) {
     Result<Fd> socket = bind_socket(first, true, where);
     if (!socket) return socket.error();
-    if (listen(socket->get(), kBacklog) != 0) return system_error("listen(" + where + ")");
     sockets.push_back(std::move(*socket));
   }
   return sockets;
+}
+
+Outcome start_listening(const std::vector<Fd>& sockets) {
+  for (const Fd& socket : sockets) {
+    if (listen(socket.get(), kBacklog) != 0) return system_error("listen");
+  }
+  return Done{};
 }
 
 }  // namespace memento

@@ -11,8 +11,11 @@
 
 namespace memento {
 
-/// `count` non-blocking sockets that listen. Fails (kSystem) when another server has the port; SO_REUSEPORT alone
+/// `count` non-blocking sockets, bound but not yet listening. Fails (kSystem) when another server has the port; SO_REUSEPORT alone
 /// would share it. Waits a moment first for the workers of a killed master to leave.
-Result<std::vector<Fd>> open_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count);
+Result<std::vector<Fd>> bind_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count);
+
+/// From here on clients can connect.
+Outcome start_listening(const std::vector<Fd>& sockets);
 
 }  // namespace memento

@@ -103,10 +103,11 @@ Outcome Master::start() {
   settings_.emplace(std::move(*settings));
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   raise_descriptor_limit();
-  Result<std::vector<Fd>> sockets = open_listen_sockets(options_.address, options_.port, options_.workers);
+  Result<std::vector<Fd>> sockets = bind_listen_sockets(options_.address, options_.port, options_.workers);
   if (!sockets) return sockets.error();
   listen_sockets_ = std::move(*sockets);
   if (const Outcome opened = open_segment(); !opened) return opened.error();
+  if (const Outcome listening = start_listening(listen_sockets_); !listening) return listening.error();
   children_.resize(options_.workers);
   for (std::uint32_t i = 0; i < options_.workers; ++i) {
     if (const Outcome spawned = spawn(i); !spawned) return spawned.error();

@@ -1,0 +1,91 @@
+// TestServer: a real daemon of its own on a free port, with its files in a temporary folder; ended by pid.
+#pragma once
+
+#include <sys/types.h>
+
+#include <csignal>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/client.h"
+
+namespace memento::testing {
+
+/// A port nobody listens on right now.
+std::uint16_t free_port();
+
+/// Calls `happened` until it is true; false when it isn't after a minute.
+bool wait_until(const std::function<bool()>& happened);
+
+/// Path of one of our programs, from $MEMENTO_BIN.
+std::string program(const std::string& name);
+
+std::string read_file(const std::string& path);
+
+/// A folder on a tmpfs, removed with all in it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// What a program that was run to its end left.
+struct Finished {
+  int status = -1;  ///< exit status, or 128 + signal
+  std::string output;
+  std::string errors;
+};
+Finished run_program(const std::string& name, const std::vector<std::string>& arguments);
+
+class TestServer {
+ public:
+  /// `arguments` come after the port, folder, log file and a small memory, and win over them.
+  explicit TestServer(std::vector<std::string> arguments = {});
+  ~TestServer();
+  TestServer(const TestServer&) = delete;
+  TestServer& operator=(const TestServer&) = delete;
+
+  /// Starts it (again) and waits until it accepts connections.
+  void start();
+  void signal(int number) const { kill(master_, number); }
+  /// Waits for the master's end: its exit status, or 128 + signal.
+  int wait();
+  int stop(int number = SIGTERM) {
+    signal(number);
+    return wait();
+  }
+  /// SIGKILL to the master and each worker; the workers are gone when it returns.
+  void kill_all();
+
+  Client connect() const;
+  /// One request on a connection of its own.
+  std::string request(const std::string& line) const;
+  /// The running workers' process ids; `count` of them are waited for.
+  std::vector<pid_t> workers(std::size_t count) const;
+
+  pid_t master() const { return master_; }
+  std::uint16_t port() const { return port_; }
+  std::string data_folder() const { return folder_.path() + "/data"; }
+  std::string log_path() const { return folder_.path() + "/log"; }
+  std::string log() const { return read_file(log_path()); }
+  const TemporaryFolder& folder() const { return folder_; }
+
+ private:
+  TemporaryFolder folder_;
+  std::uint16_t port_;
+  std::vector<std::string> arguments_;
+  pid_t master_ = 0;
+};
+
+/// Pid of the worker that serves this connection.
+pid_t worker_of(Client& client);
+
+}  // namespace memento::testing
