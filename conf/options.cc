@@ -131,6 +131,7 @@ std::string apply_line(const std::string& line, const std::vector<std::string>& 
   const std::size_t value_begin = line.find_first_not_of(kBlank, key_end);
   if (value_begin == line.npos) return key + ": the value is missing";
   const std::string value = line.substr(value_begin, line.find_last_not_of(kBlank) + 1 - value_begin);
+  if (key == "daemon" && value != "yes" && value != "no") return "daemon: '" + value + "' is not yes or no";
   const std::string error = Parser(options).parse({"--" + key + "=" + value});
   return error.starts_with("--") ? error.substr(2) : error;
 }

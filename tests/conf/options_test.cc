@@ -1,0 +1,211 @@
+// The options: defaults, precedence, and every kind of error with its place and text.
+#include "conf/options.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "conf/machine.h"
+#include "conf/size_text.h"
+
+namespace memento {
+namespace {
+
+/// A configuration file for one test.
+class ConfigFile {
+ public:
+  explicit ConfigFile(const std::string& text) {
+    const int file = mkstemp(path_);
+    EXPECT_GE(file, 0);
+    close(file);
+    std::ofstream(path_) << text;
+  }
+  ~ConfigFile() { unlink(path_); }
+  std::string path() const { return path_; }
+
+ private:
+  char path_[32] = "/tmp/memento-conf-XXXXXX";
+};
+
+ParsedCommandLine parse(const std::vector<std::string>& arguments) { return parse_command_line(arguments); }
+
+ParsedCommandLine parse_file(const std::string& text, std::vector<std::string> arguments = {}) {
+  const ConfigFile file(text);
+  arguments.insert(arguments.begin(), {"-C", file.path()});
+  ParsedCommandLine parsed = parse(arguments);
+  // Messages name the file, whose name is made up.
+  for (std::size_t at = 0; (at = parsed.text.find(file.path())) != std::string::npos;) {
+    parsed.text.replace(at, file.path().size(), "FILE");
+  }
+  return parsed;
+}
+
+// Shows the documented defaults.
+TEST(ConfOptions, Defaults) {
+  const ParsedCommandLine parsed = parse({});
+  ASSERT_FALSE(parsed.ends) << parsed.text;
+  const Options& options = parsed.options;
+  EXPECT_EQ(options.address, "127.0.0.1");
+  EXPECT_EQ(options.port, 6737);
+  EXPECT_EQ(options.workers, std::min(usable_cpu_count(), 128u));
+  EXPECT_EQ(options.memory_bytes, usable_memory_bytes() / 2);
+  EXPECT_EQ(options.directory, "/dev/shm/memento-6737");
+  EXPECT_EQ(options.value_limit_bytes, 512ull << 20);
+  EXPECT_EQ(options.max_clients, 10000);
+  EXPECT_EQ(options.quit_timeout_s, 10);
+  EXPECT_FALSE(options.daemon || options.fresh || options.test_only);
+  EXPECT_TRUE(options.pid_file.empty() && options.log_file.empty());
+}
+
+// Shows that short and long names set the same things, and relative paths become absolute.
+TEST(ConfOptions, ShortAndLongNames) {
+  const auto check = [](const std::vector<std::string>& arguments) {
+    const ParsedCommandLine parsed = parse(arguments);
+    ASSERT_FALSE(parsed.ends) << parsed.text;
+    EXPECT_EQ(parsed.options.address, "::1");
+    EXPECT_EQ(parsed.options.port, 7000);
+    EXPECT_EQ(parsed.options.workers, 3u);
+    EXPECT_EQ(parsed.options.memory_bytes, 1ull << 30);
+    EXPECT_EQ(parsed.options.directory, "/dev/shm/memento-7000");
+    EXPECT_TRUE(parsed.options.daemon);
+    EXPECT_TRUE(parsed.options.pid_file.starts_with("/") && parsed.options.pid_file.ends_with("/p"));
+    EXPECT_TRUE(parsed.options.log_file.starts_with("/") && parsed.options.log_file.ends_with("/l"));
+  };
+  check({"-a", "::1", "-p", "7000", "-w", "3", "-m", "1g", "-d", "-P", "p", "-l", "./l"});
+  check({"--address", "::1", "--port=7000", "--workers", "3", "--memory", "1GiB", "--daemon", "--pidfile", "p", "--logfile", "l"});
+}
+
+// Shows that the file's values hold where the command line says nothing.
+TEST(ConfOptions, CommandLineWinsOverFile) {
+  const ParsedCommandLine parsed =
+      parse_file("# comment\n\n  port\t7001  \nworkers 5\r\ndaemon yes\nquit-timeout 0\ndir /dev/shm/some where\n", {"-p", "7002"});
+  ASSERT_FALSE(parsed.ends) << parsed.text;
+  EXPECT_EQ(parsed.options.port, 7002);
+  EXPECT_EQ(parsed.options.workers, 5u);
+  EXPECT_TRUE(parsed.options.daemon);
+  EXPECT_EQ(parsed.options.quit_timeout_s, 0);
+  EXPECT_EQ(parsed.options.directory, "/dev/shm/some where");
+}
+
+// Shows that -t lists every error of a file with its line, and ends with 78.
+TEST(ConfOptions, EveryErrorOfTheFileIsListed) {
+  const ParsedCommandLine parsed = parse_file(
+      "port 70000\nfoo bar\nworkers\nmemory 4q\naddress ::1\nmemory 1m\nworkers 129\nmax-clients x\nport 67 37\ndaemon maybe\ntest 1\n", {"-t"});
+  EXPECT_TRUE(parsed.ends);
+  EXPECT_EQ(parsed.status, ExitStatus::kConfig);
+  EXPECT_EQ(parsed.text,
+            "FILE:1: port: '70000' is not a port (1 to 65535)\n"
+            "FILE:2: unknown key 'foo'\n"
+            "FILE:3: workers: the value is missing\n"
+            "FILE:4: memory: '4q' is not a size such as 512MiB or 4g\n"
+            "FILE:6: memory: '1m' is too small, at least 16.0 MiB are needed\n"
+            "FILE:7: workers: '129' is not a number of workers (1 to 128)\n"
+            "FILE:8: max-clients: 'x' is not a number of clients (1 to 1000000)\n"
+            "FILE:9: port: '67 37' is not a port (1 to 65535)\n"
+            "FILE:10: daemon: 'maybe' is not yes or no\n"
+            "FILE:11: unknown key 'test'\n");
+}
+
+// Shows that -t is content with a good configuration.
+TEST(ConfOptions, TestOfAGoodFile) {
+  const ParsedCommandLine parsed = parse_file("port 7001\n", {"--test"});
+  EXPECT_TRUE(parsed.ends);
+  EXPECT_EQ(parsed.status, ExitStatus::kOk);
+  EXPECT_EQ(parsed.text, "FILE: ok\n");
+  EXPECT_EQ(parse({"-t"}).status, ExitStatus::kOk);
+}
+
+// Shows that an unreadable file is a configuration error.
+TEST(ConfOptions, MissingFile) {
+  for (const char* path : {"/nonexistent/memento.conf", "/tmp"}) {
+    const ParsedCommandLine parsed = parse({"-C", path});
+    EXPECT_EQ(parsed.status, ExitStatus::kConfig);
+    EXPECT_EQ(parsed.text, std::string(path) + ": cannot be read; name a readable file with -C\n");
+  }
+}
+
+// Shows that a wrong command line ends with 64 and a hint.
+TEST(ConfOptions, UsageErrors) {
+  const std::vector<std::vector<std::string>> wrong = {{"--bogus"}, {"-p"}, {"-p", "0"}, {"-p", "x"}, {"-w", "0"}, {"-m", "1"},
+                                                      {"stray"}, {"-a", ""}, {"--value-limit", "2g"}, {"-p", "99999999999999999999"}};
+  for (const std::vector<std::string>& arguments : wrong) {
+    const ParsedCommandLine parsed = parse(arguments);
+    EXPECT_TRUE(parsed.ends) << arguments.front();
+    EXPECT_EQ(parsed.status, ExitStatus::kUsage) << arguments.front();
+    EXPECT_TRUE(parsed.text.starts_with("memento: ") && parsed.text.ends_with("; memento --help lists the options\n")) << parsed.text;
+  }
+}
+
+// Shows that the cluster's options say that they are not there yet.
+TEST(ConfOptions, ClusterIsNotThereYet) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"-c"}, {"-f", "nodes"}, {"-i", "one"}}) {
+    const ParsedCommandLine parsed = parse(arguments);
+    EXPECT_EQ(parsed.status, ExitStatus::kConfig);
+    EXPECT_NE(parsed.text.find("cluster mode is not there yet"), std::string::npos);
+  }
+}
+
+TEST(ConfOptions, HelpAndVersion) {
+  EXPECT_EQ(parse({"-v"}).text.substr(0, 8), "memento ");
+  EXPECT_EQ(parse({"-v"}).status, ExitStatus::kOk);
+  const ParsedCommandLine help = parse({"-h"});
+  EXPECT_EQ(help.status, ExitStatus::kOk);
+  for (const std::string& key : config_keys()) EXPECT_NE(help.text.find("--" + key), std::string::npos) << key;
+}
+
+// Shows that the sample file holds every key with its default, commented out, and is valid when it isn't.
+TEST(ConfOptions, SampleFileIsComplete) {
+  std::ifstream sample("conf/memento.conf");
+  ASSERT_TRUE(sample) << "the tests run in the top folder";
+  std::string text;
+  std::vector<std::string> keys;
+  for (std::string line; std::getline(sample, line);) {
+    if (!line.starts_with("#") || line.starts_with("# ") || line == "#") {
+      EXPECT_TRUE(line.empty() || line.starts_with("#")) << line;
+      continue;
+    }
+    text += line.substr(1) + "\n";
+    keys.push_back(line.substr(1, line.find(' ') - 1));
+  }
+  std::vector<std::string> expected = config_keys();
+  std::ranges::sort(expected);
+  std::ranges::sort(keys);
+  EXPECT_EQ(keys, expected);
+  const ParsedCommandLine parsed = parse_file(text);
+  ASSERT_FALSE(parsed.ends) << parsed.text;
+  const Options defaults = parse({}).options;
+  EXPECT_EQ(parsed.options.address, defaults.address);
+  EXPECT_EQ(parsed.options.port, defaults.port);
+  EXPECT_EQ(parsed.options.directory, defaults.directory);
+  EXPECT_EQ(parsed.options.value_limit_bytes, defaults.value_limit_bytes);
+  EXPECT_EQ(parsed.options.max_clients, defaults.max_clients);
+  EXPECT_EQ(parsed.options.quit_timeout_s, defaults.quit_timeout_s);
+  EXPECT_EQ(parsed.options.daemon, defaults.daemon);
+}
+
+// Shows sizes with and without units, and what is none.
+TEST(ConfSize, ParsesAndFormats) {
+  const auto size = [](const char* text) {
+    std::uint64_t bytes = 0;
+    return parse_size(text, &bytes) ? static_cast<std::int64_t>(bytes) : -1;
+  };
+  EXPECT_EQ(size("0"), 0);
+  EXPECT_EQ(size("123"), 123);
+  EXPECT_EQ(size("123b"), 123);
+  for (const char* text : {"3m", "3M", "3mb", "3MB", "3MiB", "3072k"}) EXPECT_EQ(size(text), 3 << 20) << text;
+  EXPECT_EQ(size("2g"), 2ll << 30);
+  EXPECT_EQ(size("1TiB"), 1ll << 40);
+  for (const char* text : {"", "k", "-1", "1.5g", "1 g", "1gg", "1ki", "1x", "99999999999999999999", "17179869184g"}) {
+    EXPECT_EQ(size(text), -1) << text;
+  }
+  EXPECT_EQ(format_size(512), "512 B");
+  EXPECT_EQ(format_size(12ull << 30), "12.0 GiB");
+  EXPECT_EQ(format_size((3ull << 20) / 2), "1.5 MiB");
+}
+
+}  // namespace
+}  // namespace memento
