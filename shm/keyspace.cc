@@ -48,6 +48,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       arena(segment_in, record, owner, redo),
       slots(reinterpret_cast<Slot*>(base + header.slots_offset)),
       arena_end(header.arena_offset + header.page_count * kPageBytes) {
+  assert(process < header.process_count);
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
 }
 

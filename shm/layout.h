@@ -119,7 +119,7 @@ struct Header {
   Word value_limit_bytes;  ///< the longest value that commands accept; the master sets it
   std::uint64_t slots_offset;
   std::uint64_t processes_offset;
-  std::uint64_t process_count;
+  std::uint64_t process_count;  ///< records in use: the master's and the workers'; at most kProcessLimit
   std::uint64_t unit_bitmap_offset;
   std::uint64_t page_infos_offset;
   std::uint64_t arena_offset;

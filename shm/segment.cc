@@ -31,7 +31,6 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) { retu
 // Fills in the offsets of everything behind the header for a segment of `size_bytes`.
 void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.size_bytes = size_bytes;
-  header.process_count = kProcessLimit;
   header.slots_offset = 4096;
   header.processes_offset = round_up(header.slots_offset + sizeof(Slot) * kSlotCount, 4096);
   header.unit_bitmap_offset = round_up(header.processes_offset + sizeof(ProcessRecord) * kProcessLimit, 4096);
@@ -74,6 +73,7 @@ void format_segment(Header& header, const SegmentOptions& options, std::uint64_t
   header.layout_version = kLayoutVersion;
   header.struct_hash = kStructHash;
   header.value_limit_bytes = options.value_limit_bytes;
+  header.process_count = options.worker_count + 1;
   // getrandom of 8 bytes cannot fail once the kernel's pool is up; a zero seed would still be correct.
   if (getrandom(&header.hash_seed, sizeof header.hash_seed, 0) < 0) header.hash_seed = 0;
   header.time_base_ms = static_cast<std::uint64_t>(wall_time_ms()) - 1;
@@ -89,6 +89,7 @@ std::string mismatch(const Header& header, std::uint64_t size_bytes) {
   if (header.layout_version != kLayoutVersion) {
     return differ("layout version", kLayoutVersion, header.layout_version);
   }
+  if (header.process_count > kProcessLimit) return differ("most processes", kProcessLimit, header.process_count);
   if (header.struct_hash != kStructHash) return differ("struct hash", kStructHash, header.struct_hash);
   if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
   Header expected{};
@@ -196,6 +197,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
         if (!segment->commit_memory(0, fixed_end + 8192)) return system_error("fallocate(" + path + ")");
         recover_all(*segment);
         segment->header().value_limit_bytes = options.value_limit_bytes;
+        segment->header().process_count = options.worker_count + 1;  // all records are empty now
         const CheckReport check = check_segment(*segment);
         reason = check.errors.empty() ? "" : "check failed: " + check.errors.front();
         if (reason.empty()) {

@@ -24,13 +24,18 @@ namespace {
 constexpr int kEventLimit = 256;
 constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
 constexpr std::int64_t kTickMs = 100;
+constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kMaintenanceUs = 1000;
 
-Fd make_timer(std::int64_t first_ms, std::int64_t every_ms) {
+// Runs out once, `after_ms` from now; set again to use it again.
+bool set_timer(const Fd& timer, std::int64_t after_ms) {
+  const itimerspec times{{}, timespec{after_ms / 1000, after_ms % 1000 * 1'000'000}};
+  return timerfd_settime(timer.get(), 0, &times, nullptr) == 0;
+}
+
+Fd make_timer(std::int64_t after_ms) {
   Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-  const auto span = [](std::int64_t ms) { return timespec{ms / 1000, ms % 1000 * 1'000'000}; };
-  const itimerspec times{span(every_ms), span(first_ms)};
-  if (timer && timerfd_settime(timer.get(), 0, &times, nullptr) != 0) timer.reset();
+  if (timer && !set_timer(timer, after_ms)) timer.reset();
   return timer;
 }
 
@@ -91,7 +96,7 @@ bool Worker::watch(int descriptor) {
 bool Worker::set_up() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   signals_ = make_signals();
-  timer_ = make_timer(kTickMs, kTickMs);
+  timer_ = make_timer(kTickMs);
   if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) && watch(context_.listen_socket.get())) {
     return true;
   }
@@ -132,7 +137,10 @@ void Worker::on_event(const epoll_event& event) {
 }
 
 void Worker::on_connection(int descriptor, std::uint32_t events) {
-  Connection& connection = *connections_[static_cast<std::size_t>(descriptor)];
+  const auto place = static_cast<std::size_t>(descriptor);
+  // The listening socket's last event may come behind the signal that closed it.
+  if (place >= connections_.size() || connections_[place] == nullptr) return;
+  Connection& connection = *connections_[place];
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
@@ -199,18 +207,18 @@ void Worker::on_signal() {
       if (const Outcome reopened = context_.log.reopen(); !reopened) context_.log.warning(reopened.error().message);
     } else if (signal.ssi_signo == SIGQUIT && !ending_) {
       ending_ = true;
+      quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()));
+      if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
       accept_connections();  // those who wait already
       context_.listen_socket.reset();
-      quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()), 0);
-      if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
     }
   }
 }
 
 void Worker::on_timer() {
-  std::uint64_t ticks = 0;
-  [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &ticks, sizeof ticks);
-  keyspace_.maintain(kMaintenanceUs);
+  std::uint64_t expirations = 0;
+  [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
+  set_timer(timer_, keyspace_.maintain(kMaintenanceUs) ? kBusyTickMs : kTickMs);
   if (!accepting_ && !ending_) accepting_ = watch(context_.listen_socket.get());
 }
 

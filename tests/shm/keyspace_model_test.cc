@@ -19,6 +19,7 @@ namespace {
 std::unique_ptr<Segment> make_segment(std::uint64_t bytes) {
   SegmentOptions options;
   options.size_bytes = bytes;
+  options.worker_count = 8;
   auto segment = Segment::create_anonymous(options);
   EXPECT_TRUE(static_cast<bool>(segment));
   return std::move(*segment);
