@@ -76,7 +76,7 @@ test:
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests '$(FILTER)'
 
 bench:
-	@conf/install-packages build bench
+	@conf/install-packages build
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/floor
 	@benchmark/run
 
