@@ -11,7 +11,7 @@ BUILD   := build/$(MODE)
 BIN     := $(if $(filter release,$(MODE)),bin,$(BUILD)/bin)
 
 # A plain `make` uses every core; a -j of one's own wins.
-PARALLEL := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # GCC 12 sees overlaps in `"literal" + std::string` that are not there (PR105651).
 WARNINGS := -Wall -Wextra -Wconversion -Werror -Wno-restrict

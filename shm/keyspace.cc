@@ -70,7 +70,29 @@ HashedKey Keyspace::hash(std::string_view bytes) const {
   return HashedKey{bytes, slot_of_key(bytes), hash_in_slot(bytes, impl_->header.hash_seed)};
 }
 
-void Keyspace::prefetch(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
+void Keyspace::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
+
+void Keyspace::prefetch_table(const HashedKey& key) const {
+  const Extent table{impl_->slots[key.slot].table.load(kRelaxed)};
+  if (table.word == 0) return;
+  const std::uint64_t line = home_line(Cell::tag_of_hash(key.hash), table.size());
+  __builtin_prefetch(table_cells(impl_->base, table) + line * kCellsPerLine);
+}
+
+// Only the home line is looked at, where most keys are; what is found there may be outdated and is only a hint.
+void Keyspace::prefetch_entry(const HashedKey& key) const {
+  const Extent table{impl_->slots[key.slot].table.load(kRelaxed)};
+  if (table.word == 0 || table.offset() + table.size() * kLineBytes > impl_->arena_end) return;
+  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
+  const Word* line = table_cells(impl_->base, table) + home_line(tag, table.size()) * kCellsPerLine;
+  for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
+    const std::uint64_t cell = line[i].load(kRelaxed);
+    if (Cell::live(cell) && Cell::tag(cell) == tag) {
+      __builtin_prefetch(impl_->base + Cell::offset(cell));
+      __builtin_prefetch(impl_->base + Cell::offset(cell) + kLineBytes);
+    }
+  }
+}
 
 MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const HashedKey& key, Entry* entry,
                                                          Word** cell) const {

@@ -92,7 +92,11 @@ class Keyspace {
 
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
   HashedKey hash(std::string_view bytes) const;
-  void prefetch(const HashedKey& key) const;
+  /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn, the
+  /// fetches of one stage overlap.
+  void prefetch_slot(const HashedKey& key) const;
+  void prefetch_table(const HashedKey& key) const;
+  void prefetch_entry(const HashedKey& key) const;
 
   /// Calls copy(EntryView) with the live entry; false when there is none (or it has expired). copy may be
   /// called several times: each call must undo the one before. The last call saw a consistent entry.

@@ -12,49 +12,51 @@ namespace {
 constexpr std::size_t kReadBytes = 64 * 1024;
 // A request that is still incomplete grows its buffer by half each time, so reads may grow with it.
 constexpr std::size_t kReadLimitBytes = 4 << 20;
-constexpr std::size_t kKeptBytes = 256 * 1024;
+constexpr std::size_t kKeptBytes = 2 << 20;  // of the shared output; above a paused batch of small replies
 
 bool would_block(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR; }
 
 }  // namespace
 
-Connection::Wait Connection::on_readable(SessionContext& context, SharedBuffers& shared) {
-  ByteBuffer& bytes = input_.empty() ? shared.input : input_;
-  const std::size_t wanted = std::clamp(bytes.size() / 2, kReadBytes, kReadLimitBytes);
-  char* const room = bytes.reserve(wanted);
+Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
+  turn.bytes = input_.empty() ? &turn.input : &input_;
+  const std::size_t wanted = std::clamp(turn.bytes->size() / 2, kReadBytes, kReadLimitBytes);
+  char* const room = turn.bytes->reserve(wanted);
   const ssize_t received = ::recv(socket_.get(), room, wanted, 0);
   if (received < 0) return would_block(errno) ? Wait::kInput : Wait::kClosed;
   if (received == 0) return Wait::kClosed;
-  bytes.commit(static_cast<std::size_t>(received));
-  context.keyspace.count(Counter::kBytesRead, static_cast<std::uint64_t>(received));
-  return serve(bytes, context, shared);
+  turn.bytes->commit(static_cast<std::size_t>(received));
+  keyspace.count(Counter::kBytesRead, static_cast<std::uint64_t>(received));
+  return Wait::kInput;
 }
 
-Connection::Wait Connection::on_writable(SessionContext& context, SharedBuffers& shared) {
+Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, ByteBuffer& output) {
   if (!send(output_, context.keyspace)) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
   if (session_.is_closing()) return Wait::kClosed;
-  return serve(input_, context, shared);
+  turn.bytes = &input_;
+  turn.batch.is_prepared = false;
+  return serve(turn, context, output);
 }
 
-// `bytes` is the shared input or this connection's own.
-Connection::Wait Connection::serve(ByteBuffer& bytes, SessionContext& context, SharedBuffers& shared) {
+Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuffer& output) {
+  ByteBuffer& bytes = *turn.bytes;
   bool broken = false;
   do {
-    bytes.consume(session_.consume(bytes.view(), context, shared.output));
-    broken = !send(shared.output, context.keyspace);
-  } while (!broken && session_.is_paused() && shared.output.empty());
-  if (&bytes == &shared.input && !bytes.empty()) {
+    bytes.consume(session_.consume(bytes.view(), context, turn.batch, output));
+    broken = !send(output, context.keyspace);
+  } while (!broken && session_.is_paused() && output.empty());
+  if (&bytes == &turn.input && !bytes.empty()) {
     input_.append(bytes.view());
-    bytes.truncate(0);
+    bytes.consume(bytes.size());
   }
   if (input_.empty()) input_.shrink(0);
-  if (!shared.output.empty()) {
-    if (!broken) output_.append(shared.output.view());
-    shared.output.consume(shared.output.size());
+  if (!output.empty()) {
+    if (!broken) output_.append(output.view());
+    output.consume(output.size());
   }
-  shared.output.shrink(kKeptBytes * 8);
+  output.shrink(kKeptBytes);
   if (broken) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   return session_.is_closing() ? Wait::kClosed : Wait::kInput;

@@ -10,10 +10,11 @@
 
 namespace memento {
 
-/// Buffers that all connections of a worker share; empty between two calls.
-struct SharedBuffers {
-  ByteBuffer input;
-  ByteBuffer output;
+/// A turn of one connection within a wake-up: what it received and the first batch of it. Reused.
+struct Turn {
+  ByteBuffer input;             ///< for a connection that has nothing left from before; empty between two turns
+  ByteBuffer* bytes = nullptr;  ///< the input, or the connection's own
+  Batch batch;
 };
 
 class Connection {
@@ -24,16 +25,19 @@ class Connection {
 
   int descriptor() const { return socket_.get(); }
 
-  /// The socket has bytes: one read, the requests among them, one write.
-  Wait on_readable(SessionContext& context, SharedBuffers& shared);
+  /// The socket has bytes: one read. kInput: go on with prepare() and serve().
+  Wait receive(Turn& turn, Keyspace& keyspace);
+  void prepare(Turn& turn, const Keyspace& keyspace) { session_.prepare(turn.bytes->view(), keyspace, turn.batch); }
+  /// Executes the requests received, one write. `output` is shared by all connections, and empty between two calls.
+  Wait serve(Turn& turn, SessionContext& context, ByteBuffer& output);
+
   /// The socket takes bytes again: sends what waits, then goes on with requests that were left.
-  Wait on_writable(SessionContext& context, SharedBuffers& shared);
+  Wait on_writable(Turn& turn, SessionContext& context, ByteBuffer& output);
 
   /// What the connection waits for, as registered with epoll; kept by the worker.
   Wait registered = Wait::kInput;
 
  private:
-  Wait serve(ByteBuffer& bytes, SessionContext& context, SharedBuffers& shared);
   /// Sends as much as the socket takes; false when the connection is broken.
   bool send(ByteBuffer& bytes, Keyspace& keyspace);
 

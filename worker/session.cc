@@ -34,7 +34,32 @@ void execute(const Request& request, const Batch& batch, CommandContext& context
   command.handler(context, call);
 }
 
+// Hashes the first key and begins to fetch its slot.
+void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
+  request.has_key = false;
+  if (request.command == nullptr || request.command->first_key == 0) return;
+  const auto index = static_cast<std::size_t>(request.command->first_key);
+  if (index >= request.argument_count) return;
+  const std::string_view key = arguments[request.first_argument + index];
+  if (key.size() > kKeyLimitBytes) return;
+  request.key = keyspace.hash(key);
+  request.has_key = true;
+  keyspace.prefetch_slot(request.key);
+}
+
 }  // namespace
+
+void prefetch_tables(const Batch& batch, const Keyspace& keyspace) {
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    if (batch.requests[i].has_key) keyspace.prefetch_table(batch.requests[i].key);
+  }
+}
+
+void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    if (batch.requests[i].has_key) keyspace.prefetch_entry(batch.requests[i].key);
+  }
+}
 
 void Session::parse_line(std::string_view line, Batch& batch) {
   const bool greets = fresh_ && line == "PING";
@@ -45,16 +70,15 @@ void Session::parse_line(std::string_view line, Batch& batch) {
   const Command* command = find_command(name);
   batch.arguments.push_back(name);
   split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &batch.arguments);
-  batch.requests[batch.count++] = Request{command, first, batch.arguments.size() - first, {}, greets};
+  batch.requests[batch.count++] = Request{command, first, batch.arguments.size() - first, {}, false, greets};
 }
 
-// Fills the batch; bytes of `bytes` it took.
-std::size_t Session::parse_batch(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
   const std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
   batch.count = 0;
   batch.arguments.clear();
   std::size_t taken = 0;
-  while (batch.count < Batch::kLimit) {
+  while (batch.count < Batch::kLimit && taken < bytes.size()) {
     std::string_view line;
     std::size_t line_bytes = 0;
     const bool whole = next_line(bytes.substr(taken), &scanned_bytes_, &line, &line_bytes);
@@ -66,20 +90,13 @@ std::size_t Session::parse_batch(std::string_view bytes, const Keyspace& keyspac
     taken += line_bytes;
     parse_line(line, batch);
   }
-  for (std::size_t i = 0; i < batch.count; ++i) {
-    Request& request = batch.requests[i];
-    if (request.command == nullptr || request.command->first_key == 0) continue;
-    const auto key = static_cast<std::size_t>(request.command->first_key);
-    if (key >= request.argument_count || batch.arguments[request.first_argument + key].size() > kKeyLimitBytes) continue;
-    request.key = keyspace.hash(batch.arguments[request.first_argument + key]);
-    keyspace.prefetch(request.key);
-  }
-  return taken;
+  for (std::size_t i = 0; i < batch.count; ++i) hash_key(batch.requests[i], batch.arguments, keyspace);
+  batch.input_bytes = taken;
+  batch.is_prepared = true;
 }
 
-std::size_t Session::consume(std::string_view bytes, SessionContext& context, ByteBuffer& output) {
+std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output) {
   CommandContext command{context.keyspace, ReplyWriter(output), context.facts};
-  Batch& batch = context.batch;
   std::size_t taken = 0;
   std::uint64_t executed = 0;
   paused_ = false;
@@ -88,8 +105,13 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, By
       paused_ = true;
       break;
     }
-    const std::size_t batch_bytes = parse_batch(bytes.substr(taken), context.keyspace, batch);
-    taken += batch_bytes;
+    if (!batch.is_prepared) {
+      prepare(bytes.substr(taken), context.keyspace, batch);
+      prefetch_tables(batch, context.keyspace);
+      prefetch_entries(batch, context.keyspace);
+    }
+    batch.is_prepared = false;
+    taken += batch.input_bytes;
     for (std::size_t i = 0; i < batch.count && !closing_; ++i, ++executed) {
       execute(batch.requests[i], batch, command);
       closing_ = command.close_after_reply;
@@ -98,7 +120,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, By
       command.reply.error("ERR line is longer than the limits of a key and a value together; the connection is closed");
       closing_ = true;
     }
-    if (batch_bytes == 0) break;  // what is left is not a whole line
+    if (batch.input_bytes == 0) break;  // what is left is not a whole line
   }
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());

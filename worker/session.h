@@ -1,7 +1,8 @@
 // Session: a connection's protocol without its socket. Takes bytes as they come, executes the whole requests
 // among them in order, appends the replies. Runs in workers.
 //
-// Requests are taken in batches: parsed, their keys hashed and the memory they need prefetched, then executed.
+// Requests are taken in batches: parsed, their keys hashed and the memory they need fetched ahead, then executed. A
+// worker prepares the first batches of several sessions before it executes them, so that their fetches overlap.
 #pragma once
 
 #include <array>
@@ -20,29 +21,38 @@ struct Request {
   std::size_t first_argument;
   std::size_t argument_count;
   HashedKey key;
+  bool has_key;  ///< `key` is set
   bool greets;  ///< the line PING that opens a connection
 };
 
-/// The requests that are executed together. One for all sessions of a worker, so that parsing allocates nothing.
+/// Requests that are executed together. Reused, so that parsing allocates nothing.
 struct Batch {
   static constexpr std::size_t kLimit = 16;
   std::array<Request, kLimit> requests;
   std::size_t count = 0;
   Arguments arguments;
+  std::size_t input_bytes = 0;  ///< of the input that the requests come from
+  bool is_prepared = false;     ///< parsed, not yet executed
 };
+
+/// Next stages of fetching what the batch's requests need; parsing has begun the first.
+void prefetch_tables(const Batch& batch, const Keyspace& keyspace);
+void prefetch_entries(const Batch& batch, const Keyspace& keyspace);
 
 /// What a worker's sessions share.
 struct SessionContext {
   Keyspace& keyspace;
   const ServerFacts& facts;
-  Batch batch;
 };
 
 class Session {
  public:
+  /// Parses the first batch of the input, which must stay where it is until consume() gets it with the same batch.
+  void prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
+
   /// Executes requests until `bytes` holds no whole one more or `output` holds kOutputPauseBytes; how many bytes were
   /// taken. Call it again with the rest: with more bytes behind it, or (when paused) once the output is sent.
-  std::size_t consume(std::string_view bytes, SessionContext& context, ByteBuffer& output);
+  std::size_t consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output);
 
   /// The last call stopped because of the output, not for want of input.
   bool is_paused() const { return paused_; }
@@ -52,7 +62,6 @@ class Session {
   static constexpr std::size_t kOutputPauseBytes = 1 << 20;
 
  private:
-  std::size_t parse_batch(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
   void parse_line(std::string_view line, Batch& batch);
 
   std::size_t scanned_bytes_ = 0;  ///< at the front of the input, known to hold no line end

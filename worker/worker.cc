@@ -22,6 +22,7 @@ namespace memento {
 namespace {
 
 constexpr int kEventLimit = 256;
+constexpr std::size_t kTurnLimit = 16;
 constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
@@ -55,7 +56,7 @@ class Worker {
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
         facts_{context_.start_ms, context_.worker_count, context_.index, context_.port},
-        session_{keyspace_, facts_, {}} {}
+        session_{keyspace_, facts_} {}
 
   int run();
 
@@ -64,6 +65,7 @@ class Worker {
   bool watch(int descriptor);
   void on_event(const epoll_event& event);
   void on_connection(int descriptor, std::uint32_t events);
+  void take_turns();
   void on_signal();
   void on_timer();
   void accept_connections();
@@ -76,7 +78,10 @@ class Worker {
   Keyspace keyspace_;
   const ServerFacts facts_;
   SessionContext session_;
-  SharedBuffers buffers_;
+  std::array<Turn, kTurnLimit> turns_;
+  std::array<Connection*, kTurnLimit> taking_turns_;  ///< connections that have bytes to read, by turn
+  std::size_t turn_count_ = 0;
+  ByteBuffer output_;
   Fd epoll_;
   Fd signals_;
   Fd timer_;
@@ -115,6 +120,7 @@ int Worker::run() {
     }
     keyspace_.set_now_ms(wall_time_ms());
     for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
+    take_turns();
   }
   return static_cast<int>(ExitStatus::kOk);
 }
@@ -144,9 +150,27 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
-    settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(session_, buffers_));
+    settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(turns_[turn_count_], session_, output_));
   } else {
-    settle(connection, connection.on_readable(session_, buffers_));
+    taking_turns_[turn_count_++] = &connection;
+    if (turn_count_ == kTurnLimit) take_turns();
+  }
+}
+
+// Each connection's requests are read and prepared before the first is executed: their fetches from memory overlap, and
+// the kernel's code for reading, and then for writing, is warm.
+void Worker::take_turns() {
+  std::array<Connection::Wait, kTurnLimit> waits;
+  const std::size_t count = std::exchange(turn_count_, 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    waits[i] = taking_turns_[i]->receive(turns_[i], keyspace_);
+    if (waits[i] == Connection::Wait::kInput) taking_turns_[i]->prepare(turns_[i], keyspace_);
+  }
+  for (std::size_t i = 0; i < count; ++i) prefetch_tables(turns_[i].batch, keyspace_);
+  for (std::size_t i = 0; i < count; ++i) prefetch_entries(turns_[i].batch, keyspace_);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (waits[i] == Connection::Wait::kInput) waits[i] = taking_turns_[i]->serve(turns_[i], session_, output_);
+    settle(*taking_turns_[i], waits[i]);
   }
 }
 

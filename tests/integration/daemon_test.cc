@@ -138,7 +138,8 @@ TEST(Daemon, HupReadsTheConfigurationAgain) {
   std::ofstream(config) << "value-limit 20\nmax-clients 1\n";
   server.signal(SIGHUP);
   ASSERT_TRUE(log_says(server, "Configuration read again"));
-  EXPECT_EQ(server.request("SET a 12345678901"), "OK");
+  // A client counts until its worker has seen it leave.
+  ASSERT_TRUE(wait_until([&] { return server.request("SET a 12345678901") == "OK"; }));
   ASSERT_TRUE(wait_until([&] { return server.request("INFO clients").find("connected_clients:1") != std::string::npos; }));
   Client one = server.connect();
   Result<std::string> reply = one.request("PING x");

@@ -22,7 +22,7 @@ class SessionTest : public ::testing::Test {
   explicit SessionTest(std::uint64_t value_limit_bytes = 1 << 20, std::uint64_t memory_bytes = 64 << 20) {
     segment_ = std::move(*Segment::create_anonymous({"", memory_bytes, 1, value_limit_bytes, false}));
     keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
-    context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, facts_, {}});
+    context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, facts_});
   }
   ~SessionTest() override {
     const CheckReport report = check_segment(*segment_);
@@ -35,11 +35,11 @@ class SessionTest : public ::testing::Test {
     ByteBuffer output;
     ByteBuffer input;
     input.append("ECHO -\n");
-    input.consume(session.consume(input.view(), *context_, output));
+    input.consume(session.consume(input.view(), *context_, batch_, output));
     output.consume(output.size());
     for (const std::string& part : parts) {
       input.append(part);
-      input.consume(session.consume(input.view(), *context_, output));
+      input.consume(session.consume(input.view(), *context_, batch_, output));
     }
     closed_ = session.is_closing();
     left_bytes_ = input.size();
@@ -51,6 +51,7 @@ class SessionTest : public ::testing::Test {
   std::unique_ptr<Keyspace> keyspace_;
   const ServerFacts facts_{0, 2, 0, 6737};
   std::unique_ptr<SessionContext> context_;
+  Batch batch_;
   bool closed_ = false;
   std::size_t left_bytes_ = 0;
 };
@@ -161,7 +162,7 @@ TEST_F(SessionTest, Lines) {
 TEST_F(SessionTest, OpeningPing) {
   Session session;
   ByteBuffer output;
-  session.consume("PING\r\nPING\r\n", *context_, output);
+  session.consume("PING\r\nPING\r\n", *context_, batch_, output);
   EXPECT_EQ(output.view(), "+PONG\r\nPONG\r\n");
 }
 
@@ -260,7 +261,7 @@ TEST_F(SessionTest, PausesWithFullOutput) {
   std::size_t received = 0;
   int rounds = 0;
   do {
-    input.consume(session.consume(input.view(), *context_, output));
+    input.consume(session.consume(input.view(), *context_, batch_, output));
     EXPECT_LE(output.size(), Session::kOutputPauseBytes + 17 * 900'010);
     received += output.size();
     output.consume(output.size());
