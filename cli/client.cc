@@ -167,8 +167,9 @@ Result<std::string> Client::read_reply() {
 
 Result<std::string> Client::request(std::string_view line) {
   const Outcome sent = send_line(line);
-  if (!sent) return sent.error();
-  return read_reply();
+  Result<std::string> reply = read_reply();
+  // The server may refuse a request before all of it is sent, and say why.
+  return reply || sent ? std::move(reply) : Result<std::string>(sent.error());
 }
 
 bool Client::is_closed_by_server() const {

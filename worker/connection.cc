@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kReadBytes = 64 * 1024;
 // A request that is still incomplete grows its buffer by half each time, so reads may grow with it.
 constexpr std::size_t kReadLimitBytes = 4 << 20;
+constexpr std::uint64_t kDropLimitBytes = 1 << 30;
 constexpr std::size_t kKeptBytes = 2 << 20;  // of the shared output; above a paused batch of small replies
 
 bool would_block(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR; }
@@ -25,6 +26,10 @@ Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
   const ssize_t received = ::recv(socket_.get(), room, wanted, 0);
   if (received < 0) return would_block(errno) ? Wait::kInput : Wait::kClosed;
   if (received == 0) return Wait::kClosed;
+  if (drops_input_) {
+    dropped_bytes_ += static_cast<std::uint64_t>(received);
+    return dropped_bytes_ > kDropLimitBytes ? Wait::kClosed : Wait::kInput;
+  }
   turn.bytes->commit(static_cast<std::size_t>(received));
   keyspace.count(Counter::kBytesRead, static_cast<std::uint64_t>(received));
   return Wait::kInput;
@@ -34,7 +39,7 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
   if (!send(output_, context.keyspace)) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
-  if (session_.is_closing()) return Wait::kClosed;
+  if (session_.is_closing()) return finish();
   turn.bytes = &input_;
   turn.batch.is_prepared = false;
   return serve(turn, context, output);
@@ -52,14 +57,26 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
     bytes.consume(bytes.size());
   }
   if (input_.empty()) input_.shrink(0);
-  if (!output.empty()) {
-    if (!broken) output_.append(output.view());
+  if (broken) {
     output.consume(output.size());
+    return Wait::kClosed;
+  }
+  if (!output.empty()) {
+    output_.swap(output);  // its own is empty, or it would not have been served
+    return Wait::kOutput;
   }
   output.shrink(kKeptBytes);
-  if (broken) return Wait::kClosed;
-  if (!output_.empty()) return Wait::kOutput;
-  return session_.is_closing() ? Wait::kClosed : Wait::kInput;
+  return session_.is_closing() ? finish() : Wait::kInput;
+}
+
+Connection::Wait Connection::finish() {
+  if (!session_.is_line_too_long()) return Wait::kClosed;
+  if (!drops_input_) {
+    drops_input_ = true;
+    input_ = ByteBuffer();
+    ::shutdown(socket_.get(), SHUT_WR);
+  }
+  return Wait::kInput;
 }
 
 bool Connection::send(ByteBuffer& bytes, Keyspace& keyspace) {

@@ -38,6 +38,9 @@ class Connection {
   Wait registered = Wait::kInput;
 
  private:
+  /// All is answered. kClosed; but when the client is still sending its much too long line, closing would make the
+  /// kernel reset the connection and lose the last reply: then what comes is dropped until the client closes.
+  Wait finish();
   /// Sends as much as the socket takes; false when the connection is broken.
   bool send(ByteBuffer& bytes, Keyspace& keyspace);
 
@@ -45,6 +48,8 @@ class Connection {
   Session session_;
   ByteBuffer input_;   ///< a request that is not whole, or requests behind unsent output
   ByteBuffer output_;  ///< replies the socket did not take
+  bool drops_input_ = false;
+  std::uint64_t dropped_bytes_ = 0;
 };
 
 }  // namespace memento

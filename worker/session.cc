@@ -61,7 +61,7 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
   }
 }
 
-void Session::parse_line(std::string_view line, Batch& batch) {
+void Session::parse_line(std::string_view line, std::size_t input_end, Batch& batch) {
   const bool greets = fresh_ && line == "PING";
   const std::size_t first = batch.arguments.size();
   const std::string_view name = take_word(&line);
@@ -70,13 +70,16 @@ void Session::parse_line(std::string_view line, Batch& batch) {
   const Command* command = find_command(name);
   batch.arguments.push_back(name);
   split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &batch.arguments);
-  batch.requests[batch.count++] = Request{command, first, batch.arguments.size() - first, {}, false, greets};
+  batch.requests[batch.count++] = Request{command, first, batch.arguments.size() - first, input_end, {}, false, greets};
 }
 
 void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
   const std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
   batch.count = 0;
   batch.arguments.clear();
+  batch.input_bytes = 0;
+  if (closing_) return;
+  line_too_long_ = false;
   std::size_t taken = 0;
   while (batch.count < Batch::kLimit && taken < bytes.size()) {
     std::string_view line;
@@ -88,7 +91,7 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
     }
     if (!whole) break;
     taken += line_bytes;
-    parse_line(line, batch);
+    parse_line(line, taken, batch);
   }
   for (std::size_t i = 0; i < batch.count; ++i) hash_key(batch.requests[i], batch.arguments, keyspace);
   batch.input_bytes = taken;
@@ -111,11 +114,18 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       prefetch_entries(batch, context.keyspace);
     }
     batch.is_prepared = false;
-    taken += batch.input_bytes;
-    for (std::size_t i = 0; i < batch.count && !closing_; ++i, ++executed) {
-      execute(batch.requests[i], batch, command);
+    std::size_t done = 0;
+    while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes) {
+      execute(batch.requests[done++], batch, command);
       closing_ = command.close_after_reply;
     }
+    executed += done;
+    if (done < batch.count && !closing_) {  // the rest is parsed again when the output is sent
+      taken += batch.requests[done - 1].input_end;
+      scanned_bytes_ = 0;
+      continue;
+    }
+    taken += batch.input_bytes;
     if (line_too_long_ && !closing_) {
       command.reply.error("ERR line is longer than the limits of a key and a value together; the connection is closed");
       closing_ = true;

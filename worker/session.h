@@ -20,6 +20,7 @@ struct Request {
   const Command* command;  ///< nullptr: unknown
   std::size_t first_argument;
   std::size_t argument_count;
+  std::size_t input_end;  ///< of the batch's input
   HashedKey key;
   bool has_key;  ///< `key` is set
   bool greets;  ///< the line PING that opens a connection
@@ -58,11 +59,13 @@ class Session {
   bool is_paused() const { return paused_; }
   /// Nothing more is to be read: send the output and close.
   bool is_closing() const { return closing_; }
+  /// Why it is closing: the client sent, and may go on sending, a line that no request can be.
+  bool is_line_too_long() const { return line_too_long_; }
 
   static constexpr std::size_t kOutputPauseBytes = 1 << 20;
 
  private:
-  void parse_line(std::string_view line, Batch& batch);
+  void parse_line(std::string_view line, std::size_t input_end, Batch& batch);
 
   std::size_t scanned_bytes_ = 0;  ///< at the front of the input, known to hold no line end
   bool fresh_ = true;              ///< no request came yet

@@ -204,6 +204,33 @@ TEST(Daemon, WaitingConnectionsSurviveTheirWorker) {
   }
 }
 
+// Shows that the error about a line that is too long reaches a client that is still sending, and then the connection ends.
+TEST(Daemon, LineTooLongIsAnsweredBeforeTheEnd) {
+  TestServer server({"--value-limit", "1MiB"});
+  Client client = server.connect();
+  const Result<std::string> reply = client.request("SET a " + std::string(20 << 20, 'v'));
+  ASSERT_TRUE(reply) << reply.error().message;
+  EXPECT_TRUE(reply->starts_with("(error) line is longer")) << *reply;
+  EXPECT_FALSE(client.read_reply());
+  EXPECT_EQ(server.request("EXISTS a"), "0");
+}
+
+// Shows that replies larger than the sockets take arrive whole, and that a client which takes none blocks nobody.
+TEST(Daemon, LargeRepliesAndASlowReader) {
+  TestServer server({"--workers", "1"});
+  const std::string value(8 << 20, 'v');
+  Client client = server.connect();
+  ASSERT_TRUE(client.request("SET a " + value));
+  Client slow = server.connect();
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(slow.send_line("GET a"));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(*client.request("GET a"), value);
+  for (int i = 0; i < 50; ++i) {
+    const Result<std::string> reply = slow.read_reply();
+    ASSERT_TRUE(reply);
+    ASSERT_EQ(reply->size(), value.size());
+  }
+}
+
 // Shows that the workers leave when the master is killed.
 TEST(Daemon, WorkersLeaveWithTheirMaster) {
   TestServer server;
