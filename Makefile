@@ -88,11 +88,14 @@ tsan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan FILTER='ShmKeyspaceThreads.*' test
 
 tidy:
-	clang-tidy --quiet $(wildcard */*.cc */*/*.cc) -- -std=c++20 -I.
+	@conf/install-packages build test tidy
+	@printf '%s\n' $(wildcard */*.cc */*/*.cc) | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --quiet "$$0" -- -std=c++20 -I. 2>/dev/null'
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/share/doc/memento
+	install -m 644 README.md CHANGELOG.md LICENSE conf/memento.conf conf/memento.service $(DESTDIR)$(PREFIX)/share/doc/memento
 	install -m 644 $(wildcard */*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(wildcard */*.8) $(DESTDIR)$(PREFIX)/share/man/man8
 
@@ -100,6 +103,14 @@ clean:
 	rm -rf build bin
 
 help:
-	@echo "make run | test | all | memento-cli | memento-benchmark | bench | asan | tsan | tidy | clean | install"
+	@echo "make run        build, and start the server in the foreground on 127.0.0.1:6737"
+	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
+	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
+	@echo "make bench      measure the server against a bare epoll loop"
+	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
+	@echo "make tidy       clang-tidy"
+	@echo "make install    into PREFIX=/usr/local under DESTDIR="
+	@echo "make clean      remove bin/ and build/"
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -139,11 +139,11 @@ Outcome LoadLoop::receive(Connection& connection) {
 Outcome LoadLoop::run() {
   if (!epoll_) return system_error("epoll_create1");
   for (Connection& connection : connections_) {
-    const Outcome watched = watch(connection, EPOLL_CTL_ADD, false);
+    Outcome watched = watch(connection, EPOLL_CTL_ADD, false);
     if (!watched) return watched;
     if (connection.unsent_count == 0) continue;
     ++busy_count_;
-    const Outcome begun = begin_batch(connection);
+    Outcome begun = begin_batch(connection);
     if (!begun) return begun;
   }
   std::vector<epoll_event> events(kEventCountMax);
@@ -156,11 +156,11 @@ Outcome LoadLoop::run() {
       const epoll_event& event = events[static_cast<std::size_t>(index)];
       Connection& connection = *static_cast<Connection*>(event.data.ptr);
       if ((event.events & EPOLLOUT) != 0) {
-        const Outcome sent = send_batch(connection);
+        Outcome sent = send_batch(connection);
         if (!sent) return sent;
       }
       if ((event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) {
-        const Outcome received = receive(connection);
+        Outcome received = receive(connection);
         if (!received) return received;
       }
     }

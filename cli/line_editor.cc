@@ -25,7 +25,7 @@ void make_private_file(const std::string& path) {
 
 }  // namespace
 
-LineEditor::LineEditor(std::string program, std::string prompt, std::string history_path)
+LineEditor::LineEditor(const std::string& program, std::string prompt, std::string history_path)
     : prompt_(std::move(prompt)), history_path_(std::move(history_path)) {
   HistEvent event{};
   history_ = history_init();

@@ -15,7 +15,7 @@ namespace memento {
 class LineEditor {
  public:
   /// history_path may be empty: no history file.
-  LineEditor(std::string program, std::string prompt, std::string history_path);
+  LineEditor(const std::string& program, std::string prompt, std::string history_path);
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;

@@ -24,17 +24,17 @@ class Pipeline {
 
   Outcome send(std::string_view request) {
     if (outstanding_count_ == kOutstandingMax) {
-      const Outcome one = print_one();
+      Outcome one = print_one();
       if (!one) return one;
     }
-    const Outcome sent = client_.send_line(request);
+    Outcome sent = client_.send_line(request);
     if (sent) ++outstanding_count_;
     return sent;
   }
 
   Outcome print_all() {
     while (outstanding_count_ > 0) {
-      const Outcome one = print_one();
+      Outcome one = print_one();
       if (!one) return one;
     }
     std::fflush(stdout);
@@ -67,7 +67,7 @@ Result<bool> send_whole_lines(Pipeline& pipeline, std::string& input) {
     if (request.empty()) continue;
     quits = is_quit(request);
     if (quits) break;
-    const Outcome sent = pipeline.send(request);
+    Outcome sent = pipeline.send(request);
     if (!sent) return sent.error();
   }
   input.erase(0, begin);

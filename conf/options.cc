@@ -25,7 +25,7 @@ constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help",
 using Check = std::function<std::string(const std::string&)>;
 
 // A number within bounds, said in words when it isn't.
-Check number_between(std::int64_t least, std::int64_t most, std::string what) {
+Check number_between(std::int64_t least, std::int64_t most, const std::string& what) {
   return [=](const std::string& text) {
     std::int64_t number = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -15,6 +15,7 @@ namespace memento {
 namespace {
 
 constexpr int kLockFreeTries = 4;
+constexpr std::uint64_t kOneExpiry = 1ull << 40;  // in Slot::bytes
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 // Copies the pieces of a new value; a piece without data stands for zeros.
@@ -258,10 +259,10 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   redo.stage(cell, Cell::make(offset, key.hash));
   redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   std::uint64_t bytes = slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes +
-                        (static_cast<std::uint64_t>(now.has_expiry) << 40);
+                        (now.has_expiry ? kOneExpiry : 0);
   std::uint64_t freed = 0;
   if (old != nullptr) {
-    bytes -= old->key_bytes + old->value_bytes + (static_cast<std::uint64_t>(old->has_expiry) << 40);
+    bytes -= old->key_bytes + old->value_bytes + (old->has_expiry ? kOneExpiry : 0);
     freed = static_cast<std::uint64_t>(old->at - base);
   } else {
     redo.stage(slot.cells, slot.cells.load(kRelaxed) + 1 + (before == 0 ? 1ull << 32 : 0));
@@ -281,7 +282,7 @@ void Keyspace::Impl::commit_erase(Slot& slot, Extent table, Word& cell, const En
   redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   redo.stage(slot.cells, slot.cells.load(kRelaxed) - 1 - (has_empty ? 1ull << 32 : 0));
   redo.stage(slot.bytes, slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes -
-                             (static_cast<std::uint64_t>(old.has_expiry) << 40));
+                             (old.has_expiry ? kOneExpiry : 0));
   arena.stage_exchange(Arena::kNoClass, static_cast<std::uint64_t>(old.at - base));
   redo.commit();
 }
