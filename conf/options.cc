@@ -136,10 +136,11 @@ std::string apply_line(const std::string& line, const std::vector<std::string>& 
   return error.starts_with("--") ? error.substr(2) : error;
 }
 
-// Every error of the file, a line each.
-std::string apply_file(const std::string& path, Options& options) {
-  std::ifstream file(path);
-  if (!file || std::filesystem::is_directory(path)) return path + ": cannot be read; name a readable file with -C\n";
+// Every error of the file, a line each, under the name it was given by.
+std::string apply_file(const std::string& path, const std::string& folder, Options& options) {
+  const std::filesystem::path place = std::filesystem::path(folder) / path;
+  std::ifstream file(place);
+  if (!file || std::filesystem::is_directory(place)) return path + ": cannot be read; name a readable file with -C\n";
   const std::vector<std::string> keys = config_keys();
   std::string errors;
   int number = 0;
@@ -152,15 +153,15 @@ std::string apply_file(const std::string& path, Options& options) {
 }
 
 // A daemon changes its working directory.
-void make_absolute(std::string& path) {
-  if (!path.empty()) path = std::filesystem::absolute(path).lexically_normal();
+void make_absolute(std::string& path, const std::string& folder) {
+  if (!path.empty()) path = (std::filesystem::path(folder) / path).lexically_normal();
 }
 
-void resolve(Options& options) {
+void resolve(Options& options, const std::string& folder) {
   if (options.workers == 0) options.workers = std::min(usable_cpu_count(), 128u);
   if (options.memory_bytes == 0) options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
   if (options.directory.empty()) options.directory = "/dev/shm/memento-" + std::to_string(options.port);
-  for (std::string* path : {&options.directory, &options.pid_file, &options.log_file}) make_absolute(*path);
+  for (std::string* path : {&options.directory, &options.pid_file, &options.log_file}) make_absolute(*path, folder);
 }
 
 ParsedCommandLine end(ExitStatus status, std::string text) { return ParsedCommandLine{{}, true, status, std::move(text)}; }
@@ -172,7 +173,7 @@ std::vector<std::string> config_keys() {
   return Parser(unused).keys();
 }
 
-ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments) {
+ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, const std::string& folder) {
   Options given;
   Parser parser(given);
   const std::string error = parser.parse(arguments);
@@ -184,14 +185,13 @@ ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments) 
   }
   ParsedCommandLine parsed;
   if (!given.config_file.empty()) {
-    const std::string errors = apply_file(given.config_file, parsed.options);
+    const std::string errors = apply_file(given.config_file, folder, parsed.options);
     if (!errors.empty()) return end(ExitStatus::kConfig, errors);
     Parser(parsed.options).parse(arguments);  // again, over the file's values
   } else {
     parsed.options = given;
   }
-  make_absolute(parsed.options.config_file);
-  resolve(parsed.options);
+  resolve(parsed.options, folder);
   if (parsed.options.test_only) {
     const std::string what = given.config_file.empty() ? "command line" : given.config_file;
     return end(ExitStatus::kOk, what + ": ok\n");

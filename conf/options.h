@@ -24,7 +24,7 @@ struct Options {
   int quit_timeout_s = 10;
   bool daemon = false;
   bool fresh = false;
-  std::string config_file;  ///< empty: none; absolute
+  std::string config_file;  ///< empty: none; as given
   bool test_only = false;
 };
 
@@ -38,7 +38,8 @@ struct ParsedCommandLine {
 
 /// Parses the command line and the file it names. A wrong command line ends with kUsage, a wrong file with kConfig
 /// and a line for each error: "FILE:LINE: what is wrong".
-ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments);
+/// Relative paths, on the line and in the file, start at `folder`.
+ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, const std::string& folder);
 
 /// Names of the keys a configuration file may hold.
 std::vector<std::string> config_keys();

@@ -25,14 +25,13 @@ namespace {
   _exit(static_cast<unsigned char>(report[0]));
 }
 
-// Standard streams lead nowhere from now on.
+}  // namespace
+
 void drop_terminal() {
   const Fd nowhere(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!nowhere) return;
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere.get(), stream);
 }
-
-}  // namespace
 
 Result<Readiness> daemonize() {
   int ends[2];

@@ -28,6 +28,9 @@ class Readiness {
   Fd pipe_;
 };
 
+/// Standard streams lead nowhere from now on.
+void drop_terminal();
+
 /// Returns in the server only. The starting process prints a failure and exits with its status.
 Result<Readiness> daemonize();
 

@@ -59,11 +59,16 @@ Outcome probe(const addrinfo& address, const std::string& where) {
 
 }  // namespace
 
+std::string socket_address_text(const std::string& address, std::uint16_t port) {
+  const bool is_ipv6 = address.find(':') != std::string::npos;
+  return (is_ipv6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
+}
+
 Result<std::vector<Fd>> bind_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count) {
   const Result<Addresses> addresses = resolve(address, port);
   if (!addresses) return addresses.error();
   const addrinfo& first = **addresses;
-  const std::string where = address + ":" + std::to_string(port);
+  const std::string where = socket_address_text(address, port);
   if (const Outcome free = probe(first, where); !free) return free.error();
   std::vector<Fd> sockets;
   while (sockets.size() < count) {

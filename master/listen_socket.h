@@ -15,6 +15,9 @@ namespace memento {
 /// would share it. Waits a moment first for the workers of a killed master to leave.
 Result<std::vector<Fd>> bind_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count);
 
+/// "127.0.0.1:6737", "[::1]:6737".
+std::string socket_address_text(const std::string& address, std::uint16_t port);
+
 /// From here on clients can connect.
 Outcome start_listening(const std::vector<Fd>& sockets);
 

@@ -1,5 +1,6 @@
 // memento: the server's entry. Parses, detaches if asked to, and runs the master.
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,9 @@
 int main(int argc, char** argv) {
   using namespace memento;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  ParsedCommandLine parsed = parse_command_line(arguments);
+  std::error_code unreadable;  // a folder that was removed: paths then stay relative, and fail where they are used
+  const std::string start_folder = std::filesystem::current_path(unreadable);
+  ParsedCommandLine parsed = parse_command_line(arguments, start_folder);
   if (parsed.ends) {
     std::fputs(parsed.text.c_str(), parsed.status == ExitStatus::kOk ? stdout : stderr);
     return static_cast<int>(parsed.status);
@@ -21,5 +24,5 @@ int main(int argc, char** argv) {
     if (!detached) return readiness.failed(detached.error());
     readiness = std::move(*detached);
   }
-  return Master(std::move(parsed.options), arguments, std::move(readiness)).run();
+  return Master(std::move(parsed.options), arguments, start_folder, std::move(readiness)).run();
 }

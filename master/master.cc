@@ -112,7 +112,7 @@ Outcome Master::start() {
   for (std::uint32_t i = 0; i < options_.workers; ++i) {
     if (const Outcome spawned = spawn(i); !spawned) return spawned.error();
   }
-  log_->info("Accepting connections on " + options_.address + ":" + std::to_string(options_.port) + " (" +
+  log_->info("Accepting connections on " + socket_address_text(options_.address, options_.port) + " (" +
              std::to_string(options_.workers) + (options_.workers == 1 ? " worker, " : " workers, ") +
              format_size(options_.memory_bytes) + " of memory, data in " + segment_->path() + ")");
   return Done{};
@@ -151,19 +151,19 @@ void Master::raise_descriptor_limit() {
 
 Outcome Master::spawn(std::uint32_t index) {
   Child& child = children_[index];
+  const pid_t master = getpid();
   const pid_t pid = fork();
   if (pid < 0) return system_error("fork of a worker");
-  if (pid == 0) become_worker(index);
+  if (pid == 0) become_worker(index, master);
   child.pid = pid;
   child.started_ns = monotonic_time_ns();
   return Done{};
 }
 
 // The child keeps the segment, the settings, the log, and its own listening socket, and drops the rest.
-void Master::become_worker(std::uint32_t index) {
-  const pid_t master = getppid();
+void Master::become_worker(std::uint32_t index, pid_t master) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // blocked here, read by the worker's signalfd
-  if (getppid() != master || master == 1) _exit(0);
+  if (getppid() != master) _exit(0);
   prctl(PR_SET_NAME, "memento: worker");
   for (std::uint32_t i = 0; i < listen_sockets_.size(); ++i) {
     if (i != index) listen_sockets_[i].reset();
@@ -171,6 +171,7 @@ void Master::become_worker(std::uint32_t index) {
   signals_.reset();
   pid_file_.drop();
   readiness_.drop();
+  if (options_.daemon) drop_terminal();
   log_->set_role("worker " + std::to_string(index));
   // _exit: what the master registered to clean up stays the master's.
   _exit(run_worker({*segment_, std::move(listen_sockets_[index]), index, index + 1, *log_, **settings_, options_.port,
@@ -253,7 +254,7 @@ void Master::respawn_due() {
 
 // HUP. What workers read from the live settings changes at once; the rest is named.
 void Master::reload() {
-  const ParsedCommandLine parsed = parse_command_line(arguments_);
+  const ParsedCommandLine parsed = parse_command_line(arguments_, start_folder_);
   if (parsed.ends) {
     log_->error("configuration not changed: " + parsed.text.substr(0, parsed.text.find_last_not_of('\n') + 1));
     return;
@@ -263,6 +264,11 @@ void Master::reload() {
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.value_limit_bytes = fresh.value_limit_bytes;
   raise_descriptor_limit();
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  for (const Child& child : children_) {
+    if (child.pid > 0) prlimit(child.pid, RLIMIT_NOFILE, &limit, nullptr);
+  }
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   segment_->set_value_limit(options_.value_limit_bytes);
   std::string waiting;
@@ -282,8 +288,10 @@ void Master::reload() {
 
 void Master::stop(State state, int signal_number, std::int64_t patience_ms) {
   if (state_ == State::kRunning) log_->info(state == State::kQuitting ? "Letting connections finish" : "Stopping");
+  // Asking again can shorten the time that workers have, never lengthen it.
+  const std::int64_t patience_end_ns = monotonic_time_ns() + patience_ms * kNsPerMs;
+  kill_at_ns_ = state_ == State::kRunning ? patience_end_ns : std::min(kill_at_ns_, patience_end_ns);
   state_ = state;
-  kill_at_ns_ = monotonic_time_ns() + patience_ms * kNsPerMs;
   listen_sockets_.clear();  // nobody connects to a server that leaves
   signal_workers(signal_number);
 }

@@ -26,9 +26,12 @@ namespace memento {
 
 class Master {
  public:
-  /// `arguments`: the command line, parsed again on HUP.
-  Master(Options options, std::vector<std::string> arguments, Readiness readiness)
-      : options_(std::move(options)), arguments_(std::move(arguments)), readiness_(std::move(readiness)) {}
+  /// `arguments`: the command line, parsed again on HUP; its relative paths start at `start_folder`.
+  Master(Options options, std::vector<std::string> arguments, std::string start_folder, Readiness readiness)
+      : options_(std::move(options)),
+        arguments_(std::move(arguments)),
+        start_folder_(std::move(start_folder)),
+        readiness_(std::move(readiness)) {}
 
   /// Serves until told to stop; the exit status.
   int run();
@@ -47,7 +50,7 @@ class Master {
   Outcome open_segment();
   void raise_descriptor_limit();
   Outcome spawn(std::uint32_t index);
-  [[noreturn]] void become_worker(std::uint32_t index);
+  [[noreturn]] void become_worker(std::uint32_t index, pid_t master);
 
   int wait_timeout_ms() const;
   void on_signals();
@@ -62,6 +65,7 @@ class Master {
 
   Options options_;
   const std::vector<std::string> arguments_;
+  const std::string start_folder_;
   Readiness readiness_;
   std::optional<Log> log_;
   PidFile pid_file_;

@@ -31,7 +31,7 @@ class ConfigFile {
   char path_[32] = "/tmp/memento-conf-XXXXXX";
 };
 
-ParsedCommandLine parse(const std::vector<std::string>& arguments) { return parse_command_line(arguments); }
+ParsedCommandLine parse(const std::vector<std::string>& arguments) { return parse_command_line(arguments, "/start"); }
 
 ParsedCommandLine parse_file(const std::string& text, std::vector<std::string> arguments = {}) {
   const ConfigFile file(text);

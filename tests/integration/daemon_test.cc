@@ -1,11 +1,14 @@
 // The daemon's manners, with a real server each: starting, stopping, signals, pid file, log, restart.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "tests/integration/test_server.h"
 
@@ -17,6 +20,28 @@ bool log_says(const TestServer& server, const std::string& text) {
 }
 
 pid_t pid_in(const std::string& path) { return std::atoi(read_file(path).c_str()); }
+
+std::vector<pid_t> children_of(pid_t pid) {
+  const std::string id = std::to_string(pid);
+  std::istringstream text(read_file("/proc/" + id + "/task/" + id + "/children"));
+  std::vector<pid_t> children;
+  for (pid_t child = 0; text >> child;) children.push_back(child);
+  return children;
+}
+
+/// The soft limit of open files, lower while this lives; programs started meanwhile inherit it.
+class LowDescriptorLimit {
+ public:
+  explicit LowDescriptorLimit(rlim_t lower) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit now{std::min(lower, before_.rlim_max), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &now);
+  }
+  ~LowDescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 // Ends a detached server, which is not our child.
 void end_daemon(pid_t pid) {
@@ -41,6 +66,118 @@ TEST(Daemon, StopsOnTermAndInt) {
   server.signal(SIGINT);
   ASSERT_TRUE(log_says(server, "Stopping"));
   EXPECT_EQ(server.stop(SIGINT), 0);
+}
+
+// Shows that asking again does not give workers that cannot leave more time.
+TEST(Daemon, RepeatedTermPostponesNothing) {
+  TestServer server({"--quit-timeout", "0"});
+  for (const pid_t pid : server.workers(2)) kill(pid, SIGSTOP);
+  server.signal(SIGQUIT);
+  const std::string state = "/proc/" + std::to_string(server.master()) + "/stat";
+  EXPECT_TRUE(wait_until([&] {
+    server.signal(SIGTERM);
+    return read_file(state).find(") Z") != std::string::npos;
+  }));
+  server.signal(SIGINT);
+  server.signal(SIGINT);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+// Shows that the server works as the first process of a container, whose id is 1.
+TEST(Daemon, ServesAsProcessOne) {
+  const TemporaryFolder folder;
+  const std::string port = std::to_string(free_port());
+  const std::string path = std::filesystem::absolute(program("memento"));
+  const std::string data = folder.path() + "/data";
+  const std::string log = folder.path() + "/log";
+  constexpr int kNotAllowed = 77;
+  const pid_t outside = fork();
+  if (outside == 0) {
+    if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) _exit(kNotAllowed);
+    const pid_t inside = fork();
+    if (inside == 0) {
+      execl(path.c_str(), path.c_str(), "-p", port.c_str(), "--dir", data.c_str(), "-m", "64m", "-w", "2", "-l",
+            log.c_str(), nullptr);
+      _exit(127);
+    }
+    int status = 0;
+    waitpid(inside, &status, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  }
+  int status = 0;
+  pid_t ended = 0;
+  const bool accepts = wait_until([&] {
+    if (ended == 0) ended = waitpid(outside, &status, WNOHANG);
+    return ended == outside || read_file(log).find("Accepting") != std::string::npos;
+  });
+  if (ended == outside && WEXITSTATUS(status) == kNotAllowed) GTEST_SKIP() << "no process namespace to be had";
+  ASSERT_TRUE(accepts && ended == 0) << read_file(log);
+  const std::vector<pid_t> server = children_of(outside);
+  ASSERT_EQ(server.size(), 1u);
+  Result<Client> client = Client::connect({"127.0.0.1", static_cast<std::uint16_t>(std::stoi(port))});
+  EXPECT_TRUE(client);
+  EXPECT_TRUE(wait_until([&] { return children_of(server[0]).size() == 2; }));
+  EXPECT_EQ(read_file(log).find("a new one takes over"), std::string::npos) << read_file(log).substr(0, 1000);
+  if (client) {
+    const Result<std::string> reply = client->request("PING x");
+    EXPECT_TRUE(reply && *reply == "x");
+  }
+  kill(server[0], SIGTERM);
+  waitpid(outside, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// Shows which status and which stream each way to start wrongly ends with.
+TEST(Daemon, WrongStartsEndWithTheirStatus) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "port 70000\nworkers 0\n";
+  const struct {
+    std::vector<std::string> arguments;
+    int status;
+    const char* message;
+  } starts[] = {
+      {{"--bogus"}, 64, "--help"},
+      {{"-p", "70000"}, 64, "is not a port"},
+      {{"-C", config}, 78, ":1: port: '70000' is not a port"},
+      {{"-t", "-C", config}, 78, ":2: workers: '0' is not a number of workers"},
+      {{"-C", folder.path() + "/none"}, 78, "cannot be read"},
+      {{"-c"}, 78, "cluster mode is not there yet"},
+      {{"-d", "-C", config}, 78, ":1: port: '70000' is not a port"},
+      {{"-p", std::to_string(free_port()), "--dir", folder.path() + "/data", "-m", "64m", "-l", "/nonexistent/log"},
+       71, "open(/nonexistent/log)"},
+  };
+  for (const auto& start : starts) {
+    const Finished ended = run_program("memento", start.arguments);
+    EXPECT_EQ(ended.status, start.status) << start.message;
+    EXPECT_NE(ended.errors.find(start.message), std::string::npos) << ended.errors;
+    EXPECT_EQ(ended.output, "") << start.message;
+  }
+  const Finished version = run_program("memento", {"-v"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_TRUE(version.output.starts_with("memento ") && version.errors.empty()) << version.output;
+}
+
+// Shows that the server listens on names and IPv6 addresses, and says both so that the port can be told.
+TEST(Daemon, ListensOnNamesAndIpv6) {
+  TestServer named({"--address", "localhost"});
+  EXPECT_EQ(named.request("PING x"), "x");
+  const std::uint16_t port = free_port();
+  const TemporaryFolder folder;
+  const std::string pid_file = folder.path() + "/pid";
+  const Finished start =
+      run_program("memento", {"-d", "-a", "::1", "-p", std::to_string(port), "--dir", folder.path() + "/data", "-m",
+                              "64m", "-P", pid_file, "-l", folder.path() + "/log"});
+  if (start.errors.find("bind(") != std::string::npos || start.errors.find("socket for") != std::string::npos) {
+    GTEST_SKIP() << "no IPv6 here: " << start.errors;
+  }
+  ASSERT_EQ(start.status, 0) << start.errors;
+  Result<Client> client = Client::connect({"::1", port});
+  EXPECT_TRUE(client);
+  EXPECT_NE(read_file(folder.path() + "/log").find("connections on [::1]:" + std::to_string(port) + " ("),
+            std::string::npos)
+      << read_file(folder.path() + "/log");
+  end_daemon(pid_in(pid_file));
 }
 
 // Shows that QUIT accepts nobody new, serves the open connection to its end, then stops.
@@ -80,6 +217,16 @@ TEST(Daemon, DetachesWhenReady) {
   const pid_t pid = pid_in(pid_file);
   EXPECT_EQ(getsid(pid) != getsid(0), true);
   EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd"), "/");
+  // Whoever reads what the starting process wrote would wait for ever if one of them kept it open.
+  std::vector<pid_t> processes = children_of(pid);
+  EXPECT_FALSE(processes.empty());
+  processes.push_back(pid);
+  for (const pid_t process : processes) {
+    for (const char* stream : {"/fd/0", "/fd/1", "/fd/2"}) {
+      const std::string path = "/proc/" + std::to_string(process) + stream;
+      EXPECT_TRUE(wait_until([&] { return std::filesystem::read_symlink(path) == "/dev/null"; })) << path;
+    }
+  }
 
   const Finished second = run_program("memento", {"-d", "-p", std::to_string(free_port()), "-P", pid_file, "--dir", folder.path() + "/other"});
   EXPECT_EQ(second.status, 71);
@@ -153,6 +300,41 @@ TEST(Daemon, HupReadsTheConfigurationAgain) {
   EXPECT_EQ(*refusal, "(error) too many clients; see max-clients");
 }
 
+// Shows that a detached server finds its relative paths again on HUP, though it left the folder where it was started.
+TEST(Daemon, HupFindsRelativePaths) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() + "/memento.conf") << "dir data\nlogfile log\nvalue-limit 10\n";
+  const std::uint16_t port = free_port();
+  const Finished start = run_program(
+      "memento", {"-d", "-p", std::to_string(port), "-m", "64m", "-w", "1", "-P", "pid", "-C", "memento.conf"},
+      folder.path());
+  ASSERT_EQ(start.status, 0) << start.errors;
+  const pid_t pid = pid_in(folder.path() + "/pid");
+  std::ofstream(folder.path() + "/memento.conf") << "dir data\nlogfile log\nvalue-limit 20\n";
+  kill(pid, SIGHUP);
+  const std::string log = folder.path() + "/log";
+  EXPECT_TRUE(wait_until([&] { return read_file(log).find("onfiguration") != std::string::npos; }));
+  EXPECT_NE(read_file(log).find("Configuration read again\n"), std::string::npos) << read_file(log);
+  end_daemon(pid);
+}
+
+// Shows that running workers may open the files that a raised max-clients needs.
+TEST(Daemon, HupRaisesTheWorkersDescriptorLimit) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "max-clients 10\n";
+  const LowDescriptorLimit low(256);
+  TestServer server({"--config", config});
+  std::ofstream(config) << "max-clients 500\n";
+  server.signal(SIGHUP);
+  ASSERT_TRUE(log_says(server, "Configuration read again"));
+  for (const pid_t pid : server.workers(2)) {
+    rlimit limit{};
+    ASSERT_EQ(prlimit(pid, RLIMIT_NOFILE, nullptr, &limit), 0);
+    EXPECT_GT(limit.rlim_cur, 500u);
+  }
+}
+
 // Shows that USR1 makes all processes write to a new file after the old one was renamed.
 TEST(Daemon, Usr1OpensTheLogAgain) {
   TestServer server;
@@ -184,6 +366,23 @@ TEST(Daemon, KilledWorkerIsReplaced) {
     }));
     EXPECT_EQ(server.request("COUNT"), "100");
   }
+}
+
+// Shows that only a worker that keeps failing soon after its start waits for its replacement; a killed one does not.
+TEST(Daemon, FailingWorkersBackOff) {
+  TestServer server({"--workers", "1"});
+  const auto end_worker = [&](int number) {
+    const pid_t victim = server.workers(1).front();
+    kill(victim, number);
+    return wait_until([&] { return server.log().find("(pid " + std::to_string(victim) + ")") != std::string::npos; });
+  };
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(end_worker(SIGKILL));
+  EXPECT_EQ(server.log().find("a new one starts in"), std::string::npos) << server.log();
+  for (int i = 0; i < 100 && server.log().find("a new one starts in 100 ms") == std::string::npos; ++i) {
+    ASSERT_TRUE(end_worker(SIGALRM));  // ends it like a fault of its own, without a core file
+  }
+  EXPECT_NE(server.log().find("a new one starts in 100 ms"), std::string::npos) << server.log();
+  EXPECT_EQ(server.request("PING x"), "x");
 }
 
 // Shows that connections which waited to be accepted when their worker was killed are served by its replacement.

@@ -21,9 +21,10 @@ namespace {
 
 int exit_status(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
-// Output and errors go to these files; empty: inherited.
-pid_t spawn(const std::string& name, std::vector<std::string> arguments, const std::string& output, const std::string& errors) {
-  std::string path = program(name);
+// Output and errors go to these files, the program starts in this folder; empty: inherited.
+pid_t spawn(const std::string& name, std::vector<std::string> arguments, const std::string& output,
+            const std::string& errors, const std::string& folder) {
+  std::string path = std::filesystem::absolute(program(name));
   std::vector<char*> argv{path.data()};
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -34,6 +35,7 @@ pid_t spawn(const std::string& name, std::vector<std::string> arguments, const s
   };
   redirect(output, STDOUT_FILENO);
   redirect(errors, STDERR_FILENO);
+  if (!folder.empty() && chdir(folder.c_str()) != 0) _exit(127);
   execv(path.c_str(), argv.data());
   _exit(127);
 }
@@ -82,12 +84,13 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-Finished run_program(const std::string& name, const std::vector<std::string>& arguments) {
-  const TemporaryFolder folder;
-  const std::string output = folder.path() + "/output";
-  const std::string errors = folder.path() + "/errors";
+Finished run_program(const std::string& name, const std::vector<std::string>& arguments,
+                     const std::string& folder) {
+  const TemporaryFolder results;
+  const std::string output = results.path() + "/output";
+  const std::string errors = results.path() + "/errors";
   int status = 0;
-  waitpid(spawn(name, arguments, output, errors), &status, 0);
+  waitpid(spawn(name, arguments, output, errors, folder), &status, 0);
   return Finished{exit_status(status), read_file(output), read_file(errors)};
 }
 
@@ -101,7 +104,7 @@ TestServer::TestServer(std::vector<std::string> arguments) : port_(free_port()) 
 }
 
 void TestServer::start() {
-  master_ = spawn("memento", arguments_, "", "");
+  master_ = spawn("memento", arguments_, "", "", "");
   const bool accepts = wait_until([&] {
     if (waitpid(master_, nullptr, WNOHANG) == master_) return master_ = 0, true;
     return static_cast<bool>(Client::connect({"127.0.0.1", port_}));

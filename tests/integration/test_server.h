@@ -43,7 +43,9 @@ struct Finished {
   std::string output;
   std::string errors;
 };
-Finished run_program(const std::string& name, const std::vector<std::string>& arguments);
+/// Runs it in `folder`, or in ours when that is empty.
+Finished run_program(const std::string& name, const std::vector<std::string>& arguments,
+                     const std::string& folder = "");
 
 class TestServer {
  public:
