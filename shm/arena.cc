@@ -1,6 +1,8 @@
 // Pages, magazines and runs. See arena.h.
 #include "shm/arena.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cassert>
@@ -431,11 +433,42 @@ bool Arena::free_old_runs() {
   return all_free;
 }
 
+TransactionArea* Arena::transaction_area() const {
+  const Extent run{record_.held[kHeldTransaction].load(kRelaxed)};
+  return run.word == 0 ? nullptr : reinterpret_cast<TransactionArea*>(base_ + run.offset());
+}
+
+std::uint64_t Arena::block_word(std::uint64_t entry_offset) const {
+  if (is_class_page(entry_offset)) return entry_offset;
+  const std::uint64_t run = entry_offset - sizeof(Word);
+  return Extent::make(run, reinterpret_cast<Word*>(base_ + run)->load(kRelaxed), Extent::kRun).word;
+}
+
+void Arena::drain_area(std::uint64_t end) {
+  TransactionArea* area = transaction_area();
+  if (area == nullptr) return;
+  for (std::uint64_t place = 0; place < std::min(end, area->block_limit); ++place) {
+    Word& word = area->block(place);
+    const Extent extent{word.load(kRelaxed)};
+    if (extent.word == 0) continue;
+    const std::uint64_t entry_offset =
+        extent.kind() == Extent::kRun ? extent.offset() + sizeof(Word) : extent.word;
+    while (!has_room_for(entry_offset)) {
+      if (!free_old_runs()) usleep(100);  // readers that copy them finish without us
+    }
+    redo_.stage(word, 0);
+    stage_exchange(kNoClass, entry_offset);
+    redo_.commit();
+    settle(entry_offset);
+  }
+}
+
 void Arena::give_back_all() {
+  drain_area(UINT64_MAX);
   for (std::uint32_t c = 0; c < kSizeClasses.count; ++c) {
     while (count_of(c) > 0) flush(c, kSizeClasses.geometry[c].batch);
   }
-  for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable}) free_held(role);
+  for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable, kHeldTransaction}) free_held(role);
   free_old_runs();
 }
 

@@ -57,6 +57,13 @@ class Arena {
   void free_held(std::uint32_t role);
   Word& held(std::uint32_t role) { return record_.held[role]; }
 
+  /// The area this process holds, or nullptr; its first `end` places are emptied: blocks go to magazines, runs to where
+  /// readers may still be waited for.
+  TransactionArea* transaction_area() const;
+  void drain_area(std::uint64_t end);
+  /// What stands for a block in the area's places.
+  std::uint64_t block_word(std::uint64_t entry_offset) const;
+
   /// Offset of the entry in the held new run (behind the run's length word).
   std::uint64_t new_run_entry() const;
 

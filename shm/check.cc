@@ -173,11 +173,30 @@ class Checker {
       const Magazine& magazine = record.magazines[c];
       for (std::uint64_t i = 0; i < magazine.count.load(); ++i) own_block(name + " magazine", magazine.blocks[i].load(), 0);
     }
+    check_area(name + " transaction area", record);
     for (std::uint32_t role = 0; role < kHeldLimit; ++role) {
       const Extent extent{record.held[role].load()};
       if (extent.word == 0 || !own_extent(name + " held extent", extent) || role != kHeldDeadTable) continue;
       std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
       walk_table(name + " dead table", extent, -1, &live, &used, &bytes, &expiring);
+    }
+  }
+
+  void check_area(const std::string& name, const ProcessRecord& record) {
+    const Extent run{record.held[kHeldTransaction].load()};
+    if (run.word == 0 || !in_arena(run.offset(), run.size() * kUnitBytes)) return;
+    auto& area = *reinterpret_cast<TransactionArea*>(base_ + run.offset());
+    if (TransactionArea::bytes_for(area.block_limit, area.redo_limit) > run.size() * kUnitBytes) {
+      fail(name + ": longer than its run");
+      return;
+    }
+    for (std::uint64_t place = 0; place < area.block_limit; ++place) {
+      const Extent listed{area.block(place).load()};
+      if (listed.kind() == Extent::kRun) {
+        own_extent(name, listed);
+      } else if (listed.word != 0) {
+        own_block(name, listed.word, 0);
+      }
     }
   }
 
@@ -206,6 +225,10 @@ class Checker {
       }
       if ((info >> 8 & 0xffff) != blocks - set) fail(name + ": free count differs");
     }
+    for (const RobustLock* lock : {&header_.arena_lock, &header_.flush_lock, &header_.gate_lock}) {
+      if (lock->word.load() != 0) fail("one of the header's locks is held");
+    }
+    if (header_.exclusive.load() != 0) fail("the keyspace is marked as changed as a whole");
     if (used_units != header_.used_units.load()) fail("count of used units differs");
   }
 

@@ -1,41 +1,21 @@
-// Reads and writes of one process. See keyspace.h for the contract and shm/README.md for why reads without a
-// lock are safe. Background work is in maintenance.cc.
+// Reads of one process, and what is counted. See keyspace.h for the contract and shm/README.md for why reads without
+// a lock are safe. Writes are in keyspace_write.cc, background work in maintenance.cc.
 #include "shm/keyspace.h"
 
 #include <unistd.h>
 
 #include <cassert>
-#include <cstring>
 #include <vector>
 
 #include "shm/hash.h"
 #include "shm/keyspace_impl.h"
+#include "shm/transaction.h"
 
 namespace memento {
 namespace {
 
 constexpr int kLockFreeTries = 4;
-constexpr std::uint64_t kOneExpiry = 1ull << 40;  // in Slot::bytes
 constexpr auto kRelaxed = std::memory_order_relaxed;
-
-// Copies the pieces of a new value; a piece without data stands for zeros.
-void copy_pieces(char* to, const Change& change) {
-  for (const std::string_view piece : change.pieces) {
-    if (piece.empty()) continue;
-    if (piece.data() == nullptr) {
-      std::memset(to, 0, piece.size());
-    } else {
-      std::memcpy(to, piece.data(), piece.size());
-    }
-    to += piece.size();
-  }
-}
-
-EntryView view_of(const Entry& entry, const Header& header) {
-  return EntryView{{entry.value(), entry.value_bytes},
-                   static_cast<TimeMs>(entry.created + header.time_base_ms),
-                   entry.expiry_ms()};
-}
 
 }  // namespace
 
@@ -48,7 +28,8 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       redo(base, record),
       arena(segment_in, record, owner, redo),
       slots(reinterpret_cast<Slot*>(base + header.slots_offset)),
-      arena_end(header.arena_offset + header.page_count * kPageBytes) {
+      arena_end(header.arena_offset + header.page_count * kPageBytes),
+      transaction(std::make_unique<Transaction>(*this)) {
   assert(process < header.process_count);
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
 }
@@ -128,17 +109,22 @@ MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const Has
 
 bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* context) {
   Impl& impl = *impl_;
-  Slot& slot = impl.slots[key.slot];
+  if (impl.transaction->is_open()) return impl.transaction->read(key, copy, context);
+  return impl.read(key, copy, context);
+}
+
+bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context) {
+  Slot& slot = slots[key.slot];
   for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
     const std::uint64_t version = slot.version.load(std::memory_order_acquire);
     const Extent table{slot.table.load(std::memory_order_acquire)};
     const bool current = slot.generation.load(std::memory_order_acquire) ==
-                         impl.header.flush_generation.load(std::memory_order_acquire);
+                         header.flush_generation.load(std::memory_order_acquire);
     Entry entry;
     Word* cell = nullptr;
-    const Impl::Search search = current ? impl.find(table, key, &entry, &cell) : Impl::Search::kMiss;
-    if (search == Impl::Search::kTorn) continue;
-    const bool hit = search == Impl::Search::kHit && !entry.expired(impl.now_ms);
+    const Search search = current ? find(table, key, &entry, &cell) : Search::kMiss;
+    if (search == Search::kTorn) continue;
+    const bool hit = search == Search::kHit && !entry.expired(now_ms);
     if (hit) {
       // The lengths are believed only when they were read from a live entry.
       if (slot.version.load(std::memory_order_acquire) != version) continue;
@@ -146,20 +132,28 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
 #if defined(__SANITIZE_THREAD__)
       std::string private_copy(entry.value_bytes, '\0');
       racy_copy(private_copy.data(), entry.value(), entry.value_bytes);
-      EntryView view = view_of(entry, impl.header);
+      EntryView view = view_of(entry, header);
       view.value = private_copy;
       copy(context, view);
 #else
-      copy(context, view_of(entry, impl.header));
+      copy(context, view_of(entry, header));
 #endif
     }
-    if (!impl.unchanged_since(slot, version)) continue;
-    count(hit ? Counter::kHits : Counter::kMisses);
+    if (!unchanged_since(slot, version)) continue;
+    count(hit ? Counter::kHits : Counter::kMisses, 1);
     return hit;
   }
-  const bool hit = impl.read_pinned(slot, key, copy, context);
-  count(hit ? Counter::kHits : Counter::kMisses);
+  const bool hit = read_pinned(slot, key, copy, context);
+  count(hit ? Counter::kHits : Counter::kMisses, 1);
   return hit;
+}
+
+// REQUIRES: slot locked. The entry as of that generation of FLUSH.
+bool Keyspace::Impl::find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const {
+  Word* cell = nullptr;
+  return slot.generation.load(kRelaxed) == generation &&
+         find(Extent{slot.table.load(kRelaxed)}, key, entry, &cell) == Search::kHit &&
+         !entry->expired(now_ms);
 }
 
 // Large values, and small ones in a slot that changes all the time: the entry is found under the lock; a run
@@ -168,13 +162,9 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
   std::uint64_t offset = 0;
   EntryView view;
   {
-    const LockGuard guard(owner, slot.lock);
+    const SlotGuard guard(*this, slot);
     Entry entry;
-    Word* cell = nullptr;
-    if (!is_current(slot) || find(Extent{slot.table.load(kRelaxed)}, key, &entry, &cell) != Search::kHit ||
-        entry.expired(now_ms)) {
-      return false;
-    }
+    if (!find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key, &entry)) return false;
     view = view_of(entry, header);
     offset = static_cast<std::uint64_t>(entry.at - base);
     if (arena.is_class_page(offset)) {
@@ -188,293 +178,41 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
   return true;
 }
 
-// REQUIRES: slot locked. A slot of an older flush generation is emptied: its table becomes this process's to
-// free. False: this process still holds another dead table; unlock, drain it, and come again.
-bool Keyspace::Impl::make_current(Slot& slot) {
-  if (is_current(slot)) return true;
-  if (arena.held(kHeldDeadTable).load(kRelaxed) != 0) return false;
-  redo.stage(slot.table, 0);
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  redo.stage(slot.cells, 0);
-  redo.stage(slot.bytes, 0);
-  redo.stage(slot.generation, header.flush_generation.load(std::memory_order_acquire));
-  redo.stage(arena.held(kHeldDeadTable), slot.table.load(kRelaxed));
-  redo.commit();
-  return true;
-}
-
-// Builds a larger table aside and swings it in. REQUIRES: no lock held. False: out of memory.
-bool Keyspace::Impl::grow(Slot& slot) {
-  const Extent before{slot.table.load(std::memory_order_acquire)};
-  const std::uint64_t live = slot.cells.load(kRelaxed) & 0xffffffff;
-  const std::uint64_t lines_before = before.size();
-  const bool only_tombstones = live + live / 8 + 1 < fill_limit(lines_before);
-  const std::uint64_t lines =
-      only_tombstones ? lines_before : lines_before + (lines_before / 4 > 0 ? lines_before / 4 : 1);
-  if (!arena.allocate_table(lines)) return false;
-  {
-    const LockGuard guard(owner, slot.lock);
-    const Extent old{slot.table.load(kRelaxed)};
-    const std::uint64_t cells_word = slot.cells.load(kRelaxed);
-    const std::uint64_t count = cells_word & 0xffffffff;
-    const bool still_needed = (cells_word >> 32) >= fill_limit(old.size()) || old.word == 0;
-    if (still_needed && is_current(slot) && count < fill_limit(lines)) {
-      const Extent table{arena.held(kHeldNewTable).load(kRelaxed)};
-      Word* cells = table_cells(base, table);
-      for (std::uint64_t i = 0; i < lines * kCellsPerLine; ++i) cells[i].store(0, kRelaxed);
-      const Word* old_cells = table_cells(base, old);
-      for (std::uint64_t i = 0; i < old.size() * kCellsPerLine; ++i) {
-        const std::uint64_t cell = old_cells[i].load(kRelaxed);
-        if (Cell::live(cell)) place_cell(cells, lines, cell);
-      }
-      redo.stage(slot.table, table.word);
-      redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-      redo.stage(slot.cells, count | count << 32);
-      redo.stage(arena.held(kHeldNewTable), 0);
-      redo.stage(arena.held(kHeldOldTable), old.word);
-      redo.commit();
-    }
-  }
-  arena.free_held(kHeldOldTable);
-  arena.free_held(kHeldNewTable);
-  return true;
-}
-
-// REQUIRES: slot locked and current, the key absent, a non-full table. The first cell an insert may use.
-Word* Keyspace::Impl::free_cell(Extent table, std::uint64_t tag) const {
-  Word* cells = table_cells(base, table);
-  const std::uint64_t lines = table.size();
-  for (std::uint64_t line = home_line(tag, lines);; line = line + 1 == lines ? 0 : line + 1) {
-    for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
-      Word& place = cells[line * kCellsPerLine + i];
-      if (!Cell::live(place.load(kRelaxed))) return &place;
-    }
-  }
-}
-
-// REQUIRES: slot locked and current. Stages and commits: `cell` (of `old`, or a free one) gets the new block.
-void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, const Entry& now,
-                                std::uint64_t offset, std::uint32_t size_class) {
-  const std::uint64_t before = cell.load(kRelaxed);
-  redo.stage(cell, Cell::make(offset, key.hash));
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  std::uint64_t bytes = slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes +
-                        (now.has_expiry ? kOneExpiry : 0);
-  std::uint64_t freed = 0;
-  if (old != nullptr) {
-    bytes -= old->key_bytes + old->value_bytes + (old->has_expiry ? kOneExpiry : 0);
-    freed = static_cast<std::uint64_t>(old->at - base);
-  } else {
-    redo.stage(slot.cells, slot.cells.load(kRelaxed) + 1 + (before == 0 ? 1ull << 32 : 0));
-  }
-  redo.stage(slot.bytes, bytes);
-  if (size_class == Arena::kNoClass) redo.stage(arena.held(kHeldNewRun), 0);
-  arena.stage_exchange(size_class, freed);
-  redo.commit();
-}
-
-// REQUIRES: slot locked and current.
-void Keyspace::Impl::commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old) {
-  Word* line = table_cells(base, table) + (&cell - table_cells(base, table)) / kCellsPerLine * kCellsPerLine;
-  bool has_empty = false;
-  for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= line[i].load(kRelaxed) == 0;
-  redo.stage(cell, has_empty ? 0 : kTombstone);
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  redo.stage(slot.cells, slot.cells.load(kRelaxed) - 1 - (has_empty ? 1ull << 32 : 0));
-  redo.stage(slot.bytes, slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes -
-                             (old.has_expiry ? kOneExpiry : 0));
-  arena.stage_exchange(Arena::kNoClass, static_cast<std::uint64_t>(old.at - base));
-  redo.commit();
-}
-
-// Locks the slot in a state in which a put or an erase can be committed: current, and with a free cell when
-// `may_insert`. False: out of memory, nothing is locked.
-bool Keyspace::Impl::lock_for_write(Slot& slot, bool may_insert) {
-  for (;;) {
-    owner.lock(slot.lock);
-    if (!make_current(slot)) {
-      owner.unlock(slot.lock);
-      drain_dead_table();
-      continue;
-    }
-    const Extent table{slot.table.load(kRelaxed)};
-    if (!may_insert || (table.word != 0 && slot.cells.load(kRelaxed) >> 32 < fill_limit(table.size()))) return true;
-    owner.unlock(slot.lock);
-    if (!grow(slot) && !(reclaim_flushed() && grow(slot))) return false;
-  }
-}
-
-// Makes room for what the next commit replaces: a place for a run, and for a flushed slot's table. Draining
-// such a table changes the magazines, so it is done before a block is chosen.
-void Keyspace::Impl::make_room() {
-  drain_dead_table();
-  // Replaced runs wait for readers that copy them; those finish without us.
-  while (!arena.has_room_for_run()) {
-    if (!arena.free_old_runs()) usleep(100);
-  }
-}
-
-bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_class) {
-  const bool is_run = bytes > kLargestBlockBytes;
-  *size_class = is_run ? Arena::kNoClass : class_of_size(bytes);
-  const auto allocate = [&] {
-    if (!is_run) return arena.prepare(*size_class);
-    const Extent kept{arena.held(kHeldNewRun).load(kRelaxed)};
-    if (kept.word != 0 && kept.size() * kUnitBytes >= bytes + 8) return true;
-    arena.free_held(kHeldNewRun);
-    return arena.allocate_run(bytes);
-  };
-  return allocate() || (reclaim_flushed() && allocate());
-}
-
-std::uint64_t Keyspace::Impl::block_offset(std::uint32_t size_class) const {
-  return size_class == Arena::kNoClass ? arena.new_run_entry() : arena.peek(size_class);
-}
-
-WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const SetOptions& options) {
-  if (options.keep_expiry) {
-    return update(key, [&](const EntryView* old) {
-      if ((old == nullptr && options.condition == SetCondition::kIfPresent) ||
-          (old != nullptr && options.condition == SetCondition::kIfAbsent)) {
-        return Change{};
-      }
-      return Change{Change::Action::kReplace, {value}, old != nullptr ? old->expiry_ms : kNoExpiry};
-    });
-  }
-  Impl& impl = *impl_;
-  const Entry entry = Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry,
-                                   static_cast<std::uint64_t>(impl.now_ms) - impl.header.time_base_ms);
-  Slot& slot = impl.slots[key.slot];
-  std::uint32_t size_class = 0;
-  std::uint64_t offset = 0;
-  for (;;) {
-    impl.make_room();
-    if (!impl.prepare_block(entry.total_bytes(), &size_class)) return WriteStatus::kOutOfMemory;
-    offset = impl.block_offset(size_class);
-    std::memcpy(entry.write(impl.base + offset, key.bytes, options.expiry_ms), value.data(), value.size());
-    if (!impl.lock_for_write(slot, true)) {
-      impl.arena.free_held(kHeldNewRun);
-      return WriteStatus::kOutOfMemory;
-    }
-    // Memory was short and freeing flushed entries put other blocks on top of the magazine: fill that one.
-    if (impl.block_offset(size_class) == offset) break;
-    impl.owner.unlock(slot.lock);
-  }
-  const Extent table{slot.table.load(kRelaxed)};
-  Entry old;
-  Word* cell = nullptr;
-  const bool there = impl.find(table, key, &old, &cell) == Impl::Search::kHit;
-  const bool live = there && !old.expired(impl.now_ms);
-  if ((options.condition == SetCondition::kIfAbsent && live) ||
-      (options.condition == SetCondition::kIfPresent && !live)) {
-    impl.owner.unlock(slot.lock);
-    impl.arena.free_held(kHeldNewRun);
-    return WriteStatus::kUnchanged;
-  }
-  if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
-  impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
-  impl.owner.unlock(slot.lock);
-  impl.arena.settle(there ? static_cast<std::uint64_t>(old.at - impl.base) : 0);
-  return WriteStatus::kDone;
-}
-
-WriteStatus Keyspace::erase(const HashedKey& key) {
-  return update(key, [](const EntryView* old) {
-    Change change;
-    if (old != nullptr) change.action = Change::Action::kErase;
-    return change;
-  });
-}
-
-WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide, void* context) {
-  Impl& impl = *impl_;
-  Slot& slot = impl.slots[key.slot];
-  std::uint64_t prepared_bytes = 0;  // what a block was made ready for
-  bool may_insert = false;
-  for (;;) {
-    std::uint32_t size_class = 0;
-    impl.make_room();
-    if ((prepared_bytes > 0 && !impl.prepare_block(prepared_bytes, &size_class)) ||
-        !impl.lock_for_write(slot, may_insert)) {
-      impl.arena.free_held(kHeldNewRun);
-      return WriteStatus::kOutOfMemory;
-    }
-    const Extent table{slot.table.load(kRelaxed)};
-    Entry old;
-    Word* cell = nullptr;
-    const bool there = impl.find(table, key, &old, &cell) == Impl::Search::kHit;
-    const bool live = there && !old.expired(impl.now_ms);
-    const EntryView view = live ? view_of(old, impl.header) : EntryView{};
-    Change change = decide(context, live ? &view : nullptr);
-    const std::uint64_t old_offset = there ? static_cast<std::uint64_t>(old.at - impl.base) : 0;
-    if (change.action == Change::Action::kKeep || (!live && change.action != Change::Action::kReplace)) {
-      impl.owner.unlock(slot.lock);
-      impl.arena.free_held(kHeldNewRun);
-      return WriteStatus::kUnchanged;
-    }
-    if (change.action == Change::Action::kErase) {
-      impl.commit_erase(slot, table, *cell, old);
-      impl.owner.unlock(slot.lock);
-      impl.arena.settle(old_offset);
-      impl.arena.free_held(kHeldNewRun);
-      return WriteStatus::kDone;
-    }
-    if (change.action == Change::Action::kSetExpiry) {
-      change.pieces = {view.value};
-      if (old.has_expiry && change.expiry_ms != kNoExpiry) {
-        impl.redo.stage(old.expiry_word(), static_cast<std::uint64_t>(change.expiry_ms));
-        impl.redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-        impl.redo.commit();
-        impl.owner.unlock(slot.lock);
-        return WriteStatus::kDone;
-      }
-      if (!old.has_expiry && change.expiry_ms == kNoExpiry) {
-        impl.owner.unlock(slot.lock);
-        return WriteStatus::kDone;
-      }
-    }
-    std::uint64_t value_bytes = 0;
-    for (const std::string_view piece : change.pieces) value_bytes += piece.size();
-    const std::uint64_t created =
-        live ? old.created : static_cast<std::uint64_t>(impl.now_ms) - impl.header.time_base_ms;
-    const Entry entry = Entry::shape(key.bytes.size(), value_bytes, change.expiry_ms != kNoExpiry, created);
-    const std::uint64_t needed = entry.total_bytes();
-    if (!impl.is_ready(needed, &size_class) || (!there && !may_insert)) {
-      impl.owner.unlock(slot.lock);
-      prepared_bytes = needed;
-      may_insert = may_insert || !there;
-      continue;
-    }
-    const std::uint64_t offset = impl.block_offset(size_class);
-    copy_pieces(entry.write(impl.base + offset, key.bytes, change.expiry_ms), change);
-    if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
-    impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
-    impl.owner.unlock(slot.lock);
-    impl.arena.settle(old_offset);
-    impl.arena.free_held(kHeldNewRun);
-    return WriteStatus::kDone;
-  }
-}
-
-// Under the slot's lock: is a block of so many bytes at hand?
-bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
-  if (bytes <= kLargestBlockBytes) {
-    *size_class = class_of_size(bytes);
-    return arena.has_block(*size_class);
-  }
-  *size_class = Arena::kNoClass;
-  const Extent run{arena.held(kHeldNewRun).load(kRelaxed)};
-  return run.word != 0 && run.size() * kUnitBytes >= bytes + 8;
-}
-
-void Keyspace::flush() { impl_->header.flush_generation.fetch_add(1, std::memory_order_acq_rel); }
-
 std::uint64_t Keyspace::key_count() const {
+  Transaction& transaction = *impl_->transaction;
   std::uint64_t sum = 0;
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+  for (std::uint32_t s = 0; s < kSlotCount && !transaction.is_flushed(); ++s) {
     if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
   }
-  return sum;
+  return transaction.is_open() ? sum + static_cast<std::uint64_t>(transaction.key_count_change()) : sum;
+}
+
+void Keyspace::note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const {
+  versions->clear();
+  versions->push_back(impl_->header.flush_generation.load(std::memory_order_acquire));
+  for (const HashedKey& key : keys) {
+    versions->push_back(impl_->slots[key.slot].version.load(std::memory_order_acquire));
+  }
+}
+
+// A change to several keys holds its locks from before the first cell is stored until after the last version. So if
+// something of it was read, a lock is seen held here, or else all versions are seen moved: locks first, then versions.
+bool Keyspace::versions_hold(std::span<const HashedKey> keys, const std::vector<std::uint64_t>& versions) const {
+  for (const HashedKey& key : keys) {
+    if ((impl_->slots[key.slot].lock.word.load(std::memory_order_acquire) & ~FUTEX_WAITERS) != 0) return false;
+  }
+  if (impl_->header.exclusive.load(std::memory_order_acquire) != 0) return false;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!impl_->unchanged_since(impl_->slots[keys[i].slot], versions[i + 1])) return false;
+  }
+  return impl_->header.flush_generation.load(std::memory_order_acquire) == versions[0];
+}
+
+std::uint64_t Keyspace::watch_version(const HashedKey& key) const {
+  const Slot& slot = impl_->slots[key.slot];
+  // A version would have to move 2^40 times between two flushes to hide one.
+  return slot.version.load(std::memory_order_acquire) +
+         (impl_->header.flush_generation.load(std::memory_order_acquire) << 40);
 }
 
 std::uint64_t Keyspace::payload_bytes() const {
@@ -491,10 +229,12 @@ std::uint64_t Keyspace::memory_used_bytes() const {
 std::uint64_t Keyspace::memory_limit_bytes() const { return impl_->header.size_bytes; }
 std::uint64_t Keyspace::value_limit_bytes() const { return impl_->header.value_limit_bytes; }
 
-void Keyspace::count(Counter counter, std::uint64_t amount) {
-  Word& word = impl_->record.counters[static_cast<std::size_t>(counter)];
+void Keyspace::Impl::count(Counter counter, std::uint64_t amount) {
+  Word& word = record.counters[static_cast<std::size_t>(counter)];
   word.store(word.load(kRelaxed) + amount, kRelaxed);
 }
+
+void Keyspace::count(Counter counter, std::uint64_t amount) { impl_->count(counter, amount); }
 
 std::uint64_t Keyspace::connected_clients() const {
   const std::uint64_t closed = counter_sum(Counter::kConnectionsClosed);  // first: it never exceeds the other

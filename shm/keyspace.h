@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -60,6 +61,12 @@ struct Change {
   /// A piece with data() == nullptr and size() > 0 stands for that many zero bytes.
   std::array<std::string_view, 4> pieces;
   TimeMs expiry_ms = kNoExpiry;  ///< kReplace and kSetExpiry: absolute, or kNoExpiry
+
+  std::uint64_t value_bytes() const {
+    std::uint64_t sum = 0;
+    for (const std::string_view piece : pieces) sum += piece.size();
+    return sum;
+  }
 };
 
 /// Process-local counters live in the process's record in the segment; INFO sums them over processes.
@@ -103,7 +110,7 @@ class Keyspace {
   template <class Copy>
   bool read(const HashedKey& key, Copy&& copy) {
     return read_erased(key, [](void* context, const EntryView& view) { (*static_cast<std::remove_reference_t<Copy>*>(context))(view); },
-                       &copy);
+                       context_of(copy));
   }
 
   WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options = {});
@@ -114,8 +121,33 @@ class Keyspace {
   template <class Decide>
   WriteStatus update(const HashedKey& key, Decide&& decide) {
     return update_erased(key, [](void* context, const EntryView* old) -> Change {
-      return (*static_cast<std::remove_reference_t<Decide>*>(context))(old); }, &decide);
+      return (*static_cast<std::remove_reference_t<Decide>*>(context))(old); }, context_of(decide));
   }
+
+  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's read, set, update and
+  /// erase of `keys` see each other's changes; all become visible together when it returned true, none when it returned
+  /// false (kUnchanged) or memory is short (kOutOfMemory). It runs several times: it must begin anew each time. The first
+  /// run holds no lock and its changes are thrown away. REQUIRES: not inside another body.
+  template <class Body>
+  WriteStatus transact(std::span<const HashedKey> keys, Body&& body) {
+    return transact_erased(keys, false, [](void* context) -> bool {
+      return (*static_cast<std::remove_reference_t<Body>*>(context))(); }, context_of(body));
+  }
+  /// The same for any keys; flush(), key_count() and slot_keys() are part of it too. Nobody else writes meanwhile.
+  template <class Body>
+  WriteStatus transact_all(Body&& body) {
+    return transact_erased({}, true, [](void* context) -> bool {
+      return (*static_cast<std::remove_reference_t<Body>*>(context))(); }, context_of(body));
+  }
+
+  /// Reads several keys as they were at one instant: copy(index, const EntryView*) for each, nullptr when it is not
+  /// there. copy may be called again for the same index at once, undoing the call before; when somebody changed one of
+  /// the keys meanwhile all begins again with reset(). Values are to be copied, as in read().
+  template <class Reset, class Copy>
+  void read_many(std::span<const HashedKey> keys, Reset&& reset, Copy&& copy);
+
+  /// Differs from an earlier call's when the key was changed since; may differ when another key of its slot was.
+  std::uint64_t watch_version(const HashedKey& key) const;
 
   /// Removes every key at once, in O(1); their memory comes back in the background.
   void flush();
@@ -140,11 +172,40 @@ class Keyspace {
  private:
   using CopyFunction = void (*)(void*, const EntryView&);
   using DecideFunction = Change (*)(void*, const EntryView*);
+  using BodyFunction = bool (*)(void*);
+  template <class Function>
+  static void* context_of(Function& function) {
+    return const_cast<void*>(static_cast<const void*>(&function));
+  }
   bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
+  WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body, void* context);
+  /// FLUSH's generation and the slots' versions.
+  void note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const;
+  bool versions_hold(std::span<const HashedKey> keys, const std::vector<std::uint64_t>& versions) const;
   WriteStatus update_erased(const HashedKey& key, DecideFunction decide, void* context);
 
   struct Impl;
+  struct Transaction;
+  class SlotGuard;
   std::unique_ptr<Impl> impl_;
 };
+
+template <class Reset, class Copy>
+void Keyspace::read_many(std::span<const HashedKey> keys, Reset&& reset, Copy&& copy) {
+  const auto read_all = [&] {
+    reset();
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!read(keys[i], [&](const EntryView& view) { copy(i, &view); })) copy(i, nullptr);
+    }
+  };
+  constexpr int kLockFreeTries = 4;
+  std::vector<std::uint64_t> versions;
+  for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
+    note_versions(keys, &versions);
+    read_all();
+    if (versions_hold(keys, versions)) return;
+  }
+  (void)transact(keys, [&] { return read_all(), false; });
+}
 
 }  // namespace memento

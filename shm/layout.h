@@ -91,17 +91,35 @@ enum HeldRole : std::uint32_t {
   kHeldNewTable,
   kHeldOldTable,
   kHeldDeadTable,  ///< a flushed slot's table; its blocks are being freed
+  kHeldTransaction,  ///< a run that holds a TransactionArea
   kHeldOldRun,     ///< the first of kOldRunLimit places for replaced runs that wait for readers' pins
 };
 inline constexpr std::uint32_t kOldRunLimit = 8;
 inline constexpr std::uint32_t kHeldLimit = kHeldOldRun + kOldRunLimit;
+
+/// The memory of changes to several keys at once, in a run: blocks[block_limit], then redo[redo_limit]. A block or run
+/// is listed while it is reserved for the commit, and again when the commit has put it out of use.
+struct TransactionArea {
+  std::uint64_t run_units;  ///< as at the front of every run
+  std::uint64_t block_limit;
+  std::uint64_t redo_limit;
+
+  static constexpr std::uint64_t bytes_for(std::uint64_t blocks, std::uint64_t redo_entries) {
+    return sizeof(TransactionArea) + blocks * sizeof(Word) + redo_entries * sizeof(RedoEntry);
+  }
+  /// A block's offset (class pages), an Extent (runs), or 0.
+  Word& block(std::uint64_t place) { return reinterpret_cast<Word*>(this + 1)[place]; }
+  RedoEntry* redo() { return reinterpret_cast<RedoEntry*>(reinterpret_cast<Word*>(this + 1) + block_limit); }
+};
 
 /// One process's part. Written by its owner alone, except by a recoverer, under `repair`, after its death.
 struct alignas(64) ProcessRecord {
   RobustLock repair;
   std::atomic<std::uint32_t> incarnation;  ///< +1 each time a dead owner's record was repaired by the reaper
   std::atomic<std::uint32_t> pid;
-  alignas(64) Word committed;  ///< number of redo entries to be applied; 0: none
+  /// Number of redo entries to be applied; 0: none. With kLongList they are the transaction area's.
+  alignas(64) Word committed;
+  static constexpr std::uint64_t kLongList = 1ull << 63;
   std::array<RedoEntry, kRedoLimit> redo;
   std::array<Magazine, kClassLimit> magazines;
   std::array<Word, kHeldLimit> held;                     ///< Extent words
@@ -124,7 +142,12 @@ struct Header {
   std::uint64_t page_infos_offset;
   std::uint64_t arena_offset;
   std::uint64_t page_count;
-  alignas(64) Word flush_generation;
+  alignas(64) Word flush_generation;  ///< changed under flush_lock
+  RobustLock flush_lock;
+  /// Set while its holder changes the whole keyspace. Whoever locks a slot and finds `exclusive` set lets go of it and
+  /// waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and clears it.
+  RobustLock gate_lock;
+  Word exclusive;
   /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
   alignas(64) RobustLock arena_lock;
   Word committed_pages;  ///< pages of the arena that fallocate has granted

@@ -4,6 +4,7 @@
 
 #include "shm/hash.h"
 #include "shm/keyspace_impl.h"
+#include "shm/transaction.h"
 
 namespace memento {
 namespace {
@@ -17,6 +18,7 @@ constexpr int kLockFreeTries = 4;
 void Keyspace::Impl::reclaim_inherited() {
   for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable}) arena.free_held(role);
   arena.free_old_runs();
+  arena.drain_area(UINT64_MAX);
   arena.settle_all();
   drain_dead_table();
 }
@@ -44,7 +46,7 @@ bool Keyspace::Impl::reclaim_slot(Slot& slot) {
   if (is_current(slot) || slot.table.load(kRelaxed) == 0) return false;
   drain_dead_table();
   {
-    const LockGuard guard(owner, slot.lock);
+    const SlotGuard guard(*this, slot);
     make_current(slot);
   }
   drain_dead_table();
@@ -87,7 +89,7 @@ std::vector<std::string> Keyspace::Impl::collect_keys(std::uint32_t number, bool
   for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
     if (gather(slot, only_expired, &keys)) return keys;
   }
-  const LockGuard guard(owner, slot.lock);
+  const SlotGuard guard(*this, slot);
   gather(slot, only_expired, &keys);
   return keys;
 }
@@ -103,7 +105,7 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
     }
     std::uint64_t offset = 0;
     {
-      const LockGuard guard(owner, slot.lock);
+      const SlotGuard guard(*this, slot);
       Entry entry;
       Word* cell = nullptr;
       const Extent table{slot.table.load(kRelaxed)};
@@ -117,7 +119,11 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   return removed;
 }
 
-std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) { return impl_->collect_keys(slot, false); }
+std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
+  std::vector<std::string> keys = impl_->collect_keys(slot, false);
+  if (impl_->transaction->is_open()) impl_->transaction->adjust_slot_keys(slot, &keys);
+  return keys;
+}
 
 bool Keyspace::maintain(std::int64_t budget_us) {
   const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;

@@ -17,15 +17,29 @@ namespace memento {
 
 class RedoList {
  public:
-  RedoList(char* base, ProcessRecord& record) : base_(base), record_(record) {}
+  RedoList(char* base, ProcessRecord& record)
+      : base_(base), record_(record), entries_(record.redo.data()), limit_(kRedoLimit) {}
+
+  /// Lists longer than a record's: from here on entries go to the area. REQUIRES: nothing staged, and the record holds
+  /// the area as kHeldTransaction until use_record().
+  void use_area(TransactionArea& area) {
+    entries_ = area.redo();
+    limit_ = static_cast<std::uint32_t>(area.redo_limit);
+    mark_ = ProcessRecord::kLongList;
+  }
+  void use_record() {
+    entries_ = record_.redo.data();
+    limit_ = kRedoLimit;
+    mark_ = 0;
+  }
 
   void stage(Word& word, std::uint64_t value) { stage_fill(word, value, 1); }
 
   /// `count` consecutive words get `value`; 1..65535.
   void stage_fill(Word& first, std::uint64_t value, std::uint64_t count) {
-    assert(count_ < kRedoLimit && count > 0 && count < 65536);
+    assert(count_ < limit_ && count > 0 && count < 65536);
     const auto offset = static_cast<std::uint64_t>(reinterpret_cast<char*>(&first) - base_);
-    record_.redo[count_++] = RedoEntry{offset | count << 48, value};
+    entries_[count_++] = RedoEntry{offset | count << 48, value};
   }
 
   /// What the word will hold; looks through the staged entries.
@@ -37,9 +51,9 @@ class RedoList {
 
   void commit() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    record_.committed.store(count_, std::memory_order_release);
+    record_.committed.store(count_ | mark_, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    apply(base_, record_, count_);
+    apply(base_, entries_, count_);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     record_.committed.store(0, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -47,18 +61,24 @@ class RedoList {
   }
   void abandon() { count_ = 0; }
 
-  static void apply(char* base, const ProcessRecord& record, std::uint64_t count) {
+  /// Applies and withdraws what a dead owner committed. REQUIRES: the record's repair lock, or nobody else alive.
+  static void complete(char* base, ProcessRecord& record);
+
+ private:
+  static void apply(char* base, const RedoEntry* entries, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) {
-      const RedoEntry& entry = record.redo[i];
+      const RedoEntry& entry = entries[i];
       auto* word = reinterpret_cast<Word*>(base + (entry.target & ((1ull << 48) - 1)));
       const std::uint64_t words = entry.target >> 48;
       for (std::uint64_t k = 0; k < words; ++k) word[k].store(entry.value, std::memory_order_release);
     }
   }
 
- private:
   char* base_;
   ProcessRecord& record_;
+  RedoEntry* entries_;
+  std::uint32_t limit_;
+  std::uint64_t mark_ = 0;
   std::uint32_t count_ = 0;
 };
 

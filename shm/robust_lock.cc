@@ -110,10 +110,7 @@ void LockOwner::repair(std::uint32_t process, std::uint32_t incarnation, bool re
   // The repair lock has no record behind it: a dead repairer left nothing but a list to apply again.
   const LockGuard guard(*this, record.repair);
   if (record.incarnation.load(std::memory_order_acquire) != incarnation) return;
-  const std::uint64_t count = record.committed.load(std::memory_order_acquire);
-  RedoList::apply(base_, record, count);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  record.committed.store(0, std::memory_order_release);
+  RedoList::complete(base_, record);
   if (!reap) return;
   for (Word& pin : record.pins) pin.store(0, std::memory_order_release);
   record.pid.store(0, std::memory_order_relaxed);

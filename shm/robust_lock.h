@@ -2,7 +2,7 @@
 // marks every lock it held and wakes a waiter; the next owner repairs the dead process's record before it
 // uses what the lock guards.
 //
-// Order of locks: slots ascending, then the arena's, then a record's repair lock.
+// Order of locks: the gate, slots ascending, the flush lock, the arena's, a record's repair lock.
 #pragma once
 
 #include <linux/futex.h>

@@ -107,14 +107,14 @@ void recover_all(Segment& segment) {
   Header& header = segment.header();
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
-    RedoList::apply(segment.base(), record, record.committed.load());
-    record.committed.store(0);
+    RedoList::complete(segment.base(), record);
   }
   const auto free_lock = [](RobustLock& lock) {
     lock.word.store(0);
     lock.holder.store(0);
   };
-  free_lock(header.arena_lock);
+  for (RobustLock* lock : {&header.arena_lock, &header.flush_lock, &header.gate_lock}) free_lock(*lock);
+  header.exclusive.store(0);
   auto* slots = reinterpret_cast<Slot*>(segment.base() + header.slots_offset);
   for (std::uint32_t s = 0; s < kSlotCount; ++s) free_lock(slots[s].lock);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {

@@ -1,41 +1,20 @@
 // The keyspace against std::unordered_map: a million random operations under a fake clock, and the segment
 // checker at the end of each run.
-#include <gtest/gtest.h>
-
 #include <random>
 #include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
-#include "shm/check.h"
 #include "shm/hash.h"
-#include "shm/keyspace.h"
-#include "shm/segment.h"
+#include "tests/shm/keyspace_fixture.h"
 
 namespace memento {
 namespace {
 
-std::unique_ptr<Segment> make_segment(std::uint64_t bytes) {
-  SegmentOptions options;
-  options.size_bytes = bytes;
-  options.worker_count = 8;
-  auto segment = Segment::create_anonymous(options);
-  EXPECT_TRUE(static_cast<bool>(segment));
-  return std::move(*segment);
-}
-
-void expect_sound(Segment& segment) {
-  const CheckReport report = check_segment(segment);
-  for (const std::string& error : report.errors) ADD_FAILURE() << error;
-}
-
-bool get(Keyspace& keyspace, const std::string& key, std::string* value, TimeMs* expiry_ms = nullptr) {
-  return keyspace.read(keyspace.hash(key), [&](const EntryView& view) {
-    value->assign(view.value);
-    if (expiry_ms != nullptr) *expiry_ms = view.expiry_ms;
-  });
-}
+using testing::expect_sound;
+using testing::get;
+using testing::make_segment;
 
 struct Model {
   std::string value;

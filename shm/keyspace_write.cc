@@ -1,0 +1,339 @@
+// Writes of one process: SET, erasing, read-modify-write, table growth, FLUSH. See keyspace.h for the contract and
+// shm/README.md for the redo list. Several keys at once are transaction.cc's.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "shm/keyspace_impl.h"
+#include "shm/transaction.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+void copy_pieces(char* to, const Change& change) {
+  for (const std::string_view piece : change.pieces) {
+    if (piece.empty()) continue;
+    if (piece.data() == nullptr) {
+      std::memset(to, 0, piece.size());
+    } else {
+      std::memcpy(to, piece.data(), piece.size());
+    }
+    to += piece.size();
+  }
+}
+
+// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and look at
+// `exclusive` themselves: they must let go of all before they wait.
+void Keyspace::Impl::lock_slot(Slot& slot) {
+  for (;;) {
+    owner.lock(slot.lock);
+    if (header.exclusive.load(std::memory_order_acquire) == 0) [[likely]] return;
+    owner.unlock(slot.lock);
+    pass_gate();
+  }
+}
+
+// Waits for whoever changes the whole keyspace, and clears what a dead one left. REQUIRES: no lock held.
+void Keyspace::Impl::pass_gate() {
+  const LockGuard guard(owner, header.gate_lock);
+  header.exclusive.store(0, std::memory_order_release);
+}
+
+// REQUIRES: slot locked. A slot of an older flush generation is emptied: its table becomes this process's to
+// free. False: this process still holds another dead table; unlock, drain it, and come again.
+bool Keyspace::Impl::make_current(Slot& slot) {
+  if (is_current(slot)) return true;
+  if (arena.held(kHeldDeadTable).load(kRelaxed) != 0) return false;
+  redo.stage(slot.table, 0);
+  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  redo.stage(slot.cells, 0);
+  redo.stage(slot.bytes, 0);
+  redo.stage(slot.generation, header.flush_generation.load(std::memory_order_acquire));
+  redo.stage(arena.held(kHeldDeadTable), slot.table.load(kRelaxed));
+  redo.commit();
+  return true;
+}
+
+// Builds a table aside that takes `inserts` more entries, and swings it in. REQUIRES: no lock held. False: out of memory.
+bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts) {
+  const Extent before{slot.table.load(std::memory_order_acquire)};
+  const std::uint64_t live = slot.cells.load(kRelaxed) & 0xffffffff;
+  const std::uint64_t lines_before = before.size();
+  const bool only_tombstones = live + live / 8 + inserts < fill_limit(lines_before);
+  std::uint64_t lines = lines_before;
+  if (!only_tombstones) {
+    do {
+      lines += std::max<std::uint64_t>(lines / 4, 1);
+    } while (live + inserts > fill_limit(lines));
+  }
+  if (!arena.allocate_table(lines)) return false;
+  {
+    const SlotGuard guard(*this, slot);
+    const Extent old{slot.table.load(kRelaxed)};
+    const std::uint64_t cells_word = slot.cells.load(kRelaxed);
+    const std::uint64_t count = cells_word & 0xffffffff;
+    const bool still_needed = (cells_word >> 32) + inserts > fill_limit(old.size()) || old.word == 0;
+    if (still_needed && is_current(slot) && count + inserts <= fill_limit(lines)) {
+      const Extent table{arena.held(kHeldNewTable).load(kRelaxed)};
+      Word* cells = table_cells(base, table);
+      for (std::uint64_t i = 0; i < lines * kCellsPerLine; ++i) cells[i].store(0, kRelaxed);
+      const Word* old_cells = table_cells(base, old);
+      for (std::uint64_t i = 0; i < old.size() * kCellsPerLine; ++i) {
+        const std::uint64_t cell = old_cells[i].load(kRelaxed);
+        if (Cell::live(cell)) place_cell(cells, lines, cell);
+      }
+      redo.stage(slot.table, table.word);
+      redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+      redo.stage(slot.cells, count | count << 32);
+      redo.stage(arena.held(kHeldNewTable), 0);
+      redo.stage(arena.held(kHeldOldTable), old.word);
+      redo.commit();
+    }
+  }
+  arena.free_held(kHeldOldTable);
+  arena.free_held(kHeldNewTable);
+  return true;
+}
+
+// REQUIRES: slot locked and current, the key absent, a non-full table. The first cell an insert may use.
+Word* Keyspace::Impl::free_cell(Extent table, std::uint64_t tag) const {
+  Word* cells = table_cells(base, table);
+  const std::uint64_t lines = table.size();
+  for (std::uint64_t line = home_line(tag, lines);; line = line + 1 == lines ? 0 : line + 1) {
+    for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
+      Word& place = cells[line * kCellsPerLine + i];
+      if (!Cell::live(place.load(kRelaxed))) return &place;
+    }
+  }
+}
+
+// REQUIRES: slot locked and current. Stages and commits: `cell` (of `old`, or a free one) gets the new block.
+void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, const Entry& now,
+                                std::uint64_t offset, std::uint32_t size_class) {
+  const std::uint64_t before = cell.load(kRelaxed);
+  redo.stage(cell, Cell::make(offset, key.hash));
+  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  std::uint64_t bytes = slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes +
+                        (now.has_expiry ? kOneExpiry : 0);
+  std::uint64_t freed = 0;
+  if (old != nullptr) {
+    bytes -= old->key_bytes + old->value_bytes + (old->has_expiry ? kOneExpiry : 0);
+    freed = static_cast<std::uint64_t>(old->at - base);
+  } else {
+    redo.stage(slot.cells, slot.cells.load(kRelaxed) + 1 + (before == 0 ? 1ull << 32 : 0));
+  }
+  redo.stage(slot.bytes, bytes);
+  if (size_class == Arena::kNoClass) redo.stage(arena.held(kHeldNewRun), 0);
+  arena.stage_exchange(size_class, freed);
+  redo.commit();
+}
+
+// REQUIRES: slot locked and current.
+void Keyspace::Impl::commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old) {
+  Word* line = table_cells(base, table) + (&cell - table_cells(base, table)) / kCellsPerLine * kCellsPerLine;
+  bool has_empty = false;
+  for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= line[i].load(kRelaxed) == 0;
+  redo.stage(cell, has_empty ? 0 : kTombstone);
+  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  redo.stage(slot.cells, slot.cells.load(kRelaxed) - 1 - (has_empty ? 1ull << 32 : 0));
+  redo.stage(slot.bytes, slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes -
+                             (old.has_expiry ? kOneExpiry : 0));
+  arena.stage_exchange(Arena::kNoClass, static_cast<std::uint64_t>(old.at - base));
+  redo.commit();
+}
+
+// Locks the slot in a state in which a put or an erase can be committed: current, and with a free cell when
+// `may_insert`. False: out of memory, nothing is locked.
+bool Keyspace::Impl::lock_for_write(Slot& slot, bool may_insert) {
+  for (;;) {
+    lock_slot(slot);
+    if (!make_current(slot)) {
+      owner.unlock(slot.lock);
+      drain_dead_table();
+      continue;
+    }
+    const Extent table{slot.table.load(kRelaxed)};
+    if (!may_insert || (table.word != 0 && slot.cells.load(kRelaxed) >> 32 < fill_limit(table.size()))) return true;
+    owner.unlock(slot.lock);
+    if (!with_room([&] { return grow(slot, 1); })) return false;
+  }
+}
+
+// Makes room for what the next commit replaces: a place for a run, and for a flushed slot's table. Draining
+// such a table changes the magazines, so it is done before a block is chosen.
+void Keyspace::Impl::make_room() {
+  drain_dead_table();
+  // Replaced runs wait for readers that copy them; those finish without us.
+  while (!arena.has_room_for_run()) {
+    if (!arena.free_old_runs()) usleep(100);
+  }
+}
+
+bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_class) {
+  const bool is_run = bytes > kLargestBlockBytes;
+  *size_class = is_run ? Arena::kNoClass : class_of_size(bytes);
+  const auto allocate = [&] {
+    if (!is_run) return arena.prepare(*size_class);
+    const Extent kept{arena.held(kHeldNewRun).load(kRelaxed)};
+    if (kept.word != 0 && kept.size() * kUnitBytes >= bytes + 8) return true;
+    arena.free_held(kHeldNewRun);
+    return arena.allocate_run(bytes);
+  };
+  return with_room(allocate);
+}
+
+std::uint64_t Keyspace::Impl::block_offset(std::uint32_t size_class) const {
+  return size_class == Arena::kNoClass ? arena.new_run_entry() : arena.peek(size_class);
+}
+
+WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const SetOptions& options) {
+  if (options.keep_expiry) {
+    return update(key, [&](const EntryView* old) {
+      if ((old == nullptr && options.condition == SetCondition::kIfPresent) ||
+          (old != nullptr && options.condition == SetCondition::kIfAbsent)) {
+        return Change{};
+      }
+      return Change{Change::Action::kReplace, {value}, old != nullptr ? old->expiry_ms : kNoExpiry};
+    });
+  }
+  Impl& impl = *impl_;
+  if (impl.transaction->is_open()) return impl.transaction->set(key, value, options);
+  const Entry entry = Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry,
+                                   static_cast<std::uint64_t>(impl.now_ms) - impl.header.time_base_ms);
+  Slot& slot = impl.slots[key.slot];
+  std::uint32_t size_class = 0;
+  std::uint64_t offset = 0;
+  for (;;) {
+    impl.make_room();
+    if (!impl.prepare_block(entry.total_bytes(), &size_class)) return WriteStatus::kOutOfMemory;
+    offset = impl.block_offset(size_class);
+    std::memcpy(entry.write(impl.base + offset, key.bytes, options.expiry_ms), value.data(), value.size());
+    if (!impl.lock_for_write(slot, true)) {
+      impl.arena.free_held(kHeldNewRun);
+      return WriteStatus::kOutOfMemory;
+    }
+    // Memory was short and freeing flushed entries put other blocks on top of the magazine: fill that one.
+    if (impl.block_offset(size_class) == offset) break;
+    impl.owner.unlock(slot.lock);
+  }
+  const Extent table{slot.table.load(kRelaxed)};
+  Entry old;
+  Word* cell = nullptr;
+  const bool there = impl.find(table, key, &old, &cell) == Impl::Search::kHit;
+  const bool live = there && !old.expired(impl.now_ms);
+  if ((options.condition == SetCondition::kIfAbsent && live) ||
+      (options.condition == SetCondition::kIfPresent && !live)) {
+    impl.owner.unlock(slot.lock);
+    impl.arena.free_held(kHeldNewRun);
+    return WriteStatus::kUnchanged;
+  }
+  if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
+  impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
+  impl.owner.unlock(slot.lock);
+  impl.arena.settle(there ? static_cast<std::uint64_t>(old.at - impl.base) : 0);
+  return WriteStatus::kDone;
+}
+
+WriteStatus Keyspace::erase(const HashedKey& key) {
+  return update(key, [](const EntryView* old) {
+    Change change;
+    if (old != nullptr) change.action = Change::Action::kErase;
+    return change;
+  });
+}
+
+WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide, void* context) {
+  Impl& impl = *impl_;
+  if (impl.transaction->is_open()) return impl.transaction->update(key, decide, context);
+  Slot& slot = impl.slots[key.slot];
+  std::uint64_t prepared_bytes = 0;  // what a block was made ready for
+  bool may_insert = false;
+  for (;;) {
+    std::uint32_t size_class = 0;
+    impl.make_room();
+    if ((prepared_bytes > 0 && !impl.prepare_block(prepared_bytes, &size_class)) ||
+        !impl.lock_for_write(slot, may_insert)) {
+      impl.arena.free_held(kHeldNewRun);
+      return WriteStatus::kOutOfMemory;
+    }
+    const Extent table{slot.table.load(kRelaxed)};
+    Entry old;
+    Word* cell = nullptr;
+    const bool there = impl.find(table, key, &old, &cell) == Impl::Search::kHit;
+    const bool live = there && !old.expired(impl.now_ms);
+    const EntryView view = live ? view_of(old, impl.header) : EntryView{};
+    Change change = decide(context, live ? &view : nullptr);
+    const std::uint64_t old_offset = there ? static_cast<std::uint64_t>(old.at - impl.base) : 0;
+    if (change.action == Change::Action::kKeep || (!live && change.action != Change::Action::kReplace)) {
+      impl.owner.unlock(slot.lock);
+      impl.arena.free_held(kHeldNewRun);
+      return WriteStatus::kUnchanged;
+    }
+    if (change.action == Change::Action::kErase) {
+      impl.commit_erase(slot, table, *cell, old);
+      impl.owner.unlock(slot.lock);
+      impl.arena.settle(old_offset);
+      impl.arena.free_held(kHeldNewRun);
+      return WriteStatus::kDone;
+    }
+    if (change.action == Change::Action::kSetExpiry) {
+      change.pieces = {view.value};
+      if (old.has_expiry && change.expiry_ms != kNoExpiry) {
+        impl.redo.stage(old.expiry_word(), static_cast<std::uint64_t>(change.expiry_ms));
+        impl.redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+        impl.redo.commit();
+        impl.owner.unlock(slot.lock);
+        return WriteStatus::kDone;
+      }
+      if (!old.has_expiry && change.expiry_ms == kNoExpiry) {
+        impl.owner.unlock(slot.lock);
+        return WriteStatus::kDone;
+      }
+    }
+    const std::uint64_t value_bytes = change.value_bytes();
+    const std::uint64_t created =
+        live ? old.created : static_cast<std::uint64_t>(impl.now_ms) - impl.header.time_base_ms;
+    const Entry entry = Entry::shape(key.bytes.size(), value_bytes, change.expiry_ms != kNoExpiry, created);
+    const std::uint64_t needed = entry.total_bytes();
+    if (!impl.is_ready(needed, &size_class) || (!there && !may_insert)) {
+      impl.owner.unlock(slot.lock);
+      prepared_bytes = needed;
+      may_insert = may_insert || !there;
+      continue;
+    }
+    const std::uint64_t offset = impl.block_offset(size_class);
+    copy_pieces(entry.write(impl.base + offset, key.bytes, change.expiry_ms), change);
+    if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
+    impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
+    impl.owner.unlock(slot.lock);
+    impl.arena.settle(old_offset);
+    impl.arena.free_held(kHeldNewRun);
+    return WriteStatus::kDone;
+  }
+}
+
+// Under the slot's lock: is a block of so many bytes at hand?
+bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
+  if (bytes <= kLargestBlockBytes) {
+    *size_class = class_of_size(bytes);
+    return arena.has_block(*size_class);
+  }
+  *size_class = Arena::kNoClass;
+  const Extent run{arena.held(kHeldNewRun).load(kRelaxed)};
+  return run.word != 0 && run.size() * kUnitBytes >= bytes + 8;
+}
+
+void Keyspace::flush() {
+  Impl& impl = *impl_;
+  if (impl.transaction->is_open()) return impl.transaction->flush();
+  const LockGuard guard(impl.owner, impl.header.flush_lock);
+  impl.redo.stage(impl.header.flush_generation, impl.header.flush_generation.load(kRelaxed) + 1);
+  impl.redo.commit();
+}
+
+}  // namespace memento

@@ -1,0 +1,416 @@
+// Running a body, its overlay, and the memory it will take. See transaction.h; what is committed is staged in
+// transaction_commit.cc.
+#include "shm/transaction.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "shm/hash.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::size_t kSlotLockLimit = 1024;  // the kernel follows 2048 locks of a dead process
+constexpr std::uint64_t kKeptAreaBytes = 1 << 20;
+constexpr std::size_t kRunClass = kClassLimit;
+
+std::size_t pool_of(std::uint64_t bytes) { return bytes > kLargestBlockBytes ? kRunClass : class_of_size(bytes); }
+
+}  // namespace
+
+WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
+                                       void* context) {
+  assert(!is_open_);
+  slots_.clear();
+  for (const HashedKey& key : keys) slots_.push_back(key.slot);
+  std::ranges::sort(slots_);
+  slots_.erase(std::unique(slots_.begin(), slots_.end()), slots_.end());
+  is_whole_ = whole_keyspace || slots_.size() > kSlotLockLimit;
+  bool goes_on = run_body(body, context);
+  Attempt attempt = Attempt::kAgain;
+  while (attempt == Attempt::kAgain) {
+    if (goes_on && (write_count_ > 0 || is_flushed_) && !(reserve() && ensure_tables())) {
+      drain_places(reserved_.size());
+      is_flushed_ = false;
+      return WriteStatus::kOutOfMemory;
+    }
+    attempt = try_locked(body, context);
+    goes_on = true;
+  }
+  drain_places(next_place_);
+  release_area();
+  is_flushed_ = false;
+  return attempt == Attempt::kCommitted ? WriteStatus::kDone : WriteStatus::kUnchanged;
+}
+
+Keyspace::Transaction::Attempt Keyspace::Transaction::try_locked(BodyFunction body, void* context) {
+  next_place_ = reserved_.size();
+  lock_all();
+  is_locked_ = true;
+  generation_ = impl_.header.flush_generation.load(std::memory_order_acquire);
+  const bool goes_on = run_body(body, context);
+  is_locked_ = false;
+  Attempt result = Attempt::kRefused;
+  if (goes_on && (write_count_ > 0 || is_flushed_)) {
+    sort_writes();
+    result = is_prepared() ? Attempt::kCommitted : Attempt::kAgain;
+    if (result == Attempt::kCommitted) stage_all();
+  }
+  unlock_all();
+  return result;
+}
+
+bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
+  write_count_ = 0;
+  is_flushed_ = false;
+  index_.prepare(16);
+  is_open_ = true;
+  const bool goes_on = body(context);
+  is_open_ = false;
+  return goes_on;
+}
+
+void Keyspace::Transaction::lock_all() {
+  LockOwner& owner = impl_.owner;
+  Header& header = impl_.header;
+  if (is_whole_) {
+    owner.lock(header.gate_lock);
+    header.exclusive.store(1, std::memory_order_seq_cst);
+    for (std::uint32_t s = 0; s < kSlotCount; ++s) {  // who holds one now has not seen `exclusive`: wait
+      owner.lock(impl_.slots[s].lock);
+      owner.unlock(impl_.slots[s].lock);
+    }
+    return;
+  }
+  for (;;) {
+    for (const std::uint32_t slot : slots_) owner.lock(impl_.slots[slot].lock);
+    if (header.exclusive.load(std::memory_order_acquire) == 0) return;
+    unlock_all();
+    impl_.pass_gate();
+  }
+}
+
+void Keyspace::Transaction::unlock_all() {
+  if (is_whole_) {
+    impl_.header.exclusive.store(0, std::memory_order_release);
+    impl_.owner.unlock(impl_.header.gate_lock);
+    return;
+  }
+  for (std::size_t i = slots_.size(); i-- > 0;) impl_.owner.unlock(impl_.slots[slots_[i]].lock);
+}
+
+// The overlay.
+
+Keyspace::Transaction::Write* Keyspace::Transaction::find(const HashedKey& key) {
+  const std::uint64_t* place =
+      index_.find(key.hash, [&](std::uint64_t at) { return writes_[at].key == key.bytes; });
+  return place != nullptr ? &writes_[*place] : nullptr;
+}
+
+Keyspace::Transaction::Write& Keyspace::Transaction::writable(const HashedKey& key) {
+  if (Write* found = find(key)) return *found;
+  assert(is_whole_ || std::ranges::binary_search(slots_, key.slot));
+  if (write_count_ == writes_.size()) writes_.emplace_back();
+  Write& write = writes_[write_count_];
+  write.key.assign(key.bytes);
+  write.slot = key.slot;
+  write.hash = key.hash;
+  if (index_.is_full()) {
+    index_.prepare(4 * write_count_);
+    for (std::size_t i = 0; i < write_count_; ++i) index_.insert(writes_[i].hash, i);
+  }
+  index_.insert(key.hash, write_count_++);
+  return write;
+}
+
+bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* context) {
+  if (const Write* write = find(key)) {
+    const bool is_there = write->is_put && (write->expiry_ms == kNoExpiry || write->expiry_ms > impl_.now_ms);
+    if (is_there) {
+      copy(context, EntryView{write->value, static_cast<TimeMs>(write->created + impl_.header.time_base_ms),
+                              write->expiry_ms});
+    }
+    return is_there;
+  }
+  if (is_flushed_) return false;
+  if (!is_locked_) return impl_.read(key, copy, context);
+  Entry entry;
+  const bool is_there = impl_.find_locked(impl_.slots[key.slot], generation_, key, &entry);
+  if (is_there) copy(context, view_of(entry, impl_.header));
+  impl_.count(is_there ? Counter::kHits : Counter::kMisses, 1);
+  return is_there;
+}
+
+WriteStatus Keyspace::Transaction::set(const HashedKey& key, std::string_view value, const SetOptions& options) {
+  bool is_there = false;
+  TimeMs expiry_ms = options.expiry_ms;
+  if (options.condition != SetCondition::kAlways || options.keep_expiry) {
+    auto note = [&](const EntryView& view) {
+      if (options.keep_expiry) expiry_ms = view.expiry_ms;
+    };
+    is_there = read(key, [](void* to, const EntryView& view) { (*static_cast<decltype(note)*>(to))(view); }, &note);
+    if (is_there == (options.condition == SetCondition::kIfAbsent) && options.condition != SetCondition::kAlways) {
+      return WriteStatus::kUnchanged;
+    }
+  }
+  put(key, Change{Change::Action::kReplace, {value}, expiry_ms}, now());
+  return WriteStatus::kDone;
+}
+
+WriteStatus Keyspace::Transaction::update(const HashedKey& key, DecideFunction decide, void* context) {
+  EntryView old;
+  auto note = [&](const EntryView& view) {
+    old = view;
+    // Without a lock, or from the overlay, the bytes are not going to stay where they are.
+    if (!is_locked_ || find(key) != nullptr) {
+      scratch_.assign(view.value);
+      old.value = scratch_;
+    }
+  };
+  const bool is_there =
+      read(key, [](void* to, const EntryView& view) { (*static_cast<decltype(note)*>(to))(view); }, &note);
+  const Change change = decide(context, is_there ? &old : nullptr);
+  return apply(key, change, is_there ? &old : nullptr);
+}
+
+WriteStatus Keyspace::Transaction::apply(const HashedKey& key, const Change& change, const EntryView* old) {
+  const std::uint64_t created =
+      old != nullptr ? static_cast<std::uint64_t>(old->created_ms) - impl_.header.time_base_ms : now();
+  switch (change.action) {
+    case Change::Action::kKeep: return WriteStatus::kUnchanged;
+    case Change::Action::kErase:
+      if (old == nullptr) return WriteStatus::kUnchanged;
+      writable(key).is_put = false;
+      return WriteStatus::kDone;
+    case Change::Action::kSetExpiry:
+      if (old == nullptr) return WriteStatus::kUnchanged;
+      put(key, Change{Change::Action::kReplace, {old->value}, change.expiry_ms}, created);
+      return WriteStatus::kDone;
+    case Change::Action::kReplace: put(key, change, created); return WriteStatus::kDone;
+  }
+  return WriteStatus::kUnchanged;
+}
+
+void Keyspace::Transaction::put(const HashedKey& key, const Change& change, std::uint64_t created) {
+  Write& write = writable(key);
+  write.value.resize(change.value_bytes());
+  copy_pieces(write.value.data(), change);
+  write.is_put = true;
+  write.expiry_ms = change.expiry_ms;
+  write.created = created;
+}
+
+void Keyspace::Transaction::flush() {
+  assert(is_whole_);
+  write_count_ = 0;
+  index_.clear();
+  is_flushed_ = true;
+}
+
+std::int64_t Keyspace::Transaction::key_count_change() {
+  std::int64_t change = 0;
+  for (std::size_t i = 0; i < write_count_; ++i) {
+    const Write& write = writes_[i];
+    Entry entry;
+    Word* cell = nullptr;
+    const Slot& slot = impl_.slots[write.slot];
+    const bool is_there = !is_flushed_ && impl_.is_current(slot) &&
+                          impl_.find(Extent{slot.table.load(kRelaxed)}, write.hashed(), &entry, &cell) == Impl::Search::kHit;
+    change += static_cast<int>(write.is_put) - static_cast<int>(is_there);
+  }
+  return change;
+}
+
+void Keyspace::Transaction::adjust_slot_keys(std::uint32_t slot, std::vector<std::string>* keys) const {
+  if (is_flushed_) keys->clear();
+  for (std::size_t i = 0; i < write_count_; ++i) {
+    const Write& write = writes_[i];
+    if (write.slot != slot) continue;
+    std::erase(*keys, write.key);
+    if (write.is_put && (write.expiry_ms == kNoExpiry || write.expiry_ms > impl_.now_ms)) keys->push_back(write.key);
+  }
+}
+
+// Memory, reserved while nothing is locked.
+
+template <class Visit>
+bool Keyspace::Transaction::each_slot(Visit&& visit) const {
+  for (std::size_t begin = 0; begin < write_count_;) {
+    const std::uint32_t slot = writes_[order_[begin]].slot;
+    std::size_t end = begin;
+    while (end < write_count_ && writes_[order_[end]].slot == slot) ++end;
+    if (!visit(begin, end, impl_.slots[slot])) return false;
+    begin = end;
+  }
+  return true;
+}
+
+void Keyspace::Transaction::sort_writes() {
+  order_.resize(write_count_);
+  for (std::size_t i = 0; i < write_count_; ++i) order_[i] = i;
+  std::ranges::stable_sort(order_, {}, [&](std::size_t i) { return writes_[i].slot; });
+}
+
+// REQUIRES: sorted. What the area must hold: a place for each block that a put takes or that leaves a cell, and the redo
+// list: a cell and a place for each write, the slot's words, and when flushed every other entry's place.
+Keyspace::Transaction::Needs Keyspace::Transaction::needs() const {
+  Needs needs{0, 2 * write_count_ + 16};
+  for (std::size_t i = 0; i < write_count_; ++i) needs.places += writes_[i].is_put ? 0 : 1;
+  each_slot([&](std::size_t, std::size_t, const Slot& slot) {
+    const std::uint64_t flushed = is_flushed_ ? slot.cells.load(kRelaxed) & 0xffffffff : 0;
+    const std::uint64_t table_cells = Extent{slot.table.load(kRelaxed)}.size() * kCellsPerLine;
+    needs.places += flushed;
+    needs.redo_entries += 6 + flushed + table_cells / 65535;
+    return true;
+  });
+  return needs;
+}
+
+// False: out of memory.
+bool Keyspace::Transaction::reserve() {
+  sort_writes();
+  std::array<std::size_t, kClassLimit + 1> wanted{};
+  std::size_t puts = 0;
+  for (std::size_t i = 0; i < write_count_; ++i) {
+    if (!writes_[i].is_put) continue;
+    ++wanted[pool_of(writes_[i].shape().total_bytes())];
+    ++puts;
+  }
+  const Needs need = needs();
+  const std::uint64_t slack = need.places / 8 + 16;  // for what changes before the slots are locked
+  if (!ensure_area(reserved_.size() + 2 * puts + need.places + slack, need.redo_entries + slack)) return false;
+  assigned_.resize(write_count_);
+  changed_cells_.reserve(write_count_);
+  staged_cells_.prepare(write_count_ + 1);
+  for (std::size_t i = 0; i < write_count_; ++i) {
+    if (!writes_[i].is_put) continue;
+    const std::uint64_t bytes = writes_[i].shape().total_bytes();
+    const std::size_t pool = pool_of(bytes);
+    if (pool != kRunClass && by_class_[pool].size() < wanted[pool] && !reserve_block(bytes)) return false;
+  }
+  for (std::size_t lacking = 0; !assign_blocks(&lacking);) {
+    if (!reserve_block(writes_[lacking].shape().total_bytes())) return false;
+  }
+  return true;
+}
+
+bool Keyspace::Transaction::ensure_area(std::uint64_t blocks, std::uint64_t redo_entries) {
+  const TransactionArea* before = impl_.arena.transaction_area();
+  if (before != nullptr && before->block_limit >= blocks && before->redo_limit >= redo_entries) return true;
+  drain_places(reserved_.size());
+  impl_.make_room();
+  Arena& arena = impl_.arena;
+  arena.free_held(kHeldNewRun);
+  const std::uint64_t bytes = TransactionArea::bytes_for(blocks, redo_entries);
+  if (!impl_.with_room([&] { return arena.allocate_run(bytes); })) return false;
+  const Extent run{arena.held(kHeldNewRun).load(kRelaxed)};
+  auto& fresh = *reinterpret_cast<TransactionArea*>(impl_.base + run.offset());
+  fresh.block_limit = blocks;
+  // What the run holds beyond that is for a longer list.
+  fresh.redo_limit = (run.size() * kUnitBytes - TransactionArea::bytes_for(blocks, 0)) / sizeof(RedoEntry);
+  for (std::uint64_t place = 0; place < blocks; ++place) fresh.block(place).store(0, kRelaxed);
+  impl_.redo.stage(arena.held(kHeldNewRun), arena.held(kHeldTransaction).load(kRelaxed));
+  impl_.redo.stage(arena.held(kHeldTransaction), run.word);
+  impl_.redo.commit();
+  arena.free_held(kHeldNewRun);
+  return true;
+}
+
+void Keyspace::Transaction::release_area() {
+  Arena& arena = impl_.arena;
+  const Extent run{arena.held(kHeldTransaction).load(kRelaxed)};
+  if (run.size() * kUnitBytes > kKeptAreaBytes) arena.free_held(kHeldTransaction);
+}
+
+// Takes a block of so many bytes into the area's next place. False: out of memory.
+bool Keyspace::Transaction::reserve_block(std::uint64_t bytes) {
+  std::uint32_t size_class = 0;
+  impl_.make_room();
+  if (!impl_.prepare_block(bytes, &size_class)) return false;
+  Word& place = impl_.arena.transaction_area()->block(reserved_.size());
+  assert(reserved_.size() < impl_.arena.transaction_area()->block_limit && place.load(kRelaxed) == 0);
+  const std::uint64_t entry_offset = impl_.block_offset(size_class);
+  if (size_class == Arena::kNoClass) {
+    Word& held = impl_.arena.held(kHeldNewRun);
+    impl_.redo.stage(place, held.load(kRelaxed));
+    impl_.redo.stage(held, 0);
+  } else {
+    impl_.redo.stage(place, entry_offset);
+    impl_.arena.stage_exchange(size_class, 0);
+  }
+  impl_.redo.commit();
+  const std::size_t pool = size_class == Arena::kNoClass ? kRunClass : size_class;
+  by_class_[pool].push_back(reserved_.size());
+  reserved_.push_back({size_class, impl_.arena.capacity(entry_offset), entry_offset});
+  return true;
+}
+
+// Gives each put one of the reserved blocks. False: `lacking` gets none.
+bool Keyspace::Transaction::assign_blocks(std::size_t* lacking) {
+  std::array<std::size_t, kClassLimit + 1> used{};
+  for (std::size_t i = 0; i < write_count_; ++i) {
+    if (!writes_[i].is_put) continue;
+    const std::uint64_t bytes = writes_[i].shape().total_bytes();
+    const std::size_t pool = pool_of(bytes);
+    const std::vector<std::size_t>& blocks = by_class_[pool];
+    std::size_t& next = used[pool];
+    while (next < blocks.size() && reserved_[blocks[next]].capacity_bytes < bytes) ++next;
+    if (next == blocks.size()) return *lacking = i, false;
+    assigned_[i] = blocks[next++];
+  }
+  return true;
+}
+
+// Slots emptied by FLUSH are made current, tables made large enough. False: out of memory.
+bool Keyspace::Transaction::ensure_tables() {
+  return each_slot([&](std::size_t begin, std::size_t end, Slot& slot) {
+    if (!impl_.is_current(slot)) {
+      impl_.drain_dead_table();
+      const SlotGuard guard(impl_, slot);
+      impl_.make_current(slot);
+    }
+    const std::uint64_t puts = put_count(begin, end);
+    if (takes(slot, puts)) return true;
+    impl_.drain_dead_table();
+    return impl_.with_room([&] { return impl_.grow(slot, puts); });
+  });
+}
+
+std::uint64_t Keyspace::Transaction::put_count(std::size_t begin, std::size_t end) const {
+  std::uint64_t count = 0;
+  for (std::size_t i = begin; i < end; ++i) count += writes_[order_[i]].is_put;
+  return count;
+}
+
+bool Keyspace::Transaction::takes(const Slot& slot, std::uint64_t puts) const {
+  const Extent table{slot.table.load(std::memory_order_acquire)};
+  const std::uint64_t used = is_flushed_ ? 0 : slot.cells.load(kRelaxed) >> 32;
+  return puts == 0 || (table.word != 0 && used + puts <= fill_limit(table.size()));
+}
+
+// REQUIRES: locked, sorted. All that was prepared suffices for what the body now wants.
+bool Keyspace::Transaction::is_prepared() {
+  std::size_t lacking = 0;
+  if (impl_.arena.transaction_area() == nullptr || assigned_.size() < write_count_ || !assign_blocks(&lacking)) return false;
+  const Needs need = needs();
+  if (reserved_.size() + need.places > impl_.arena.transaction_area()->block_limit || need.redo_entries > impl_.arena.transaction_area()->redo_limit) return false;
+  return each_slot([&](std::size_t begin, std::size_t end, const Slot& slot) {
+    return impl_.is_current(slot) && takes(slot, put_count(begin, end));
+  });
+}
+
+void Keyspace::Transaction::drain_places(std::uint64_t end) {
+  impl_.arena.drain_area(end);
+  reserved_.clear();
+  for (std::vector<std::size_t>& pool : by_class_) pool.clear();
+  next_place_ = 0;
+}
+
+WriteStatus Keyspace::transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
+                                      void* context) {
+  return impl_->transaction->run(keys, whole_keyspace, body, context);
+}
+
+}  // namespace memento

@@ -1,0 +1,154 @@
+// What a transaction commits: one redo list over all its slots. See transaction.h. Everything here runs with the slots
+// locked and every block at hand.
+//
+// A cell may change twice (an erased key's, taken by a new one), and whether an erased cell becomes empty or a tombstone
+// depends on its neighbours as they will be: so the cells of one slot are worked out aside, then staged.
+#include <cassert>
+#include <cstring>
+
+#include "shm/transaction.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::uint64_t kOneUsed = 1ull << 32;  // in Slot::cells
+
+std::uint64_t key_of(const Word& cell) { return reinterpret_cast<std::uint64_t>(&cell); }
+
+}  // namespace
+
+void Keyspace::Transaction::stage_all() {
+  RedoList& redo = impl_.redo;
+  redo.use_area(*impl_.arena.transaction_area());
+  for (std::size_t begin = 0; begin < write_count_;) {
+    const std::uint32_t slot = writes_[order_[begin]].slot;
+    std::size_t end = begin;
+    while (end < write_count_ && writes_[order_[end]].slot == slot) ++end;
+    stage_slot(begin, end);
+    begin = end;
+  }
+  if (is_flushed_) {
+    const LockGuard guard(impl_.owner, impl_.header.flush_lock);
+    const std::uint64_t generation = impl_.header.flush_generation.load(kRelaxed) + 1;
+    for (std::size_t i = 0; i < write_count_; ++i) {
+      if (i == 0 || writes_[order_[i]].slot != writes_[order_[i - 1]].slot) {
+        redo.stage(impl_.slots[writes_[order_[i]].slot].generation, generation);
+      }
+    }
+    redo.stage(impl_.header.flush_generation, generation);
+    redo.commit();
+  } else if (redo.size() > 0) {
+    redo.commit();
+  }
+  redo.use_record();
+}
+
+void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
+  RedoList& redo = impl_.redo;
+  Slot& slot = impl_.slots[writes_[order_[begin]].slot];
+  const Extent table{slot.table.load(kRelaxed)};
+  const std::uint64_t counts_before = slot.cells.load(kRelaxed);
+  std::uint64_t counts = counts_before;
+  std::uint64_t bytes = slot.bytes.load(kRelaxed);
+  staged_cells_.clear();
+  changed_cells_.clear();
+  cells_cleared_ = is_flushed_;
+  if (is_flushed_) {
+    stage_flush_of(table);
+    counts = 0;
+    bytes = 0;
+  }
+  bool changes = is_flushed_;
+  for (std::size_t i = begin; i < end; ++i) {
+    const Write& write = writes_[order_[i]];
+    if (write.is_put) {
+      assert(assigned_[order_[i]] < reserved_.size());
+      stage_put(write, table, &counts, &bytes);
+    } else if (!is_flushed_) {
+      stage_erase(write, table, &counts, &bytes);
+    }
+  }
+  for (Word* cell : changed_cells_) redo.stage(*cell, *staged_cells_.find(key_of(*cell)));
+  changes |= !changed_cells_.empty();
+  if (!changes) return;
+  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  redo.stage(slot.cells, counts);
+  redo.stage(slot.bytes, bytes);
+}
+
+// All entries of the slot go: their blocks to the area, their cells to 0.
+void Keyspace::Transaction::stage_flush_of(Extent table) {
+  Word* cells = table_cells(impl_.base, table);
+  const std::uint64_t count = table.size() * kCellsPerLine;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t cell = cells[i].load(kRelaxed);
+    if (Cell::live(cell)) impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++), impl_.arena.block_word(Cell::offset(cell)));
+  }
+  for (std::uint64_t i = 0; i < count; i += 65535) {
+    impl_.redo.stage_fill(cells[i], 0, std::min<std::uint64_t>(65535, count - i));
+  }
+}
+
+void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes) {
+  const std::size_t place = assigned_[static_cast<std::size_t>(&write - writes_.data())];
+  const Reserved& block = reserved_[place];
+  const Entry entry = write.shape();
+  std::memcpy(entry.write(impl_.base + block.entry_offset, write.key, write.expiry_ms), write.value.data(),
+              write.value.size());
+  Entry old;
+  Word* cell = nullptr;
+  const bool replaces =
+      !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
+  std::uint64_t left = 0;
+  if (replaces) {
+    *bytes -= old.key_bytes + old.value_bytes + (old.has_expiry ? kOneExpiry : 0);
+    left = impl_.arena.block_word(static_cast<std::uint64_t>(old.at - impl_.base));
+  } else {
+    cell = free_cell(table_cells(impl_.base, table), table.size(), Cell::tag_of_hash(write.hash));
+    *counts += 1 + (cell_value(*cell) == 0 ? kOneUsed : 0);
+  }
+  *bytes += entry.key_bytes + entry.value_bytes + (entry.has_expiry ? kOneExpiry : 0);
+  set_cell(*cell, Cell::make(block.entry_offset, write.hash));
+  impl_.redo.stage(impl_.arena.transaction_area()->block(place), left);
+}
+
+void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes) {
+  Entry old;
+  Word* cell = nullptr;
+  if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;
+  Word* cells = table_cells(impl_.base, table);
+  Word* line = cells + (cell - cells) / kCellsPerLine * kCellsPerLine;
+  bool has_empty = false;
+  for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= cell_value(line[i]) == 0;
+  set_cell(*cell, has_empty ? 0 : kTombstone);
+  *counts -= 1 + (has_empty ? kOneUsed : 0);
+  *bytes -= old.key_bytes + old.value_bytes + (old.has_expiry ? kOneExpiry : 0);
+  impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++),
+                   impl_.arena.block_word(static_cast<std::uint64_t>(old.at - impl_.base)));
+}
+
+std::uint64_t Keyspace::Transaction::cell_value(const Word& cell) {
+  if (const std::uint64_t* staged = staged_cells_.find(key_of(cell))) return *staged;
+  return cells_cleared_ ? 0 : cell.load(kRelaxed);
+}
+
+void Keyspace::Transaction::set_cell(Word& cell, std::uint64_t value) {
+  if (std::uint64_t* staged = staged_cells_.find(key_of(cell))) {
+    *staged = value;
+    return;
+  }
+  staged_cells_.insert(key_of(cell), value);
+  changed_cells_.push_back(&cell);
+}
+
+Word* Keyspace::Transaction::free_cell(Word* cells, std::uint64_t lines, std::uint64_t tag) {
+  for (std::uint64_t line = home_line(tag, lines);; line = line + 1 == lines ? 0 : line + 1) {
+    for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
+      Word& place = cells[line * kCellsPerLine + i];
+      if (!Cell::live(cell_value(place))) return &place;
+    }
+  }
+}
+
+}  // namespace memento
