@@ -36,7 +36,8 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.unit_bitmap_offset = round_up(header.processes_offset + sizeof(ProcessRecord) * kProcessLimit, 4096);
   const std::uint64_t most_pages = (size_bytes - header.unit_bitmap_offset) / kPageBytes;
   header.page_infos_offset = round_up(header.unit_bitmap_offset + most_pages / 4 * 8 + 8, 4096);
-  header.arena_offset = round_up(header.page_infos_offset + most_pages * 8, kPageBytes);
+  header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
+  header.arena_offset = round_up(header.page_ages_offset + most_pages * 8, kPageBytes);
   header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
 }
 
