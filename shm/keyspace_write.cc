@@ -331,9 +331,10 @@ bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
 void Keyspace::flush() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush();
+  // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this lock: a list
+  // committed by a dead process would take effect only when the master reaps it, after writes acknowledged meanwhile.
   const LockGuard guard(impl.owner, impl.header.flush_lock);
-  impl.redo.stage(impl.header.flush_generation, impl.header.flush_generation.load(kRelaxed) + 1);
-  impl.redo.commit();
+  impl.header.flush_generation.store(impl.header.flush_generation.load(kRelaxed) + 1, std::memory_order_release);
 }
 
 }  // namespace memento
