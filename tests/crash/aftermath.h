@@ -85,6 +85,7 @@ class Aftermath {
   WriteStatus write(const Crash& crash, const Operation& operation, std::uint32_t process);
   void reap(std::uint32_t process);
   void verify(const Crash& crash, const std::vector<Model>& allowed);
+  static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
   bool find_stuck_lock();
   void fail(const std::string& message);

@@ -21,7 +21,7 @@ Operation rewrite(const std::string& name, const std::string& key, std::string h
     std::string& value = model[key].value;
     value = head + value + std::string(zeros, '\0') + tail;
   };
-  return {name + " " + key, run, apply};
+  return {name + " " + key, run, apply, kStartMs, key};
 }
 
 }  // namespace
@@ -42,12 +42,12 @@ Operation put(const std::string& key, const std::string& value, const SetOptions
     }
     model[key] = {value, options.keep_expiry && there ? old->second.expiry_ms : options.expiry_ms};
   };
-  return {"SET " + key + " (" + std::to_string(value.size()) + " bytes)", run, apply};
+  return {"SET " + key + " (" + std::to_string(value.size()) + " bytes)", run, apply, kStartMs, key};
 }
 
 Operation erase(const std::string& key) {
   return {"DEL " + key, [key](Keyspace& keyspace) { return keyspace.erase(keyspace.hash(key)); },
-          [key](Model& model) { model.erase(key); }};
+          [key](Model& model) { model.erase(key); }, kStartMs, key};
 }
 
 Operation append(const std::string& key, const std::string& tail) {
@@ -80,7 +80,7 @@ Operation increment(const std::string& key) {
     const auto digits = next(model[key].value);
     model[key].value.assign(digits.data(), digits.size());
   };
-  return {"INC " + key, run, apply};
+  return {"INC " + key, run, apply, kStartMs, key};
 }
 
 Operation expire(const std::string& key, TimeMs expiry_ms) {
@@ -95,7 +95,7 @@ Operation expire(const std::string& key, TimeMs expiry_ms) {
   const auto apply = [=](Model& model) {
     if (model.contains(key)) model[key].expiry_ms = expiry_ms;
   };
-  return {(expiry_ms == kNoExpiry ? "PERSIST " : "EXPIRE ") + key, run, apply};
+  return {(expiry_ms == kNoExpiry ? "PERSIST " : "EXPIRE ") + key, run, apply, kStartMs, key};
 }
 
 Operation flush() {
@@ -114,6 +114,26 @@ Operation maintain() {
             return WriteStatus::kDone;
           },
           [](Model&) {}};
+}
+
+Operation together(std::vector<Operation> parts, Reach reach) {
+  std::string name = reach == Reach::kWholeKeyspace ? "all of" : "together";
+  for (const Operation& part : parts) name += " / " + part.name;
+  const std::string first = parts.front().key;
+  const auto run = [parts, reach](Keyspace& keyspace) {
+    const auto body = [&] {
+      for (const Operation& part : parts) part.run(keyspace);
+      return true;
+    };
+    if (reach == Reach::kWholeKeyspace) return keyspace.transact_all(body);
+    std::vector<HashedKey> keys;
+    for (const Operation& part : parts) keys.push_back(keyspace.hash(part.key));
+    return keyspace.transact(keys, body);
+  };
+  const auto apply = [parts](Model& model) {
+    for (const Operation& part : parts) part.apply(model);
+  };
+  return {name, run, apply, kStartMs, first};
 }
 
 void drop_expired(Model* model, TimeMs now_ms) {

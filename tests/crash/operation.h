@@ -26,6 +26,7 @@ struct Operation {
   std::function<WriteStatus(Keyspace&)> run;
   std::function<void(Model&)> apply;  ///< not called when run() was out of memory; expired keys are gone
   TimeMs now_ms = kStartMs;
+  std::string key = {};  ///< that it changes, if it changes one
 };
 
 /// The same at another time.
@@ -41,6 +42,11 @@ Operation increment(const std::string& key);
 Operation expire(const std::string& key, TimeMs expiry_ms);  ///< kNoExpiry: PERSIST
 Operation flush();
 Operation maintain();  ///< one lap of the background work over all slots
+
+/// Changes to several keys as one; with kWholeKeyspace nobody else writes meanwhile and flush() may be among
+/// them.
+enum class Reach { kTheirKeys, kWholeKeyspace };
+Operation together(std::vector<Operation> parts, Reach reach = Reach::kTheirKeys);
 
 void drop_expired(Model* model, TimeMs now_ms);
 

@@ -28,19 +28,14 @@ std::vector<Operation> writers_near(const std::string& key) {
           erase(key),
           expire(key, kStartMs + 50'000'000),
           put(key, std::string(300, 'o')),
-          put(neighbour, std::string(40000, 'r'))};
+          put(neighbour, std::string(40000, 'r')),
+          together({append(key, "+one"), put("elsewhere", "+two")})};
 }
 
 bool fits_blocks(const Model& model) {
   return std::all_of(model.begin(), model.end(), [](const auto& entry) {
     return entry.first.size() + entry.second.value.size() + 24 <= kLargestBlockBytes;
   });
-}
-
-std::string first_key(const Operation& operation) {
-  const std::size_t begin = operation.name.find(' ');
-  if (begin == std::string::npos) return "{t}a";
-  return operation.name.substr(begin + 1, operation.name.find(' ', begin + 1) - begin - 1);
 }
 
 // Is the state another step of a copy? Filling a large block makes hundreds of states that differ in bytes
@@ -116,7 +111,7 @@ ScenarioResult run_scenario(const Scenario& scenario, bool thin_copies) {
     crash.allowed = {before};
     if (!(before == model)) crash.allowed.push_back(model);
     crash.only_blocks = fits_blocks(before) && fits_blocks(model);
-    aftermath.set_writers(writers_near(first_key(operation)));
+    aftermath.set_writers(writers_near(operation.key.empty() ? "{t}a" : operation.key));
 
     std::size_t done = 0;
     const auto& states = recorder.states();
