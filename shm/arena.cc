@@ -59,6 +59,7 @@ bool Arena::has_room_for_run() const {
 }
 
 void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
+  if (planted(Plant::kForgottenOldBlock)) freed_offset = 0;
   std::uint32_t freed = kNoClass;
   if (freed_offset != 0) {
     const std::uint64_t kind = page_kind(page_of(freed_offset));
@@ -131,6 +132,7 @@ bool Arena::refill(std::uint32_t size_class) {
           }
           if (used != before) redo_.stage(words[w], used);
         }
+        if (planted(Plant::kRefillInTwoSteps)) redo_.commit();
         const std::uint64_t info = redo_.load(page_infos_[page]);
         redo_.restage(page_infos_[page], page_info(size_class + 1, free_of(info) - taken));
         redo_.stage(magazine.count, count);
@@ -411,6 +413,7 @@ std::uint64_t Arena::capacity(std::uint64_t entry_offset) const {
 }
 
 bool Arena::is_pinned(std::uint64_t entry_offset) const {
+  if (planted(Plant::kPinIgnored)) return false;
   for (std::uint32_t i = 0; i < header_.process_count; ++i) {
     for (const Word& pin : segment_.process(i).pins) {
       if (pin.load(std::memory_order_acquire) == entry_offset) return true;

@@ -73,6 +73,15 @@ void Aftermath::sync() {
   for (const Range& range : used_ranges(victim_)) {
     std::memcpy(image_ + range.begin, victim_.base() + range.begin, range.end - range.begin);
   }
+  note_pin();
+}
+
+// Takes note of the run a reader has pinned.
+void Aftermath::note_pin() {
+  pinned_offset_ = victim_.process(kPinner).pins[0].load();
+  if (pinned_offset_ == 0) return;
+  const char* entry = victim_.base() + pinned_offset_;
+  pinned_bytes_.assign(entry, Entry::parse(entry).total_bytes());
 }
 
 void Aftermath::advance(const WordChange* changes, std::size_t count) {
@@ -306,6 +315,10 @@ void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed) {
   const CheckReport report = check_segment(*segment_);
   for (const std::string& error : report.errors) fail(error);
   if (find_stuck_lock()) return;
+  if (pinned_offset_ != 0 &&
+      std::memcmp(segment_->base() + pinned_offset_, pinned_bytes_.data(), pinned_bytes_.size()) != 0) {
+    fail("a run changed while a reader copies it");
+  }
   Keyspace reader(*segment_, kReader);
   reader.set_now_ms(crash.now_ms);
   const Model seen = observe(reader, allowed);

@@ -87,6 +87,7 @@ class Aftermath {
   void verify(const Crash& crash, const std::vector<Model>& allowed);
   static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
+  void note_pin();
   bool find_stuck_lock();
   void fail(const std::string& message);
   static std::vector<Model> with(const std::vector<Model>& allowed, const Operation& operation,
@@ -101,6 +102,8 @@ class Aftermath {
   std::vector<Operation> writers_;
   std::uint64_t helper_length_[kHelperKindCount] = {2000, 200, 200,
                                                     2000};  ///< instructions taken, as last seen
+  std::uint64_t pinned_offset_ = 0;  ///< of an entry that kPinner is copying; its bytes must stay
+  std::string pinned_bytes_;
   std::set<std::uint64_t> touched_slots_;
   std::vector<RobustLock*> dead_locks_;  ///< as find_stuck_lock() found them
   std::string way_;                      ///< for messages

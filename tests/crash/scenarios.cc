@@ -35,6 +35,16 @@ Operations operator+(Operations left, const Operations& right) {
   return left;
 }
 
+// A reader that copies the value of {t}a, a run, and takes very long over it.
+void pin(Segment& segment) {
+  std::uint64_t pinned = 0;
+  auto& pin = segment.process(kPinner).pins[0];
+  Keyspace reader(segment, kPinner);
+  reader.set_now_ms(kStartMs);
+  reader.read(reader.hash("{t}a"), [&](const EntryView&) { pinned = pin.load(); });
+  pin.store(pinned);
+}
+
 constexpr TimeMs kLater = kStartMs + 1000;
 constexpr TimeMs kMuchLater = kStartMs + 5000;
 
@@ -69,8 +79,16 @@ std::vector<Scenario> all_scenarios() {
         put("{u}d", text(40000, 'r'), expiring(kLater))},
        {at(kLater, maintain()), at(kLater, put("{t}a", "back"))}},
       {"flush",
+       {put("{t}a", "one"), put("{t}b", "two"), put("{t}c", text(40000, 'r'))},
+       {flush(), put("{t}a", "again"), flush(), put("{t}a", "and again"), put("{t}b", "more")}},
+      {"flush and sweep",
        {put("{t}a", "one"), put("{t}b", "two"), put("{t}c", text(40000, 'r')), put("{u}d", "three")},
-       {flush(), put("{t}a", "again"), flush(), maintain(), put("{t}b", "more")}},
+       {flush(), maintain(), put("{t}b", "more")}},
+      {"pinned run",
+       {put("{t}a", text(40000, 'r'))},
+       {put("{t}a", "small"), put("{t}b", text(34000, 's')), erase("{t}b"), put("{t}c", text(34000, 'u'))},
+       pin},
+      {"in place", {put("{t}a", text(200, 'x'))}, {put("{t}a", text(200, 'y'))}},
       {"runs",
        {put("{t}a", "small")},
        {put("{t}a", text(40000, 'r')), append("{t}a", "tail"), put("{t}a", text(70000, 's')),
