@@ -122,6 +122,7 @@ ScenarioResult run_scenario(const Scenario& scenario, bool thin_copies) {
       done = states[i].changes_end;
       const bool last = i + 1 == states.size();
       ++number;
+      if (number % scenario.stride != 0 && !last) continue;
       if (thin_copies && copy.skip(changes, change_count) && !last) continue;
       crash.number = number;
       crash.list = states[i].list;

@@ -18,6 +18,7 @@ struct Scenario {
   std::vector<Operation> setup;  ///< the victim's
   std::vector<Operation> operations;
   std::function<void(Segment&)> prepare = {};  ///< between setup and operations
+  std::uint64_t stride = 1;  ///< explore every so many states: for operations that lock all 8192 slots
 };
 
 /// Every operation of the keyspace in every situation that takes another path.
