@@ -1,6 +1,7 @@
 # memento's build. `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
 #
-# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan.
+# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan, plant
+# (with switches for known mistakes that the crash tests must find).
 
 MODE    ?= release
 FILTER  ?= *
@@ -17,6 +18,7 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 WARNINGS := -Wall -Wextra -Wconversion -Werror -Wno-restrict
 FLAGS_release := -O3
 FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_plant   := -O3 -DMEMENTO_PLANT
 FLAGS_tsan    := -O1 -fsanitize=thread
 CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
@@ -33,10 +35,14 @@ CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/integration tests/fault)
+CRASH     := $(call objects,tests/crash)
+
+# The test of the crash tests runs beside the ordinary build only.
+PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all run test bench asan tsan tidy clean install help packages test-packages bench-packages check
+.PHONY: all run test crash-test bench asan tsan tidy clean install help packages test-packages bench-packages check
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -56,9 +62,13 @@ $(BIN)/floor: $(BUILD)/obj/benchmark/floor.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI)
+$(BIN)/memento-tests: $(TESTS) $(filter-out %/plant_test.o,$(CRASH)) $(SERVER) $(CLI)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
+
+$(BIN)/memento-plant-tests: $(filter-out %/crash_test.o,$(CRASH)) $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
@@ -73,7 +83,14 @@ run:
 test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
-	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests '$(FILTER)'
+	@$(if $(PLANT_TESTS),$(MAKE) $(PARALLEL) --no-print-directory MODE=plant $(PLANT_TESTS))
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(PLANT_TESTS)
+
+# The proof by enumeration without leaving out any state, and as many random histories as one likes.
+crash-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-tests
+	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
 
 bench:
 	@conf/install-packages build
@@ -105,6 +122,7 @@ clean:
 help:
 	@echo "make run        build, and start the server in the foreground on 127.0.0.1:6737"
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
+	@echo "make crash-test every operation killed at every instruction, without thinning; SEEDS=50 random histories"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure the server against a bare epoll loop"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cassert>
 
+#include "shm/plant.h"
 #include "shm/segment.h"
 
 namespace memento {
@@ -53,6 +54,7 @@ bool Arena::has_room_for_run() const {
 }
 
 void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
+  if (planted(Plant::kForgottenOldBlock)) freed_offset = 0;
   std::uint32_t freed = kNoClass;
   if (freed_offset != 0) {
     const PageInfo page = info(page_of(freed_offset));
@@ -134,6 +136,7 @@ bool Arena::refill(Magazine& magazine, std::uint32_t size_class, bool is_main) {
           }
           if (used != before) redo_.stage(words[w], used);
         }
+        if (planted(Plant::kRefillInTwoSteps)) redo_.commit();
         const PageInfo now{redo_.load(page_infos_[page])};
         redo_.restage(page_infos_[page], PageInfo::make(now.kind(), now.free() - taken, 0, now.flags()).word);
         redo_.stage(magazine.count, count);

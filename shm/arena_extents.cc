@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "shm/arena.h"
+#include "shm/plant.h"
 #include "shm/segment.h"
 
 namespace memento {
@@ -220,6 +221,7 @@ std::uint64_t Arena::capacity(std::uint64_t entry_offset) const {
 }
 
 bool Arena::is_pinned(std::uint64_t entry_offset) const {
+  if (planted(Plant::kPinIgnored)) return false;
   for (std::uint32_t i = 0; i < header_.process_count; ++i) {
     for (const Word& pin : segment_.process(i).pins) {
       if (pin.load(std::memory_order_acquire) == entry_offset) return true;

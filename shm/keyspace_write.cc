@@ -103,10 +103,12 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   } else {
     redo.stage(slot.cells, slot.cells.load(kRelaxed) + 1 + (before == 0 ? 1ull << 32 : 0));
   }
-  redo.stage(slot.bytes, bytes);
+  if (planted(Plant::kStoreOutsideList)) slot.bytes.store(bytes, kRelaxed);
+  if (!planted(Plant::kCounterAfterCommit)) redo.stage(slot.bytes, bytes);
   if (size_class == Arena::kNoClass) redo.stage(arena.held(kHeldNewRun), 0);
   arena.stage_exchange(size_class, freed);
   redo.commit();
+  if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(bytes, kRelaxed);
 }
 
 // REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage.
@@ -223,6 +225,9 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
     return WriteStatus::kUnchanged;
   }
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
+  if (planted(Plant::kValueInPlace) && live && old.value_bytes == value.size()) {
+    std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());
+  }
   impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
   impl.owner.unlock(slot.lock);
   impl.arena.settle(there ? static_cast<std::uint64_t>(old.at - impl.base) : 0);
@@ -321,9 +326,14 @@ bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
 void Keyspace::flush() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush();
+  // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this lock: a list
+  // committed by a dead process would take effect only when the master reaps it, after writes acknowledged meanwhile.
   const LockGuard guard(impl.owner, impl.header.flush_lock);
-  impl.redo.stage(impl.header.flush_generation, impl.header.flush_generation.load(kRelaxed) + 1);
-  impl.redo.commit();
+  if (planted(Plant::kFlushByList)) {
+    impl.redo.stage(impl.header.flush_generation, impl.header.flush_generation.load(kRelaxed) + 1);
+    return impl.redo.commit();
+  }
+  impl.header.flush_generation.store(impl.header.flush_generation.load(kRelaxed) + 1, std::memory_order_release);
 }
 
 }  // namespace memento

@@ -44,7 +44,7 @@ LockOwner::~LockOwner() {
 }
 
 void LockOwner::lock(RobustLock& lock) {
-  head_.list_op_pending = link_of(lock);
+  head_.list_op_pending = planted(Plant::kLockNotPending) ? nullptr : link_of(lock);
   kernel_visible();
   std::uint32_t expected = 0;
   bool owner_died = false;
@@ -62,6 +62,7 @@ void LockOwner::lock(RobustLock& lock) {
   if (owner_died) {
     // Until the repair is complete `holder` keeps naming the dead owner: should we die too, the next one repairs.
     const std::uint32_t dead = lock.holder.load(std::memory_order_acquire);
+    if (planted(Plant::kHolderBeforeRepair)) lock.holder.store(holder_);
     if (dead != 0) repair((dead & 255) - 1, dead >> 8, false);
   }
   lock.holder.store(holder_, std::memory_order_release);
@@ -94,7 +95,7 @@ void LockOwner::unlock(RobustLock& lock) {
   kernel_visible();
   lock.holder.store(0, std::memory_order_release);
   kernel_visible();
-  head_.list_op_pending = link_of(lock);
+  head_.list_op_pending = planted(Plant::kUnlockNotPending) ? nullptr : link_of(lock);
   kernel_visible();
   robust_list* at = &head_.list;
   while (at->next != link_of(lock)) at = at->next;
@@ -102,6 +103,7 @@ void LockOwner::unlock(RobustLock& lock) {
   kernel_visible();
   if (lock.word.exchange(0, std::memory_order_release) & FUTEX_WAITERS) futex(lock.word, FUTEX_WAKE, 1);
   kernel_visible();
+  if (planted(Plant::kUnlockBeforeClear)) record_at(base_, (holder_ & 255) - 1).committed.store(0);
   head_.list_op_pending = nullptr;
 }
 
@@ -110,7 +112,7 @@ void LockOwner::repair(std::uint32_t process, std::uint32_t incarnation, bool re
   // The repair lock has no record behind it: a dead repairer left nothing but a list to apply again.
   const LockGuard guard(*this, record.repair);
   if (record.incarnation.load(std::memory_order_acquire) != incarnation) return;
-  RedoList::complete(base_, record);
+  if (!reap || !planted(Plant::kReapWithoutRepair)) RedoList::complete(base_, record);
   if (!reap) return;
   for (Word& pin : record.pins) pin.store(0, std::memory_order_release);
   record.pid.store(0, std::memory_order_relaxed);
