@@ -24,7 +24,7 @@ CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -
 LDFLAGS  += $(FLAGS_$(MODE))
 LDLIBS   := -lxxhash -lpthread
 
-objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
 main    = $(BUILD)/obj/$(1)/main.o
 
 SHM       := $(call objects,shm shm/os)
@@ -43,6 +43,7 @@ PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-test
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
 .PHONY: all run test crash-test bench asan tsan tidy clean install help packages test-packages bench-packages check
+.PHONY: all run test bench bench-keyspace asan tsan tidy clean install help packages test-packages bench-packages check
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -63,6 +64,11 @@ $(BIN)/floor: $(BUILD)/obj/benchmark/floor.o
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BIN)/memento-tests: $(TESTS) $(filter-out %/plant_test.o,$(CRASH)) $(SERVER) $(CLI)
+$(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
+
+$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
 
@@ -97,6 +103,11 @@ bench:
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/floor
 	@benchmark/run
 
+bench-keyspace:
+	@conf/install-packages build bench
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/keyspace_benchmark
+	@$(BIN)/keyspace_benchmark --benchmark_filter='$(or $(filter-out *,$(FILTER)),all)'
+
 asan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=asan test
 
@@ -125,6 +136,7 @@ help:
 	@echo "make crash-test every operation killed at every instruction, without thinning; SEEDS=50 random histories"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure the server against a bare epoll loop"
+	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
 	@echo "make tidy       clang-tidy"
