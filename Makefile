@@ -39,6 +39,7 @@ CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/fault tests/crash)
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
@@ -68,7 +69,7 @@ $(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
 
-$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI)
+$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
 

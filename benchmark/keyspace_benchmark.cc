@@ -45,7 +45,7 @@ constexpr std::size_t kSmallKeyCount = 100'000;
 constexpr std::size_t kLargeKeyCount = 10'000'000;
 constexpr std::size_t kLargeSampleCount = 1'000'000;  ///< of the large keyspace's keys, in random order
 constexpr std::size_t kBatchCount = 16;
-constexpr std::size_t kForkedOperationCount = 1'000'000;
+constexpr std::size_t kForkedOperationCount = 2'000'000;
 constexpr std::uint64_t kSeed = 6737;
 
 /// Keys as text, one after the other, so that reading the text itself is a stream the CPU fetches ahead.
