@@ -100,7 +100,7 @@ crash-test:
 	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
 
 bench:
-	@conf/install-packages build
+	@conf/install-packages build bench
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/floor
 	@benchmark/run
 
@@ -136,7 +136,7 @@ help:
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
 	@echo "make crash-test every operation killed at every instruction, without thinning; SEEDS=50 random histories"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
-	@echo "make bench      measure the server against a bare epoll loop"
+	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"

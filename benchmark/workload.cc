@@ -1,5 +1,5 @@
 // Builds the requests: see workload.h. The ring is long enough that a key's return does not line up with a
-// cache's size (at least kRingCountMin, twice the keys), and short enough to be built at once
+// cache's size (at least kRingCountMin, as many as keys), and short enough to be built at once
 // (kRingSizeBytesMax).
 #include "benchmark/workload.h"
 
@@ -33,7 +33,7 @@ Workload::Workload(const WorkloadPlan& plan)
     : key_count_(plan.key_count), stored_reply_(RequestWriter(plan.protocol, plan.expiry_s).stored_reply()) {
   assert(plan.key_count > 0 && plan.partition_count > 0 && plan.partition_count <= plan.key_count);
   const std::size_t count =
-      plan.request_count > 0 ? plan.request_count : std::max(kRingCountMin, 2 * plan.key_count);
+      plan.request_count > 0 ? plan.request_count : std::max(kRingCountMin, plan.key_count);
   const std::size_t partition_size = std::max(kPartitionCountMin, count / plan.partition_count);
   for (std::size_t partition = 0; partition < plan.partition_count; ++partition) {
     append_partition(plan, partition, plan.partition_count == 1 ? count : partition_size);
