@@ -2,9 +2,12 @@
 import csv
 import io
 import subprocess
+import time
 from dataclasses import dataclass
 
 from compare import servers
+
+SETTLE_S = 12  # jemalloc, redis's allocator, returns free pages over ten seconds
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,10 @@ def run_open_loop(bin_folder, running, contenders, plan, group, rate):
 
 
 def memory_per_key(bin_folder, contender, keys, value_bytes):
-    """Growth of a fresh server by so many keys, divided by them."""
+    """Growth of a fresh server by so many keys, divided by them, once allocators have given back what they will."""
     with servers.started([contender.server], bin_folder) as running:
         server = running[contender.server]
         before = server.memory_bytes()
         fill(bin_folder, server, contender.protocol, keys, value_bytes)
+        time.sleep(SETTLE_S)
         return (server.memory_bytes() - before) / keys

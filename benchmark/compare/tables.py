@@ -69,8 +69,9 @@ def print_throughput(results):
     ratios = ratio_columns(contenders)
     header = ["case"] + [f"{name} op/s" for name in contenders] + [f"{name}/{base}" for name, base in ratios]
     rows = []
+    last_group = None
     for case in results.cases():
-        if len(rows) == 0 or case[0] != last_group:
+        if case[0] != last_group:
             last_group = case[0]
             rows.append([last_group] + [""] * (len(header) - 1))
         row = ["  " + case[1]]
