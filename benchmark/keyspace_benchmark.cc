@@ -383,29 +383,28 @@ class MedianReporter : public ::benchmark::ConsoleReporter {
   }
 };
 
-void register_all() {
-  using ::benchmark::RegisterBenchmark;
-  const auto add = [](const char* name, auto function, auto... arguments) {
-    return RegisterBenchmark(name, function, arguments...)
-        ->Repetitions(kRepetitionCount)
-        ->ReportAggregatesOnly();
-  };
-  add("Small/get", small_get);
-  add("Small/miss", small_miss);
-  add("Small/set_replace", small_set_replace);
-  add("Small/increment", small_increment);
-  const auto add_two = [&add](const char* name, Forked what) {
-    add(name, two_processes, what)->Iterations(1)->UseManualTime();
-  };
-  add_two("Two/get_same_keys", Forked::kGetSameKeys);
-  add_two("Two/set_same_keys", Forked::kSetSameKeys);
-  add_two("Two/set_different_keys", Forked::kSetDifferentKeys);
-  add_two("Two/increment_one_key", Forked::kIncrementOneKey);
-  add("Large/get_one_by_one", large_get, false);
-  add("Large/get_batch16", large_get, true);
-  add("Large/set_one_by_one", large_set_replace, false);
-  add("Large/set_batch16", large_set_replace, true);
+void as_median(::benchmark::internal::Benchmark* benchmark) {
+  benchmark->Repetitions(kRepetitionCount)->ReportAggregatesOnly();
 }
+void as_race(::benchmark::internal::Benchmark* benchmark) {
+  as_median(benchmark);
+  benchmark->Iterations(1)->UseManualTime();
+}
+
+BENCHMARK(small_get)->Name("Small/get")->Apply(as_median);
+BENCHMARK(small_miss)->Name("Small/miss")->Apply(as_median);
+BENCHMARK(small_set_replace)->Name("Small/set_replace")->Apply(as_median);
+BENCHMARK(small_increment)->Name("Small/increment")->Apply(as_median);
+BENCHMARK_CAPTURE(two_processes, 1, Forked::kGetSameKeys)->Name("Two/get_same_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 2, Forked::kSetSameKeys)->Name("Two/set_same_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 3, Forked::kSetDifferentKeys)
+    ->Name("Two/set_different_keys")
+    ->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 4, Forked::kIncrementOneKey)->Name("Two/increment_one_key")->Apply(as_race);
+BENCHMARK_CAPTURE(large_get, 1, false)->Name("Large/get_one_by_one")->Apply(as_median);
+BENCHMARK_CAPTURE(large_get, 2, true)->Name("Large/get_batch16")->Apply(as_median);
+BENCHMARK_CAPTURE(large_set_replace, 1, false)->Name("Large/set_one_by_one")->Apply(as_median);
+BENCHMARK_CAPTURE(large_set_replace, 2, true)->Name("Large/set_batch16")->Apply(as_median);
 
 }  // namespace
 }  // namespace memento
@@ -413,7 +412,6 @@ void register_all() {
 int main(int argc, char** argv) {
   ::benchmark::Initialize(&argc, argv);
   if (::benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  memento::register_all();
   memento::MedianReporter reporter;
   ::benchmark::RunSpecifiedBenchmarks(&reporter);
   ::benchmark::Shutdown();

@@ -207,7 +207,7 @@ std::string hdr_text(const Histogram& histogram) {
                 static_cast<unsigned long long>(histogram.count()));
   text += line;
   std::snprintf(line, sizeof line, "#[Buckets = %12u, SubBuckets     = %12llu]\n", Histogram::kDoublingCount,
-                static_cast<unsigned long long>(2 * Histogram::kHalf));
+                2ULL * Histogram::kHalf);
   text += line;
   return text;
 }

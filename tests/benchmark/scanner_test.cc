@@ -31,6 +31,7 @@ bool feed(Scanner& scanner, std::string_view piece, std::vector<Seen>& seen) {
 /// Kinds only: what a scanner that keeps no values must still tell.
 std::vector<ReplyKind> kinds_of(const std::vector<Seen>& seen) {
   std::vector<ReplyKind> kinds;
+  kinds.reserve(seen.size());
   for (const Seen& reply : seen) kinds.push_back(reply.kind);
   return kinds;
 }
