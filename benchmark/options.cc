@@ -14,6 +14,7 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kCountMax = std::size_t{1} << 40U;
+constexpr std::size_t kOpenDepthMax = 100'000;
 constexpr std::size_t kKeyCountMax = 1'000'000'000;
 constexpr std::size_t kValueSizeMax = 512U << 20U;
 constexpr double kSecondsMax = 86'400 * 365.0;
@@ -125,8 +126,10 @@ Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
   of_load(app.add_option("--seed", workload.seed, "Of the random keys and sizes"))->capture_default_str();
   of_load(app.add_flag("--verify", load.verifies,
                        "Check each value read; status 1 when one is not what was written"));
-  of_load(app.add_flag("--sweep", options.sweeps, "Open loops at rates up to what a closed one reaches"));
+  CLI::Option* sweep =
+      of_load(app.add_flag("--sweep", options.sweeps, "Open loops at rates up to what a closed one reaches"));
   of_load(app.add_option("--sweep-steps", options.sweep_step_count, "Rates of --sweep"))
+      ->needs(sweep)
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   of_load(app.add_option("--hdr", options.hdr_file,
@@ -166,7 +169,11 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
     if (!share) return "--ratio: GETS:SETS, for example 9:1, not " + given.ratio;
     workload.get_share = *share;
   }
-  workload.batch_count = load.pipeline_depth;
+  const bool has_open_loop = load.rate_per_s > 0 || options.sweeps;
+  if (has_open_loop && load.pipeline_depth > kOpenDepthMax) {
+    return "--pipeline: at most " + std::to_string(kOpenDepthMax) + " with --rate and --sweep";
+  }
+  workload.batch_count = has_open_loop ? load.pipeline_depth : 1;
   load.may_expire = workload.expiry_s > 0;
   load.warmup_ns = std::llround(given.warmup_s * 1e9);
   load.duration_ns = std::llround(given.duration_s * 1e9);
@@ -176,6 +183,7 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
   if (options.mode == BenchmarkOptions::Mode::kClassic) {
     if (load.protocol != Protocol::kText) return "--protocol needs a load or --fill, for example --mix 50";
     if (given.json) return "--json needs a load or --fill, for example --mix 50";
+    if (options.server_pid > 0) return "--server-pid needs a load or --fill, for example --mix 50";
     if (load.may_expire) return "--expiry needs a load or --fill, for example --mix 50";
     load.shows_progress = given.progress;  // the classic run is short, and shows itself
   }

@@ -87,14 +87,18 @@ def print_throughput(results):
 
 
 def print_cpu(results):
+    """The server's CPU time; its ratios are costs, so that less is better."""
+    field = "server_cpu_ns_per_op"
     contenders = results.contenders()
+    ratios = ratio_columns(contenders)
     rows = []
     for case in results.cases():
-        row = [f"{case[0]}: {case[1]}"]
-        for name in contenders:
-            row.append(f"{results.median(case, name, 'server_cpu_ns_per_op'):.0f}")
+        row = [f"{case[0]}: {case[1]}"] + [f"{results.median(case, name, field):.0f}" for name in contenders]
+        for name, base in ratios:
+            ratio = results.ratio(case, name, base, field)
+            row.append("-" if ratio is None else f"{ratio:.2f}")
         rows.append(row)
-    print_grid(["server CPU, ns an operation"] + contenders, rows)
+    print_grid(["server's CPU, ns an operation"] + contenders + [f"{name}/{base}" for name, base in ratios], rows)
 
 
 LATENCY_FIELDS = ("p50_us", "p99_us", "p99.9_us", "max_us")

@@ -149,7 +149,9 @@ TEST(BenchmarkRun, WrongUsageAndWrongServer) {
                                              {"--mix", "101"},
                                              {"--verify", "--keys", "3"},
                                              {"--sweep", "--rate", "5"},
-                                             {"--fill", "--mix", "3"}}) {
+                                             {"--fill", "--mix", "3"},
+                                             {"--server-pid", "1"},
+                                             {"--sweep-steps", "3"}}) {
     const Finished run = run_program("memento-benchmark", arguments);
     EXPECT_EQ(run.status, 2) << arguments[0];
     EXPECT_NE(run.errors, "");
