@@ -34,17 +34,15 @@ MASTER    := $(call objects,master)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/integration tests/fault)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/fault)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/fault tests/crash)
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all run test crash-test bench asan tsan tidy clean install help packages test-packages bench-packages check
-.PHONY: all run test bench bench-keyspace asan tsan tidy clean install help packages test-packages bench-packages check
+.PHONY: all memento memento-cli memento-benchmark run test crash-test bench bench-keyspace asan tsan tidy clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -64,12 +62,11 @@ $(BIN)/floor: $(BUILD)/obj/benchmark/floor.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BIN)/memento-tests: $(TESTS) $(filter-out %/plant_test.o,$(CRASH)) $(SERVER) $(CLI)
 $(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
 
-$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
+$(BIN)/memento-tests: $(TESTS) $(filter-out %/plant_test.o,$(CRASH)) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
 
