@@ -168,6 +168,9 @@ class Keyspace {
   /// calls it from a timer. True when there is more to do right now.
   bool maintain(std::int64_t budget_us);
 
+  /// Returns to all what this record holds (magazines, dead tables): nobody will use it next.
+  void give_back();
+
   void count(Counter counter, std::uint64_t amount = 1);
   std::uint64_t counter_sum(Counter counter) const;  ///< over all processes
   std::uint64_t connected_clients() const;           ///< over all processes

@@ -142,12 +142,14 @@ struct Header {
   Word value_limit_bytes;  ///< the longest value that commands accept; the master sets it
   std::uint64_t slots_offset;
   std::uint64_t processes_offset;
-  std::uint64_t process_count;  ///< records in use: the master's and the workers'; at most kProcessLimit
+  Word process_count;  ///< records below it may be in use: 0 the master's, then workers'; at most kProcessLimit
   std::uint64_t unit_bitmap_offset;
   std::uint64_t page_infos_offset;
   std::uint64_t page_ages_offset;
   std::uint64_t arena_offset;
   std::uint64_t page_count;
+  std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody
+  std::atomic<std::uint32_t> lock_timeout_ms;  ///< after how long
   alignas(64) Word flush_generation;  ///< changed under flush_lock
   RobustLock flush_lock;
   /// Set while its holder changes the whole keyspace. Whoever locks a slot and finds `exclusive` set lets go of it and

@@ -141,6 +141,11 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   return removed;
 }
 
+void Keyspace::give_back() {
+  impl_->reclaim_inherited();
+  impl_->arena.give_back_all();
+}
+
 std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
   std::vector<std::string> keys = impl_->collect_keys(slot, false);
   if (impl_->transaction->is_open()) impl_->transaction->adjust_slot_keys(slot, &keys);
