@@ -108,7 +108,9 @@ class Parser {
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
         "Clients served at the same time (10000)", "COUNT");
     add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),
-        "How long QUIT lets connections finish (10)", "SECONDS");
+        "How long QUIT and an upgrade let connections finish (10)", "SECONDS");
+    add("--lock-timeout", o.lock_timeout_s, number_between(1, 3600, "a number of seconds"),
+        "How long a stopped worker may block others before it is killed (5)", "SECONDS");
     app_.add_flag("-c,--cluster", unused_flag_, "Cluster mode (not there yet)");
     app_.add_option("-f,--nodes", nodes_file_, "Cluster: file of the nodes (not there yet)")->type_name("FILE");
     app_.add_option("-i,--name", node_name_, "Cluster: this node's name (not there yet)")->type_name("NAME");
