@@ -43,6 +43,7 @@ PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-test
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
 .PHONY: all memento memento-cli memento-benchmark run test crash-test bench bench-keyspace asan tsan tidy clean install help
+.PHONY: all run test kill-test bench asan tsan tidy clean install help packages test-packages bench-packages check
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -96,6 +97,13 @@ crash-test:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-tests
 	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
 
+# SEED= repeats a run's choices, DURATION_S= sets its length.
+kill-test: export DURATION_S ?= 600
+kill-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests 'KillStorm.*'
+
 bench:
 	@conf/install-packages build bench
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/floor
@@ -132,6 +140,7 @@ help:
 	@echo "make run        build, and start the server in the foreground on 127.0.0.1:6737"
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
 	@echo "make crash-test every operation killed at every instruction, without thinning; SEEDS=50 random histories"
+	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
