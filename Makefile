@@ -51,6 +51,19 @@ $(BIN)/memento: $(call main,master) $(SERVER)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# For the tests of an upgrade: the server with another layout of the segment.
+OTHER := $(BUILD)/other-layout
+$(OTHER)/shm/layout.h: shm/layout.h
+	@mkdir -p $(@D)
+	sed 's/\(kLayoutVersion =\) [0-9]*/\1 4294967295/' $< > $@
+
+$(OTHER)/segment.o: shm/segment.cc $(OTHER)/shm/layout.h
+	$(CXX) -I$(OTHER) $(CXXFLAGS) -c -o $@ $<
+
+$(BIN)/memento-other-layout: $(OTHER)/segment.o $(call main,master) $(filter-out %/shm/segment.o,$(SERVER))
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BIN)/memento-cli: $(call main,cli) $(CLI)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
@@ -96,6 +109,8 @@ crash-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-tests
 	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests $(BIN)/memento-other-layout
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests '$(FILTER)'
 
 # SEED= repeats a run's choices, DURATION_S= sets its length.
 kill-test: export DURATION_S ?= 600
