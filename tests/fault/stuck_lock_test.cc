@@ -2,21 +2,27 @@
 // instruction, through a SET until the lock's word in the segment names it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 
 #include "shm/hash.h"
 #include "shm/layout.h"
+#include "shm/os/clock.h"
 #include "tests/integration/test_server.h"
 
 namespace memento::testing {
 namespace {
 
-constexpr int kStepLimit = 2'000'000;
+constexpr std::int64_t kPatienceNs = 30'000'000'000;
 
 /// A running server's segment, seen from outside.
 class SegmentView {
@@ -40,6 +46,8 @@ class SegmentView {
                         [&](const ProcessRecord& record) { return record.pid == static_cast<std::uint32_t>(pid); })
         ->repair;
   }
+  /// And said so: who comes after its death repairs its record.
+  static bool is_held_by_name(const RobustLock& lock, pid_t pid) { return is_held(lock, pid) && lock.holder != 0; }
   static bool is_held(const RobustLock& lock, pid_t pid) { return (lock.word & FUTEX_TID_MASK) == static_cast<std::uint32_t>(pid); }
 
  private:
@@ -58,15 +66,17 @@ class Stepper {
   }
   bool is_attached() const { return is_attached_; }
 
-  /// Stops the process for good when it holds the lock. False: it never does.
-  bool stop_with(const RobustLock& lock) {
-    bool holds = false;
-    for (int step = 0; step < kStepLimit && !(holds = SegmentView::is_held(lock, pid_)); ++step) {
-      if (ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0 || waitpid(pid_, nullptr, __WALL) != pid_) break;
+  /// Stops the process for good when it holds the lock. False: it does not come to that.
+  bool stop_when(const std::function<bool()>& holds) {
+    const std::int64_t end_ns = monotonic_time_ns() + kPatienceNs;
+    bool is_halted = true;
+    while (!(is_halted && holds()) && monotonic_time_ns() < end_ns) {
+      if (is_halted && ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0) break;
+      is_halted = waitpid(pid_, nullptr, __WALL | WNOHANG) == pid_;
     }
     kill(pid_, SIGSTOP);  // pending, and then in force
     ptrace(PTRACE_DETACH, pid_, nullptr, nullptr);
-    return holds;
+    return holds();
   }
 
  private:
@@ -80,9 +90,9 @@ class StuckLock : public ::testing::Test {
   void start(std::vector<std::string> arguments) {
     server_ = std::make_unique<TestServer>(std::move(arguments));
     segment_ = std::make_unique<SegmentView>(*server_);
-    one_ = server_->connect();
-    other_ = server_->connect();
-    while (worker_of(one_) == worker_of(other_)) other_ = server_->connect();
+    one_ = connect();
+    other_ = connect();
+    while (worker_of(one_) == worker_of(other_)) other_ = connect();
     holder_ = worker_of(one_);
     waiter_ = worker_of(other_);
     const Result<std::string> stored = one_.request("SET a before");
@@ -93,8 +103,17 @@ class StuckLock : public ::testing::Test {
     Stepper stepper(holder_);
     if (!stepper.is_attached()) return false;
     EXPECT_TRUE(one_.send_line("SET a held"));
-    EXPECT_TRUE(stepper.stop_with(segment_->slot_lock("a")));
+    const RobustLock& lock = segment_->slot_lock("a");
+    EXPECT_TRUE(stepper.stop_when([&] { return SegmentView::is_held_by_name(lock, holder_); }));
     return true;
+  }
+  /// Gives up on a reply after a minute.
+  Client connect() const {
+    Result<Fd> socket = connect_tcp({"127.0.0.1", server_->port()});
+    if (!socket) return Client(Fd());
+    const timeval patience{60, 0};
+    setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return Client(std::move(*socket));
   }
   bool log_says(const std::string& text) const {
     return wait_until([&] { return server_->log().find(text) != std::string::npos; });
@@ -129,12 +148,12 @@ TEST_F(StuckLock, StoppedRepairerIsKilled) {
   start({"--lock-timeout", "1"});
   if (!stop_holder()) GTEST_SKIP() << "no ptrace here";
   server_->signal(SIGSTOP);  // lest it repairs first
-  RobustLock& repair = segment_->repair_lock(holder_);
+  const RobustLock& repair = segment_->repair_lock(holder_);
   Stepper stepper(waiter_);
   ASSERT_TRUE(stepper.is_attached());
   ASSERT_TRUE(other_.send_line("SET a after"));
   kill(holder_, SIGKILL);
-  EXPECT_TRUE(stepper.stop_with(repair));
+  EXPECT_TRUE(stepper.stop_when([&] { return SegmentView::is_held(repair, waiter_); }));
   server_->signal(SIGCONT);
   EXPECT_TRUE(log_says("(pid " + std::to_string(waiter_) + ") was killed"));
   EXPECT_EQ(server_->request("SET a again"), "OK");
