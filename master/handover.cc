@@ -117,9 +117,11 @@ Result<std::optional<Handover>> Handover::received() {
   announce(-1);
   const Fd file(number);
   struct stat status {};
-  if (!file || fstat(file.get(), &status) != 0) return broken("is not there; unset " + std::string(kVariable));
+  if (!file || fstat(file.get(), &status) != 0)
+    return broken("is not there; unset " + std::string(kVariable));
   std::string text(static_cast<std::size_t>(status.st_size), '\0');
-  if (pread(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return broken("cannot be read");
+  if (pread(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+    return broken("cannot be read");
   Handover handover;
   for (std::size_t at = 0; at < text.size();) {
     const std::string name = next_part(text, &at);

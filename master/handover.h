@@ -1,8 +1,9 @@
-// Handover: what a master passes to the binary it execs on USR2: the open files by number, what is in use, and the
-// processes that go on. It travels in a memory file whose number is in the environment. Runs in the master, and in the
-// child that checks whether another binary could take over.
+// Handover: what a master passes to the binary it execs on USR2: the open files by number, what is in use,
+// and the processes that go on. It travels in a memory file whose number is in the environment. Runs in the
+// master, and in the child that checks whether another binary could take over.
 //
-// Fields are looked up by name, so a newer binary can read an older one's handover: add fields, never change one.
+// Fields are looked up by name, so a newer binary can read an older one's handover: add fields, never change
+// one.
 #pragma once
 
 #include <sys/types.h>
@@ -21,10 +22,10 @@ namespace memento {
 /// A worker that goes on under the new master, or a process record that a dead one left (pid 0).
 struct Predecessor {
   pid_t pid = 0;
-  std::uint32_t record = 0;        ///< its process record in the segment
-  std::uint32_t index = 0;         ///< of its listening socket
-  std::int64_t kill_at_ns = 0;     ///< it finishes its connections until then (monotonic clock); 0: it accepts
-  bool is_cleaner = false;         ///< no worker: empties the record of one that left
+  std::uint32_t record = 0;     ///< its process record in the segment
+  std::uint32_t index = 0;      ///< of its listening socket
+  std::int64_t kill_at_ns = 0;  ///< it finishes its connections until then (monotonic clock); 0: it accepts
+  bool is_cleaner = false;      ///< no worker: empties the record of one that left
 };
 
 struct Handover {

@@ -1,5 +1,5 @@
-// The master's part in an upgrade: having the new binary checked and becoming it; then letting the workers of the old one
-// go, and emptying their process records. See master.h.
+// The master's part in an upgrade: having the new binary checked and becoming it; then letting the workers of
+// the old one go, and emptying their process records. See master.h.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +24,8 @@ void Master::begin_upgrade() {
   if (upgrade_check_.is_running()) return log_->warning("an upgrade is being checked already");
   log_->info("Upgrade: checking " + program_.path);
   if (const Outcome started = upgrade_check_.start(program_, make_handover()); !started) {
-    log_->error("upgrade refused, version " + std::string(kVersion) + " serves on: " + started.error().message);
+    log_->error("upgrade refused, version " + std::string(kVersion) +
+                " serves on: " + started.error().message);
   }
 }
 
@@ -62,7 +63,8 @@ Handover Master::make_handover() const {
 // New worker `index` accepts connections: those who accepted on its sockets until now finish.
 void Master::retire_predecessors(std::uint32_t index) {
   for (Predecessor& process : predecessors_) {
-    if (process.is_cleaner || process.pid == 0 || process.kill_at_ns != 0 || process.index % children_.size() != index) {
+    if (process.is_cleaner || process.pid == 0 || process.kill_at_ns != 0 ||
+        process.index % children_.size() != index) {
       continue;
     }
     kill(process.pid, SIGUSR2);
@@ -87,8 +89,8 @@ void Master::on_predecessor_end(std::size_t place, int status) {
   predecessors_.erase(predecessors_.begin() + static_cast<std::ptrdiff_t>(place));
 }
 
-// Memory that a dead worker's record holds goes back to all. A child does it, for it needs locks, and the master, which
-// alone kills those who keep a lock, must not wait for one.
+// Memory that a dead worker's record holds goes back to all. A child does it, for it needs locks, and the
+// master, which alone kills those who keep a lock, must not wait for one.
 void Master::clean(std::size_t place) {
   Predecessor& process = predecessors_[place];
   const pid_t master = getpid();

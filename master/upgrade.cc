@@ -34,7 +34,8 @@ std::vector<char*> argument_pointers(std::vector<std::string>& words) {
   return pointers;
 }
 
-[[noreturn]] void become_check(const Program& program, const Handover& handover, const Fd& file, const Fd& output) {
+[[noreturn]] void become_check(const Program& program, const Handover& handover, const Fd& file,
+                               const Fd& output) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // its copies of the sockets must not outlive the master
   sigset_t none;
   sigemptyset(&none);
@@ -65,7 +66,8 @@ std::string read_output(const Fd& output) {
 
 std::string own_path(const std::string& start_folder) {
   const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
-  return (std::filesystem::path(start_folder) / (name != nullptr ? name : "/proc/self/exe")).lexically_normal();
+  return (std::filesystem::path(start_folder) / (name != nullptr ? name : "/proc/self/exe"))
+      .lexically_normal();
 }
 
 Outcome UpgradeCheck::start(const Program& program, const Handover& handover) {
@@ -99,9 +101,11 @@ Outcome UpgradeCheck::finish(int status) {
   output_.reset();
   const auto refuse = [](const std::string& why) { return Error{ExitStatus::kConfig, 0, why}; };
   if (was_stopped_) return refuse("its check did not end in time");
-  if (WIFSIGNALED(status)) return refuse(std::string("its check was ended by signal ") + strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return refuse(std::string("its check was ended by signal ") + strsignal(WTERMSIG(status)));
   if (WEXITSTATUS(status) != 0) {
-    return refuse(output.empty() ? "its check ended with status " + std::to_string(WEXITSTATUS(status)) : output);
+    return refuse(output.empty() ? "its check ended with status " + std::to_string(WEXITSTATUS(status))
+                                 : output);
   }
   if (!output.starts_with(kVerdict)) return refuse("it does not know how to take over");
   if (identity() != identity_) return refuse("the file changed while it was checked; try again");
@@ -112,8 +116,8 @@ std::string UpgradeCheck::identity() const {
   struct stat status {};
   if (stat(path_.c_str(), &status) != 0) return "";
   std::ostringstream text;
-  text << status.st_dev << ' ' << status.st_ino << ' ' << status.st_size << ' ' << status.st_mtim.tv_sec << ' '
-       << status.st_mtim.tv_nsec;
+  text << status.st_dev << ' ' << status.st_ino << ' ' << status.st_size << ' ' << status.st_mtim.tv_sec
+       << ' ' << status.st_mtim.tv_nsec;
   return text.str();
 }
 
@@ -150,7 +154,8 @@ int check_upgrade(std::vector<std::string> arguments) {
   }
   const Handover& handover = **received;
   const ParsedCommandLine parsed = parse_command_line(arguments, handover.start_folder);
-  if (parsed.ends) return refuse({parsed.status == ExitStatus::kOk ? ExitStatus::kUsage : parsed.status, 0, parsed.text});
+  if (parsed.ends)
+    return refuse({parsed.status == ExitStatus::kOk ? ExitStatus::kUsage : parsed.status, 0, parsed.text});
   for (const int socket : handover.sockets) {
     int listens = 0;
     socklen_t bytes = sizeof listens;

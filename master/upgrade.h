@@ -1,6 +1,6 @@
-// Upgrade: USR2's part outside the master's own state. The binary that would take over is run as a child first, which
-// reads the configuration and maps the segment; only when it says that it can is it exec'd in the master's process.
-// Runs in the master; check_upgrade() in that child.
+// Upgrade: USR2's part outside the master's own state. The binary that would take over is run as a child
+// first, which reads the configuration and maps the segment; only when it says that it can is it exec'd in
+// the master's process. Runs in the master; check_upgrade() in that child.
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,5 @@
-// The master's children: forking them, reaping and repairing, respawning, and killing one that blocks the others. See
-// master.h.
+// The master's children: forking them, reaping and repairing, respawning, and killing one that blocks the
+// others. See master.h.
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,7 +50,8 @@ Outcome Master::spawn(std::uint32_t index) {
   return Done{};
 }
 
-// A child keeps the segment, the settings and the log; a worker also its sockets and the pipe. The rest is dropped.
+// A child keeps the segment, the settings and the log; a worker also its sockets and the pipe. The rest is
+// dropped.
 void Master::enter_child(pid_t master, const char* name, const std::string& role) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // blocked here, read by the worker's signalfd
   if (getppid() != master) _exit(0);
@@ -72,8 +73,8 @@ void Master::become_worker(std::uint32_t index, pid_t master) {
   }
   listen_sockets_.clear();
   // _exit: what the master registered to clean up stays the master's.
-  _exit(run_worker({*segment_, std::move(sockets), std::move(ready_writer_), index, children_[index].record, *log_,
-                    **settings_, options_.port, options_.workers, start_ms_}));
+  _exit(run_worker({*segment_, std::move(sockets), std::move(ready_writer_), index, children_[index].record,
+                    *log_, **settings_, options_.port, options_.workers, start_ms_}));
 }
 
 // The first record that nobody has; 0: all are taken.
@@ -112,17 +113,20 @@ void Master::on_child_end(std::uint32_t index, int status) {
   segment_->recover_process(child.record);
   if (state_ != State::kRunning) return;
   const std::int64_t now_ns = monotonic_time_ns();
-  std::string text = "worker " + std::to_string(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
+  std::string text =
+      "worker " + std::to_string(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
   child.given_up = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitStatus::kConfig);
   const bool failed_young = is_own_fault(status) && now_ns - child.started_ns < kYoungNs;
   child.failures = failed_young ? child.failures + 1 : 0;
   std::int64_t delay_ms = 0;
-  if (child.failures > 1) delay_ms = std::min(kBackOffMs << std::min(child.failures - 2, 10), kBackOffLimitMs);
+  if (child.failures > 1)
+    delay_ms = std::min(kBackOffMs << std::min(child.failures - 2, 10), kBackOffLimitMs);
   child.respawn_at_ns = now_ns + delay_ms * kNsPerMs;
   if (child.given_up) {
     text += "; it is not started again";
   } else {
-    text += delay_ms == 0 ? "; a new one takes over" : "; a new one starts in " + std::to_string(delay_ms) + " ms";
+    text += delay_ms == 0 ? "; a new one takes over"
+                          : "; a new one starts in " + std::to_string(delay_ms) + " ms";
   }
   report_end(text);
 }
@@ -167,15 +171,19 @@ void Master::on_ready() {
   }
 }
 
-// A worker waited in vain. Only a child that still holds the lock is killed: its id is its own until it is reaped.
+// A worker waited in vain. Only a child that still holds the lock is killed: its id is its own until it is
+// reaped.
 void Master::on_stuck_lock(std::uint64_t signal_value) {
   const StuckLock stuck = StuckLock::from_signal_value(signal_value);
   if (segment_->lock_holder(stuck.offset) != stuck.thread_id) return;
-  const auto is_holder = [&](const auto& process) { return process.pid == static_cast<pid_t>(stuck.thread_id); };
+  const auto is_holder = [&](const auto& process) {
+    return process.pid == static_cast<pid_t>(stuck.thread_id);
+  };
   if (std::ranges::none_of(children_, is_holder) && std::ranges::none_of(predecessors_, is_holder)) return;
   kill(static_cast<pid_t>(stuck.thread_id), SIGKILL);
-  log_->warning("the worker with pid " + std::to_string(stuck.thread_id) + " kept a lock that others waited for, " +
-                std::to_string(options_.lock_timeout_s) + " s long; it is killed");
+  log_->warning("the worker with pid " + std::to_string(stuck.thread_id) +
+                " kept a lock that others waited for, " + std::to_string(options_.lock_timeout_s) +
+                " s long; it is killed");
 }
 
 void Master::signal_all(int signal_number) {
@@ -193,7 +201,8 @@ bool Master::any_running() const {
 }
 
 bool Master::all_given_up() const {
-  return predecessors_.empty() && std::ranges::all_of(children_, [](const Child& child) { return child.given_up; });
+  return predecessors_.empty() &&
+         std::ranges::all_of(children_, [](const Child& child) { return child.given_up; });
 }
 
 }  // namespace memento

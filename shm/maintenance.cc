@@ -1,5 +1,7 @@
 // Background work of a worker: freeing what FLUSH made unreachable, the expiry sweep, and what a record
 // inherits from a dead predecessor. Each step is a transaction of its own.
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -143,6 +145,7 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
 
 void Keyspace::give_back() {
   impl_->reclaim_inherited();
+  while (!impl_->arena.free_old_runs()) usleep(100);  // readers that copy them finish without us
   impl_->arena.give_back_all();
 }
 

@@ -1,8 +1,9 @@
-// Thousands of SIGKILLs at random instants under a load that checks all it reads: to a worker, to all workers at once, to
-// the master, to all processes at once, to a worker that was stopped; and upgrades, so that what is killed may be a worker of
-// either binary, the check, a cleaner, or the master between two binaries. After a kill that ends the server it is started
-// again on the same data. No acknowledged write may be missing (lost), no value may be anything but one that was sent
-// (torn), none older than one that was acknowledged or seen before (stale).
+// Thousands of SIGKILLs at random instants under a load that checks all it reads: to a worker, to all workers
+// at once, to the master, to all processes at once, to a worker that was stopped; and upgrades, so that what
+// is killed may be a worker of either binary, the check, a cleaner, or the master between two binaries. After
+// a kill that ends the server it is started again on the same data. No acknowledged write may be missing
+// (lost), no value may be anything but one that was sent (torn), none older than one that was acknowledged or
+// seen before (stale).
 //
 // The environment: SEED; KILLS (5000), or DURATION_S to go on for so long instead.
 #include <gtest/gtest.h>
@@ -27,7 +28,8 @@ constexpr std::uint64_t kNsPerMs = 1'000'000;
 constexpr std::size_t kWorkers = 2;
 constexpr int kKillsPerFlush = 1000;
 constexpr int kKillsPerLatency = 10;
-constexpr std::size_t kLogLinesPerSecond = 60;  // of one master, which tells 20 ends in a second of another clock
+constexpr std::size_t kLogLinesPerSecond =
+    60;  // of one master, which tells 20 ends in a second of another clock
 
 std::uint64_t environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -52,7 +54,8 @@ bool is_zombie(pid_t pid) {
 /// Who dies, and when. Kills without waiting for the replacement, now and then excepted, to measure.
 class Killer {
  public:
-  Killer(TestServer& server, StormState& state, std::uint64_t seed) : server_(server), state_(state), random_(seed) {}
+  Killer(TestServer& server, StormState& state, std::uint64_t seed)
+      : server_(server), state_(state), random_(seed) {}
 
   void strike() {
     await_progress(1u << random_() % 12, 100);
@@ -146,7 +149,8 @@ std::size_t densest_second(const std::string& log) {
   int masters = 0;
   std::istringstream text(log);
   for (std::string line; std::getline(text, line);) {
-    masters += line.find("came back in") != std::string::npos || line.find("Upgraded to") != std::string::npos;
+    masters +=
+        line.find("came back in") != std::string::npos || line.find("Upgraded to") != std::string::npos;
     ++lines[{masters, line.substr(5, 21)}];
   }
   std::size_t most = 0;
@@ -166,7 +170,9 @@ TEST(KillStorm, NothingAcknowledgedIsLost) {
   StormState& state = load.state();
   Killer killer(server, state, seed);
   const std::int64_t begin_ns = monotonic_time_ns();
-  const auto elapsed_s = [&] { return (monotonic_time_ns() - begin_ns) / 1000 / static_cast<std::int64_t>(kNsPerMs); };
+  const auto elapsed_s = [&] {
+    return (monotonic_time_ns() - begin_ns) / 1000 / static_cast<std::int64_t>(kNsPerMs);
+  };
   int flushes = 0;
   while ((duration_s > 0 ? elapsed_s() < duration_s : killer.kills() < kill_goal) && server.master() > 0 &&
          state.verdict.is_clean()) {
@@ -198,14 +204,17 @@ TEST(KillStorm, NothingAcknowledgedIsLost) {
         << client.answered({"COUNT"}) << " keys instead of " << keys;
   });
   std::vector<pid_t> workers;
-  EXPECT_TRUE(wait_until([&] { return (workers = children_now(server.master())).size() == kWorkers; })) << workers.size();
+  EXPECT_TRUE(wait_until([&] { return (workers = children_now(server.master())).size() == kWorkers; }))
+      << workers.size();
   EXPECT_TRUE(std::ranges::none_of(workers, is_zombie));
-  EXPECT_TRUE(wait_until([&] { return open_files(server.master()) == killer.files_at_start(); })) << open_files(server.master());
+  EXPECT_TRUE(wait_until([&] { return open_files(server.master()) == killer.files_at_start(); }))
+      << open_files(server.master());
   EXPECT_LE(densest_second(server.log()), kLogLinesPerSecond);
   int upgraded = 0;
   const std::string log = server.log();
   for (std::size_t at = 0; (at = log.find("Upgraded to", at)) != std::string::npos; ++at) ++upgraded;
-  EXPECT_EQ(server.log().find("set aside"), std::string::npos) << server.log().substr(server.log().find("set aside"), 500);
+  EXPECT_EQ(server.log().find("set aside"), std::string::npos)
+      << server.log().substr(server.log().find("set aside"), 500);
   EXPECT_EQ(server.log().find("a new one starts in"), std::string::npos) << "a killed worker had to wait";
   EXPECT_EQ(server.stop(), 0);
   AttachReport report;
@@ -218,15 +227,19 @@ TEST(KillStorm, NothingAcknowledgedIsLost) {
 
   std::vector<double>& latencies = killer.latencies_ms();
   std::ranges::sort(latencies);
-  std::printf("%d kills in %lld s, %d of them of stopped workers; %d restarts, %d of %d upgrades, %d flushes; %llu operations, %llu "
-              "connections broken\n",
-              killer.kills(), static_cast<long long>(elapsed_s()), killer.stops(), killer.restarts(), upgraded, killer.upgrades(), flushes,
-              static_cast<unsigned long long>(state.operations), static_cast<unsigned long long>(state.broken));
+  std::printf(
+      "%d kills in %lld s, %d of them of stopped workers; %d restarts, %d of %d upgrades, %d flushes; %llu "
+      "operations, %llu "
+      "connections broken\n",
+      killer.kills(), static_cast<long long>(elapsed_s()), killer.stops(), killer.restarts(), upgraded,
+      killer.upgrades(), flushes, static_cast<unsigned long long>(state.operations),
+      static_cast<unsigned long long>(state.broken));
   if (!latencies.empty()) {
-    std::printf("replaced after %.1f ms (median), %.1f ms (99 %%), %.1f ms (most)\n", latencies[latencies.size() / 2],
-                latencies[latencies.size() * 99 / 100], latencies.back());
+    std::printf("replaced after %.1f ms (median), %.1f ms (99 %%), %.1f ms (most)\n",
+                latencies[latencies.size() / 2], latencies[latencies.size() * 99 / 100], latencies.back());
   }
-  std::printf("%d lost, %d torn, %d stale\n", state.verdict.lost.load(), state.verdict.torn.load(), state.verdict.stale.load());
+  std::printf("%d lost, %d torn, %d stale\n", state.verdict.lost.load(), state.verdict.torn.load(),
+              state.verdict.stale.load());
 }
 
 }  // namespace

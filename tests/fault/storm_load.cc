@@ -16,7 +16,9 @@ constexpr std::size_t kExpiringPerThread = 6;
 constexpr int kFaultsTold = 20;
 constexpr std::uint64_t kBurst = 32;  // requests sent at once; fewer than changes between two removals
 
-std::string shortened(const std::string& text) { return text.size() <= 80 ? text : text.substr(0, 80) + "..."; }
+std::string shortened(const std::string& text) {
+  return text.size() <= 80 ? text : text.substr(0, 80) + "...";
+}
 
 std::optional<std::uint64_t> number_in(const std::string& text) {
   std::uint64_t number = 0;
@@ -69,7 +71,8 @@ void StormClient::advance(Series& series, std::uint64_t count) {
   for (std::uint64_t number = first; number < first + count; ++number) {
     const char* const command = series.command(number);
     const std::string operand = series.operand(number);
-    if (series.removes(number) ? !send({command, series.key()}) : !send({command, series.key(), operand})) break;
+    if (series.removes(number) ? !send({command, series.key()}) : !send({command, series.key(), operand}))
+      break;
   }
   for (std::uint64_t number = first; number < first + count; ++number) {
     const std::optional<std::string> reply = read();
@@ -77,8 +80,8 @@ void StormClient::advance(Series& series, std::uint64_t count) {
     if (!reply) return check(series);
     const std::string expected = series.reply(number);
     if (*reply != expected) {
-      fault(state_.verdict.lost, series.key() + ", change " + std::to_string(number) + ": answered " + shortened(*reply) +
-                                     " instead of " + expected);
+      fault(state_.verdict.lost, series.key() + ", change " + std::to_string(number) + ": answered " +
+                                     shortened(*reply) + " instead of " + expected);
     }
     series.known.raise(number);
   }
@@ -112,14 +115,15 @@ void StormClient::check(Series& series) {
     const std::uint64_t most = series.sent.get();
     const Judgement judgement = judge(series, *reply, least, most);
     if (judgement == Judgement::kGood && look == 0) return;
-    const std::string message = series.key() + ": known " + std::to_string(least) + ", sent " + std::to_string(most) +
-                                ", found " + shortened(*reply);
+    const std::string message = series.key() + ": known " + std::to_string(least) + ", sent " +
+                                std::to_string(most) + ", found " + shortened(*reply);
     if (judgement == Judgement::kTorn) return fault(state_.verdict.torn, "torn: " + message);
     if (look == 0) {
       first = judgement;
       continue;
     }
-    if (first == Judgement::kOld && judgement == Judgement::kGood) return fault(state_.verdict.stale, "stale: " + message);
+    if (first == Judgement::kOld && judgement == Judgement::kGood)
+      return fault(state_.verdict.stale, "stale: " + message);
     return fault(state_.verdict.lost, "lost: " + message);
   }
 }
@@ -155,7 +159,8 @@ void StormClient::check(SharedCounter& counter) {
   if (!sum || *sum > counter.sent) {
     fault(state_.verdict.torn, "torn: " + counter.key + " is " + shortened(*reply));
   } else if (*sum < least) {
-    fault(state_.verdict.lost, "lost: " + counter.key + " is " + *reply + ", at least " + std::to_string(least) + " was due");
+    fault(state_.verdict.lost,
+          "lost: " + counter.key + " is " + *reply + ", at least " + std::to_string(least) + " was due");
   } else {
     counter.known.raise(*sum);
   }
@@ -176,7 +181,8 @@ void ExpiringKey::visit(StormClient& client, std::mt19937_64& random) {
     phase_ = Phase::kExpires;
     if (!persists) return;
     const std::string persisted = client.answered({"PERSIST", key_});
-    if (persisted != "1" && persisted != "0") client.fault(verdict.torn, "PERSIST " + key_ + " answered " + persisted);
+    if (persisted != "1" && persisted != "0")
+      client.fault(verdict.torn, "PERSIST " + key_ + " answered " + persisted);
     phase_ = Phase::kPersisted;
     return;
   }
@@ -200,7 +206,8 @@ void ExpiringKey::visit(StormClient& client, std::mt19937_64& random) {
   }
 }
 
-StormLoad::StormLoad(Connect connect, std::uint64_t seed) : connect_(std::move(connect)), expiring_(kThreads) {
+StormLoad::StormLoad(Connect connect, std::uint64_t seed)
+    : connect_(std::move(connect)), expiring_(kThreads) {
   for (std::size_t i = 0; i < kSeriesPerThread * kThreads; ++i) {
     const std::size_t kind = i / kThreads % 6;
     state_.series.emplace_back(kind == 0   ? Series::Kind::kAppended
@@ -208,7 +215,8 @@ StormLoad::StormLoad(Connect connect, std::uint64_t seed) : connect_(std::move(c
                                            : Series::Kind::kStored,
                                "key" + std::to_string(i));
   }
-  for (std::size_t i = 0; i < kCounters; ++i) state_.counters.emplace_back().key = "counter" + std::to_string(i);
+  for (std::size_t i = 0; i < kCounters; ++i)
+    state_.counters.emplace_back().key = "counter" + std::to_string(i);
   for (std::size_t t = 0; t < kThreads; ++t) {
     for (std::size_t i = 0; i < kExpiringPerThread; ++i) {
       expiring_[t].emplace_back("expiring" + std::to_string(t) + "." + std::to_string(i));

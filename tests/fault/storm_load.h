@@ -1,5 +1,5 @@
-// The load of the kill tests: threads that change and check keys over connections which break at any time. See
-// storm_model.h for what is checked.
+// The load of the kill tests: threads that change and check keys over connections which break at any time.
+// See storm_model.h for what is checked.
 #pragma once
 
 #include <atomic>
@@ -96,8 +96,8 @@ class StormLoad {
   void hold(const std::function<void(StormClient&)>& action);
   /// FLUSH, as the model sees it. REQUIRES: held, or stopped.
   void flush(StormClient& client);
-  /// Reads every series and counter, and removes the keys that expire; how many keys there are now, as far as is known.
-  /// REQUIRES: held, or stopped.
+  /// Reads every series and counter, and removes the keys that expire; how many keys there are now, as far as
+  /// is known. REQUIRES: held, or stopped.
   std::size_t check_all(StormClient& client);
 
  private:

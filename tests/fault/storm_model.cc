@@ -19,7 +19,9 @@ std::size_t padding_bytes(std::uint64_t number) {
 
 }  // namespace
 
-std::string Series::token(std::uint64_t number) const { return "<" + key_ + ":" + std::to_string(number) + ">"; }
+std::string Series::token(std::uint64_t number) const {
+  return "<" + key_ + ":" + std::to_string(number) + ">";
+}
 
 const char* Series::command(std::uint64_t number) const {
   if (removes(number)) return "DEL";

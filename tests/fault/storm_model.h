@@ -1,7 +1,7 @@
-// What the kill tests' load knows about its keys: for each a series of changes with numbers, how many of them were
-// acknowledged, and how many were sent. A value tells its number and can be made again from it, so that any reader can
-// judge it: it must be whole (else torn) and none older than what was acknowledged, or seen by somebody, before it was
-// asked for, and none that was never sent.
+// What the kill tests' load knows about its keys: for each a series of changes with numbers, how many of them
+// were acknowledged, and how many were sent. A value tells its number and can be made again from it, so that
+// any reader can judge it: it must be whole (else torn) and none older than what was acknowledged, or seen by
+// somebody, before it was asked for, and none that was never sent.
 //
 // One thread changes a series; any may read it. Counters are changed by all.
 #pragma once
@@ -47,7 +47,9 @@ class Series {
   /// The number that a value tells.
   std::optional<std::uint64_t> number_of(const std::string& value) const;
   /// A change at or after `number` that takes the key away.
-  std::uint64_t next_removal(std::uint64_t number) const { return (number + kPeriod - 1) / kPeriod * kPeriod; }
+  std::uint64_t next_removal(std::uint64_t number) const {
+    return (number + kPeriod - 1) / kPeriod * kPeriod;
+  }
 
   Mark known;  ///< acknowledged or seen: nothing older may be seen from now on
   Mark sent;

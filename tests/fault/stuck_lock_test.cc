@@ -1,5 +1,5 @@
-// A worker that was stopped while it holds a lock. It is brought there exactly: stepped by ptrace, instruction by
-// instruction, through a SET until the lock's word in the segment names it.
+// A worker that was stopped while it holds a lock. It is brought there exactly: stepped by ptrace,
+// instruction by instruction, through a SET until the lock's word in the segment names it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/futex.h>
@@ -27,7 +27,8 @@ constexpr std::int64_t kPatienceNs = 30'000'000'000;
 /// A running server's segment, seen from outside.
 class SegmentView {
  public:
-  explicit SegmentView(const TestServer& server) : file_(open((server.data_folder() + "/segment").c_str(), O_RDWR | O_CLOEXEC)) {
+  explicit SegmentView(const TestServer& server)
+      : file_(open((server.data_folder() + "/segment").c_str(), O_RDWR | O_CLOEXEC)) {
     struct stat status {};
     fstat(file_.get(), &status);
     bytes_ = static_cast<std::size_t>(status.st_size);
@@ -42,13 +43,18 @@ class SegmentView {
   }
   RobustLock& repair_lock(pid_t pid) const {
     auto* records = reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset);
-    return std::find_if(records, records + header().process_count,
-                        [&](const ProcessRecord& record) { return record.pid == static_cast<std::uint32_t>(pid); })
+    return std::find_if(
+               records, records + header().process_count,
+               [&](const ProcessRecord& record) { return record.pid == static_cast<std::uint32_t>(pid); })
         ->repair;
   }
   /// And said so: who comes after its death repairs its record.
-  static bool is_held_by_name(const RobustLock& lock, pid_t pid) { return is_held(lock, pid) && lock.holder != 0; }
-  static bool is_held(const RobustLock& lock, pid_t pid) { return (lock.word & FUTEX_TID_MASK) == static_cast<std::uint32_t>(pid); }
+  static bool is_held_by_name(const RobustLock& lock, pid_t pid) {
+    return is_held(lock, pid) && lock.holder != 0;
+  }
+  static bool is_held(const RobustLock& lock, pid_t pid) {
+    return (lock.word & FUTEX_TID_MASK) == static_cast<std::uint32_t>(pid);
+  }
 
  private:
   Header& header() const { return *reinterpret_cast<Header*>(base_); }
@@ -61,7 +67,8 @@ class SegmentView {
 class Stepper {
  public:
   explicit Stepper(pid_t pid) : pid_(pid) {
-    is_attached_ = ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) == 0 && ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr) == 0 &&
+    is_attached_ = ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) == 0 &&
+                   ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr) == 0 &&
                    waitpid(pid, nullptr, __WALL) == pid;
   }
   bool is_attached() const { return is_attached_; }
@@ -119,7 +126,10 @@ class StuckLock : public ::testing::Test {
     return wait_until([&] { return server_->log().find(text) != std::string::npos; });
   }
   bool is_gone(pid_t pid) const {
-    return wait_until([&] { return kill(pid, 0) != 0 || read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") != std::string::npos; });
+    return wait_until([&] {
+      return kill(pid, 0) != 0 ||
+             read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") != std::string::npos;
+    });
   }
 
   std::unique_ptr<TestServer> server_;
@@ -130,20 +140,22 @@ class StuckLock : public ::testing::Test {
   pid_t waiter_ = 0;
 };
 
-// Shows that the master kills a stopped worker whose lock another waits for, and that the waiter then goes on.
+// Shows that the master kills a stopped worker whose lock another waits for, and that the waiter then goes
+// on.
 TEST_F(StuckLock, StoppedHolderIsKilled) {
   start({"--lock-timeout", "1"});
   if (!stop_holder()) GTEST_SKIP() << "no ptrace here";
   const Result<std::string> stored = other_.request("SET a after");
   ASSERT_TRUE(stored) << server_->log();
   EXPECT_EQ(*stored, "OK");
-  EXPECT_TRUE(log_says("the worker with pid " + std::to_string(holder_) + " kept a lock that others waited for, 1 s long"));
+  EXPECT_TRUE(log_says("the worker with pid " + std::to_string(holder_) +
+                       " kept a lock that others waited for, 1 s long"));
   EXPECT_FALSE(one_.read_reply());
   EXPECT_EQ(server_->request("GET a"), "after");
 }
 
-// Shows that the master, when it has to wait itself for a lock that a stopped worker holds, to repair what a dead one left,
-// kills that worker and goes on.
+// Shows that the master, when it has to wait itself for a lock that a stopped worker holds, to repair what a
+// dead one left, kills that worker and goes on.
 TEST_F(StuckLock, StoppedRepairerIsKilled) {
   start({"--lock-timeout", "1"});
   if (!stop_holder()) GTEST_SKIP() << "no ptrace here";
@@ -160,7 +172,8 @@ TEST_F(StuckLock, StoppedRepairerIsKilled) {
   EXPECT_EQ(server_->request("GET a"), "again");
 }
 
-// Shows that a worker which waits for a lock leaves when its master is dead, though the lock's holder, stopped, is not.
+// Shows that a worker which waits for a lock leaves when its master is dead, though the lock's holder,
+// stopped, is not.
 TEST_F(StuckLock, WaiterLeavesWithItsMaster) {
   start({"--lock-timeout", "3600"});
   if (!stop_holder()) GTEST_SKIP() << "no ptrace here";

@@ -1,5 +1,5 @@
-// Wire: a connection as the kill tests' load sees it, whatever protocol it speaks. A broken one is an answer, not a
-// failure.
+// Wire: a connection as the kill tests' load sees it, whatever protocol it speaks. A broken one is an answer,
+// not a failure.
 #pragma once
 
 #include <sys/socket.h>

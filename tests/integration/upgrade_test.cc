@@ -29,7 +29,8 @@ std::size_t count_in(const std::string& text, const std::string& part) {
 /// A server whose binary is a copy of its own, which can be replaced.
 class UpgradeServer {
  public:
-  explicit UpgradeServer(std::vector<std::string> arguments = {}) : server_(std::move(arguments), install(program("memento"))) {}
+  explicit UpgradeServer(std::vector<std::string> arguments = {})
+      : server_(std::move(arguments), install(program("memento"))) {}
 
   TestServer& operator*() { return server_; }
   TestServer* operator->() { return &server_; }
@@ -53,10 +54,12 @@ class UpgradeServer {
     const std::set<pid_t> old(before.begin(), before.end());
     const std::size_t upgrades = count_in(server_.log(), "Upgraded to version");
     server_.signal(SIGUSR2);
-    EXPECT_TRUE(wait_until([&] { return count_in(server_.log(), "Upgraded to version") > upgrades; })) << server_.log();
+    EXPECT_TRUE(wait_until([&] { return count_in(server_.log(), "Upgraded to version") > upgrades; }))
+        << server_.log();
     EXPECT_TRUE(wait_until([&] {
       const std::vector<pid_t> now = server_.workers(worker_count);
-      return now.size() == worker_count && std::ranges::none_of(now, [&](pid_t pid) { return old.contains(pid); });
+      return now.size() == worker_count &&
+             std::ranges::none_of(now, [&](pid_t pid) { return old.contains(pid); });
     })) << server_.log();
   }
   /// USR2; returns when the log says that it is refused.
@@ -88,8 +91,9 @@ std::size_t open_files(pid_t pid) {
   return static_cast<std::size_t>(std::distance(begin(files), end(files)));
 }
 
-// Shows that under load, which reconnects when a connection ends, upgrade after upgrade refuses no connection and loses no
-// write, and that the master stays the process it was, with the pid file, and without more and more open files.
+// Shows that under load, which reconnects when a connection ends, upgrade after upgrade refuses no connection
+// and loses no write, and that the master stays the process it was, with the pid file, and without more and
+// more open files.
 TEST(Upgrade, LoadSeesNoOutage) {
   constexpr int kUpgrades = 12;
   const TemporaryFolder folder;
@@ -115,10 +119,13 @@ TEST(Upgrade, LoadSeesNoOutage) {
   EXPECT_GT(load.state().broken, 0u);
   EXPECT_EQ(open_files(server->master()), files);
   EXPECT_EQ(std::atoi(read_file(pid_file).c_str()), server->master());
-  const Finished second = run_program("memento", {"-p", std::to_string(free_port()), "-P", pid_file, "--dir", folder.path() + "/data"});
-  EXPECT_NE(second.errors.find("held by process " + std::to_string(server->master())), std::string::npos) << second.errors;
-  EXPECT_TRUE(wait_until([&] { return server->request("INFO clients").find("connected_clients:1") != std::string::npos; }))
-      << server->request("INFO clients");
+  const Finished second = run_program(
+      "memento", {"-p", std::to_string(free_port()), "-P", pid_file, "--dir", folder.path() + "/data"});
+  EXPECT_NE(second.errors.find("held by process " + std::to_string(server->master())), std::string::npos)
+      << second.errors;
+  EXPECT_TRUE(wait_until([&] {
+    return server->request("INFO clients").find("connected_clients:1") != std::string::npos;
+  })) << server->request("INFO clients");
   std::size_t keys = 0;
   load.hold([&](StormClient& client) { keys = load.check_all(client); });
   EXPECT_TRUE(load.state().verdict.is_clean());
@@ -130,11 +137,13 @@ TEST(Upgrade, LoadSeesNoOutage) {
   EXPECT_TRUE(report.attached) << report.set_aside_message;  // which checks it
   EXPECT_GE(report.key_count, keys);                         // expired ones may wait to be swept
   std::printf("%d upgrades, %llu operations, %llu connections ended\n", kUpgrades,
-              static_cast<unsigned long long>(load.state().operations), static_cast<unsigned long long>(load.state().broken));
+              static_cast<unsigned long long>(load.state().operations),
+              static_cast<unsigned long long>(load.state().broken));
 }
 
-// Shows, with clients that send several requests at once, that a connection whose time is up ends in order, without a reset
-// that could swallow replies, and that a request which was not answered was not executed: each that was answered counts once.
+// Shows, with clients that send several requests at once, that a connection whose time is up ends in order,
+// without a reset that could swallow replies, and that a request which was not answered was not executed:
+// each that was answered counts once.
 TEST(Upgrade, UnansweredRequestsWereNotExecuted) {
   constexpr int kBurst = 64;
   UpgradeServer server({"--quit-timeout", "0"});
@@ -170,7 +179,8 @@ TEST(Upgrade, UnansweredRequestsWereNotExecuted) {
   EXPECT_GT(ends, 0);
 }
 
-// Shows that whatever cannot take over is refused with its reason, and that the server then serves on as it was.
+// Shows that whatever cannot take over is refused with its reason, and that the server then serves on as it
+// was.
 TEST(Upgrade, UnusableBinariesAreRefused) {
   const TemporaryFolder folder;
   const std::string config = folder.path() + "/memento.conf";
@@ -200,15 +210,16 @@ TEST(Upgrade, UnusableBinariesAreRefused) {
   EXPECT_EQ(server->request("GET a"), "1");
 }
 
-// Shows, with a detached server that was started by relative paths, that the number of workers follows the configuration,
-// that connections which wait to be accepted are served whether workers become more or fewer, and that settings which
-// cannot change are named.
+// Shows, with a detached server that was started by relative paths, that the number of workers follows the
+// configuration, that connections which wait to be accepted are served whether workers become more or fewer,
+// and that settings which cannot change are named.
 TEST(Upgrade, WorkersFollowTheConfiguration) {
   const TemporaryFolder folder;
   const std::uint16_t port = free_port();
   const auto configure = [&](std::size_t workers, const std::string& more) {
-    std::ofstream(folder.path() + "/memento.conf")
-        << "workers " << workers << "\nport " << port << "\nquit-timeout 0\ndir data\nlogfile log\npidfile pid\n" << more;
+    std::ofstream(folder.path() + "/memento.conf") << "workers " << workers << "\nport " << port
+                                                   << "\nquit-timeout 0\ndir data\nlogfile log\npidfile pid\n"
+                                                   << more;
   };
   configure(2, "memory 64m\n");
   const Finished start = run_program("memento", {"-d", "-C", "memento.conf"}, folder.path());
@@ -247,14 +258,16 @@ TEST(Upgrade, WorkersFollowTheConfiguration) {
   configure(2, "memory 128m\naddress 127.0.0.2\n");
   kill(master, SIGUSR2);
   EXPECT_TRUE(wait_until([&] {
-    return read_file(folder.path() + "/log").find("Changes that need a restart: address, memory\n") != std::string::npos;
+    return read_file(folder.path() + "/log").find("Changes that need a restart: address, memory\n") !=
+           std::string::npos;
   })) << read_file(folder.path() + "/log");
   kill(master, SIGTERM);
-  EXPECT_TRUE(wait_until([&] { return read_file(folder.path() + "/log").find("Stopped") != std::string::npos; }));
+  EXPECT_TRUE(
+      wait_until([&] { return read_file(folder.path() + "/log").find("Stopped") != std::string::npos; }));
 }
 
-// Shows that an old worker serves the connections it has to their end, that a further upgrade does not wait for that, and
-// that a stop reaches all generations.
+// Shows that an old worker serves the connections it has to their end, that a further upgrade does not wait
+// for that, and that a stop reaches all generations.
 TEST(Upgrade, OldWorkersFinishTheirConnections) {
   UpgradeServer server({"--quit-timeout", "600"});
   Client first = server->connect();
@@ -272,9 +285,12 @@ TEST(Upgrade, OldWorkersFinishTheirConnections) {
     ASSERT_TRUE(reply);
     EXPECT_EQ(*reply, "1");
   }
-  EXPECT_TRUE(wait_until([&] { return server->workers(4).size() == 4; }));  // two that finish, two that accept
+  EXPECT_TRUE(
+      wait_until([&] { return server->workers(4).size() == 4; }));  // two that finish, two that accept
   ASSERT_TRUE(first.request("QUIT"));
-  EXPECT_TRUE(wait_until([&] { return server->log().find("(pid " + std::to_string(oldest) + ") has finished") != std::string::npos; }));
+  EXPECT_TRUE(wait_until([&] {
+    return server->log().find("(pid " + std::to_string(oldest) + ") has finished") != std::string::npos;
+  }));
   EXPECT_EQ(server->stop(), 0);
 }
 
