@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "shm/arena.h"
+#include "shm/plant.h"
 
 namespace memento {
 namespace {
@@ -17,6 +18,10 @@ bool Arena::begin_draining(std::uint64_t first_page, std::uint64_t count) {
     const LockGuard guard(owner_, header_.arena_lock);
     for (std::uint64_t page = first_page; page < first_page + count; ++page) {
       if (info(page).is_draining()) return false;
+    }
+    if (planted(Plant::kDrainingRecordedLate)) {
+      redo_.stage(page_infos_[first_page], info(first_page).word | PageInfo::kDraining);
+      redo_.commit();
     }
     redo_.stage(record_.draining, first_page << 32 | count);
     redo_.commit();
@@ -75,11 +80,12 @@ std::uint64_t Arena::peek_target() const {
 }
 
 void Arena::stage_moved(std::uint64_t offset) {
-  redo_.stage(record_.targets.count, count_of(record_.targets) - 1);
+  if (!planted(Plant::kTargetNotTaken)) redo_.stage(record_.targets.count, count_of(record_.targets) - 1);
   stage_gone(offset);
 }
 
 void Arena::stage_gone(std::uint64_t offset) {
+  if (planted(Plant::kEvacuatedForgotten)) return;
   const std::uint64_t count = count_of(record_.evacuated);
   assert(count < kMagazineLimit);
   redo_.stage(record_.evacuated.blocks[count], offset);
@@ -90,8 +96,9 @@ void Arena::publish_ghosts() {
   const LockGuard guard(owner_, header_.arena_lock);
   const Extent run{held(kHeldNewRun).load(kRelaxed)};
   stage_run_start((run.offset() - header_.arena_offset) / kUnitBytes, false);  // it is no entry's
-  redo_.stage(header_.ghosts, run.word);
   redo_.stage(held(kHeldNewRun), 0);
+  if (planted(Plant::kGhostsNotPublished)) redo_.commit();
+  redo_.stage(header_.ghosts, run.word);
   redo_.commit();
 }
 

@@ -27,7 +27,8 @@ class Checker {
         page_infos_(reinterpret_cast<Word*>(base_ + header_.page_infos_offset)),
         owned_units_(header_.committed_pages.load() * kUnitsPerPage),
         owned_blocks_(header_.committed_pages.load()),
-        run_starts_(header_.committed_pages.load()) {}
+        run_starts_(header_.committed_pages.load()),
+        draining_(header_.committed_pages.load()) {}
 
   CheckReport run() {
     auto* slots = reinterpret_cast<Slot*>(base_ + header_.slots_offset);
@@ -209,6 +210,10 @@ class Checker {
       }
     }
     check_area(name + " transaction area", record);
+    const std::uint64_t draining = record.draining.load();
+    for (std::uint64_t page = draining >> 32; page < (draining >> 32) + (draining & 0xffffffff); ++page) {
+      if (page < draining_.size()) draining_[page] = true;
+    }
     for (std::uint32_t role = 0; role < kHeldLimit; ++role) {
       const Extent extent{record.held[role].load()};
       if (extent.word == 0 || !own_extent(name + " held extent", extent) || role != kHeldDeadTable) continue;
@@ -245,6 +250,7 @@ class Checker {
       const std::uint64_t unit_bits = units_[page / 4].load() >> page % 4 * kUnitsPerPage & 0xffff;
       used_units += static_cast<std::uint64_t>(std::popcount(unit_bits));
       free_pages += unit_bits == 0;
+      if (info.is_draining() && !draining_[page]) fail(name + ": draining, and no process empties it");
       if (kind == 0) {
         if (info.run_starts() != run_starts_[page]) fail(name + ": beginnings of runs differ");
         for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
@@ -279,6 +285,7 @@ class Checker {
   std::vector<bool> owned_units_;
   std::vector<std::vector<bool>> owned_blocks_;
   std::vector<std::uint64_t> run_starts_;  ///< for each page, units at which an entry's run begins
+  std::vector<bool> draining_;  ///< pages that some process's record says it is emptying
   CheckReport report_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "shm/hash.h"
 #include "shm/keyspace_impl.h"
+#include "shm/plant.h"
 
 namespace memento {
 namespace {
@@ -63,7 +64,7 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
   const std::uint64_t target = arena.peek_target();
   std::memcpy(base + target, base + offset, entry.total_bytes());
   redo.stage(*cell, Cell::moved(value, target, verdict.heat));
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  if (!planted(Plant::kMoveWithoutVersion)) redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   arena.stage_moved(offset);
   redo.commit();
   return true;

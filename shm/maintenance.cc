@@ -8,6 +8,7 @@
 
 #include "shm/hash.h"
 #include "shm/keyspace_impl.h"
+#include "shm/plant.h"
 #include "shm/transaction.h"
 
 namespace memento {
@@ -25,7 +26,7 @@ void Keyspace::Impl::reclaim_inherited() {
   arena.free_old_runs();
   arena.drain_area(UINT64_MAX);
   arena.free_held(kHeldMovedRun);
-  arena.end_draining();
+  if (!planted(Plant::kDrainingLeft)) arena.end_draining();
   arena.finish_evacuation();
   arena.settle_all();
   drain_dead_table();

@@ -20,6 +20,12 @@ enum class Plant {
   kValueInPlace,         ///< a value of the same length is written over the old one
   kPinIgnored,           ///< a replaced run is freed while a reader copies it
   kFlushByList,          ///< FLUSH goes through a redo list under a lock that writers do not take
+  kMoveWithoutVersion,   ///< an entry is moved to another page and its slot's version stays
+  kEvacuatedForgotten,   ///< the block a moved entry leaves goes nowhere
+  kTargetNotTaken,       ///< the block an entry moves to stays among those to move to
+  kDrainingRecordedLate, ///< pages are marked as draining before the record says so
+  kDrainingLeft,         ///< a successor leaves the marks of draining on
+  kGhostsNotPublished,   ///< the ghosts' run is let go of before the header has it
   kCount
 };
 

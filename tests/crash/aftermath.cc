@@ -50,6 +50,7 @@ void Totals::add(const Totals& other) {
   explored += other.explored;
   recoveries += other.recoveries;
   dead_helpers += other.dead_helpers;
+  slow_readers += other.slow_readers;
 }
 
 Aftermath::Aftermath(Stepper& stepper, Segment& victim)
@@ -101,7 +102,51 @@ void Aftermath::explore(const Crash& crash, std::vector<std::string>* failures) 
   read_before_recovery(crash);
   recover_as_reaper(crash);
   recover_as_writer(crash);
-  recover_after_dead_helper(crash);
+  for (std::uint64_t i = 0; i < crash.helpers; ++i) {
+    recover_after_dead_helper(crash, crash.number + i * 0x10001);
+  }
+}
+
+void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::size_t count,
+                            std::vector<std::string>* failures) {
+  failures_ = failures;
+  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
+  std::vector<std::string> keys;
+  for (const Model& model : crash.allowed) {
+    for (const auto& entry : model) keys.push_back(entry.first);
+  }
+  if (keys.empty()) return;
+  const std::string& name = keys[scatter(crash.number) % keys.size()];
+  Keyspace reader(*segment_, kReader);
+  reader.set_now_ms(crash.now_ms);
+  const HashedKey key = reader.hash(name);
+  Expected found;
+  bool is_there = false;
+  auto read = [&] {
+    is_there = reader.read(key, [&](const EntryView& view) {
+      found.value.assign(view.value);
+      found.expiry_ms = view.expiry_ms;
+    });
+  };
+  const std::uint64_t cut = scatter(crash.number + crash.seed * 0x100000001) % reader_length_;
+  std::uint64_t executed = 0;
+  stepper_.run(read, [&](const greg_t*) {
+    if (executed++ != cut) return true;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::memcpy(segment_->base() + changes[i].offset, &changes[i].value, 8);
+    }
+    return true;
+  });
+  if (executed <= cut || cut == 0) reader_length_ = std::max<std::uint64_t>(executed, 16);
+  ++totals_.slow_readers;
+  const bool known =
+      std::ranges::any_of(crash.allowed, [&](const Model& model) {
+        const auto expected = model.find(name);
+        return is_there ? expected != model.end() && expected->second == found : expected == model.end();
+      }) ||
+      (!is_there && crash.may_be_gone.contains(name));
+  way_ = "reader that stops at instruction " + std::to_string(cut) + " until the operation is done";
+  if (!known) fail(name + " has neither its old nor its new value");
 }
 
 // The state, and what the kernel does to it. False: a lock is stuck; whoever wants it would wait for ever.
@@ -158,11 +203,12 @@ void Aftermath::read_before_recovery(const Crash& crash) {
   }
   for (const auto& [key, value] : crash.allowed.front()) {
     const bool may_be_missing =
+        crash.may_be_gone.contains(key) ||
         std::ranges::any_of(crash.allowed, [&](const Model& model) { return !model.contains(key); });
     if (!seen.contains(key) && !may_be_missing) fail(key + " is missing");
   }
   if (crash.only_blocks && locks() != before) fail("a read of a small value took a lock");
-  if (std::ranges::count(crash.allowed, read_as_one(reader, crash.allowed)) == 0) {
+  if (!matches(crash, crash.allowed, read_as_one(reader, crash.allowed), false)) {
     fail("the keys read as one are neither as before nor as after");
   }
 }
@@ -171,7 +217,7 @@ void Aftermath::recover_as_reaper(const Crash& crash) {
   way_ = "reaper";
   if (!die(crash)) return;
   reap(kVictim);
-  verify(crash, crash.allowed);
+  verify(crash, crash.allowed, false);
 }
 
 void Aftermath::recover_as_writer(const Crash& crash) {
@@ -180,35 +226,37 @@ void Aftermath::recover_as_writer(const Crash& crash) {
   if (!die(crash)) return;
   const WriteStatus status = write(crash, operation, kWriter);
   reap(kVictim);
-  verify(crash, status == WriteStatus::kOutOfMemory ? crash.allowed : with(crash.allowed, operation, false));
+  verify(crash, status == WriteStatus::kOutOfMemory ? crash.allowed : with(crash.allowed, operation, false),
+         true);
 }
 
-void Aftermath::recover_after_dead_helper(const Crash& crash) {
+void Aftermath::recover_after_dead_helper(const Crash& crash, std::uint64_t choice) {
   way_ = "dead helper";
   if (!die(crash)) return;
-  HelperKind kind = crash.number % 64 == 31   ? kHelperWriter
-                    : crash.number % 64 == 63 ? kHelperSuccessor
-                    : crash.number % 2 == 1   ? kHelperReaper
+  HelperKind kind = choice % 64 == 31   ? kHelperWriter
+                    : choice % 64 == 63 ? kHelperSuccessor
+                    : choice % 2 == 1   ? kHelperReaper
                                               : kHelperLocker;
   if (kind == kHelperLocker && dead_locks_.empty()) kind = kHelperReaper;
-  const Operation& first = writers_[crash.number / 64 % writers_.size()];
-  if (!help_and_die(crash, kind, first)) return;
+  const Operation& first = writers_[choice / 64 % writers_.size()];
+  if (!help_and_die(crash, kind, first, choice)) return;
 
   std::vector<Model> allowed = crash.allowed;
   if (kind == kHelperWriter) allowed = with(allowed, first, true);
-  if (crash.number / 2 % 2 == 0) {
-    const Operation& second = writers_[crash.number / 3 % writers_.size()];
+  if (choice / 2 % 2 == 0) {
+    const Operation& second = writers_[choice / 3 % writers_.size()];
     way_ += ", then writer (" + second.name + ")";
     if (write(crash, second, kReader) != WriteStatus::kOutOfMemory) allowed = with(allowed, second, false);
   }
   if (kind == kHelperWriter || kind == kHelperLocker) reap(kWriter);
   reap(kVictim);
-  verify(crash, allowed);
+  verify(crash, allowed, true);
 }
 
 // Begins to repair in one of the ways there are, and dies at some instruction of it (or finishes, sometimes:
 // that is how the length is learnt). False: it left a lock stuck.
-bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operation& operation) {
+bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operation& operation,
+                             std::uint64_t choice) {
   std::unique_ptr<Keyspace> writer;
   if (kind == kHelperWriter) {
     writer = std::make_unique<Keyspace>(*segment_, kWriter);
@@ -222,7 +270,7 @@ bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operatio
       operation.run(*writer);
     } else if (kind == kHelperLocker) {
       LockOwner owner(segment_->base(), kWriter);
-      const LockGuard guard(owner, *dead_locks_[crash.number / 2 % dead_locks_.size()]);
+      const LockGuard guard(owner, *dead_locks_[choice / 2 % dead_locks_.size()]);
     } else if (kind == kHelperReaper) {
       segment_->recover_process(kVictim);
     } else {
@@ -230,7 +278,7 @@ bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operatio
     }
   };
   std::uint64_t& length = helper_length_[kind];
-  const std::uint64_t cut = scatter(crash.number) % (length + length / 8 + 4);
+  const std::uint64_t cut = scatter(choice + crash.seed * 0x100000001) % (length + length / 8 + 4);
   std::uint64_t executed = 0;
   RobustList list;
   const bool finished = stepper_.run(help, [&](const greg_t* registers) {
@@ -310,7 +358,23 @@ Model Aftermath::read_as_one(Keyspace& reader, const std::vector<Model>& allowed
   return seen;
 }
 
-void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed) {
+// Is what was seen one of the models, but for keys that were evicted?
+bool Aftermath::matches(const Crash& crash, const std::vector<Model>& allowed, const Model& seen,
+                        bool others_wrote) {
+  const auto is_like = [&](const Model& model) {
+    for (const auto& [key, value] : seen) {
+      const auto found = model.find(key);
+      if (found == model.end() || !(found->second == value)) return false;
+    }
+    return std::ranges::all_of(model, [&](const auto& entry) {
+      return seen.contains(entry.first) || crash.may_be_gone.contains(entry.first) ||
+             (others_wrote && crash.others_evict);
+    });
+  };
+  return std::ranges::any_of(allowed, is_like);
+}
+
+void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed, bool others_wrote) {
   ++totals_.recoveries;
   const CheckReport report = check_segment(*segment_);
   for (const std::string& error : report.errors) fail(error);
@@ -321,10 +385,7 @@ void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed) {
   }
   Keyspace reader(*segment_, kReader);
   reader.set_now_ms(crash.now_ms);
-  const Model seen = observe(reader, allowed);
-  for (const Model& model : allowed) {
-    if (model == seen) return;
-  }
+  if (matches(crash, allowed, observe(reader, allowed), others_wrote)) return;
   fail("the keys are neither as before the operation nor as after it");
 }
 

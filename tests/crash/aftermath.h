@@ -37,6 +37,7 @@ struct Totals {
   std::uint64_t explored = 0;             ///< of them: recovered from, in every way
   std::uint64_t recoveries = 0;
   std::uint64_t dead_helpers = 0;
+  std::uint64_t slow_readers = 0;  ///< stopped in the middle while the victim went on
 
   void add(const Totals& other);
 };
@@ -48,6 +49,11 @@ struct Crash {
   std::vector<Model> allowed;  ///< exactly one of these, in all keys
   TimeMs now_ms = kStartMs;
   bool only_blocks = true;  ///< no value is in a run: reading takes no lock
+  /// Keys that the victim evicts: there with a value of `allowed`, or gone.
+  std::set<std::string> may_be_gone = {};
+  bool others_evict = false;  ///< when anybody but the victim writes, any key may go
+  std::uint64_t seed = 1;
+  std::uint64_t helpers = 1;
 };
 
 class Aftermath {
@@ -62,6 +68,9 @@ class Aftermath {
   /// What other processes do in (b): each on keys that the victim works on or near.
   void set_writers(std::vector<Operation> writers) { writers_ = std::move(writers); }
 
+  /// A reader stopped at some instruction, after which the victim makes all these changes: then the reader goes on.
+  void read_across(const Crash& crash, const WordChange* changes, std::size_t count,
+                   std::vector<std::string>* failures);
   /// Lets the victim die in the present state, recovers in all ways; appends what went wrong.
   void explore(const Crash& crash, std::vector<std::string>* failures);
 
@@ -80,11 +89,13 @@ class Aftermath {
   void read_before_recovery(const Crash& crash);
   void recover_as_reaper(const Crash& crash);
   void recover_as_writer(const Crash& crash);
-  void recover_after_dead_helper(const Crash& crash);
-  bool help_and_die(const Crash& crash, HelperKind kind, const Operation& operation);
+  void recover_after_dead_helper(const Crash& crash, std::uint64_t choice);
+  bool help_and_die(const Crash& crash, HelperKind kind, const Operation& operation,
+                    std::uint64_t choice);
   WriteStatus write(const Crash& crash, const Operation& operation, std::uint32_t process);
   void reap(std::uint32_t process);
-  void verify(const Crash& crash, const std::vector<Model>& allowed);
+  void verify(const Crash& crash, const std::vector<Model>& allowed, bool others_wrote);
+  static bool matches(const Crash& crash, const std::vector<Model>& allowed, const Model& seen, bool others_wrote);
   static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
   void note_pin();
@@ -102,6 +113,7 @@ class Aftermath {
   std::vector<Operation> writers_;
   std::uint64_t helper_length_[kHelperKindCount] = {2000, 200, 200,
                                                     2000};  ///< instructions taken, as last seen
+  std::uint64_t reader_length_ = 300;  ///< instructions of a read_across(), as last seen
   std::uint64_t pinned_offset_ = 0;  ///< of an entry that kPinner is copying; its bytes must stay
   std::string pinned_bytes_;
   std::set<std::uint64_t> touched_slots_;

@@ -8,7 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <random>
 #include <thread>
+
+#include "shm/os/clock.h"
 
 #include "tests/crash/scenario.h"
 
@@ -17,20 +20,22 @@ namespace {
 
 unsigned long long print(std::uint64_t number) { return number; }
 
-// All scenarios over all processors; what failed becomes the test's failures.
-Totals run_all(const std::vector<Scenario>& scenarios, bool thin_copies) {
+// All scenarios over all processors, until the time has come; what failed becomes the test's failures.
+Totals run_all(const std::vector<Scenario>& scenarios, const Sampling& sampling, std::int64_t end_ns) {
   Totals totals;
   std::mutex mutex;
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i; (i = next.fetch_add(1)) < scenarios.size();) {
       const std::int64_t begin_ns = monotonic_time_ns();
-      const ScenarioResult result = run_scenario(scenarios[i], thin_copies);
+      if (begin_ns >= end_ns) break;
+      const ScenarioResult result = run_scenario(scenarios[i], sampling);
       const std::lock_guard<std::mutex> guard(mutex);
       totals.add(result.totals);
       for (const std::string& failure : result.failures) ADD_FAILURE() << failure;
-      std::printf("  %-26s %8llu instructions %6llu states %6lld ms\n", scenarios[i].name.c_str(),
-                  print(result.totals.instructions), print(result.totals.states),
+      std::printf("  %-34s %8llu instructions %6llu states %6llu explored %6lld ms\n",
+                  scenarios[i].name.c_str(), print(result.totals.instructions), print(result.totals.states),
+                  print(result.totals.explored),
                   static_cast<long long>((monotonic_time_ns() - begin_ns) / 1'000'000));
       std::fflush(stdout);
     }
@@ -38,18 +43,20 @@ Totals run_all(const std::vector<Scenario>& scenarios, bool thin_copies) {
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
-  std::printf(
-      "%llu instructions stepped, %llu distinct states, %llu explored by %llu recoveries; "
-      "%llu helpers died in %llu instructions\n",
-      print(totals.instructions), print(totals.states), print(totals.explored), print(totals.recoveries),
-      print(totals.dead_helpers), print(totals.helper_instructions));
   return totals;
 }
 
-// MEMENTO_CRASH_SEEDS: how many random histories; when set, no state is left out.
-std::uint64_t wanted_seeds() {
-  const char* seeds = std::getenv("MEMENTO_CRASH_SEEDS");
-  return seeds != nullptr ? std::strtoull(seeds, nullptr, 10) : 0;
+void print_totals(const Totals& totals) {
+  std::printf(
+      "%llu instructions stepped, %llu distinct states, %llu explored by %llu recoveries; "
+      "%llu helpers died in %llu instructions; %llu readers stopped and went on\n",
+      print(totals.instructions), print(totals.states), print(totals.explored), print(totals.recoveries),
+      print(totals.dead_helpers), print(totals.helper_instructions), print(totals.slow_readers));
+}
+
+std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -59,19 +66,48 @@ constexpr bool kCanDieAnywhere =
 constexpr bool kCanDieAnywhere = true;
 #endif
 
+constexpr std::int64_t kNoEnd = INT64_MAX;
+
+// MEMENTO_CRASH_ONLY: scenarios whose name contains it.
 TEST(CrashEnumeration, EveryOperation) {
   if (!kCanDieAnywhere) GTEST_SKIP() << "not under a sanitizer";
-  const Totals totals = run_all(all_scenarios(), wanted_seeds() == 0);
-  EXPECT_GT(totals.instructions, 500'000u);
+  std::vector<Scenario> scenarios = all_scenarios();
+  const char* only = std::getenv("MEMENTO_CRASH_ONLY");
+  if (only != nullptr) {
+    std::erase_if(scenarios, [&](const Scenario& one) { return one.name.find(only) == std::string::npos; });
+  }
+  const Totals totals = run_all(scenarios, Sampling{}, kNoEnd);
+  print_totals(totals);
+  if (only == nullptr) {
+    EXPECT_GT(totals.instructions, 500'000u);
+  }
 }
 
 TEST(CrashEnumeration, RandomHistories) {
   if (!kCanDieAnywhere) GTEST_SKIP() << "not under a sanitizer";
   std::vector<Scenario> scenarios;
-  for (std::uint64_t seed = 1; seed <= std::max<std::uint64_t>(2, wanted_seeds()); ++seed) {
-    scenarios.push_back(random_scenario(seed, 30));
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) scenarios.push_back(random_scenario(seed, 30));
+  print_totals(run_all(scenarios, Sampling{}, kNoEnd));
+}
+
+// In rounds, each with another seed, which it prints: all scenarios, then random histories. What is sampled only
+// is so more densely, and after each state several helpers die. MEMENTO_CRASH_SEED repeats a round.
+TEST(CrashLong, RoundsWithOtherSeeds) {
+  const std::uint64_t duration_s = number_from_environment("MEMENTO_CRASH_DURATION_S", 0);
+  if (duration_s == 0) GTEST_SKIP() << "`make crash-test` runs it";
+  constexpr std::uint64_t kHistoriesOfRound = 20;
+  const std::int64_t end_ns = monotonic_time_ns() + static_cast<std::int64_t>(duration_s) * 1'000'000'000;
+  Totals totals;
+  std::uint64_t seed = number_from_environment("MEMENTO_CRASH_SEED", std::random_device{}());
+  for (; monotonic_time_ns() < end_ns && !HasFailure(); ++seed) {
+    std::printf("seed %llu\n", print(seed));
+    std::vector<Scenario> scenarios = all_scenarios();
+    for (std::uint64_t i = 0; i < kHistoriesOfRound; ++i) {
+      scenarios.push_back(random_scenario(seed * kHistoriesOfRound + i, 30));
+    }
+    totals.add(run_all(scenarios, Sampling{seed, 8, 3}, end_ns));
   }
-  run_all(scenarios, wanted_seeds() == 0);
+  print_totals(totals);
 }
 
 }  // namespace

@@ -107,6 +107,32 @@ Operation flush() {
           [](Model& model) { model.clear(); }};
 }
 
+Operation look_up(const std::string& key) {
+  return {"GET " + key,
+          [key](Keyspace& keyspace) {
+            keyspace.read(keyspace.hash(key), [](const EntryView&) {});
+            return WriteStatus::kDone;
+          },
+          [](Model&) {}};
+}
+
+Operation set_eviction(bool evicts) {
+  return {evicts ? "eviction on" : "eviction off",
+          [evicts](Keyspace& keyspace) {
+            return keyspace.set_eviction(evicts) ? WriteStatus::kDone : WriteStatus::kOutOfMemory;
+          },
+          [](Model&) {}};
+}
+
+Operation give_back() {
+  return {"give-back",
+          [](Keyspace& keyspace) {
+            keyspace.give_back();
+            return WriteStatus::kDone;
+          },
+          [](Model&) {}};
+}
+
 Operation maintain() {
   return {"sweep",
           [](Keyspace& keyspace) {

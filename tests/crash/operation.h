@@ -41,6 +41,10 @@ Operation pad(const std::string& key, std::size_t zeros, const std::string& tail
 Operation increment(const std::string& key);
 Operation expire(const std::string& key, TimeMs expiry_ms);  ///< kNoExpiry: PERSIST
 Operation flush();
+/// Finds a value, which warms it for eviction.
+Operation look_up(const std::string& key);
+Operation set_eviction(bool evicts);
+Operation give_back();  ///< of all that its process holds
 Operation maintain();  ///< one lap of the background work over all slots
 
 /// Changes to several keys as one; with kWholeKeyspace nobody else writes meanwhile and flush() may be among

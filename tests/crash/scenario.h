@@ -8,17 +8,34 @@
 #include <string>
 #include <vector>
 
+#include "shm/layout.h"
 #include "tests/crash/aftermath.h"
 #include "tests/crash/operation.h"
 
 namespace memento::crash {
+
+/// A word of the segment.
+struct Place {
+  const char* name;
+  const Word& (*word)(Segment&);
+};
 
 struct Scenario {
   std::string name;
   std::vector<Operation> setup;  ///< the victim's
   std::vector<Operation> operations;
   std::function<void(Segment&)> prepare = {};  ///< between setup and operations
-  std::uint64_t stride = 1;  ///< explore every so many states: for operations that lock all 8192 slots
+  std::uint64_t stride = 1;  ///< explore one state in so many
+  std::uint64_t page_limit = 0;  ///< of the arena, so that memory is short early; 0: all of the segment
+  bool evicts = false;           ///< keys may go
+  std::vector<Place> reaches = {};  ///< what the operations must have changed, lest the scenario shows nothing
+};
+
+/// Which states are explored and where helpers die: another seed, other ones.
+struct Sampling {
+  std::uint64_t seed = 1;
+  std::uint64_t density = 1;  ///< so many times as many of the states that are sampled only
+  std::uint64_t helpers = 1;  ///< that die, for each state
 };
 
 /// Every operation of the keyspace in every situation that takes another path.
@@ -30,8 +47,7 @@ struct ScenarioResult {
   Totals totals;
   std::vector<std::string> failures;
 };
-/// Stops at the first operation with a failure. `thin_copies`: of the states within a long copy into memory
-/// nobody can reach yet, every 128th is explored.
-ScenarioResult run_scenario(const Scenario& scenario, bool thin_copies);
+/// Stops at the first operation with a failure.
+ScenarioResult run_scenario(const Scenario& scenario, const Sampling& sampling);
 
 }  // namespace memento::crash

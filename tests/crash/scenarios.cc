@@ -45,6 +45,42 @@ void pin(Segment& segment) {
   pin.store(pinned);
 }
 
+// Asks every process to give its blocks back, as who finds memory short does.
+void ask_for_blocks(Segment& segment) { segment.header().memory_shortages.fetch_add(1); }
+
+// All but every so many-th of fill()'s keys.
+Operations thin_out(const std::string& prefix, int count, int kept) {
+  Operations operations;
+  for (int i = 0; i < count; ++i) {
+    if (i % kept != 0) operations.push_back(erase("{t}" + prefix + std::to_string(i)));
+  }
+  return operations;
+}
+
+Operations look_up_all(const std::string& prefix, int count) {
+  Operations operations;
+  for (int i = 0; i < count; ++i) operations.push_back(look_up("{t}" + prefix + std::to_string(i)));
+  return operations;
+}
+
+const ProcessRecord& victim(Segment& segment) { return segment.process(kVictim); }
+const Place kDraining = {"pages that are emptied",
+                         [](Segment& segment) -> const Word& { return victim(segment).draining; }};
+const Place kTargets = {"blocks to move to",
+                        [](Segment& segment) -> const Word& { return victim(segment).targets.count; }};
+const Place kEvacuated = {"evacuated blocks",
+                          [](Segment& segment) -> const Word& { return victim(segment).evacuated.count; }};
+const Place kMovedRun = {"a run to move to",
+                         [](Segment& segment) -> const Word& { return victim(segment).held[kHeldMovedRun]; }};
+const Place kOldRun = {"a run that was left",
+                       [](Segment& segment) -> const Word& { return victim(segment).held[kHeldOldRun]; }};
+const Place kOldTable = {"a table that was left",
+                         [](Segment& segment) -> const Word& { return victim(segment).held[kHeldOldTable]; }};
+const Place kEvictions = {"evictions", [](Segment& segment) -> const Word& {
+                            return victim(segment).counters[static_cast<std::size_t>(Counter::kEvicted)];
+                          }};
+const Place kGhosts = {"ghosts", [](Segment& segment) -> const Word& { return segment.header().ghosts; }};
+
 constexpr TimeMs kLater = kStartMs + 1000;
 constexpr TimeMs kMuchLater = kStartMs + 5000;
 
@@ -101,9 +137,18 @@ std::vector<Scenario> all_scenarios() {
         together({erase("{t}c"), put("{t}c", "four"), erase("{v}d")})}},
       {"whole keyspace",
        {put("{t}a", "one"), put("{u}b", "two")},
-       {together({put("{t}a", "uno"), flush(), put("{t}c", "three")}, Reach::kWholeKeyspace)},
-       {},
-       151},
+       {together({put("{t}a", "uno"), flush(), put("{t}c", "three")}, Reach::kWholeKeyspace)}},
+      {"together, runs replaced",
+       {put("{t}a", text(40000, 'r')), put("{u}b", text(34000, 's'))},
+       {together({put("{t}a", text(34000, 'u')), put("{u}b", "small"), erase("{t}none")}),
+        together({erase("{t}a"), put("{t}a", text(34000, 'v'))})}},
+      {"together, a cell used again",
+       fill("k", 16, 20),
+       {together({erase("{t}k0"), put("{t}n0", "new"), erase("{t}k1"), erase("{t}k2")}),
+        together({put("{t}k0", "back"), erase("{t}n0"), put("{t}n1", "newer")})}},
+      {"all erased and flushed",
+       {put("{t}a", text(40000, 'r')), put("{t}b", "two"), put("{u}c", "three")},
+       {together({erase("{t}b"), flush(), put("{t}b", text(34000, 's'))}, Reach::kWholeKeyspace)}},
       {"growth", {}, fill("k", 30, 10)},
       {"growth of tombstones", fill("k", 21, 10) + erase_all("k", 18), fill("n", 8, 10)},
       {"growth to a run", fill("k", 3199, 10), fill("n", 1, 10), {}, 601},
@@ -117,6 +162,71 @@ std::vector<Scenario> all_scenarios() {
       {"magazines", {}, fill("k", 12, 2000) + erase_all("k", 12)},
       {"large blocks", {}, fill("k", 5, 16000) + erase_all("k", 5)},
       {"page claim and give-back", {}, fill("k", 6, 30000) + erase_all("k", 6)},
+      {"table shrunk", fill("k", 60, 10) + erase_all("k", 58), {maintain()}, {}, 1, 0, false, {kOldTable}},
+      {"blocks asked for",
+       fill("k", 5, 10) + fill("l", 3, 300) + erase_all("l", 2) + fill("m", 2, 9000) + erase_all("m", 1),
+       {maintain(), put("{t}k0", "again")},
+       ask_for_blocks},
+      {"give-back of all",
+       fill("k", 5, 10) + fill("l", 3, 300) + erase_all("l", 2) + Operations{put("{t}a", text(40000, 'r'))},
+       {give_back(), put("{t}a", "again"), give_back()}},
+      {"compaction of blocks",
+       fill("k", 5 * 36, 1800) + thin_out("k", 5 * 36, 36),
+       {put("{t}x", text(5000, 'x')), put("{t}y", text(500, 'y'))},
+       {},
+       1,
+       8,
+       false,
+       {kDraining, kTargets, kEvacuated}},
+      {"compaction of runs",
+       fill("k", 9, 65000) + erase_all("k", 2) + Operations{erase("{t}k3"), erase("{t}k5")},
+       {put("{t}x", text(180'000, 'x'))},
+       {},
+       2,
+       12,
+       false,
+       {kDraining, kMovedRun, kOldRun}},
+      {"compaction of tables",
+       Operations{put("{t}a", "one"), put("{u}b", "two"), put("{v}c", "three")} + fill("k", 5, 65000) +
+           erase_all("k", 2) + Operations{erase("{t}k3")},
+       {put("{t}x", text(180'000, 'x'))},
+       {},
+       2,
+       8,
+       false,
+       {kDraining, kOldTable}},
+      {"eviction switched on",
+       {put("{t}a", "one")},
+       {set_eviction(true), put("{t}a", "two"), set_eviction(false), set_eviction(true)},
+       {},
+       1,
+       32,
+       false,
+       {kGhosts}},
+      {"eviction of blocks",
+       Operations{set_eviction(true)} + fill("k", 4 * 7, 9000),
+       {put("{t}x", text(20'000, 'x')), put("{t}y", text(20'000, 'y'))},
+       {},
+       1,
+       8,
+       true,
+       {kDraining, kEvacuated, kEvictions}},
+      {"eviction keeps what was read",
+       Operations{set_eviction(true)} + fill("k", 4 * 7, 9000) + look_up_all("k", 4),
+       {put("{t}x", text(20'000, 'x'))},
+       {},
+       1,
+       8,
+       true,
+       {kDraining, kTargets, kEvacuated, kEvictions}},
+      {"eviction of runs",
+       Operations{set_eviction(true)} + fill("k", 6, 65000),
+       {put("{t}x", text(65000, 'x'))},
+       {},
+       1,
+       8,
+       true,
+       {kOldRun, kEvictions}},
   };
 }
 
