@@ -22,6 +22,8 @@ constexpr const char* kNoCluster = "cluster mode is not there yet; start without
 // Options that say what this start does; the file cannot hold them.
 constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help", "fresh", "cluster", "nodes", "name"};
 
+constexpr const char* kAllKeys = "allkeys";
+
 using Check = std::function<std::string(const std::string&)>;
 
 // A number within bounds, said in words when it isn't.
@@ -43,6 +45,11 @@ Check size_between(std::uint64_t least, std::uint64_t most) {
     if (size_bytes > most) return "'" + text + "' is too large, at most " + format_size(most) + " are possible";
     return std::string();
   };
+}
+
+std::string is_eviction_policy(const std::string& text) {
+  if (text == "noeviction" || text == kAllKeys) return "";
+  return "'" + text + "' is not an eviction policy (noeviction or allkeys)";
 }
 
 std::string not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
@@ -83,6 +90,7 @@ class Parser {
         ->type_name(type);
   }
   static void assign(std::string& target, const std::string& text) { target = text; }
+  static void assign(bool& target, const std::string& text) { target = text == kAllKeys; }
   static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
   template <class Number>
   static void assign(Number& target, const std::string& text) {
@@ -105,6 +113,8 @@ class Parser {
     add("--dir", o.directory, not_empty, "Folder of the data, on a tmpfs (/dev/shm/memento-PORT)", "FOLDER");
     app_.add_flag("--fresh", o.fresh, "Start empty; data that is there is set aside");
     add("--value-limit", o.value_limit_bytes, size_between(1, kLargestValueBytes), "Longest value (512MiB)", "SIZE");
+    add("--eviction", o.evicts, is_eviction_policy, "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)",
+        "POLICY");
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
         "Clients served at the same time (10000)", "COUNT");
     add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),

@@ -20,6 +20,7 @@ struct Options {
   std::string pid_file;            ///< empty: none
   std::string log_file;            ///< empty: stderr
   std::uint64_t value_limit_bytes = 512ull << 20;
+  bool evicts = false;  ///< when memory is short: evict keys (allkeys), or refuse writes (noeviction)
   int max_clients = 10000;
   int quit_timeout_s = 10;
   int lock_timeout_s = 5;

@@ -13,6 +13,7 @@
 #include "conf/size_text.h"
 #include "conf/version.h"
 #include "master/listen_socket.h"
+#include "shm/keyspace.h"
 #include "shm/robust_lock.h"
 
 namespace memento {
@@ -192,6 +193,9 @@ void Master::apply_settings() {
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   segment_->set_value_limit(options_.value_limit_bytes);
   segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
+  if (!Keyspace(*segment_, 0).set_eviction(options_.evicts)) {
+    log_->error("eviction stays off: no memory for what it keeps in mind; remove keys, then kill -HUP");
+  }
 }
 
 int Master::wait_timeout_ms() const {
@@ -245,6 +249,7 @@ void Master::reload() {
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.lock_timeout_s = fresh.lock_timeout_s;
+  options_.evicts = fresh.evicts;
   options_.value_limit_bytes = fresh.value_limit_bytes;
   raise_descriptor_limit();
   rlimit limit{};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "shm/keyspace_impl.h"
 #include "shm/transaction.h"
@@ -247,6 +248,8 @@ WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide,
   if (impl.transaction->is_open()) return impl.transaction->update(key, decide, context);
   Slot& slot = impl.slots[key.slot];
   std::uint64_t prepared_bytes = 0;  // what a block was made ready for
+  // An expiry is set even when memory is full: its entry takes a block and leaves one.
+  std::optional<Arena::UseOfReserve> reserve;
   bool may_insert = false;
   for (;;) {
     std::uint32_t size_class = 0;
@@ -278,6 +281,7 @@ WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide,
     }
     if (change.action == Change::Action::kSetExpiry) {
       change.pieces = {view.value};
+      if (!reserve) reserve.emplace(impl.arena);
       if (old.has_expiry && change.expiry_ms != kNoExpiry) {
         impl.redo.stage(old.expiry_word(), static_cast<std::uint64_t>(change.expiry_ms));
         impl.redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
