@@ -174,8 +174,8 @@ void Master::become_worker(std::uint32_t index, pid_t master) {
   if (options_.daemon) drop_terminal();
   log_->set_role("worker " + std::to_string(index));
   // _exit: what the master registered to clean up stays the master's.
-  _exit(run_worker({*segment_, std::move(listen_sockets_[index]), index, index + 1, *log_, **settings_, options_.port,
-                    options_.workers, start_ms_}));
+  _exit(run_worker({*segment_, std::move(listen_sockets_[index]), index, index + 1, *log_, **settings_, options_,
+                    start_ms_}));
 }
 
 int Master::wait_timeout_ms() const {

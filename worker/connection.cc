@@ -70,7 +70,7 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
 }
 
 Connection::Wait Connection::finish() {
-  if (!session_.is_line_too_long()) return Wait::kClosed;
+  if (!session_.is_input_broken()) return Wait::kClosed;
   if (!drops_input_) {
     drops_input_ = true;
     input_ = ByteBuffer();

@@ -24,6 +24,7 @@ class Connection {
   explicit Connection(Fd socket) : socket_(std::move(socket)) {}
 
   int descriptor() const { return socket_.get(); }
+  Session& session() { return session_; }
 
   /// The socket has bytes: one read. kInput: go on with prepare() and serve().
   Wait receive(Turn& turn, Keyspace& keyspace);
@@ -36,9 +37,10 @@ class Connection {
 
   /// What the connection waits for, as registered with epoll; kept by the worker.
   Wait registered = Wait::kInput;
+  bool is_refused = false;  ///< waits for its first byte to be told so; kept by the worker
 
  private:
-  /// All is answered. kClosed; but when the client is still sending its much too long line, closing would make the
+  /// All is answered. kClosed; but when the client is still sending what cannot be parsed, closing would make the
   /// kernel reset the connection and lose the last reply: then what comes is dropped until the client closes.
   Wait finish();
   /// Sends as much as the socket takes; false when the connection is broken.

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "worker/command/words.h"
+
 namespace memento::handlers {
 
 void value_too_long(CommandContext& context) {
@@ -11,9 +13,7 @@ void value_too_long(CommandContext& context) {
 }
 
 void wrong_argument_count(CommandContext& context, std::string_view command) {
-  std::string name;
-  for (const char c : command) name += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  context.reply.error("ERR wrong number of arguments for '" + name + "' command");
+  context.reply.error("ERR wrong number of arguments for '" + lower_case(command) + "' command");
 }
 
 }  // namespace memento::handlers

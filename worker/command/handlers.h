@@ -36,11 +36,29 @@ void fuzzyscan(CommandContext&, const Call&);
 void keyspace(CommandContext&, const Call&);
 void flush(CommandContext&, const Call&);
 
-// server_handlers.cc
+// connection_handlers.cc
 void ping(CommandContext&, const Call&);
 void echo(CommandContext&, const Call&);
+void quit(CommandContext&, const Call&);
+void select(CommandContext&, const Call&);
+void hello(CommandContext&, const Call&);
+void auth(CommandContext&, const Call&);
+void reset(CommandContext&, const Call&);
+
+// client_handlers.cc
+void client_id(CommandContext&, const Call&);
+void client_info(CommandContext&, const Call&);
+void client_getname(CommandContext&, const Call&);
+void client_setname(CommandContext&, const Call&);
+void client_setinfo(CommandContext&, const Call&);
+void client_reply(CommandContext&, const Call&);
+void client_no_evict(CommandContext&, const Call&);
+void client_no_touch(CommandContext&, const Call&);
+
+// server_handlers.cc
 void info(CommandContext&, const Call&);
 void help(CommandContext&, const Call&);
-void quit(CommandContext&, const Call&);
+void no_subcommand(CommandContext&, const Call&);
+void subcommand_help(CommandContext&, const Call&);
 
 }  // namespace memento::handlers

@@ -1,4 +1,4 @@
-// PING, ECHO, QUIT, and what the server says about itself: INFO and HELP.
+// What the server says about itself: INFO and HELP.
 #include <unistd.h>
 
 #include <string>
@@ -7,6 +7,7 @@
 #include "worker/command/command_table.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
+#include "worker/command/words.h"
 
 namespace memento::handlers {
 namespace {
@@ -17,7 +18,7 @@ class InfoText {
   explicit InfoText(std::string_view wanted) : wanted_(wanted) {}
 
   void section(std::string_view title) {
-    skip_ = !wanted_.empty() && !same_word(wanted_, title);
+    skip_ = !wanted_.empty() && !is_word(wanted_, title);
     if (skip_) return;
     if (!text_.empty()) text_ += '\n';
     text_.append("# ").append(title).append("\n");
@@ -29,14 +30,6 @@ class InfoText {
   const std::string& text() const { return text_; }
 
  private:
-  static bool same_word(std::string_view a, std::string_view b) {
-    if (a.size() != b.size()) return false;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      if ((a[i] | 0x20) != (b[i] | 0x20)) return false;
-    }
-    return true;
-  }
-
   std::string_view wanted_;
   std::string text_;
   bool skip_ = false;
@@ -51,19 +44,6 @@ void append_help(std::string* text, const Command& command) {
 
 }  // namespace
 
-void ping(CommandContext& context, const Call& call) {
-  if (call.count() > 2) return wrong_argument_count(context, "PING");
-  if (call.count() == 2) return context.reply.bulk(call[1]);
-  context.reply.status("PONG");
-}
-
-void echo(CommandContext& context, const Call& call) { context.reply.bulk(call[1]); }
-
-void quit(CommandContext& context, const Call&) {
-  context.reply.ok();
-  context.close_after_reply = true;
-}
-
 void info(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "INFO");
   const Keyspace& keyspace = context.keyspace;
@@ -72,11 +52,11 @@ void info(CommandContext& context, const Call& call) {
   info.section("Server");
   info.line("memento_version", kVersion);
   info.line("process_id", static_cast<std::uint64_t>(getppid()));
-  info.line("tcp_port", context.facts.port);
-  info.line("workers", context.facts.worker_count);
-  info.line("worker_index", context.facts.worker_index);
+  info.line("tcp_port", context.services.facts.options.port);
+  info.line("workers", context.services.facts.worker_count);
+  info.line("worker_index", context.services.facts.worker_index);
   info.line("worker_process_id", static_cast<std::uint64_t>(getpid()));
-  info.line("uptime_in_seconds", static_cast<std::uint64_t>(keyspace.now_ms() - context.facts.start_ms) / 1000);
+  info.line("uptime_in_seconds", static_cast<std::uint64_t>(keyspace.now_ms() - context.services.facts.start_ms) / 1000);
   info.section("Clients");
   info.line("connected_clients", keyspace.connected_clients());
   info.section("Memory");
@@ -95,7 +75,7 @@ void info(CommandContext& context, const Call& call) {
   info.section("Keyspace");
   info.line("keys", keyspace.key_count());
   info.line("payload_bytes", keyspace.payload_bytes());
-  context.reply.lines(info.text());
+  context.reply.verbatim(info.text());
 }
 
 void help(CommandContext& context, const Call& call) {
@@ -105,7 +85,7 @@ void help(CommandContext& context, const Call& call) {
     const Command* command = find_command(call[1]);
     if (command == nullptr) return context.reply.error("ERR no such command; HELP lists them");
     append_help(&text, *command);
-    return context.reply.lines(text);
+    return context.reply.verbatim(text);
   }
   const Command* before = nullptr;
   for (const Command& command : all_commands()) {
@@ -117,7 +97,24 @@ void help(CommandContext& context, const Call& call) {
     append_help(&text, command);
     before = &command;
   }
-  context.reply.lines(text);
+  context.reply.verbatim(text);
+}
+
+// A container's own row is called only without a subcommand, which its arity refuses.
+void no_subcommand(CommandContext& context, const Call& call) { wrong_argument_count(context, call[0]); }
+
+void subcommand_help(CommandContext& context, const Call& call) {
+  const Command& container = *find_command(call[0]);
+  const std::span<const Command> rows = subcommands_of(container);
+  context.reply.begin_array(1 + 2 * rows.size());
+  context.reply.status(std::string(container.name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  for (const Command& row : rows) {
+    std::string usage(row.name.substr(container.name.size() + 1));
+    if (!row.arguments.empty()) usage.append(" ").append(row.arguments);
+    context.reply.status(usage);
+    context.reply.status("    " + std::string(row.summary) + ".");
+  }
+  context.reply.end();
 }
 
 }  // namespace memento::handlers

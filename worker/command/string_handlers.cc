@@ -34,7 +34,7 @@ void set(CommandContext& context, const Call& call) {
 }
 
 void get(CommandContext& context, const Call& call) {
-  const std::size_t mark = context.reply.mark();
+  const ReplyWriter::Mark mark = context.reply.mark();
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     context.reply.roll_back(mark);
     context.reply.bulk(entry.value);
@@ -45,14 +45,14 @@ void get(CommandContext& context, const Call& call) {
 }
 
 void getp(CommandContext& context, const Call& call) {
-  const std::size_t mark = context.reply.mark();
+  const ReplyWriter::Mark mark = context.reply.mark();
   TimeMs created_ms = 0;
   TimeMs expiry_ms = kNoExpiry;
-  context.reply.begin_map();
+  context.reply.begin_map(4);
   context.reply.field("key");
   context.reply.bulk(call[1]);
   context.reply.field("value");
-  const std::size_t value_mark = context.reply.mark();
+  const ReplyWriter::Mark value_mark = context.reply.mark();
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     context.reply.roll_back(value_mark);
     context.reply.bulk(entry.value);
@@ -65,7 +65,7 @@ void getp(CommandContext& context, const Call& call) {
     context.reply.field("expiry");
     context.reply.integer(expiry_ms);
   }
-  context.reply.end_map();
+  context.reply.end();
   if (found) return;
   context.reply.roll_back(mark);
   context.reply.nil();
