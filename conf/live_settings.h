@@ -4,7 +4,9 @@
 
 #include <sys/mman.h>
 
+#include <array>
 #include <atomic>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -18,6 +20,7 @@ struct LiveSettings {
   std::atomic<int> quit_timeout_ms{0};  ///< how long QUIT lets connections finish
   std::atomic<bool> protected_mode{true};  ///< without a password only this machine is served
   Password password;
+  std::array<std::atomic<std::uint64_t>, 16> counter_floors{};  ///< what the counters were at CONFIG RESETSTAT
 };
 
 /// Owns the page. Move-only; children inherit the mapping.

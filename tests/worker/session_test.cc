@@ -126,7 +126,7 @@ TEST_F(SessionTest, BadInput) {
             "(error) wrong number of arguments for 'set' command\r\n"
             "(error) wrong number of arguments for 'del' command\r\n"
             "(error) wrong number of arguments for 'flush' command\r\n");
-  for (const char* name : {"INC k 1 2", "DEC k 1 2", "INCF k 1 2", "DECF k 1 2", "KEYS a b", "VALUES a b", "INFO a b", "HELP a b"}) {
+  for (const char* name : {"INC k 1 2", "DEC k 1 2", "INCF k 1 2", "DECF k 1 2", "KEYS a b", "VALUES a b", "HELP a b"}) {
     EXPECT_TRUE(talk(std::string(name) + "\n").starts_with("(error) wrong number of arguments")) << name;
   }
   EXPECT_FALSE(closed_);
@@ -264,7 +264,7 @@ TEST_F(SessionTest, Info) {
   for (const char* line : {"keys:1\n", "keyspace_hits:1\n", "keyspace_misses:1\n", "total_error_replies:1\n", "workers:2\n"}) {
     EXPECT_NE(info.find(line), std::string::npos) << line << info;
   }
-  EXPECT_EQ(talk("INFO keyspace\n"), "# Keyspace\nkeys:1\npayload_bytes:2\r\n");
+  EXPECT_EQ(talk("INFO keyspace\n"), "# Keyspace\ndb0:keys=1,expires=0,avg_ttl=0\nkeys:1\npayload_bytes:2\r\n");
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ struct CommandContext {
   WorkerServices& services;
   ClientState& client;
   bool close_after_reply = false;  ///< set by QUIT
+  bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace and the reply are undone
 };
 
 /// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.

@@ -1,39 +1,21 @@
-// What the server says about itself: INFO and HELP.
-#include <unistd.h>
+// The server: INFO, HELP, TIME, FLUSHALL, DEBUG, LOLWUT. CONFIG and COMMAND have files of their own.
+#include <time.h>
 
+#include <cmath>
 #include <string>
 
 #include "conf/version.h"
 #include "worker/command/command_table.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
+#include "worker/command/info_text.h"
+#include "worker/command/number_text.h"
 #include "worker/command/words.h"
 
 namespace memento::handlers {
 namespace {
 
-/// INFO's text: sections of `name:value` lines, named as Redis names them where it has the same figure.
-class InfoText {
- public:
-  explicit InfoText(std::string_view wanted) : wanted_(wanted) {}
-
-  void section(std::string_view title) {
-    skip_ = !wanted_.empty() && !is_word(wanted_, title);
-    if (skip_) return;
-    if (!text_.empty()) text_ += '\n';
-    text_.append("# ").append(title).append("\n");
-  }
-  void line(std::string_view name, std::string_view value) {
-    if (!skip_) text_.append(name).append(":").append(value).append("\n");
-  }
-  void line(std::string_view name, std::uint64_t value) { line(name, std::to_string(value)); }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string_view wanted_;
-  std::string text_;
-  bool skip_ = false;
-};
+constexpr long double kLongestSleepSeconds = 3600;
 
 void append_help(std::string* text, const Command& command) {
   std::string usage(command.name);
@@ -44,39 +26,7 @@ void append_help(std::string* text, const Command& command) {
 
 }  // namespace
 
-void info(CommandContext& context, const Call& call) {
-  if (call.count() > 2) return wrong_argument_count(context, "INFO");
-  const Keyspace& keyspace = context.keyspace;
-  const auto sum = [&](Counter counter) { return keyspace.counter_sum(counter); };
-  InfoText info(call.count() == 2 ? call[1] : "");
-  info.section("Server");
-  info.line("memento_version", kVersion);
-  info.line("process_id", static_cast<std::uint64_t>(getppid()));
-  info.line("tcp_port", context.services.facts.options.port);
-  info.line("workers", context.services.facts.worker_count);
-  info.line("worker_index", context.services.facts.worker_index);
-  info.line("worker_process_id", static_cast<std::uint64_t>(getpid()));
-  info.line("uptime_in_seconds", static_cast<std::uint64_t>(keyspace.now_ms() - context.services.facts.start_ms) / 1000);
-  info.section("Clients");
-  info.line("connected_clients", keyspace.connected_clients());
-  info.section("Memory");
-  info.line("used_memory", keyspace.memory_used_bytes());
-  info.line("maxmemory", keyspace.memory_limit_bytes());
-  info.line("maxmemory_policy", "noeviction");
-  info.section("Stats");
-  info.line("total_connections_received", sum(Counter::kConnectionsAccepted));
-  info.line("total_commands_processed", sum(Counter::kCommands));
-  info.line("total_net_input_bytes", sum(Counter::kBytesRead));
-  info.line("total_net_output_bytes", sum(Counter::kBytesWritten));
-  info.line("keyspace_hits", sum(Counter::kHits));
-  info.line("keyspace_misses", sum(Counter::kMisses));
-  info.line("expired_keys", sum(Counter::kExpired));
-  info.line("total_error_replies", sum(Counter::kErrors));
-  info.section("Keyspace");
-  info.line("keys", keyspace.key_count());
-  info.line("payload_bytes", keyspace.payload_bytes());
-  context.reply.verbatim(info.text());
-}
+void info(CommandContext& context, const Call& call) { context.reply.verbatim(info_text(context, call.args.subspan(1))); }
 
 void help(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "HELP");
@@ -115,6 +65,41 @@ void subcommand_help(CommandContext& context, const Call& call) {
     context.reply.status("    " + std::string(row.summary) + ".");
   }
   context.reply.end();
+}
+
+void time(CommandContext& context, const Call&) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  context.reply.begin_array(2);
+  context.reply.bulk(std::to_string(now.tv_sec));
+  context.reply.bulk(std::to_string(now.tv_nsec / 1000));
+  context.reply.end();
+}
+
+// Either way the keys are gone at once and their memory comes back in the background.
+void flushall(CommandContext& context, const Call& call) {
+  const bool is_good = call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC")));
+  if (!is_good) return context.reply.error(kSyntaxError);
+  context.keyspace.flush();
+  context.reply.ok();
+}
+
+// Holds up this worker and its connections, as it is meant to.
+void debug_sleep(CommandContext& context, const Call& call) {
+  long double seconds = 0;
+  if (!parse_float(call[2], &seconds) || seconds < 0 || seconds > kLongestSleepSeconds) return context.reply.error(kNotAFloat);
+  timespec rest{};
+  rest.tv_sec = static_cast<time_t>(seconds);
+  rest.tv_nsec = static_cast<long>((seconds - std::floor(seconds)) * 1e9L);
+  while (nanosleep(&rest, &rest) != 0) {
+  }
+  context.reply.ok();
+}
+
+void lolwut(CommandContext& context, const Call&) {
+  std::string text;
+  for (const char* line : {"        _", "     __|_|__     I remember.", "    |_o___o_|", "     |_____|"}) text.append(line).append("\n");
+  context.reply.verbatim(text + "\nRedis ver. " + kRedisVersion + ", memento ver. " + kVersion + "\n");
 }
 
 }  // namespace memento::handlers
