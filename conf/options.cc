@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "conf/machine.h"
+#include "conf/password_source.h"
 #include "conf/size_text.h"
 #include "conf/version.h"
 
@@ -47,6 +48,8 @@ Check size_between(std::uint64_t least, std::uint64_t most) {
 
 std::string not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
 
+std::string yes_or_no(const std::string& text) { return text == "yes" || text == "no" ? "" : "'" + text + "' is not yes or no"; }
+
 class Parser {
  public:
   explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") { add_options(options); }
@@ -84,6 +87,7 @@ class Parser {
   }
   static void assign(std::string& target, const std::string& text) { target = text; }
   static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
+  static void assign(bool& target, const std::string& text) { target = text == "yes"; }
   template <class Number>
   static void assign(Number& target, const std::string& text) {
     std::from_chars(text.data(), text.data() + text.size(), target);
@@ -109,6 +113,9 @@ class Parser {
         "Clients served at the same time (10000)", "COUNT");
     add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),
         "How long QUIT lets connections finish (10)", "SECONDS");
+    add("--requirepass", o.password, not_empty, "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
+    add("--requirepass-file", o.password_file, not_empty, "File whose first line is the password", "FILE");
+    add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");
     app_.add_flag("-c,--cluster", unused_flag_, "Cluster mode (not there yet)");
     app_.add_option("-f,--nodes", nodes_file_, "Cluster: file of the nodes (not there yet)")->type_name("FILE");
     app_.add_option("-i,--name", node_name_, "Cluster: this node's name (not there yet)")->type_name("NAME");
@@ -193,6 +200,8 @@ ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, 
   }
   resolve(parsed.options, folder);
   if (parsed.options.test_only) {
+    const Result<std::string> password = find_password(parsed.options);
+    if (!password) return end(ExitStatus::kConfig, "memento: " + password.error().message + "\n");
     const std::string what = given.config_file.empty() ? "command line" : given.config_file;
     return end(ExitStatus::kOk, what + ": ok\n");
   }

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "conf/password_source.h"
 #include "conf/size_text.h"
 #include "master/listen_socket.h"
 #include "worker/worker.h"
@@ -101,7 +102,9 @@ Outcome Master::start() {
   Result<SharedSettings> settings = SharedSettings::create();
   if (!settings) return settings.error();
   settings_.emplace(std::move(*settings));
-  (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
+  const Result<std::string> password = find_password(options_);
+  if (!password) return password.error();
+  apply_live(*password);
   raise_descriptor_limit();
   Result<std::vector<Fd>> sockets = bind_listen_sockets(options_.address, options_.port, options_.workers);
   if (!sockets) return sockets.error();
@@ -116,6 +119,12 @@ Outcome Master::start() {
              std::to_string(options_.workers) + (options_.workers == 1 ? " worker, " : " workers, ") +
              format_size(options_.memory_bytes) + " of memory, data in " + segment_->path() + ")");
   return Done{};
+}
+
+void Master::apply_live(const std::string& password) {
+  (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
+  (*settings_)->protected_mode = options_.protected_mode;
+  (*settings_)->password.set(password);
 }
 
 Outcome Master::open_segment() {
@@ -260,8 +269,13 @@ void Master::reload() {
     return;
   }
   const Options& fresh = parsed.options;
+  const Result<std::string> password = find_password(fresh);
+  if (!password) return log_->error("configuration not changed: " + password.error().message);
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
+  options_.password = fresh.password;
+  options_.password_file = fresh.password_file;
+  options_.protected_mode = fresh.protected_mode;
   options_.value_limit_bytes = fresh.value_limit_bytes;
   raise_descriptor_limit();
   rlimit limit{};
@@ -269,7 +283,7 @@ void Master::reload() {
   for (const Child& child : children_) {
     if (child.pid > 0) prlimit(child.pid, RLIMIT_NOFILE, &limit, nullptr);
   }
-  (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
+  apply_live(*password);
   segment_->set_value_limit(options_.value_limit_bytes);
   std::string waiting;
   const auto note = [&](bool changed, const char* key) {

@@ -48,6 +48,8 @@ class Master {
 
   Outcome start();
   Outcome open_segment();
+  /// What workers read while they run, but for the number of clients.
+  void apply_live(const std::string& password);
   void raise_descriptor_limit();
   Outcome spawn(std::uint32_t index);
   [[noreturn]] void become_worker(std::uint32_t index, pid_t master);
