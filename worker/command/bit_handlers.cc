@@ -27,7 +27,6 @@ bool bit_of(std::string_view bytes, std::uint64_t bit) { return (byte_of(bytes, 
 
 // Which bits of a value BITCOUNT and BITPOS look at.
 struct BitWindow {
-  bool is_given = false;
   bool has_end = false;
   bool in_bits = false;
   std::int64_t first = 0;
@@ -42,18 +41,15 @@ struct BitWindow {
   }
 };
 
-// From args[index] on: start, end, unit. False: an error was written.
-bool take_window(CommandContext& context, const Call& call, std::size_t index, BitWindow* window) {
-  const std::size_t given = call.count() - index;
-  window->is_given = given > 0;
-  window->has_end = given > 1;
-  if ((given > 0 && !parse_integer(call[index], &window->first)) || (given > 1 && !parse_integer(call[index + 1], &window->last))) {
-    context.reply.error(kNotAnInteger);
-    return false;
-  }
-  if (given <= 2) return true;
-  window->in_bits = is_word(call[index + 2], "BIT");
-  if (given == 3 && (window->in_bits || is_word(call[index + 2], "BYTE"))) return true;
+// False: an error was written.
+bool take_index(CommandContext& context, std::string_view text, std::int64_t* index) {
+  if (parse_integer(text, index)) return true;
+  context.reply.error(kNotAnInteger);
+  return false;
+}
+bool take_unit(CommandContext& context, std::string_view word, BitWindow* window) {
+  window->in_bits = is_word(word, "BIT");
+  if (window->in_bits || is_word(word, "BYTE")) return true;
   context.reply.error(kSyntaxError);
   return false;
 }
@@ -133,7 +129,8 @@ void setbit(CommandContext& context, const Call& call) {
 void bitcount(CommandContext& context, const Call& call) {
   if (call.count() == 3 || call.count() > 5) return context.reply.error(kSyntaxError);
   BitWindow window;
-  if (!take_window(context, call, 2, &window)) return;
+  if (call.count() > 3 && !(take_index(context, call[2], &window.first) && take_index(context, call[3], &window.last))) return;
+  if (call.count() > 4 && !take_unit(context, call[4], &window)) return;
   if (is_backwards(window.first, window.last)) return context.reply.integer(0);
   std::int64_t count = 0;
   const bool found = context.keyspace.read(
@@ -143,12 +140,15 @@ void bitcount(CommandContext& context, const Call& call) {
 
 // Without an end, what is behind the value counts as zeros.
 void bitpos(CommandContext& context, const Call& call) {
-  if (call.count() > 6) return context.reply.error(kSyntaxError);
   std::int64_t wanted = 0;
   if (!parse_integer(call[2], &wanted)) return context.reply.error(kNotAnInteger);
   if (wanted != 0 && wanted != 1) return context.reply.error("ERR The bit argument must be 1 or 0.");
+  if (call.count() > 6) return context.reply.error(kSyntaxError);
   BitWindow window;
-  if (!take_window(context, call, 3, &window)) return;
+  window.has_end = call.count() > 4;
+  if (call.count() > 3 && !take_index(context, call[3], &window.first)) return;
+  if (call.count() > 5 && !take_unit(context, call[5], &window)) return;
+  if (call.count() > 4 && !take_index(context, call[4], &window.last)) return;
   std::int64_t position = 0;
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     const IndexRange bits = window.bits(entry.value.size());

@@ -53,7 +53,7 @@ void client_setname(CommandContext& context, const Call& call) {
 void client_setinfo(CommandContext& context, const Call& call) {
   const bool is_name = is_word(call[2], "LIB-NAME");
   if (!is_name && !is_word(call[2], "LIB-VER")) {
-    return context.reply.error("ERR Unrecognized option '" + std::string(call[2]) + "'");
+    return context.reply.error("ERR Unrecognized option '" + std::string(quotable(call[2])) + "'");
   }
   if (!is_plain_word(call[3])) {
     return context.reply.error("ERR " + lower_case(call[2]) + " cannot contain spaces, newlines or special characters.");

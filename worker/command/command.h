@@ -53,6 +53,7 @@ enum CommandFlag : std::uint32_t {
   kContainer = 1 << 12,  ///< has subcommands
   kPubSubFlag = 1 << 13,
   kDangerous = 1 << 14,
+  kEndsMulti = 1 << 15,  ///< EXEC: even a malformed one ends the transaction
 };
 
 /// Where the keys stand among a call's words.

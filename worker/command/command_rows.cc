@@ -92,7 +92,7 @@ constexpr Command kCommands[] = {
     {"FLUSHDB", -1, kWrite | kAllKeys | kDangerous, kNoKey, 0, handlers::flushall, kKeyspace, "1.0.0", "[ASYNC | SYNC]", "FLUSH"},
 
     {"MULTI", 1, kAnyTime | kFast | kUnqueued, kNoKey, 0, handlers::multi, kTransaction, "1.2.0", "", "Keep the requests that follow for EXEC"},
-    {"EXEC", 1, kLoading | kStale | kNoScript | kUnqueued, kNoKey, 0, handlers::exec, kTransaction, "1.2.0", "", "Execute them as one change; their replies"},
+    {"EXEC", 1, kLoading | kStale | kNoScript | kUnqueued | kEndsMulti, kNoKey, 0, handlers::exec, kTransaction, "1.2.0", "", "Execute them as one change; their replies"},
     {"DISCARD", 1, kAnyTime | kFast | kUnqueued, kNoKey, 0, handlers::discard, kTransaction, "2.0.0", "", "Forget them"},
     {"WATCH", -2, kAnyTime | kFast | kUnqueued, kAllWords, 0, handlers::watch, kTransaction, "2.2.0", "key [key ...]", "Let EXEC do nothing if one of the keys changes until then"},
     {"UNWATCH", 1, kAnyTime | kFast, kNoKey, 0, handlers::unwatch, kTransaction, "2.2.0", "", "Forget the watched keys"},

@@ -115,12 +115,12 @@ void config_set(CommandContext& context, const Call& call) {
   for (std::size_t i = 2; i < call.count(); i += 2) {
     const Parameter* const parameter = find_parameter(call[i]);
     if (parameter == nullptr) {
-      return context.reply.error("ERR Unknown option or number of arguments for CONFIG SET - '" + std::string(call[i]) + "'");
+      return context.reply.error("ERR Unknown option or number of arguments for CONFIG SET - '" + std::string(quotable(call[i])) + "'");
     }
     const bool is_twice = std::ranges::find(parameters, parameter) != parameters.end();
     const char* const wrong = is_twice ? "duplicate parameter" : check_or_set(context, *parameter, call[i + 1], false);
     if (wrong != nullptr) {
-      return context.reply.error("ERR CONFIG SET failed (possibly related to argument '" + std::string(call[i]) + "') - " + wrong);
+      return context.reply.error("ERR CONFIG SET failed (possibly related to argument '" + std::string(quotable(call[i])) + "') - " + wrong);
     }
     parameters.push_back(parameter);
   }

@@ -57,9 +57,7 @@ void quit(CommandContext& context, const Call&) {
 }
 
 void select(CommandContext& context, const Call& call) {
-  std::int64_t index = 0;
-  if (!parse_integer(call[1], &index)) return context.reply.error(kNotAnInteger);
-  if (index != 0) return context.reply.error("ERR DB index is out of range");
+  if (!check_database(context, call[1])) return;
   context.reply.ok();
 }
 
@@ -99,7 +97,7 @@ void hello(CommandContext& context, const Call& call) {
       names = true;
       if (!is_client_name(name)) return context.reply.error(kBadClientName);
     } else {
-      return context.reply.error("ERR Syntax error in HELLO option '" + std::string(call[i]) + "'");
+      return context.reply.error("ERR Syntax error in HELLO option '" + std::string(quotable(call[i])) + "'");
     }
   }
   if (!enters) {

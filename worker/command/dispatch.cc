@@ -4,6 +4,7 @@
 #include <string>
 
 #include "worker/command/handler_support.h"
+#include "worker/command/words.h"
 
 namespace memento {
 namespace {
@@ -12,10 +13,10 @@ constexpr std::size_t kQuotedBytes = 128;  // of a client's words in an error
 
 std::string unknown_command_text(const Call& call) {
   std::string text = "ERR unknown command '";
-  text.append(call[0].substr(0, kQuotedBytes)).append("', with args beginning with: ");
+  text.append(quotable(call[0], kQuotedBytes)).append("', with args beginning with: ");
   std::size_t quoted = 0;
   for (std::size_t i = 1; i < call.count() && quoted < kQuotedBytes; ++i) {
-    const std::string_view word = call[i].substr(0, kQuotedBytes - quoted);
+    const std::string_view word = quotable(call[i], kQuotedBytes - quoted);
     text.append("'").append(word).append("' ");
     quoted += word.size() + 3;
   }
@@ -29,8 +30,14 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
     return false;
   }
   if (command->has(kContainer) && call.count() > 1) {
-    context.reply.error("ERR unknown subcommand '" + std::string(call[1].substr(0, kQuotedBytes)) + "'. Try " +
+    context.reply.error("ERR unknown subcommand '" + std::string(quotable(call[1], kQuotedBytes)) + "'. Try " +
                         std::string(command->name) + " HELP.");
+    return false;
+  }
+  if (!command->accepts(call.count()) && command->has(kEndsMulti)) {
+    context.client.transaction.reset();
+    context.client.watched.clear();
+    context.reply.error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
     return false;
   }
   if (!command->accepts(call.count())) {

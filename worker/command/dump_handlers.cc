@@ -15,17 +15,22 @@ struct RestoreOptions {
   bool is_absolute = false;
 };
 
-// IDLETIME and FREQ, which Redis's tools send, are checked; no entry keeps them. False: an error was written.
+// IDLETIME or FREQ, which Redis's tools send, is checked; no entry keeps it. False: an error was written.
 bool take_options(CommandContext& context, const Call& call, RestoreOptions* options) {
+  bool has_idle_time = false;
+  bool has_frequency = false;
   for (std::size_t i = 4; i < call.count(); ++i) {
     const bool has_value = i + 1 < call.count();
+    const bool is_idle_time = has_value && !has_frequency && is_word(call[i], "IDLETIME");
+    const bool is_frequency = has_value && !has_idle_time && is_word(call[i], "FREQ");
     std::int64_t number = 0;
     if (is_word(call[i], "REPLACE")) {
       options->replaces = true;
     } else if (is_word(call[i], "ABSTTL")) {
       options->is_absolute = true;
-    } else if (has_value && (is_word(call[i], "IDLETIME") || is_word(call[i], "FREQ"))) {
-      const bool is_frequency = is_word(call[i], "FREQ");
+    } else if (is_idle_time || is_frequency) {
+      has_idle_time |= is_idle_time;
+      has_frequency |= is_frequency;
       if (!parse_integer(call[++i], &number)) return context.reply.error(kNotAnInteger), false;
       if (number < 0 || (is_frequency && number > 255)) {
         context.reply.error(is_frequency ? "ERR Invalid FREQ value, must be >= 0 and <= 255"

@@ -37,7 +37,7 @@ bool take_condition(CommandContext& context, const Call& call, ExpiryCondition* 
     } else if (is_word(call[i], "LT")) {
       condition->if_earlier = true;
     } else {
-      context.reply.error("ERR Unsupported option " + std::string(call[i]));
+      context.reply.error("ERR Unsupported option " + std::string(quotable(call[i])));
       return false;
     }
   }

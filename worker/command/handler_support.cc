@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "worker/command/number_text.h"
 #include "worker/command/words.h"
 
 namespace memento::handlers {
@@ -18,6 +19,20 @@ void value_too_long(CommandContext& context) {
 bool check_value_length(CommandContext& context, std::uint64_t size_bytes) {
   if (size_bytes <= context.keyspace.value_limit_bytes()) return true;
   value_too_long(context);
+  return false;
+}
+
+bool check_database(CommandContext& context, std::string_view text) {
+  std::int64_t index = 0;
+  if (!parse_integer(text, &index)) {
+    context.reply.error(kNotAnInteger);
+  } else if (index != static_cast<std::int32_t>(index)) {
+    context.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
+  } else if (index != 0) {
+    context.reply.error("ERR DB index is out of range");
+  } else {
+    return true;
+  }
   return false;
 }
 

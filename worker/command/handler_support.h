@@ -17,6 +17,9 @@ bool check_value_length(CommandContext& context, std::uint64_t size_bytes);
 /// `command` in any case.
 void wrong_argument_count(CommandContext& context, std::string_view command);
 
+/// The index of a database, of which there is one, 0. False: an error was written.
+bool check_database(CommandContext& context, std::string_view index);
+
 inline TimeMs kept_expiry(const EntryView* old) { return old != nullptr ? old->expiry_ms : kNoExpiry; }
 
 /// Places from `first` to in front of `end`.

@@ -83,11 +83,10 @@ void object_freq(CommandContext& context, const Call& call) {
 
 // Bytes of the entry's block and of its cell in the slot's table.
 void memory_usage(CommandContext& context, const Call& call) {
-  if (call.count() != 3 && call.count() != 5) return context.reply.error(kSyntaxError);
-  if (call.count() == 5) {
+  for (std::size_t i = 3; i < call.count(); i += 2) {
     std::int64_t samples = 0;
-    if (!is_word(call[3], "SAMPLES")) return context.reply.error(kSyntaxError);
-    if (!parse_integer(call[4], &samples)) return context.reply.error(kNotAnInteger);
+    if (!is_word(call[i], "SAMPLES") || i + 1 == call.count()) return context.reply.error(kSyntaxError);
+    if (!parse_integer(call[i + 1], &samples)) return context.reply.error(kNotAnInteger);
     if (samples < 0) return context.reply.error(kSyntaxError);
   }
   std::uint64_t bytes = 0;

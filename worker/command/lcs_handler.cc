@@ -14,8 +14,6 @@
 namespace memento::handlers {
 namespace {
 
-constexpr std::uint64_t kTableLimitBytes = 512ull << 20;
-
 struct LcsOptions {
   bool wants_length = false;
   bool wants_matches = false;
@@ -50,7 +48,6 @@ struct Match {
 
 class CommonSubsequence {
  public:
-  /// REQUIRES: fits(a, b).
   CommonSubsequence(std::string_view a, std::string_view b) : a_(a), b_(b), lengths_((a.size() + 1) * (b.size() + 1)) {
     for (std::size_t i = 1; i <= a.size(); ++i) {
       for (std::size_t j = 1; j <= b.size(); ++j) {
@@ -59,8 +56,8 @@ class CommonSubsequence {
     }
   }
 
-  static bool fits(std::string_view a, std::string_view b) {
-    return (a.size() + 1) * (b.size() + 1) <= kTableLimitBytes / sizeof(std::uint32_t);
+  static std::uint64_t table_bytes(std::string_view a, std::string_view b) {
+    return (a.size() + 1) * (b.size() + 1) * sizeof(std::uint32_t);
   }
 
   std::uint32_t length() { return at(a_.size(), b_.size()); }
@@ -143,8 +140,8 @@ void lcs(CommandContext& context, const Call& call) {
   read_together(
       context, keys, [] {},
       [&](std::size_t index, const EntryView* entry) { values[index].assign(entry != nullptr ? entry->value : ""); });
-  if (!CommonSubsequence::fits(values[0], values[1])) {
-    return context.reply.error("ERR Insufficient memory, failed allocating transient memory for LCS");
+  if (CommonSubsequence::table_bytes(values[0], values[1]) > context.keyspace.value_limit_bytes()) {
+    return context.reply.error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }
   CommonSubsequence common(values[0], values[1]);
   if (options.wants_matches) return answer_matches(context.reply, common, options);

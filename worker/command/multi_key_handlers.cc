@@ -6,7 +6,6 @@
 #include "worker/command/atomically.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
-#include "worker/command/number_text.h"
 #include "worker/command/words.h"
 
 namespace memento::handlers {
@@ -147,9 +146,7 @@ void copy(CommandContext& context, const Call& call) {
     if (is_word(call[i], "REPLACE")) {
       replaces = true;
     } else if (is_word(call[i], "DB") && i + 1 < call.count()) {
-      std::int64_t index = 0;
-      if (!parse_integer(call[++i], &index)) return context.reply.error(kNotAnInteger);
-      if (index != 0) return context.reply.error("ERR DB index is out of range");
+      if (!check_database(context, call[++i])) return;
     } else {
       return context.reply.error(kSyntaxError);
     }

@@ -66,7 +66,7 @@ void add_float(CommandContext& context, const Call& call, long double quantity) 
   const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
     error = nullptr;
     long double number = 0;
-    if (old != nullptr && !parse_float(old->value, &number)) {
+    if (old != nullptr && !parse_float(old->value, &number, FloatRange::kWithInfinity)) {
       error = kNotAFloat;
       return Change{};
     }

@@ -4,8 +4,9 @@
 // keep numbers as doubles can hold. A key's hash never changes, however tables grow and entries move, so a key that is
 // there from a walk's beginning to its end is met. 0 begins and ends a walk.
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
-#include <charconv>
+#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
@@ -48,9 +49,13 @@ bool take_options(CommandContext& context, const Call& call, ScanOptions* option
   return true;
 }
 
+// As strtoul() reads it, which takes a sign too.
 bool parse_cursor(std::string_view text, std::uint64_t* cursor) {
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), *cursor);
-  return failure == std::errc() && end == text.data() + text.size();
+  const std::string copy(text);
+  char* end = nullptr;
+  errno = 0;
+  *cursor = std::strtoul(copy.c_str(), &end, 10);
+  return !std::isspace(static_cast<unsigned char>(copy[0])) && *end == '\0' && errno == 0;
 }
 
 struct PlacedKey {

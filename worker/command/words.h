@@ -17,6 +17,11 @@ constexpr bool is_word(std::string_view text, std::string_view upper) {
   return true;
 }
 
+/// What an error may quote of a client's word: no more than the limit, and up to a zero byte, as Redis does.
+constexpr std::string_view quotable(std::string_view word, std::size_t limit_bytes = std::string_view::npos) {
+  return word.substr(0, limit_bytes).substr(0, word.find('\0'));
+}
+
 inline std::string lower_case(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) c = lower_letter(c);

@@ -65,6 +65,7 @@ void ReplyWriter::verbatim(std::string_view text) {
 
 void ReplyWriter::error(std::string_view message) {
   ++error_count_;
+  while (message.ends_with('\r') || message.ends_with('\n')) message.remove_suffix(1);
   std::string line(message);
   for (char& c : line) {
     if (c == '\r' || c == '\n') c = ' ';
