@@ -15,6 +15,8 @@ class RequestSource {
 
   /// The next requests: one, or a transaction with what belongs to it.
   std::vector<std::vector<std::string>> next();
+  /// From time to time, so that keys do not become many.
+  bool is_time_to_flush() { return one_in(50); }
 
  private:
   using Words = std::vector<std::string>;
