@@ -75,11 +75,11 @@ void Session::add_request(const Command* command, std::size_t first_argument, st
 }
 
 void Session::parse_line(std::string_view line, std::size_t input_end, Batch& batch) {
-  const bool greets = line == "PING";
+  const bool greets = fresh_ && line == "PING";
   const std::size_t first = batch.arguments.size();
   const std::string_view name = take_word(&line);
   if (name.empty()) return;
-  fresh_ &= greets;
+  fresh_ = greets;
   const Command* command = find_command(name);
   batch.arguments.push_back(name);
   split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &batch.arguments);

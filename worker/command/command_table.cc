@@ -11,19 +11,36 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kNameLimitBytes = 16;
-constexpr std::size_t kIndexSize = 256;
+constexpr int kIndexBits = 10;  // few names share a place
+constexpr std::size_t kIndexSize = 1 << kIndexBits;
 
 // Up to eight letters in upper case as one word. Clearing bit 5 turns no other byte into a letter.
 constexpr std::uint64_t kUpperMask = 0xdfdfdfdfdfdfdfdf;
 
+template <class Number>
+std::uint64_t load(const char* from) {
+  Number number;
+  std::memcpy(&number, from, sizeof number);
+  return number;
+}
+
+// Short names by two loads that overlap.
 std::uint64_t word_of(const char* name, std::size_t length) {
   std::uint64_t word = 0;
-  std::memcpy(&word, name, length < 8 ? length : 8);
+  if (length >= 8) {
+    word = load<std::uint64_t>(name);
+  } else if (length >= 4) {
+    word = load<std::uint32_t>(name) | load<std::uint32_t>(name + length - 4) << (length - 4) * 8;
+  } else if (length >= 2) {
+    word = load<std::uint16_t>(name) | load<std::uint16_t>(name + length - 2) << (length - 2) * 8;
+  } else if (length == 1) {
+    word = load<std::uint8_t>(name);
+  }
   return word & kUpperMask;
 }
 
 std::size_t index_of(std::uint64_t head, std::size_t length) {
-  return ((head + length) * 0x9e3779b97f4a7c15ull) >> 56;
+  return ((head + length) * 0x9e3779b97f4a7c15ull) >> (64 - kIndexBits);
 }
 
 struct Row {
@@ -47,10 +64,7 @@ struct Index {
   }
 };
 
-const Index& index() {
-  static const Index instance;
-  return instance;
-}
+const Index kIndex;
 
 }  // namespace
 
@@ -60,18 +74,17 @@ const Command* find_command(std::string_view name) {
   const std::uint64_t head = word_of(name.data(), length);
   const std::uint64_t tail = length > 8 ? word_of(name.data() + 8, length - 8) : 0;
   for (std::size_t place = index_of(head, length);; place = (place + 1) % kIndexSize) {
-    const Row& row = index().rows[place];
+    const Row& row = kIndex.rows[place];
     if (row.command == nullptr) return nullptr;
     if (row.head == head && row.tail == tail && row.command->name.size() == length) return row.command;
   }
 }
 
-const Command* resolve_subcommand(const Command* command, std::span<const std::string_view> words) {
-  if (command == nullptr || !command->has(kContainer) || words.size() < 2) return command;
-  for (const Command& subcommand : subcommands_of(*command)) {
-    if (is_word(words[1], subcommand.name.substr(command->name.size() + 1))) return &subcommand;
+const Command* find_subcommand(const Command& container, std::string_view name) {
+  for (const Command& subcommand : subcommands_of(container)) {
+    if (is_word(name, subcommand.name.substr(container.name.size() + 1))) return &subcommand;
   }
-  return command;
+  return &container;
 }
 
 std::span<const Command> subcommands_of(const Command& container) {

@@ -77,7 +77,11 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
   ClientState& client = context.client;
   client.last_command = command;
   if (client.is_ordinary()) [[likely]] {
-    if (check_form(context, command, call)) command->handler(context, call);
+    // Most requests: a known command with one key, or none, and the right number of words.
+    const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
+                           command->keys.first == command->keys.last &&
+                           call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
+    if (is_simple || check_form(context, command, call)) command->handler(context, call);
     return;
   }
   const ReplyMode mode = client.reply_mode;

@@ -5,6 +5,7 @@
 //   OK   (null)   (Unknown command)   (Out of memory)   digits   (error) a sentence
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 
@@ -34,7 +35,7 @@ class TextEncoder {
   void indent(ByteBuffer& output);
 
   std::size_t outermost_begin_ = 0;
-  int depth_ = 0;
+  std::int32_t depth_ = 0;
   bool after_field_ = false;  ///< "name: " was written
 };
 
