@@ -1,6 +1,7 @@
 # memento's build. `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
 #
-# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan, fuzz (clang).
+# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan, fuzz (clang), plant
+# (with switches for known mistakes that the crash tests must find).
 
 MODE    ?= release
 FILTER  ?= *
@@ -18,12 +19,13 @@ WARNINGS := -Wall -Wextra -Wconversion -Werror $(if $(filter fuzz,$(MODE)),,-Wno
 FLAGS_release := -O3
 FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address
+FLAGS_plant   := -O3 -DMEMENTO_PLANT
 FLAGS_tsan    := -O1 -fsanitize=thread
 CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
 LDLIBS   := -lxxhash -lpthread
 
-objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
 main    = $(BUILD)/obj/$(1)/main.o
 
 SHM       := $(call objects,shm shm/os)
@@ -33,17 +35,35 @@ MASTER    := $(call objects,master)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/integration tests/differential tests/fault)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault)
+CRASH     := $(call objects,tests/crash)
+
+# The test of the crash tests runs beside the ordinary build only.
+PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
+
+FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-FUZZERS  := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
-
-.PHONY: all run test bench asan tsan fuzz fuzzers tidy clean install help packages test-packages bench-packages check
+.PHONY: all memento memento-cli memento-benchmark run test crash-test bench bench-keyspace asan tsan tidy clean install help
+.PHONY: all run test kill-test bench asan tsan fuzz fuzzers tidy clean install help packages test-packages bench-packages check
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
 $(BIN)/memento: $(call main,master) $(SERVER)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# For the tests of an upgrade: the server with another layout of the segment.
+OTHER := $(BUILD)/other-layout
+$(OTHER)/shm/layout.h: shm/layout.h
+	@mkdir -p $(@D)
+	sed 's/\(kLayoutVersion =\) [0-9]*/\1 4294967295/' $< > $@
+
+$(OTHER)/segment.o: shm/segment.cc $(OTHER)/shm/layout.h
+	$(CXX) -I$(OTHER) $(CXXFLAGS) -c -o $@ $<
+
+$(BIN)/memento-other-layout: $(OTHER)/segment.o $(call main,master) $(filter-out %/shm/segment.o,$(SERVER))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -59,9 +79,17 @@ $(BIN)/floor: $(BUILD)/obj/benchmark/floor.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI)
+$(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
+
+$(BIN)/memento-tests: $(TESTS) $(filter-out %/plant_test.o,$(CRASH)) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
+
+$(BIN)/memento-plant-tests: $(filter-out %/crash_test.o,$(CRASH)) $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
@@ -76,12 +104,33 @@ run:
 test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
+	@$(if $(PLANT_TESTS),$(MAKE) $(PARALLEL) --no-print-directory MODE=plant $(PLANT_TESTS))
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(PLANT_TESTS)
+
+# The proof by enumeration without leaving out any state, and as many random histories as one likes.
+crash-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-tests
+	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests $(BIN)/memento-other-layout
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests '$(FILTER)'
 
+# SEED= repeats a run's choices, DURATION_S= sets its length.
+kill-test: export DURATION_S ?= 600
+kill-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests 'KillStorm.*'
+
 bench:
-	@conf/install-packages build
+	@conf/install-packages build bench
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/floor
 	@benchmark/run
+
+bench-keyspace:
+	@conf/install-packages build bench
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/keyspace_benchmark
+	@$(BIN)/keyspace_benchmark --benchmark_filter='$(or $(filter-out *,$(FILTER)),all)'
 
 asan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=asan test
@@ -124,8 +173,11 @@ clean:
 help:
 	@echo "make run        build, and start the server in the foreground on 127.0.0.1:6737"
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
+	@echo "make crash-test every operation killed at every instruction, without thinning; SEEDS=50 random histories"
+	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
-	@echo "make bench      measure the server against a bare epoll loop"
+	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
+	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
 	@echo "make fuzz       random bytes for each parser, FUZZ_SECONDS=60 each"

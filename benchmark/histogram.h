@@ -19,10 +19,15 @@ class Histogram {
  public:
   Histogram() : counts_(kBucketCount, 0) {}
 
-  /// Values above kValueMaxNs count as that; max() stays exact.
-  void record(std::uint64_t value_ns) {
-    ++counts_[bucket_of(std::min(value_ns, kValueMaxNs))];
-    ++count_;
+  static constexpr unsigned kPrecisionBits = 10;
+  static constexpr std::uint64_t kHalf = 1U << kPrecisionBits;     ///< buckets a power of two is cut into
+  static constexpr std::uint64_t kValueMaxNs = (1ULL << 40U) - 1;  ///< about 18 minutes
+  static constexpr unsigned kDoublingCount = 40 - kPrecisionBits;  ///< ranges with a precision of their own
+
+  /// The value, `count` times. Values above kValueMaxNs count as that; max() stays exact.
+  void record(std::uint64_t value_ns, std::uint64_t count = 1) {
+    counts_[bucket_of(std::min(value_ns, kValueMaxNs))] += count;
+    count_ += count;
     max_ns_ = std::max(max_ns_, value_ns);
   }
 
@@ -36,7 +41,7 @@ class Histogram {
   std::uint64_t max() const { return max_ns_; }
 
   /// The smallest recorded value, rounded up to its bucket's top, that `percent` of all values do not exceed.
-  /// 0 for an empty histogram. percent is in (0, 100].
+  /// 0 for an empty histogram. percent is in [0, 100]; 0 is the smallest value.
   std::uint64_t percentile(double percent) const {
     const auto wanted = static_cast<std::uint64_t>(std::ceil(static_cast<double>(count_) * percent / 100.0));
     std::uint64_t seen = 0;
@@ -47,10 +52,33 @@ class Histogram {
     return max_ns_;
   }
 
+  /// How many recorded values are not above `value_ns`, to the bucket's precision.
+  std::uint64_t count_up_to(std::uint64_t value_ns) const {
+    const std::size_t last = bucket_of(std::min(value_ns, kValueMaxNs));
+    std::uint64_t seen = 0;
+    for (std::size_t bucket = 0; bucket <= last; ++bucket) seen += counts_[bucket];
+    return seen;
+  }
+
+  /// Mean and standard deviation, each value taken as its bucket's middle.
+  double mean() const {
+    double sum = 0;
+    for (std::size_t bucket = 0; bucket < kBucketCount; ++bucket) {
+      if (counts_[bucket] > 0) sum += static_cast<double>(counts_[bucket]) * middle_of(bucket);
+    }
+    return count_ == 0 ? 0 : sum / static_cast<double>(count_);
+  }
+  double standard_deviation() const {
+    const double mean_ns = mean();
+    double sum = 0;
+    for (std::size_t bucket = 0; bucket < kBucketCount; ++bucket) {
+      const double distance = counts_[bucket] > 0 ? middle_of(bucket) - mean_ns : 0;
+      sum += static_cast<double>(counts_[bucket]) * distance * distance;
+    }
+    return count_ == 0 ? 0 : std::sqrt(sum / static_cast<double>(count_));
+  }
+
  private:
-  static constexpr unsigned kPrecisionBits = 10;
-  static constexpr std::uint64_t kHalf = 1U << kPrecisionBits;     ///< buckets a power of two is cut into
-  static constexpr std::uint64_t kValueMaxNs = (1ULL << 40U) - 1;  ///< about 18 minutes
   static constexpr std::size_t kBucketCount = (40 - kPrecisionBits) * kHalf + kHalf;
 
   static std::size_t bucket_of(std::uint64_t value) {
@@ -64,6 +92,11 @@ class Histogram {
     if (bucket < 2 * kHalf) return bucket;
     const std::size_t shift = bucket / kHalf - 1;
     return ((bucket - shift * kHalf + 1) << shift) - 1;
+  }
+
+  static double middle_of(std::size_t bucket) {
+    const std::uint64_t below = bucket == 0 ? 0 : top_of(bucket - 1) + 1;
+    return (static_cast<double>(below) + static_cast<double>(top_of(bucket))) / 2;
   }
 
   std::vector<std::uint64_t> counts_;

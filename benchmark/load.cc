@@ -1,211 +1,209 @@
-// The measured loop: see load.h. Connections are non-blocking; a batch that the socket does not take whole
-// goes on when epoll says there is room. Replies are counted, not kept.
+// Runs a load: connects, starts the threads' loops, watches them from the main thread, and adds their results
+// up. See load.h.
 #include "benchmark/load.h"
 
 #include <fcntl.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
-#include <algorithm>
-#include <latch>
-#include <optional>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <limits>
+#include <mutex>
 #include <thread>
-#include <vector>
 
-#include "benchmark/reply_scanner.h"
-#include "shm/os/clock.h"
+#include "benchmark/load_loop.h"
+#include "benchmark/memcached_scanner.h"
+#include "benchmark/resp_scanner.h"
+#include "benchmark/text_scanner.h"
 
 namespace memento {
 namespace {
 
-constexpr std::size_t kReceiveSizeBytes = 256 * 1024;
-constexpr int kEventCountMax = 256;
-constexpr int kSilenceMaxMs = 30'000;
+constexpr std::int64_t kLatenessMaxNs = 1'000'000'000;
 
-/// One connection's place in the ring and in its current batch.
-struct Connection {
-  Fd socket;
-  ReplyScanner scanner;
-  std::size_t next_request = 0;   ///< index in the workload's ring
-  std::size_t unsent_count = 0;   ///< requests of its share not yet begun
-  std::size_t awaited_count = 0;  ///< replies of the current batch still to come
-  std::string_view unsent_bytes;  ///< of the current batch
-  std::int64_t batch_sent_ns = 0;
-  bool waits_for_room = false;
-};
-
-/// One thread's epoll loop and connections.
-class LoadLoop {
- public:
-  LoadLoop(const LoadPlan& plan, const Workload& workload) : plan_(plan), workload_(workload) {}
-
-  Outcome connect(std::size_t ring_begin, std::size_t request_count);
-  Outcome run();
-
-  void add_to(LoadResult& result) const {
-    for (const Connection& connection : connections_) {
-      result.error_count += connection.scanner.error_count();
-      if (result.first_error.empty()) result.first_error = connection.scanner.first_error();
-    }
-    result.reply_count += latency_.count();
-    result.latency.merge(latency_);
+/// Asks for RESP3, where that is spoken, and waits for the answer.
+Outcome greet(int socket, Protocol protocol) {
+  if (protocol != Protocol::kResp3) return Done{};
+  constexpr std::string_view kHello = "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
+  if (::send(socket, kHello.data(), kHello.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kHello.size())) {
+    return system_error("send(HELLO 3)");
   }
+  RespScanner scanner;
+  std::string refusal;
+  bool is_answered = false;
+  char bytes[4096];
+  while (!is_answered) {
+    const ssize_t size = ::recv(socket, bytes, sizeof bytes, 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return system_error("recv of HELLO's reply");
+    if (size == 0) return Error{ExitStatus::kSystem, 0, "HELLO 3: connection closed by the server"};
+    const bool is_known = scanner.feed({bytes, static_cast<std::size_t>(size)}, [&](const Reply& reply) {
+      is_answered = true;
+      if (reply.kind == ReplyKind::kError) refusal = reply.text;
+    });
+    if (!is_known)
+      return Error{ExitStatus::kRuntime, 0, "HELLO 3: the reply is not RESP; does the server speak it?"};
+  }
+  if (!refusal.empty()) return Error{ExitStatus::kRuntime, 0, "HELLO 3: refused: " + refusal};
+  return Done{};
+}
 
- private:
-  Outcome begin_batch(Connection& connection);
-  Outcome send_batch(Connection& connection);
-  Outcome receive(Connection& connection);
-  Outcome watch(Connection& connection, int operation, bool for_room);
-
-  const LoadPlan& plan_;
-  const Workload& workload_;
-  Fd epoll_{::epoll_create1(EPOLL_CLOEXEC)};
-  std::vector<Connection> connections_;
-  std::vector<char> received_ = std::vector<char>(kReceiveSizeBytes);
-  std::size_t busy_count_ = 0;  ///< connections with replies to come
-  Histogram latency_;
-};
-
-Outcome LoadLoop::connect(std::size_t ring_begin, std::size_t request_count) {
-  Result<Fd> socket = connect_tcp(plan_.server);
+Result<Fd> open_connection(const LoadPlan& plan) {
+  Result<Fd> socket = connect_tcp(plan.server);
   if (!socket) return socket.error();
+  if (Outcome greeted = greet(socket->get(), plan.protocol); !greeted) return greeted.error();
   const int flags = ::fcntl(socket->get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket->get(), F_SETFL, flags | O_NONBLOCK) != 0)
     return system_error("fcntl(O_NONBLOCK)");
-  Connection connection;
-  connection.socket = std::move(*socket);
-  connection.next_request = ring_begin % workload_.request_count();
-  connection.unsent_count = request_count;
-  connections_.push_back(std::move(connection));
-  return Done{};
+  return socket;
 }
 
-Outcome LoadLoop::watch(Connection& connection, int operation, bool for_room) {
-  epoll_event event{};
-  event.events = EPOLLIN | (for_room ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
-  event.data.ptr = &connection;
-  connection.waits_for_room = for_room;
-  if (::epoll_ctl(epoll_.get(), operation, connection.socket.get(), &event) != 0)
-    return system_error("epoll_ctl");
-  return Done{};
-}
+/// What the main thread does while the loops run: CPU times at the measurement's begin, and progress.
+class Watch {
+ public:
+  Watch(const LoadPlan& plan, std::size_t thread_count)
+      : plan_(plan), server_(plan.server_processes), running_count_(thread_count) {}
 
-Outcome LoadLoop::begin_batch(Connection& connection) {
-  std::size_t count = std::min(plan_.pipeline_depth, connection.unsent_count);
-  connection.unsent_bytes = workload_.requests(connection.next_request, count);
-  connection.next_request = (connection.next_request + count) % workload_.request_count();
-  connection.unsent_count -= count;
-  connection.awaited_count = count;
-  connection.batch_sent_ns = monotonic_time_ns();
-  return send_batch(connection);
-}
-
-Outcome LoadLoop::send_batch(Connection& connection) {
-  while (!connection.unsent_bytes.empty()) {
-    const ssize_t sent = ::send(connection.socket.get(), connection.unsent_bytes.data(),
-                                connection.unsent_bytes.size(), MSG_NOSIGNAL);
-    if (sent >= 0) {
-      connection.unsent_bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN) {
-      return connection.waits_for_room ? Outcome(Done{}) : watch(connection, EPOLL_CTL_MOD, true);
-    } else if (errno != EINTR) {
-      return system_error("send to the server");
-    }
+  void loop_ended() {
+    const std::lock_guard lock(mutex_);
+    --running_count_;
+    changed_.notify_one();
   }
-  return connection.waits_for_room ? watch(connection, EPOLL_CTL_MOD, false) : Outcome(Done{});
-}
 
-Outcome LoadLoop::receive(Connection& connection) {
-  const ssize_t size = ::recv(connection.socket.get(), received_.data(), received_.size(), 0);
-  if (size < 0)
-    return errno == EAGAIN || errno == EINTR ? Outcome(Done{}) : system_error("recv from the server");
-  if (size == 0)
-    return Error{ExitStatus::kSystem, 0, "recv from the server: connection closed by the server"};
-
-  const std::int64_t now_ns = monotonic_time_ns();
-  const std::size_t count = connection.scanner.feed({received_.data(), static_cast<std::size_t>(size)});
-  if (count > connection.awaited_count) {
-    return Error{ExitStatus::kRuntime, 0, "more replies than requests: does the server speak this protocol?"};
-  }
-  const auto latency_ns = static_cast<std::uint64_t>(now_ns - connection.batch_sent_ns);
-  for (std::size_t index = 0; index < count; ++index) latency_.record(latency_ns);
-  connection.awaited_count -= count;
-  if (connection.awaited_count > 0) return Done{};
-  if (connection.unsent_count > 0) return begin_batch(connection);
-  --busy_count_;
-  return Done{};
-}
-
-Outcome LoadLoop::run() {
-  if (!epoll_) return system_error("epoll_create1");
-  for (Connection& connection : connections_) {
-    Outcome watched = watch(connection, EPOLL_CTL_ADD, false);
-    if (!watched) return watched;
-    if (connection.unsent_count == 0) continue;
-    ++busy_count_;
-    Outcome begun = begin_batch(connection);
-    if (!begun) return begun;
-  }
-  std::vector<epoll_event> events(kEventCountMax);
-  while (busy_count_ > 0) {
-    const int ready_count = ::epoll_wait(epoll_.get(), events.data(), kEventCountMax, kSilenceMaxMs);
-    if (ready_count == 0)
-      return Error{ExitStatus::kRuntime, 0, "epoll_wait: no reply from the server for 30 s"};
-    if (ready_count < 0 && errno != EINTR) return system_error("epoll_wait");
-    for (int index = 0; index < ready_count; ++index) {
-      const epoll_event& event = events[static_cast<std::size_t>(index)];
-      Connection& connection = *static_cast<Connection*>(event.data.ptr);
-      if ((event.events & EPOLLOUT) != 0) {
-        Outcome sent = send_batch(connection);
-        if (!sent) return sent;
+  void run(const LoadWindow& window, const LoadProgress& progress) {
+    std::unique_lock lock(mutex_);
+    std::int64_t next_line_ns = window.begin_ns + kLineIntervalNs;
+    bool is_measuring = false;
+    std::uint64_t last_count = 0;
+    while (running_count_ > 0) {
+      const std::int64_t now_ns = monotonic_time_ns();
+      if (!is_measuring && now_ns >= window.measure_begin_ns) {
+        is_measuring = true;
+        begin_measurement(now_ns);
       }
-      if ((event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) {
-        Outcome received = receive(connection);
-        if (!received) return received;
+      if (plan_.shows_progress && now_ns >= next_line_ns) {
+        next_line_ns += kLineIntervalNs;
+        const std::uint64_t count = progress.reply_count.load();
+        print_line(now_ns - window.begin_ns, count - last_count, progress.error_count.load(), is_measuring);
+        last_count = count;
+      }
+      std::int64_t wake_ns = is_measuring ? kNever : window.measure_begin_ns;
+      if (plan_.shows_progress) wake_ns = std::min(wake_ns, next_line_ns);
+      if (wake_ns == kNever) {
+        changed_.wait(lock);
+      } else {
+        changed_.wait_for(lock, std::chrono::nanoseconds(std::max<std::int64_t>(wake_ns - now_ns, 0)));
       }
     }
+    if (!is_measuring) begin_measurement(monotonic_time_ns());
+    end_ns_ = monotonic_time_ns();
+    client_end_cpu_ns_ = own_cpu_ns();
+    server_end_cpu_ns_ = server_.total_ns();
   }
-  return Done{};
+
+  void add_to(LoadResult& result, std::size_t thread_count) const {
+    const auto available_ns = static_cast<double>(end_ns_ - begin_ns_) *
+                              static_cast<double>(std::min(thread_count, own_cpu_count()));
+    if (available_ns > 0) {
+      result.client_cpu_share = static_cast<double>(client_end_cpu_ns_ - client_begin_cpu_ns_) / available_ns;
+    }
+    if (server_begin_cpu_ns_ && server_end_cpu_ns_ && result.reply_count > 0) {
+      result.server_cpu_ns_per_reply = static_cast<double>(*server_end_cpu_ns_ - *server_begin_cpu_ns_) /
+                                       static_cast<double>(result.reply_count);
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kLineIntervalNs = 1'000'000'000;
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+  void begin_measurement(std::int64_t now_ns) {
+    begin_ns_ = now_ns;
+    client_begin_cpu_ns_ = own_cpu_ns();
+    server_begin_cpu_ns_ = server_.total_ns();
+  }
+
+  static void print_line(std::int64_t elapsed_ns, std::uint64_t count, std::uint64_t error_count,
+                         bool is_measuring) {
+    std::fprintf(stderr, "%6.0f s %12llu op/s %8llu errors%s\n", static_cast<double>(elapsed_ns) / 1e9,
+                 static_cast<unsigned long long>(count), static_cast<unsigned long long>(error_count),
+                 is_measuring ? "" : "  (warm-up)");
+  }
+
+  const LoadPlan& plan_;
+  ServerCpu server_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t running_count_;  ///< guarded by mutex_
+  std::int64_t begin_ns_ = 0;
+  std::int64_t end_ns_ = 0;
+  std::int64_t client_begin_cpu_ns_ = 0;
+  std::int64_t client_end_cpu_ns_ = 0;
+  std::optional<std::int64_t> server_begin_cpu_ns_;
+  std::optional<std::int64_t> server_end_cpu_ns_;
+};
+
+template <class Scanner>
+Result<LoadResult> run_load_with(const LoadPlan& plan, Workload& workload) {
+  const std::size_t thread_count = std::min(plan.thread_count, plan.connection_count);
+  std::optional<ExpectedValues> expected;
+  if (plan.verifies) expected.emplace(workload.key_count());
+  LoadProgress progress;
+  std::vector<LoadLoop<Scanner>> loops;
+  loops.reserve(thread_count);
+  for (std::size_t index = 0; index < thread_count; ++index) {
+    loops.emplace_back(plan, workload, LoadShare{index, thread_count}, expected ? &*expected : nullptr,
+                       progress);
+  }
+  // In a counted closed loop connection i has the share [n*i/c, n*(i+1)/c) of the requests.
+  for (std::size_t index = 0; index < plan.connection_count; ++index) {
+    Result<Fd> socket = open_connection(plan);
+    if (!socket) return socket.error();
+    const std::size_t begin = plan.request_count * index / plan.connection_count;
+    const std::size_t end = plan.request_count * (index + 1) / plan.connection_count;
+    loops[index % thread_count].add(std::move(*socket), index, end - begin);
+  }
+
+  Watch watch(plan, thread_count);
+  LoadWindow window;
+  window.begin_ns = monotonic_time_ns();
+  window.measure_begin_ns = window.begin_ns + plan.warmup_ns;
+  window.end_ns = plan.duration_ns > 0 ? window.measure_begin_ns + plan.duration_ns
+                                       : std::numeric_limits<std::int64_t>::max();
+  window.late_end_ns = plan.duration_ns > 0 ? window.end_ns + kLatenessMaxNs : window.end_ns;
+  std::vector<std::optional<Error>> failures(thread_count);
+  std::vector<std::jthread> threads;
+  for (std::size_t index = 0; index < thread_count; ++index) {
+    threads.emplace_back([&loop = loops[index], &failure = failures[index], &watch, &window] {
+      const Outcome ran = loop.run(window);
+      if (!ran) failure = ran.error();
+      watch.loop_ended();
+    });
+  }
+  watch.run(window, progress);
+  threads.clear();
+  for (const std::optional<Error>& failure : failures) {
+    if (failure) return *failure;
+  }
+  LoadResult result;
+  for (const LoadLoop<Scanner>& loop : loops) loop.add_to(result, window);
+  watch.add_to(result, thread_count);
+  return result;
 }
 
 }  // namespace
 
-Result<LoadResult> run_load(const LoadPlan& plan, const Workload& workload) {
-  const std::size_t thread_count = std::min(plan.thread_count, plan.connection_count);
-  std::vector<LoadLoop> loops;
-  loops.reserve(thread_count);
-  for (std::size_t index = 0; index < thread_count; ++index) loops.emplace_back(plan, workload);
-
-  // Connection i does the requests [n*i/c, n*(i+1)/c): together each request of the plan once.
-  for (std::size_t index = 0; index < plan.connection_count; ++index) {
-    const std::size_t begin = plan.request_count * index / plan.connection_count;
-    const std::size_t end = plan.request_count * (index + 1) / plan.connection_count;
-    const Outcome connected = loops[index % thread_count].connect(begin, end - begin);
-    if (!connected) return connected.error();
+Result<LoadResult> run_load(const LoadPlan& plan, Workload& workload) {
+  switch (plan.protocol) {
+    case Protocol::kText:
+      return run_load_with<TextScanner>(plan, workload);
+    case Protocol::kResp2:
+    case Protocol::kResp3:
+      return run_load_with<RespScanner>(plan, workload);
+    case Protocol::kMemcached:
+      return run_load_with<MemcachedScanner>(plan, workload);
   }
-
-  std::vector<std::optional<Error>> failures(thread_count);
-  std::latch start(1);
-  std::vector<std::jthread> threads;
-  for (std::size_t index = 0; index < thread_count; ++index) {
-    threads.emplace_back([&loop = loops[index], &failure = failures[index], &start] {
-      start.wait();
-      const Outcome ran = loop.run();
-      if (!ran) failure = ran.error();
-    });
-  }
-  const std::int64_t begin_ns = monotonic_time_ns();
-  start.count_down();
-  for (std::jthread& thread : threads) thread.join();
-  const std::int64_t end_ns = monotonic_time_ns();
-
-  LoadResult result;
-  result.elapsed_s = static_cast<double>(end_ns - begin_ns) / 1e9;
-  for (const std::optional<Error>& failure : failures) {
-    if (failure) return *failure;
-  }
-  for (const LoadLoop& loop : loops) loop.add_to(result);
-  return result;
+  return Error{ExitStatus::kUsage, 0, "unknown protocol"};
 }
 
 }  // namespace memento

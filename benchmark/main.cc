@@ -1,147 +1,142 @@
-// memento-benchmark: measures a server from outside, through its text protocol.
+// memento-benchmark: measures a server from outside, through its protocol.
 //
-// Without a mode it is the classic run: SET of one key, GET of one key, SET of growing keys, each from one
-// connection and then each from many. --mix loads random keys with a share of GETs; --fill only writes the
-// keys. It changes data on the server it is pointed at and removes nothing.
-#include <CLI/CLI.hpp>
+// Without options that choose a load it is the classic run (classic.h); --fill only writes the keys; else it
+// makes the load that the options say, once or at several rates. It changes data on the server it is pointed
+// at and removes nothing.
+#include <netdb.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
-#include "benchmark/load.h"
+#include "benchmark/classic.h"
+#include "benchmark/options.h"
+#include "benchmark/plot.h"
+#include "benchmark/report.h"
+#include "shm/os/clock.h"
 
 namespace memento {
 namespace {
 
-enum class BenchmarkStatus : int { kOk = 0, kFailed = 1, kUsage = 2 };
+enum class BenchmarkStatus : int { kOk = 0, kFailed = 1 };
 
-struct Options {
-  LoadPlan plan;
-  std::size_t value_size_bytes = 32;
-  std::size_t key_count = 100'000;
-  unsigned get_percent = 50;
-  bool is_mix = false;
-  bool is_fill = false;
-  bool prints_csv = false;
-};
-
-void print_result(const std::string& name, const LoadResult& result, bool as_csv) {
-  const auto us = [&result](double percent) {
-    return static_cast<double>(result.latency.percentile(percent)) / 1e3;
+/// True when the server's end of a connection has the same address as ours: it is on this machine.
+bool is_local(const Address& server) {
+  const Result<Fd> socket = connect_tcp(server);
+  if (!socket) return false;
+  const auto host_of = [&socket](auto get_name) {
+    sockaddr_storage name{};
+    socklen_t size = sizeof name;
+    char host[256] = "";
+    if (get_name(socket->get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) return std::string();
+    getnameinfo(reinterpret_cast<sockaddr*>(&name), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
+    return std::string(host);
   };
-  const double max_us = static_cast<double>(result.latency.max()) / 1e3;
-  if (as_csv) {
-    std::printf("%s,%.3f,%.0f,%.1f,%.1f,%.1f,%.1f\n", name.c_str(), result.elapsed_s, result.replies_per_s(),
-                us(50), us(99), us(99.9), max_us);
-  } else {
-    std::printf(
-        " [%s] - Elapsed time: %.3f s  Op/s: %.0f  p50: %.1f us  p99: %.1f us  p99.9: %.1f us  max: %.1f "
-        "us\n",
-        name.c_str(), result.elapsed_s, result.replies_per_s(), us(50), us(99), us(99.9), max_us);
-  }
-  std::fflush(stdout);
+  const std::string ours = host_of(::getsockname);
+  return !ours.empty() && ours == host_of(::getpeername);
 }
 
-/// Runs and prints one load; false when it failed or a reply was an error.
-bool measure(const std::string& name, const LoadPlan& plan, const Workload& workload, bool as_csv) {
-  const Result<LoadResult> result = run_load(plan, workload);
-  if (!result) {
-    std::fprintf(stderr, "memento-benchmark: %s: %s\n", name.c_str(), result.error().message.c_str());
-    std::fprintf(stderr,
-                 "memento-benchmark: is the server running? Start it with `memento`, or name HOST PORT\n");
-    return false;
-  }
-  print_result(name, *result, as_csv);
-  if (result->error_count == 0) return true;
-  std::fprintf(stderr, "memento-benchmark: %s: %llu replies were errors; the first: %s\n", name.c_str(),
-               static_cast<unsigned long long>(result->error_count), result->first_error.c_str());
-  return false;
+std::vector<pid_t> processes_of_server(const BenchmarkOptions& options) {
+  if (options.server_pid > 0) return {options.server_pid};
+  return is_local(options.load.server) ? find_listeners(options.load.server.port) : std::vector<pid_t>();
 }
 
-bool run_classic(const Options& options) {
-  struct Test {
-    const char* name;
-    Workload workload;
-  };
-  std::vector<Test> tests;
-  tests.push_back({"SET", Workload::repeat("SET keyone valueone")});
-  tests.push_back({"GET", Workload::repeat("GET keyone")});
-  tests.push_back({"SET growing keys", Workload::grow(options.plan.request_count)});
+/// As many descriptors as we may have: a thousand connections are more than many shells allow at first.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
-  bool is_good = true;
-  std::vector<std::size_t> connection_counts{1};
-  if (options.plan.connection_count > 1) connection_counts.push_back(options.plan.connection_count);
-  for (const std::size_t connection_count : connection_counts) {
-    LoadPlan plan = options.plan;
-    plan.connection_count = connection_count;
-    if (!options.prints_csv) {
-      std::printf("%zu connection%s, pipeline %zu, %zu operations each:\n", connection_count,
-                  connection_count == 1 ? "" : "s", plan.pipeline_depth, plan.request_count);
-    }
-    for (const Test& test : tests) {
-      is_good = measure(test.name, plan, test.workload, options.prints_csv) && is_good;
-    }
+Workload build_workload(BenchmarkOptions& options) {
+  WorkloadPlan& plan = options.workload;
+  if (options.mode == BenchmarkOptions::Mode::kFill) {
+    plan.keys = *KeyDistribution::parse("seq");
+    plan.get_share = 0;
+    plan.request_count = plan.key_count;
+  }
+  if (options.load.verifies) {
+    plan.is_verifiable = true;
+    plan.partition_count = options.load.connection_count;
+    // Not the values of an earlier run, which would hide a lost write.
+    plan.first_sequence = static_cast<std::uint32_t>(monotonic_time_ns() / 1000);
+  }
+  return Workload(plan);
+}
+
+/// The runs the options ask for; fewer when one failed.
+std::vector<MeasuredRun> run_all(const BenchmarkOptions& options, Workload& workload) {
+  std::vector<MeasuredRun> runs;
+  const auto run = [&](double rate_per_s) {
+    LoadPlan plan = options.load;
+    plan.rate_per_s = rate_per_s;
+    std::optional<LoadResult> result = run_and_complain(describe(options), plan, workload);
+    if (!result) return false;
+    runs.push_back({describe(options), rate_per_s, std::move(*result)});
+    if (options.format == OutputFormat::kText && !(options.sweeps && rate_per_s > 0)) print_text(runs.back());
+    return true;
+  };
+  if (!run(options.load.rate_per_s) || !options.sweeps) return runs;
+  const double rate_max_per_s = runs.front().result.replies_per_s();
+  for (std::size_t step = 1; step <= options.sweep_step_count; ++step) {
+    if (!run(rate_max_per_s * static_cast<double>(step) / static_cast<double>(options.sweep_step_count)))
+      break;
+  }
+  return runs;
+}
+
+bool write_hdr(const std::string& path, const std::string& text) {
+  std::FILE* file = path == "-" ? stdout : std::fopen(path.c_str(), "we");
+  const bool is_written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  const bool is_closed = file == stdout ? std::fflush(file) == 0 : file != nullptr && std::fclose(file) == 0;
+  if (!is_written || !is_closed) {
+    std::fprintf(stderr, "memento-benchmark: can't write %s: %s\n", path.c_str(), std::strerror(errno));
+  }
+  return is_written && is_closed;
+}
+
+bool run_load_mode(BenchmarkOptions& options) {
+  Workload workload = build_workload(options);
+  if (options.mode == BenchmarkOptions::Mode::kFill) options.load.request_count = workload.request_count();
+  const std::vector<MeasuredRun> runs = run_all(options, workload);
+  const std::size_t wanted_count = 1 + (options.sweeps ? options.sweep_step_count : 0);
+  bool is_good = runs.size() == wanted_count;
+  for (const MeasuredRun& run : runs) {
+    is_good = is_good && run.result.error_count == 0 && run.result.mismatch_count == 0;
+  }
+  if (runs.empty()) return false;
+  if (options.format == OutputFormat::kText && options.sweeps) print_sweep(runs);
+  if (options.format == OutputFormat::kCsv) print_csv(options, runs);
+  if (options.format == OutputFormat::kJson) print_json(options, runs);
+  // Of a sweep, the percentiles at its highest rate.
+  if (!options.hdr_file.empty())
+    is_good = write_hdr(options.hdr_file, hdr_text(runs.back().result.latency)) && is_good;
+  if (!options.plot_file.empty()) {
+    const Outcome drawn = draw(plot_script(options.plot_file, describe(options), runs, options.sweeps));
+    if (!drawn) std::fprintf(stderr, "memento-benchmark: --plot: %s\n", drawn.error().message.c_str());
+    is_good = is_good && static_cast<bool>(drawn);
   }
   return is_good;
 }
 
-bool run_mode(Options options) {
-  if (options.is_fill) {
-    options.plan.request_count = options.key_count;
-    return measure("FILL", options.plan, Workload::fill(options.key_count, options.value_size_bytes),
-                   options.prints_csv);
-  }
-  if (options.is_mix) {
-    const std::string name = "GET " + std::to_string(options.get_percent) + " %";
-    return measure(name, options.plan,
-                   Workload::mix(options.key_count, options.get_percent, options.value_size_bytes),
-                   options.prints_csv);
-  }
-  return run_classic(options);
-}
-
 int main_of_benchmark(int argc, char** argv) {
-  Options options;
-  LoadPlan& plan = options.plan;
-  CLI::App app(
-      "Measures a memento server. Without --mix or --fill: SET, GET and SET of growing keys, from one\n"
-      "connection and from many. Writes keys to the server (keyone, keyN, key:N) and removes none.",
-      "memento-benchmark");
-  const auto positive = CLI::Range(std::size_t{1}, std::size_t{1} << 40U);
-  app.add_option("HOST", plan.server.host, "The server's name or address")->capture_default_str();
-  app.add_option("PORT", plan.server.port, "The server's port")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 65535));
-  app.add_option("-c,--connections", plan.connection_count, "Connections")
-      ->capture_default_str()
-      ->check(positive);
-  app.add_option("-P,--pipeline", plan.pipeline_depth, "Requests sent before their replies are awaited")
-      ->capture_default_str()
-      ->check(positive);
-  app.add_option("-n,--requests", plan.request_count, "Operations of each test")
-      ->capture_default_str()
-      ->check(positive);
-  app.add_option("-d,--value-size", options.value_size_bytes, "Value bytes, with --mix and --fill")
-      ->capture_default_str()
-      ->check(positive);
-  app.add_option("-r,--keyspace", options.key_count, "Number of keys, with --mix and --fill")
-      ->capture_default_str()
-      ->check(positive);
-  app.add_option("-t,--threads", plan.thread_count, "Threads, each with an epoll loop")
-      ->capture_default_str()
-      ->check(positive);
-  CLI::Option* mix = app.add_option("--mix", options.get_percent, "Random keys, this percentage of them GET")
-                         ->check(CLI::Range(0, 100));
-  app.add_flag("--fill", options.is_fill, "SET each key of the keyspace once")->excludes(mix);
-  app.add_flag("--csv", options.prints_csv, "Print: name,seconds,ops/s,p50,p99,p99.9,max (microseconds)");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const int status = app.exit(error);
-    return static_cast<int>(status == 0 ? BenchmarkStatus::kOk : BenchmarkStatus::kUsage);
+  ParsedBenchmarkOptions parsed = parse_options(argc, argv);
+  if (!parsed.options) return parsed.status;
+  BenchmarkOptions& options = *parsed.options;
+  raise_descriptor_limit();
+  bool is_good = false;
+  if (options.mode == BenchmarkOptions::Mode::kClassic) {
+    is_good = run_classic(options);
+  } else {
+    options.load.server_processes = processes_of_server(options);
+    is_good = run_load_mode(options);
   }
-  options.is_mix = mix->count() > 0;
-  return static_cast<int>(run_mode(options) ? BenchmarkStatus::kOk : BenchmarkStatus::kFailed);
+  return static_cast<int>(is_good ? BenchmarkStatus::kOk : BenchmarkStatus::kFailed);
 }
 
 }  // namespace

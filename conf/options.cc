@@ -112,7 +112,9 @@ class Parser {
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
         "Clients served at the same time (10000)", "COUNT");
     add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),
-        "How long QUIT lets connections finish (10)", "SECONDS");
+        "How long QUIT and an upgrade let connections finish (10)", "SECONDS");
+    add("--lock-timeout", o.lock_timeout_s, number_between(1, 3600, "a number of seconds"),
+        "How long a stopped worker may block others before it is killed (5)", "SECONDS");
     add("--requirepass", o.password, not_empty, "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
     add("--requirepass-file", o.password_file, not_empty, "File whose first line is the password", "FILE");
     add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");

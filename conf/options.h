@@ -22,6 +22,7 @@ struct Options {
   std::uint64_t value_limit_bytes = 512ull << 20;
   int max_clients = 10000;
   int quit_timeout_s = 10;
+  int lock_timeout_s = 5;
   std::string password;       ///< empty: see password_source.h
   std::string password_file;  ///< empty: none
   bool protected_mode = true;

@@ -21,4 +21,11 @@ std::string socket_address_text(const std::string& address, std::uint16_t port);
 /// From here on clients can connect.
 Outcome start_listening(const std::vector<Fd>& sockets);
 
+/// Adds listening sockets on the first one's address until there are `count`.
+Outcome add_listen_sockets(std::vector<Fd>& sockets, std::uint32_t count);
+
+/// New connections go to the first `count` of the sockets, in the order in which they began to listen, to each as often
+/// as to the others. A socket is never closed to have fewer: that would reset connections that wait in its queue.
+Outcome use_first_sockets(const std::vector<Fd>& sockets, std::uint32_t count);
+
 }  // namespace memento

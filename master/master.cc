@@ -1,41 +1,40 @@
-// See master.h.
+// See master.h. Starting, the loop, signals.
 #include "master/master.h"
 
+#include <fcntl.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <cstring>
 
 #include "conf/password_source.h"
 #include "conf/size_text.h"
+#include "conf/version.h"
 #include "master/listen_socket.h"
-#include "worker/worker.h"
+#include "shm/robust_lock.h"
 
 namespace memento {
 namespace {
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kYoungNs = 1000 * kNsPerMs;
-constexpr std::int64_t kBackOffMs = 100;
-constexpr std::int64_t kBackOffLimitMs = 5000;
 constexpr std::int64_t kStopPatienceMs = 5000;
 constexpr std::int64_t kQuitGraceMs = 2000;  // beyond the workers' own time limit
 constexpr rlim_t kOwnDescriptors = 192;      // listening sockets of 128 workers, and a few
+constexpr std::uint64_t kMemoryStepBytes = 64 * 1024;  // a segment has whole pages
 
 // What the master does about each signal; it learns of them through one signalfd.
-constexpr int kSignals[] = {
-    SIGCHLD,  // reap, repair, respawn
-    SIGTERM,  // stop
-    SIGINT,   // stop; the second one at once
-    SIGQUIT,  // let connections finish, then stop
-    SIGHUP,   // read the configuration again
-    SIGUSR1,  // open the log again
+const int kSignals[] = {
+    SIGCHLD,              // reap, repair, respawn
+    SIGTERM,              // stop
+    SIGINT,               // stop; the second one at once
+    SIGQUIT,              // let connections finish, then stop
+    SIGHUP,               // read the configuration again
+    SIGUSR1,              // open the log again
+    SIGUSR2,              // upgrade
+    stuck_lock_signal(),  // a worker waits for a lock: kill who keeps it
 };
 
 Result<Fd> block_signals() {
@@ -49,33 +48,24 @@ Result<Fd> block_signals() {
   return signals;
 }
 
-std::string describe_end(int status) {
-  if (WIFSIGNALED(status)) return std::string("was killed by signal ") + strsignal(WTERMSIG(status));
-  return "ended with status " + std::to_string(WEXITSTATUS(status));
-}
-
-// Killed from outside is not a fault of the worker's own.
-bool is_own_fault(int status) {
-  if (WIFSIGNALED(status)) return WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
-  return WEXITSTATUS(status) != 0;
-}
-
 }  // namespace
 
 int Master::run() {
   if (const Outcome started = start(); !started) {
-    if (log_ && !options_.log_file.empty()) log_->error(started.error().message);
-    signal_workers(SIGKILL);
+    if (log_ && (!options_.log_file.empty() || handover_)) log_->error(started.error().message);
+    signal_all(handover_ ? SIGTERM : SIGKILL);
     pid_file_.remove();
     return readiness_.failed(started.error());
   }
   readiness_.ready();
   while (state_ == State::kRunning ? !all_given_up() : any_running()) {
-    pollfd wait{signals_.get(), POLLIN, 0};
-    poll(&wait, 1, wait_timeout_ms());
+    pollfd waits[] = {{signals_.get(), POLLIN, 0}, {ready_reader_.get(), POLLIN, 0}};
+    poll(waits, std::size(waits), wait_timeout_ms());
     on_signals();
+    on_ready();
     respawn_due();
-    if (state_ != State::kRunning && monotonic_time_ns() >= kill_at_ns_) signal_workers(SIGKILL);
+    kill_late_predecessors();
+    if (state_ != State::kRunning && monotonic_time_ns() >= kill_at_ns_) signal_all(SIGKILL);
   }
   pid_file_.remove();
   if (state_ == State::kRunning) {
@@ -87,11 +77,11 @@ int Master::run() {
 }
 
 Outcome Master::start() {
-  start_ms_ = wall_time_ms();
+  start_ms_ = handover_ ? handover_->start_ms : wall_time_ms();
   Result<Log> log = Log::open(options_.log_file);
   if (!log) return log.error();
   log_ = std::move(*log);
-  if (!options_.pid_file.empty()) {
+  if (!handover_ && !options_.pid_file.empty()) {
     Result<PidFile> pid_file = PidFile::take(options_.pid_file);
     if (!pid_file) return pid_file.error();
     pid_file_ = std::move(*pid_file);
@@ -99,30 +89,48 @@ Outcome Master::start() {
   Result<Fd> signals = block_signals();
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return system_error("pipe2 for ready workers");
+  ready_reader_ = Fd(ends[0]);
+  ready_writer_ = Fd(ends[1]);
   Result<SharedSettings> settings = SharedSettings::create();
   if (!settings) return settings.error();
   settings_.emplace(std::move(*settings));
   const Result<std::string> password = find_password(options_);
   if (!password) return password.error();
-  apply_live(*password);
+  apply_access(*password);
+  if (const Outcome opened = handover_ ? take_over() : open_all(); !opened) return opened.error();
+  children_.resize(options_.workers);
+  if (!handover_) {
+    for (std::uint32_t i = 0; i < options_.workers; ++i) {
+      if (const Outcome spawned = spawn(i); !spawned) return spawned.error();
+    }
+  }
+  log_->info((handover_ ? std::string("Upgraded to version ") + kVersion + ", accepting" : std::string("Accepting")) +
+             " connections on " + socket_address_text(options_.address, options_.port) + " (" +
+             std::to_string(options_.workers) + (options_.workers == 1 ? " worker, " : " workers, ") +
+             format_size(options_.memory_bytes) + " of memory, data in " + segment_->path() + ")");
+  if (handover_) {
+    reap();  // whoever ended during exec
+    for (std::size_t place = predecessors_.size(); place-- > 0;) {
+      if (predecessors_[place].pid == 0) clean(place);
+    }
+  }
+  return Done{};
+}
+
+// The data, and then the sockets on it: nobody can connect before the data is there.
+Outcome Master::open_all() {
   raise_descriptor_limit();
   Result<std::vector<Fd>> sockets = bind_listen_sockets(options_.address, options_.port, options_.workers);
   if (!sockets) return sockets.error();
   listen_sockets_ = std::move(*sockets);
   if (const Outcome opened = open_segment(); !opened) return opened.error();
-  if (const Outcome listening = start_listening(listen_sockets_); !listening) return listening.error();
-  children_.resize(options_.workers);
-  for (std::uint32_t i = 0; i < options_.workers; ++i) {
-    if (const Outcome spawned = spawn(i); !spawned) return spawned.error();
-  }
-  log_->info("Accepting connections on " + socket_address_text(options_.address, options_.port) + " (" +
-             std::to_string(options_.workers) + (options_.workers == 1 ? " worker, " : " workers, ") +
-             format_size(options_.memory_bytes) + " of memory, data in " + segment_->path() + ")");
-  return Done{};
+  apply_settings();
+  return start_listening(listen_sockets_);
 }
 
-void Master::apply_live(const std::string& password) {
-  (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
+void Master::apply_access(const std::string& password) {
   (*settings_)->protected_mode = options_.protected_mode;
   (*settings_)->password.set(password);
 }
@@ -136,6 +144,36 @@ Outcome Master::open_segment() {
   if (!report.set_aside_message.empty()) log_->warning(report.set_aside_message);
   if (report.attached) {
     log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) + " ms");
+  }
+  return Done{};
+}
+
+// After exec: the files are open and the workers of the binary before this one run.
+Outcome Master::take_over() {
+  Result<std::unique_ptr<Segment>> segment = Segment::adopt(Fd(handover_->segment), handover_->directory);
+  if (!segment) return segment.error();
+  segment_ = std::move(*segment);
+  for (const int socket : handover_->sockets) listen_sockets_.emplace_back(socket);
+  if (handover_->pid_file_lock >= 0) {
+    pid_file_ = PidFile::taken_over(Fd(handover_->pid_file_lock), handover_->pid_file);
+  }
+  predecessors_ = handover_->predecessors;
+  Options in_use = options_;
+  in_use.address = handover_->address;
+  in_use.port = handover_->port;
+  in_use.directory = handover_->directory;
+  in_use.pid_file = handover_->pid_file;
+  in_use.memory_bytes = segment_->size_bytes();
+  const Options fresh = std::exchange(options_, in_use);
+  const std::string waiting = changes_that_wait(fresh, true);
+  if (!waiting.empty()) log_->info("Changes that need a restart: " + waiting);
+  raise_descriptor_limit();
+  apply_settings();
+  if (options_.workers > listen_sockets_.size()) {
+    if (const Outcome added = add_listen_sockets(listen_sockets_, options_.workers); !added) return added.error();
+  }
+  if (const Outcome steered = use_first_sockets(listen_sockets_, options_.workers); !steered) {
+    log_->warning(steered.error().message + "; workers get unequal numbers of connections");
   }
   return Done{};
 }
@@ -158,40 +196,22 @@ void Master::raise_descriptor_limit() {
   (*settings_)->max_clients = options_.max_clients;
 }
 
-Outcome Master::spawn(std::uint32_t index) {
-  Child& child = children_[index];
-  const pid_t master = getpid();
-  const pid_t pid = fork();
-  if (pid < 0) return system_error("fork of a worker");
-  if (pid == 0) become_worker(index, master);
-  child.pid = pid;
-  child.started_ns = monotonic_time_ns();
-  return Done{};
-}
-
-// The child keeps the segment, the settings, the log, and its own listening socket, and drops the rest.
-void Master::become_worker(std::uint32_t index, pid_t master) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);  // blocked here, read by the worker's signalfd
-  if (getppid() != master) _exit(0);
-  prctl(PR_SET_NAME, "memento: worker");
-  for (std::uint32_t i = 0; i < listen_sockets_.size(); ++i) {
-    if (i != index) listen_sockets_[i].reset();
-  }
-  signals_.reset();
-  pid_file_.drop();
-  readiness_.drop();
-  if (options_.daemon) drop_terminal();
-  log_->set_role("worker " + std::to_string(index));
-  // _exit: what the master registered to clean up stays the master's.
-  _exit(run_worker({*segment_, std::move(listen_sockets_[index]), index, index + 1, *log_, **settings_, options_,
-                    start_ms_}));
+// What running workers follow.
+void Master::apply_settings() {
+  (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
+  segment_->set_value_limit(options_.value_limit_bytes);
+  segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
 }
 
 int Master::wait_timeout_ms() const {
   std::int64_t next_ns = state_ == State::kRunning ? INT64_MAX : kill_at_ns_;
   for (const Child& child : children_) {
-    if (state_ == State::kRunning && child.pid == 0 && !child.given_up) next_ns = std::min(next_ns, child.respawn_at_ns);
+    if (state_ == State::kRunning && can_spawn(child)) next_ns = std::min(next_ns, child.respawn_at_ns);
   }
+  for (const Predecessor& process : predecessors_) {
+    if (process.kill_at_ns != 0) next_ns = std::min(next_ns, process.kill_at_ns);
+  }
+  if (upgrade_check_.is_running()) next_ns = std::min(next_ns, upgrade_check_.kill_at_ns());
   if (next_ns == INT64_MAX) return -1;
   return static_cast<int>(std::clamp<std::int64_t>((next_ns - monotonic_time_ns()) / kNsPerMs + 1, 0, 60'000));
 }
@@ -199,7 +219,12 @@ int Master::wait_timeout_ms() const {
 void Master::on_signals() {
   signalfd_siginfo signal;
   while (read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
-    switch (signal.ssi_signo) {
+    const int number = static_cast<int>(signal.ssi_signo);
+    if (number == stuck_lock_signal()) {
+      on_stuck_lock(signal.ssi_ptr);
+      continue;
+    }
+    switch (number) {
       case SIGCHLD: reap(); break;
       case SIGTERM: stop(State::kStopping, SIGTERM, kStopPatienceMs); break;
       case SIGINT:
@@ -211,59 +236,16 @@ void Master::on_signals() {
       case SIGHUP: reload(); break;
       case SIGUSR1:
         if (const Outcome reopened = log_->reopen(); !reopened) log_->warning(reopened.error().message);
-        signal_workers(SIGUSR1);
+        signal_all(SIGUSR1);
         break;
-    }
-  }
-}
-
-void Master::reap() {
-  int status = 0;
-  pid_t pid = 0;
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    for (std::uint32_t i = 0; i < children_.size(); ++i) {
-      if (children_[i].pid == pid) on_child_end(i, status);
-    }
-  }
-}
-
-void Master::on_child_end(std::uint32_t index, int status) {
-  Child& child = children_[index];
-  const pid_t pid = std::exchange(child.pid, 0);
-  segment_->recover_process(index + 1);
-  if (state_ != State::kRunning) return;
-  const std::int64_t now_ns = monotonic_time_ns();
-  std::string text = "worker " + std::to_string(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
-  child.given_up = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitStatus::kConfig);
-  const bool failed_young = is_own_fault(status) && now_ns - child.started_ns < kYoungNs;
-  child.failures = failed_young ? child.failures + 1 : 0;
-  std::int64_t delay_ms = 0;
-  if (child.failures > 1) delay_ms = std::min(kBackOffMs << std::min(child.failures - 2, 10), kBackOffLimitMs);
-  child.respawn_at_ns = now_ns + delay_ms * kNsPerMs;
-  if (child.given_up) {
-    text += "; it is not started again";
-  } else {
-    text += delay_ms == 0 ? "; a new one takes over" : "; a new one starts in " + std::to_string(delay_ms) + " ms";
-  }
-  log_->warning(text);
-}
-
-void Master::respawn_due() {
-  if (state_ != State::kRunning) return;
-  const std::int64_t now_ns = monotonic_time_ns();
-  for (std::uint32_t i = 0; i < children_.size(); ++i) {
-    Child& child = children_[i];
-    if (child.pid != 0 || child.given_up || child.respawn_at_ns > now_ns) continue;
-    if (const Outcome spawned = spawn(i); !spawned) {
-      log_->error(spawned.error().message);
-      child.respawn_at_ns = now_ns + kBackOffMs * kNsPerMs;
+      case SIGUSR2: begin_upgrade(); break;
     }
   }
 }
 
 // HUP. What workers read from the live settings changes at once; the rest is named.
 void Master::reload() {
-  const ParsedCommandLine parsed = parse_command_line(arguments_, start_folder_);
+  const ParsedCommandLine parsed = parse_command_line(program_.arguments, start_folder_);
   if (parsed.ends) {
     log_->error("configuration not changed: " + parsed.text.substr(0, parsed.text.find_last_not_of('\n') + 1));
     return;
@@ -273,6 +255,7 @@ void Master::reload() {
   if (!password) return log_->error("configuration not changed: " + password.error().message);
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
+  options_.lock_timeout_s = fresh.lock_timeout_s;
   options_.password = fresh.password;
   options_.password_file = fresh.password_file;
   options_.protected_mode = fresh.protected_mode;
@@ -283,45 +266,38 @@ void Master::reload() {
   for (const Child& child : children_) {
     if (child.pid > 0) prlimit(child.pid, RLIMIT_NOFILE, &limit, nullptr);
   }
-  apply_live(*password);
-  segment_->set_value_limit(options_.value_limit_bytes);
+  apply_access(*password);
+  apply_settings();
+  const std::string waiting = changes_that_wait(fresh, false);
+  log_->info("Configuration read again" + (waiting.empty() ? "" : "; changes that need a restart: " + waiting));
+}
+
+std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) const {
   std::string waiting;
   const auto note = [&](bool changed, const char* key) {
     if (changed) waiting += (waiting.empty() ? "" : ", ") + std::string(key);
   };
   note(fresh.address != options_.address, "address");
   note(fresh.port != options_.port, "port");
-  note(fresh.workers != options_.workers, "workers");
-  note(fresh.memory_bytes != options_.memory_bytes, "memory");
+  note(fresh.memory_bytes / kMemoryStepBytes != options_.memory_bytes / kMemoryStepBytes, "memory");
   note(fresh.directory != options_.directory, "dir");
-  note(fresh.log_file != options_.log_file, "logfile");
   note(fresh.pid_file != options_.pid_file, "pidfile");
+  if (after_upgrade) return waiting;
+  note(fresh.workers != options_.workers, "workers (or an upgrade)");
+  note(fresh.log_file != options_.log_file, "logfile (or an upgrade)");
   note(fresh.daemon != options_.daemon, "daemon");
-  log_->info("Configuration read again" + (waiting.empty() ? "" : "; changes that need a restart: " + waiting));
+  return waiting;
 }
 
 void Master::stop(State state, int signal_number, std::int64_t patience_ms) {
   if (state_ == State::kRunning) log_->info(state == State::kQuitting ? "Letting connections finish" : "Stopping");
+  upgrade_check_.stop();
   // Asking again can shorten the time that workers have, never lengthen it.
   const std::int64_t patience_end_ns = monotonic_time_ns() + patience_ms * kNsPerMs;
   kill_at_ns_ = state_ == State::kRunning ? patience_end_ns : std::min(kill_at_ns_, patience_end_ns);
   state_ = state;
   listen_sockets_.clear();  // nobody connects to a server that leaves
-  signal_workers(signal_number);
-}
-
-void Master::signal_workers(int signal_number) {
-  for (const Child& child : children_) {
-    if (child.pid > 0) kill(child.pid, signal_number);
-  }
-}
-
-bool Master::any_running() const {
-  return std::ranges::any_of(children_, [](const Child& child) { return child.pid != 0; });
-}
-
-bool Master::all_given_up() const {
-  return std::ranges::all_of(children_, [](const Child& child) { return child.given_up; });
+  signal_all(signal_number);
 }
 
 }  // namespace memento

@@ -1,9 +1,9 @@
 // Master: takes the pid file, creates or attaches the segment, opens the listening sockets, forks the workers,
-// reaps and repairs, respawns, handles signals. It serves no client and takes no slot's lock except to repair.
-// Runs in the process that main() started (or its daemon).
+// reaps and repairs, respawns, handles signals, and on USR2 becomes another binary (upgrade.h). It serves no client and
+// takes no lock but to repair. Runs in the process that main() started (or its daemon).
 //
-// Invariants: the master has one thread; workers are its only children; worker i owns process record i + 1 and
-// listening socket i, and so does its replacement.
+// Invariants: the master has one thread; worker i serves listening socket i, and i + count, and so on; a process record
+// has one owner, or none; a worker's replacement has the worker's record and sockets.
 #pragma once
 
 #include <sys/types.h>
@@ -17,7 +17,9 @@
 #include "conf/log.h"
 #include "conf/options.h"
 #include "master/daemonize.h"
+#include "master/handover.h"
 #include "master/pid_file.h"
+#include "master/upgrade.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
 #include "shm/segment.h"
@@ -26,19 +28,24 @@ namespace memento {
 
 class Master {
  public:
-  /// `arguments`: the command line, parsed again on HUP; its relative paths start at `start_folder`.
-  Master(Options options, std::vector<std::string> arguments, std::string start_folder, Readiness readiness)
+  /// `program`: exec'd on USR2; its command line is parsed again on HUP, with relative paths from `start_folder`.
+  /// `handover`: what the binary before this one left, if one did.
+  Master(Options options, Program program, std::string start_folder, Readiness readiness,
+         std::optional<Handover> handover)
       : options_(std::move(options)),
-        arguments_(std::move(arguments)),
+        program_(std::move(program)),
         start_folder_(std::move(start_folder)),
-        readiness_(std::move(readiness)) {}
+        readiness_(std::move(readiness)),
+        handover_(std::move(handover)) {}
 
   /// Serves until told to stop; the exit status.
   int run();
 
  private:
   struct Child {
-    pid_t pid = 0;  ///< 0: not running
+    pid_t pid = 0;             ///< 0: not running
+    std::uint32_t record = 0;  ///< 0: none yet
+    bool is_ready = false;     ///< accepts connections
     std::int64_t started_ns = 0;
     int failures = 0;                 ///< in a row, each soon after its start and by its own fault
     std::int64_t respawn_at_ns = 0;   ///< when pid is 0
@@ -46,39 +53,69 @@ class Master {
   };
   enum class State { kRunning, kStopping, kQuitting };
 
+  // master.cc: start, the loop, signals
   Outcome start();
+  Outcome open_all();
   Outcome open_segment();
-  /// What workers read while they run, but for the number of clients.
-  void apply_live(const std::string& password);
+  Outcome take_over();
+  /// Who is let in.
+  void apply_access(const std::string& password);
   void raise_descriptor_limit();
-  Outcome spawn(std::uint32_t index);
-  [[noreturn]] void become_worker(std::uint32_t index, pid_t master);
-
+  void apply_settings();
   int wait_timeout_ms() const;
   void on_signals();
+  void reload();
+  std::string changes_that_wait(const Options& fresh, bool after_upgrade) const;
+  void stop(State state, int signal_number, std::int64_t patience_ms);
+
+  // workers.cc: children
+  Outcome spawn(std::uint32_t index);
+  [[noreturn]] void become_worker(std::uint32_t index, pid_t master);
+  void enter_child(pid_t master, const char* name, const std::string& role);
+  std::uint32_t free_record() const;
+  bool can_spawn(const Child& child) const;
   void reap();
   void on_child_end(std::uint32_t index, int status);
+  void report_end(const std::string& text);
   void respawn_due();
-  void reload();
-  void stop(State state, int signal_number, std::int64_t patience_ms);
-  void signal_workers(int signal_number);
+  void on_ready();
+  void on_stuck_lock(std::uint64_t signal_value);
+  void signal_all(int signal_number);
   bool any_running() const;
   bool all_given_up() const;
 
+  // predecessors.cc: upgrade, and what it leaves
+  void begin_upgrade();
+  void on_upgrade_check_end(int status);
+  Handover make_handover() const;
+  void retire_predecessors(std::uint32_t index);
+  void on_predecessor_end(std::size_t place, int status);
+  void clean(std::size_t place);
+  [[noreturn]] void become_cleaner(std::uint32_t record, pid_t master);
+  void kill_late_predecessors();
+
   Options options_;
-  const std::vector<std::string> arguments_;
+  const Program program_;
   const std::string start_folder_;
   Readiness readiness_;
+  std::optional<Handover> handover_;
   std::optional<Log> log_;
   PidFile pid_file_;
   Fd signals_;
+  Fd ready_reader_;  ///< workers write their pids when they accept connections
+  Fd ready_writer_;
   std::unique_ptr<Segment> segment_;
   std::optional<SharedSettings> settings_;
-  std::vector<Fd> listen_sockets_;
-  std::vector<Child> children_;
+  std::vector<Fd> listen_sockets_;  ///< at least as many as workers
+  std::vector<Child> children_;     ///< by worker's index
+  std::vector<Predecessor> predecessors_;
+  UpgradeCheck upgrade_check_;
   State state_ = State::kRunning;
   std::int64_t kill_at_ns_ = 0;  ///< when stopping: patience ends
   TimeMs start_ms_ = 0;
+  std::int64_t report_second_ = 0;  ///< the log is spared: how many ends were told in this second, and how many not
+  int reports_told_ = 0;
+  int reports_left_out_ = 0;
 };
 
 }  // namespace memento

@@ -29,6 +29,13 @@ Result<PidFile> PidFile::take(const std::string& path) {
   return pid_file;
 }
 
+PidFile PidFile::taken_over(Fd file, const std::string& path) {
+  PidFile pid_file;
+  pid_file.path_ = path;
+  pid_file.file_ = std::move(file);
+  return pid_file;
+}
+
 void PidFile::remove() {
   if (file_) unlink(path_.c_str());
 }

@@ -3,14 +3,16 @@
 // allocations touch only its own record. Every change is a redo transaction; REQUIRES everywhere below: no
 // slot lock held, unless said otherwise.
 //
-// Invariants between transactions: 1. a block whose bit is set is in exactly one place: a cell, a magazine,
-// or (runs, tables) a held extent; 2. every magazine has a free place, so that a commit can always return
-// the block it replaces.
+// Invariants between transactions: 1. a block whose bit is set is in exactly one place: a cell, a magazine, a
+// transaction area, or (runs, tables) a held extent; 2. every magazine has a free place, so that a commit can
+// always return the block it replaces; 3. a few committed pages stay free for moving entries (evacuation.cc)
+// when memory is short: only who holds a UseOfReserve takes them.
 #pragma once
 
 #include <cstdint>
 
 #include "shm/layout.h"
+#include "shm/page_info.h"
 #include "shm/redo_list.h"
 #include "shm/robust_lock.h"
 #include "shm/size_class.h"
@@ -19,20 +21,15 @@ namespace memento {
 
 class Segment;
 
-/// A page info word: kind 8 bits (0 no class page; class + 1; kLinePage), free blocks or lines 16 bits << 8,
-/// longest run of free lines 16 bits << 24.
-inline constexpr std::uint64_t kLinePage = 255;
-inline constexpr std::uint32_t kLinesPerPage = 1021;  ///< behind 3 lines that hold the bitmap
-inline constexpr std::uint32_t kLinePageHeaderBytes = 192;
-inline constexpr std::uint64_t kSmallTableLines = 512;  ///< larger tables are runs of units
-
 class Arena {
  public:
   Arena(Segment& segment, ProcessRecord& record, LockOwner& owner, RedoList& redo);
 
+  // Blocks (arena.cc).
+
   /// Makes sure the magazine of the class holds a block and has a free place. False: out of memory.
   bool prepare(std::uint32_t size_class);
-  bool has_block(std::uint32_t size_class) const { return count_of(size_class) > 0; }
+  bool has_block(std::uint32_t size_class) const { return count_of(record_.magazines[size_class]) > 0; }
   /// The block the next take() will take: fill it before the commit. REQUIRES: has_block().
   std::uint64_t peek(std::uint32_t size_class) const;
 
@@ -46,19 +43,46 @@ class Arena {
 
   /// After a commit: empties magazines that are full and frees old runs that nobody reads.
   void settle(std::uint64_t freed_offset);
-
   /// settle() for every class: what a dead predecessor left undone.
   void settle_all();
+  /// Returns all blocks of one class, or of all, to their pages.
+  void give_back_blocks(std::uint32_t size_class);
+  void give_back_blocks();
+
+  // Emptying pages (arena_pages.cc). `targets` holds blocks to move entries to, `evacuated` those they leave.
+
+  /// The pages take nothing new until end_draining(). False: another process is emptying one of them.
+  bool begin_draining(std::uint64_t first_page, std::uint64_t count);
+  /// What could not be emptied counts as taken now.
+  void end_draining();
+  /// A page whose entries were used again counts as taken now.
+  void renew_age(std::uint64_t page, bool is_main);
+  bool prepare_target(std::uint32_t size_class, bool is_main);
+  std::uint64_t peek_target() const;
+  bool is_evacuated_full() const { return count_of(record_.evacuated) == kMagazineLimit; }
+  /// Slot lock held: the entry at `offset` goes to peek_target(), or is gone.
+  void stage_moved(std::uint64_t offset);
+  void stage_gone(std::uint64_t offset);
+  /// Evacuated blocks go back to their page, which is free when they were the last; what is left of the
+  /// targets too.
+  void finish_evacuation();
+  /// The held new run becomes the ghosts' (ghosts.h).
+  void publish_ghosts();
+
+  /// Whether so many pages are free beside the reserve.
+  bool may_take_pages(std::uint64_t pages) const;
+
+  // Extents (arena_extents.cc).
 
   /// Allocates a run or table into an empty held place. False: out of memory.
-  bool allocate_run(std::uint64_t bytes);
+  bool allocate_run(std::uint64_t bytes, std::uint32_t role = kHeldNewRun);
   bool allocate_table(std::uint64_t lines);
   /// Frees what lies in a held place.
   void free_held(std::uint32_t role);
   Word& held(std::uint32_t role) { return record_.held[role]; }
 
-  /// The area this process holds, or nullptr; its first `end` places are emptied: blocks go to magazines, runs to where
-  /// readers may still be waited for.
+  /// The area this process holds, or nullptr; its first `end` places are emptied: blocks go to magazines,
+  /// runs to where readers may still be waited for.
   TransactionArea* transaction_area() const;
   void drain_area(std::uint64_t end);
   /// What stands for a block in the area's places.
@@ -75,29 +99,51 @@ class Arena {
   /// Returns all magazines and held extents to the pages: a record nobody will use again.
   void give_back_all();
 
-  bool is_class_page(std::uint64_t offset) const { return page_kind(page_of(offset)) != 0; }
+  bool is_class_page(std::uint64_t offset) const { return info(page_of(offset)).kind() != 0; }
   std::uint64_t page_of(std::uint64_t offset) const { return (offset - header_.arena_offset) / kPageBytes; }
-  std::uint64_t page_kind(std::uint64_t page) const {
-    return page_infos_[page].load(std::memory_order_relaxed) & 255;
+  std::uint64_t page_offset(std::uint64_t page) const { return header_.arena_offset + page * kPageBytes; }
+  std::uint64_t used_units_of(std::uint64_t page) const {
+    return units_[page / 4].load(std::memory_order_relaxed) >> page % 4 * kUnitsPerPage & 0xffff;
   }
-
- private:
-  std::uint64_t count_of(std::uint32_t size_class) const {
-    return record_.magazines[size_class].count.load(std::memory_order_relaxed);
-  }
+  std::uint64_t committed_pages() const { return header_.committed_pages.load(std::memory_order_acquire); }
+  PageInfo info(std::uint64_t page) const { return {page_infos_[page].load(std::memory_order_relaxed)}; }
+  Word& age(std::uint64_t page) { return page_ages_[page]; }
   Word* page_words(std::uint64_t page) const {
     return reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
   }
-  bool refill(std::uint32_t size_class);
-  void flush(std::uint32_t size_class, std::uint64_t block_count);
-  bool find_page(std::uint32_t size_class, std::uint64_t* page);
-  bool claim_page(std::uint64_t kind, std::uint64_t* page);
+
+  /// While one lives, the last free pages are for taking.
+  class UseOfReserve {
+   public:
+    explicit UseOfReserve(Arena& arena) : arena_(arena) { ++arena_.reserve_users_; }
+    ~UseOfReserve() { --arena_.reserve_users_; }
+    UseOfReserve(const UseOfReserve&) = delete;
+    UseOfReserve& operator=(const UseOfReserve&) = delete;
+
+   private:
+    Arena& arena_;
+  };
+
+ private:
+  static std::uint64_t count_of(const Magazine& magazine) {
+    return magazine.count.load(std::memory_order_relaxed);
+  }
+  std::uint64_t reserve_pages() const;
+  bool refill(Magazine& magazine, std::uint32_t size_class, bool is_main);
+  void flush(Magazine& magazine, std::uint64_t block_count);
+  bool find_page(std::uint32_t size_class, bool is_main, std::uint64_t* page);
+  bool claim_page(std::uint64_t kind, std::uint64_t flags, std::uint64_t* page);
+  std::uint64_t stage_next_age();
   bool find_line_page(std::uint64_t lines, std::uint64_t* page);
   bool find_units(std::uint64_t units, std::uint64_t* first) const;
+  std::uint64_t free_pages_around(std::uint64_t first, std::uint64_t units) const;
   void stage_units(std::uint64_t first, std::uint64_t units, bool used);
+  void stage_run_start(std::uint64_t first_unit, bool begins);
   void stage_used_units(std::int64_t change);
+  void stage_free_pages(std::int64_t change);
   void stage_lines(std::uint64_t page, std::uint64_t first, std::uint64_t lines, bool used);
   void stage_page_release(std::uint64_t page);
+  void set_draining(std::uint64_t first_page, std::uint64_t count, bool drains);
   bool commit_more_pages(std::uint64_t pages);
   bool allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size);
   bool is_pinned(std::uint64_t entry_offset) const;
@@ -110,6 +156,8 @@ class Arena {
   RedoList& redo_;
   Word* units_;
   Word* page_infos_;
+  Word* page_ages_;
+  int reserve_users_ = 0;
 };
 
 }  // namespace memento

@@ -1,6 +1,8 @@
 // See check.h. One pass over slots and records notes what is in use, a second over the pages compares.
 #include "shm/check.h"
 
+#include <linux/futex.h>
+
 #include <bit>
 #include <unordered_set>
 
@@ -24,12 +26,17 @@ class Checker {
         units_(reinterpret_cast<Word*>(base_ + header_.unit_bitmap_offset)),
         page_infos_(reinterpret_cast<Word*>(base_ + header_.page_infos_offset)),
         owned_units_(header_.committed_pages.load() * kUnitsPerPage),
-        owned_blocks_(header_.committed_pages.load()) {}
+        owned_blocks_(header_.committed_pages.load()),
+        run_starts_(header_.committed_pages.load()) {}
 
   CheckReport run() {
     auto* slots = reinterpret_cast<Slot*>(base_ + header_.slots_offset);
     for (std::uint32_t s = 0; s < kSlotCount; ++s) check_slot(s, slots[s]);
+    check_lock("arena", header_.arena_lock);
+    check_lock("FLUSH", header_.flush_lock);
+    check_lock("gate", header_.gate_lock);
     for (std::uint32_t i = 0; i < header_.process_count; ++i) check_record(i, segment_.process(i));
+    if (const Extent ghosts{header_.ghosts.load()}; ghosts.word != 0) own_extent("ghosts", ghosts);
     check_pages();
     return std::move(report_);
   }
@@ -44,9 +51,18 @@ class Checker {
            offset + bytes <= header_.arena_offset + header_.committed_pages.load() * kPageBytes;
   }
 
+  // A lock that a dead process left marked is as good as free: who takes it repairs first.
+  void check_lock(const std::string& name, const RobustLock& lock) {
+    if ((lock.word.load() & FUTEX_TID_MASK) != 0) fail(name + ": locked");
+  }
+
   void check_slot(std::uint32_t number, const Slot& slot) {
+    // Most slots of a small segment were never used; naming each would take longer than all the checks.
+    if (slot.lock.word.load() == 0 && slot.table.load() == 0 && slot.cells.load() == 0 && slot.bytes.load() == 0) {
+      return;
+    }
     const std::string name = "slot " + std::to_string(number);
-    if (slot.lock.word.load() != 0) fail(name + ": locked");
+    check_lock(name, slot.lock);
     const Extent table{slot.table.load()};
     const bool current = slot.generation.load() == header_.flush_generation.load();
     std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
@@ -100,10 +116,11 @@ class Checker {
 
   bool own_block(const std::string& who, std::uint64_t offset, std::uint64_t bytes) {
     const std::uint64_t page = (offset - header_.arena_offset) / kPageBytes;
-    const std::uint64_t kind = page_infos_[page].load() & 255;
+    const std::uint64_t kind = PageInfo{page_infos_[page].load()}.kind();
     if (kind == 0) {
       const std::uint64_t units = reinterpret_cast<Word*>(base_ + offset - 8)->load();
       if (bytes > units * kUnitBytes - 8) fail(who + ": an entry is longer than its run");
+      note_run_start(offset - 8);
       return own_units(who, offset - 8, units);
     }
     if (kind > kSizeClasses.count) {
@@ -125,17 +142,25 @@ class Checker {
       fail(who + ": outside the arena");
       return false;
     }
-    if (extent.kind() == Extent::kRun) return own_units(who, extent.offset(), extent.size());
+    if (extent.kind() == Extent::kRun) {
+      if (extent.word != header_.ghosts.load()) note_run_start(extent.offset());
+      return own_units(who, extent.offset(), extent.size());
+    }
     if (extent.size() > kSmallTableLines) {
       return own_units(who, extent.offset(), (extent.size() * kLineBytes + kUnitBytes - 1) / kUnitBytes);
     }
     const std::uint64_t in_arena_offset = extent.offset() - header_.arena_offset;
     const std::uint64_t page = in_arena_offset / kPageBytes;
-    if ((page_infos_[page].load() & 255) != kLinePage) {
+    if (PageInfo{page_infos_[page].load()}.kind() != kLinePage) {
       fail(who + ": a table that is not on a page of tables");
       return false;
     }
     return own_bits(who, page, (in_arena_offset % kPageBytes - kLinePageHeaderBytes) / kLineBytes, extent.size());
+  }
+
+  void note_run_start(std::uint64_t offset) {
+    const std::uint64_t unit = (offset - header_.arena_offset) / kUnitBytes;
+    run_starts_[unit / kUnitsPerPage] |= 1ull << unit % kUnitsPerPage;
   }
 
   bool own_units(const std::string& who, std::uint64_t offset, std::uint64_t count) {
@@ -168,10 +193,20 @@ class Checker {
 
   void check_record(std::uint32_t index, const ProcessRecord& record) {
     const std::string name = "process " + std::to_string(index);
+    check_lock(name + " repair", record.repair);
     if (record.committed.load() != 0) fail(name + ": a redo list left committed");
     for (std::uint32_t c = 0; c < kSizeClasses.count; ++c) {
       const Magazine& magazine = record.magazines[c];
+      if (magazine.count.load() >= kMagazineLimit) {  // one place stays free for what a commit replaces
+        fail(name + ": a magazine without a free place");
+        continue;
+      }
       for (std::uint64_t i = 0; i < magazine.count.load(); ++i) own_block(name + " magazine", magazine.blocks[i].load(), 0);
+    }
+    for (const Magazine* magazine : {&record.targets, &record.evacuated}) {
+      for (std::uint64_t i = 0; i < magazine->count.load(); ++i) {
+        own_block(name + " evacuation", magazine->blocks[i].load(), 0);
+      }
     }
     check_area(name + " transaction area", record);
     for (std::uint32_t role = 0; role < kHeldLimit; ++role) {
@@ -202,13 +237,16 @@ class Checker {
 
   void check_pages() {
     std::uint64_t used_units = 0;
+    std::uint64_t free_pages = 0;
     for (std::uint64_t page = 0; page < owned_blocks_.size(); ++page) {
       const std::string name = "page " + std::to_string(page);
-      const std::uint64_t info = page_infos_[page].load();
-      const std::uint64_t kind = info & 255;
+      const PageInfo info{page_infos_[page].load()};
+      const std::uint64_t kind = info.kind();
       const std::uint64_t unit_bits = units_[page / 4].load() >> page % 4 * kUnitsPerPage & 0xffff;
       used_units += static_cast<std::uint64_t>(std::popcount(unit_bits));
+      free_pages += unit_bits == 0;
       if (kind == 0) {
+        if (info.run_starts() != run_starts_[page]) fail(name + ": beginnings of runs differ");
         for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
           if ((unit_bits >> unit & 1) && !owned_units_[page * kUnitsPerPage + unit]) fail(name + ": a lost unit");
         }
@@ -223,12 +261,13 @@ class Checker {
         set += used;
         if (used && (owned_blocks_[page].empty() || !owned_blocks_[page][bit])) fail(name + ": a lost block");
       }
-      if ((info >> 8 & 0xffff) != blocks - set) fail(name + ": free count differs");
+      if (info.free() != blocks - set) fail(name + ": free count differs");
     }
-    for (const RobustLock* lock : {&header_.arena_lock, &header_.flush_lock, &header_.gate_lock}) {
-      if (lock->word.load() != 0) fail("one of the header's locks is held");
+    // A dead gate holder's mark is cleared by the next one.
+    if (header_.exclusive.load() != 0 && (header_.gate_lock.word.load() & FUTEX_OWNER_DIED) == 0) {
+      fail("the keyspace is marked as changed as a whole");
     }
-    if (header_.exclusive.load() != 0) fail("the keyspace is marked as changed as a whole");
+    if (free_pages != header_.free_pages.load()) fail("count of free pages differs");
     if (used_units != header_.used_units.load()) fail("count of used units differs");
   }
 
@@ -239,6 +278,7 @@ class Checker {
   Word* page_infos_;
   std::vector<bool> owned_units_;
   std::vector<std::vector<bool>> owned_blocks_;
+  std::vector<std::uint64_t> run_starts_;  ///< for each page, units at which an entry's run begins
   CheckReport report_;
 };
 

@@ -93,6 +93,9 @@ struct Entry {
   }
   bool expired(TimeMs now_ms) const { return has_expiry && expiry_ms() <= now_ms; }
 
+  /// Writes this entry's expiry into a copy of it.
+  void write_expiry(char* copy) const { put(copy + (extended ? 16 : 8), static_cast<std::uint64_t>(expiry_ms())); }
+
   /// Writes the words and the key into an unreachable block; returns where the value goes.
   char* write(char* to, std::string_view key_text, TimeMs expiry) const {
     const std::uint64_t short_value = extended ? kExtendedValue : value_bytes;

@@ -1,5 +1,5 @@
-// FlatMap: 64-bit keys to 64-bit values in one array, for work under a lock: it allocates in prepare() only, and is
-// emptied in constant time. Keys may repeat; the caller tells them apart.
+// FlatMap: 64-bit keys to 64-bit values in one array, for work under a lock: it allocates in prepare() only,
+// and is emptied in constant time. Keys may repeat; the caller tells them apart.
 #pragma once
 
 #include <cassert>
@@ -56,7 +56,9 @@ class FlatMap {
     std::uint64_t round = 0;  ///< taken when it is the map's
   };
 
-  std::size_t home(std::uint64_t key) const { return (key * 0x9e3779b97f4a7c15ull >> 20) & (places_.size() - 1); }
+  std::size_t home(std::uint64_t key) const {
+    return (key * 0x9e3779b97f4a7c15ull >> 20) & (places_.size() - 1);
+  }
 
   std::vector<Place> places_;
   std::uint64_t round_ = 0;

@@ -29,6 +29,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       arena(segment_in, record, owner, redo),
       slots(reinterpret_cast<Slot*>(base + header.slots_offset)),
       arena_end(header.arena_offset + header.page_count * kPageBytes),
+      ghosts(base, header),
       transaction(std::make_unique<Transaction>(*this)) {
   assert(process < header.process_count);
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
@@ -140,12 +141,21 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
 #endif
     }
     if (!unchanged_since(slot, version)) continue;
+    if (hit && header.evicts.load(kRelaxed) != 0) warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
     return hit;
   }
   const bool hit = read_pinned(slot, key, copy, context);
   count(hit ? Counter::kHits : Counter::kMisses, 1);
   return hit;
+}
+
+// One more heat for a cell that was read. It may have changed since, or its table: then the comparison fails.
+void Keyspace::Impl::warm(Word& cell, std::uint64_t offset, const HashedKey& key) {
+  std::uint64_t value = cell.load(kRelaxed);
+  const bool is_it = Cell::live(value) && Cell::offset(value) == offset && Cell::tag(value) == Cell::tag_of_hash(key.hash);
+  if (!is_it || Cell::heat(value) == Cell::kHeatLimit) return;
+  cell.compare_exchange_strong(value, value + Cell::kOneHeat, std::memory_order_relaxed);
 }
 
 // REQUIRES: slot locked. The entry as of that generation of FLUSH.

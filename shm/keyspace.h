@@ -161,9 +161,16 @@ class Keyspace {
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
   std::uint64_t memory_limit_bytes() const;  ///< the segment's size
 
+  /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the master calls it.
+  /// False: no memory for what eviction keeps in mind.
+  bool set_eviction(bool evicts);
+
   /// Background work (expiry sweep, freeing of flushed entries, compaction) for about `budget_us`; a worker
   /// calls it from a timer. True when there is more to do right now.
   bool maintain(std::int64_t budget_us);
+
+  /// Returns to all what this record holds (magazines, dead tables): nobody will use it next.
+  void give_back();
 
   void count(Counter counter, std::uint64_t amount = 1);
   std::uint64_t counter_sum(Counter counter) const;  ///< over all processes

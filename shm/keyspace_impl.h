@@ -1,18 +1,21 @@
-// Keyspace's inside, shared by keyspace.cc (reads), keyspace_write.cc (writes), transaction.cc (several keys at once)
-// and maintenance.cc (background work).
+// Keyspace's inside, shared by keyspace.cc (reads), keyspace_write.cc (writes), transaction.cc (several keys
+// at once) and maintenance.cc (background work).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "shm/arena.h"
 #include "shm/entry.h"
+#include "shm/ghosts.h"
 #include "shm/keyspace.h"
 #include "shm/segment.h"
 #include "shm/table.h"
 
 namespace memento {
 
+inline constexpr int kFindMemoryLimit = 10'000;          ///< others may take what is found
 inline constexpr std::uint64_t kOneExpiry = 1ull << 40;  ///< in Slot::bytes
 
 /// Writes the pieces of a new value; a piece without data stands for zeros.
@@ -45,6 +48,7 @@ struct Keyspace::Impl {
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   bool find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const;
   void count(Counter counter, std::uint64_t amount);
+  void warm(Word& cell, std::uint64_t offset, const HashedKey& key);
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
 
   // keyspace_write.cc
@@ -52,26 +56,80 @@ struct Keyspace::Impl {
   void pass_gate();
   bool make_current(Slot& slot);
   bool grow(Slot& slot, std::uint64_t inserts);
+  template <class IsWanted>
+  bool rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_wanted);
   Word* free_cell(Extent table, std::uint64_t tag) const;
   void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, const Entry& now,
                   std::uint64_t offset, std::uint32_t size_class);
+  void stage_erase(Slot& slot, Extent table, Word& cell, const Entry& old);
   void commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old);
+  std::uint64_t fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before);
   bool lock_for_write(Slot& slot, bool may_insert);
   void make_room();
   bool prepare_block(std::uint64_t bytes, std::uint32_t* size_class);
-  /// allocate(), and again as long as memory can be found for it. False: out of memory.
+  /// allocate() `bytes`, and again as long as memory can be found for it. False: out of memory.
   template <class Allocate>
-  bool with_room(Allocate&& allocate) {
-    return allocate() || (reclaim_flushed() && allocate());
+  bool with_room(std::uint64_t bytes, Allocate&& allocate) {
+    for (int round = 0; !allocate(); ++round) {
+      if (round == kFindMemoryLimit || !find_memory(bytes <= kLargestBlockBytes ? 1 : bytes / kUnitBytes + 2))
+        return false;
+    }
+    return true;
   }
   bool is_ready(std::uint64_t bytes, std::uint32_t* size_class);
   std::uint64_t block_offset(std::uint32_t size_class) const;
+
+  // evacuation.cc
+  /// What is to become of an entry on a page that is being emptied.
+  struct Verdict {
+    bool keeps;
+    std::uint64_t heat;  ///< what it has then
+    bool leaves_ghost;   ///< when it goes
+  };
+  using Judge = std::function<Verdict(std::uint64_t heat)>;
+  void evacuate_blocks(std::uint64_t page, bool to_main, const Judge& judge);
+  bool evacuate_block(std::uint64_t offset, std::uint32_t size_class, bool to_main, const Judge& judge);
+  bool key_of_block(std::uint64_t offset, std::uint64_t block_bytes, HashedKey* key);
+  void evacuate_tables(std::uint64_t begin, std::uint64_t end);
+  void move_run(std::uint64_t run);
+
+  // compaction.cc
+  std::vector<std::uint64_t> sparse_pages() const;
+  bool compact();
+  bool shrink_tables();
+  void evacuate_page(std::uint64_t page, const Judge& judge);
+  struct Row {
+    std::uint64_t first_page = 0;
+    std::uint64_t page_count = 0;
+    std::uint64_t head_units = 0;  ///< of the first page, which stay as they are
+  };
+  bool clear_row(std::uint64_t units, bool evicts);
+  std::uint64_t head_units(std::uint64_t page) const;
+  bool has_long_run(std::uint64_t page, std::uint64_t units) const;
+  bool sparse_row(std::uint64_t units, bool evicts, Row* row) const;
+  bool find_memory(std::uint64_t units);
+
+  // eviction.cc
+  struct Victim {
+    std::uint64_t age;
+    std::uint64_t page;
+  };
+  struct VictimQueue {
+    std::uint64_t page_count = 0;
+    std::vector<Victim> oldest;  ///< the oldest last
+  };
+  void find_victims();
+  bool evict();
+  bool evict_runs(std::uint64_t page, const Judge& judge);
+  bool evict_run_at(std::uint64_t run, const Judge& judge);
+  bool evict_run(std::uint64_t run, const HashedKey& key, const Judge& judge);
 
   // maintenance.cc
   void reclaim_inherited();
   void drain_dead_table();
   bool reclaim_flushed();
   bool reclaim_slot(Slot& slot);
+  bool shrink_slot(Slot& slot);
   std::uint64_t sweep_slot(std::uint32_t slot);
   std::vector<std::string> collect_keys(std::uint32_t slot, bool only_expired);
   bool gather(const Slot& slot, bool only_expired, std::vector<std::string>* keys) const;
@@ -87,6 +145,15 @@ struct Keyspace::Impl {
   std::uint64_t arena_end;
   TimeMs now_ms = 0;
   std::uint32_t sweep_slot_next = 0;
+  Ghosts ghosts;
+  VictimQueue small_victims;
+  VictimQueue main_victims;
+  TimeMs compaction_failed_ms = -1;
+  TimeMs row_failed_ms = -1;
+  TimeMs shrunk_ms = -1;
+  std::uint64_t reclaimed_generation = UINT64_MAX;  ///< of FLUSH, of which no slot has entries left
+  std::uint64_t shortages_seen = 0;
+  std::string block_key;  ///< of key_of_block()
   std::unique_ptr<Transaction> transaction;
 };
 
@@ -102,5 +169,37 @@ class Keyspace::SlotGuard {
   Impl& impl_;
   Slot& slot_;
 };
+
+/// Builds a table of `lines` lines aside and swings it in, if is_wanted(slot) says so under the lock.
+/// REQUIRES: no lock held; lines take all live entries. False: out of memory.
+template <class IsWanted>
+bool Keyspace::Impl::rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_wanted) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  if (!arena.allocate_table(lines)) return false;
+  {
+    const SlotGuard guard(*this, slot);
+    const Extent old{slot.table.load(kRelaxed)};
+    const std::uint64_t count = slot.cells.load(kRelaxed) & 0xffffffff;
+    if (is_current(slot) && is_wanted(slot) && count <= fill_limit(lines)) {
+      const Extent table{arena.held(kHeldNewTable).load(kRelaxed)};
+      Word* cells = table_cells(base, table);
+      for (std::uint64_t i = 0; i < lines * kCellsPerLine; ++i) cells[i].store(0, kRelaxed);
+      const Word* old_cells = table_cells(base, old);
+      for (std::uint64_t i = 0; i < old.size() * kCellsPerLine; ++i) {
+        const std::uint64_t cell = old_cells[i].load(kRelaxed);
+        if (Cell::live(cell)) place_cell(cells, lines, cell);
+      }
+      redo.stage(slot.table, table.word);
+      redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+      redo.stage(slot.cells, count | count << 32);
+      redo.stage(arena.held(kHeldNewTable), 0);
+      redo.stage(arena.held(kHeldOldTable), old.word);
+      redo.commit();
+    }
+  }
+  arena.free_held(kHeldOldTable);
+  arena.free_held(kHeldNewTable);
+  return true;
+}
 
 }  // namespace memento

@@ -1,5 +1,5 @@
-// Writes of one process: SET, erasing, read-modify-write, table growth, FLUSH. See keyspace.h for the contract and
-// shm/README.md for the redo list. Several keys at once are transaction.cc's.
+// Writes of one process: SET, erasing, read-modify-write, table growth, FLUSH. See keyspace.h for the
+// contract and shm/README.md for the redo list. Several keys at once are transaction.cc's.
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,12 +27,13 @@ void copy_pieces(char* to, const Change& change) {
   }
 }
 
-// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and look at
-// `exclusive` themselves: they must let go of all before they wait.
+// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and
+// look at `exclusive` themselves: they must let go of all before they wait.
 void Keyspace::Impl::lock_slot(Slot& slot) {
   for (;;) {
     owner.lock(slot.lock);
-    if (header.exclusive.load(std::memory_order_acquire) == 0) [[likely]] return;
+    if (header.exclusive.load(std::memory_order_acquire) == 0) [[likely]]
+      return;
     owner.unlock(slot.lock);
     pass_gate();
   }
@@ -59,45 +60,20 @@ bool Keyspace::Impl::make_current(Slot& slot) {
   return true;
 }
 
-// Builds a table aside that takes `inserts` more entries, and swings it in. REQUIRES: no lock held. False: out of memory.
+// Makes room for `inserts` more entries. REQUIRES: no lock held. False: out of memory.
 bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts) {
-  const Extent before{slot.table.load(std::memory_order_acquire)};
   const std::uint64_t live = slot.cells.load(kRelaxed) & 0xffffffff;
-  const std::uint64_t lines_before = before.size();
-  const bool only_tombstones = live + live / 8 + inserts < fill_limit(lines_before);
-  std::uint64_t lines = lines_before;
+  std::uint64_t lines = Extent{slot.table.load(std::memory_order_acquire)}.size();
+  const bool only_tombstones = live + live / 8 + inserts < fill_limit(lines);
   if (!only_tombstones) {
     do {
       lines += std::max<std::uint64_t>(lines / 4, 1);
     } while (live + inserts > fill_limit(lines));
   }
-  if (!arena.allocate_table(lines)) return false;
-  {
-    const SlotGuard guard(*this, slot);
-    const Extent old{slot.table.load(kRelaxed)};
-    const std::uint64_t cells_word = slot.cells.load(kRelaxed);
-    const std::uint64_t count = cells_word & 0xffffffff;
-    const bool still_needed = (cells_word >> 32) + inserts > fill_limit(old.size()) || old.word == 0;
-    if (still_needed && is_current(slot) && count + inserts <= fill_limit(lines)) {
-      const Extent table{arena.held(kHeldNewTable).load(kRelaxed)};
-      Word* cells = table_cells(base, table);
-      for (std::uint64_t i = 0; i < lines * kCellsPerLine; ++i) cells[i].store(0, kRelaxed);
-      const Word* old_cells = table_cells(base, old);
-      for (std::uint64_t i = 0; i < old.size() * kCellsPerLine; ++i) {
-        const std::uint64_t cell = old_cells[i].load(kRelaxed);
-        if (Cell::live(cell)) place_cell(cells, lines, cell);
-      }
-      redo.stage(slot.table, table.word);
-      redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-      redo.stage(slot.cells, count | count << 32);
-      redo.stage(arena.held(kHeldNewTable), 0);
-      redo.stage(arena.held(kHeldOldTable), old.word);
-      redo.commit();
-    }
-  }
-  arena.free_held(kHeldOldTable);
-  arena.free_held(kHeldNewTable);
-  return true;
+  return rebuild(slot, lines, [&](const Slot& now) {
+    const Extent table{now.table.load(kRelaxed)};
+    return table.word == 0 || (now.cells.load(kRelaxed) >> 32) + inserts > fill_limit(table.size());
+  });
 }
 
 // REQUIRES: slot locked and current, the key absent, a non-full table. The first cell an insert may use.
@@ -113,13 +89,13 @@ Word* Keyspace::Impl::free_cell(Extent table, std::uint64_t tag) const {
 }
 
 // REQUIRES: slot locked and current. Stages and commits: `cell` (of `old`, or a free one) gets the new block.
-void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, const Entry& now,
-                                std::uint64_t offset, std::uint32_t size_class) {
+void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old,
+                                const Entry& now, std::uint64_t offset, std::uint32_t size_class) {
   const std::uint64_t before = cell.load(kRelaxed);
-  redo.stage(cell, Cell::make(offset, key.hash));
+  redo.stage(cell, fresh_cell(offset, key.hash, before));
   redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  std::uint64_t bytes = slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes +
-                        (now.has_expiry ? kOneExpiry : 0);
+  std::uint64_t bytes =
+      slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes + (now.has_expiry ? kOneExpiry : 0);
   std::uint64_t freed = 0;
   if (old != nullptr) {
     bytes -= old->key_bytes + old->value_bytes + (old->has_expiry ? kOneExpiry : 0);
@@ -127,24 +103,39 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   } else {
     redo.stage(slot.cells, slot.cells.load(kRelaxed) + 1 + (before == 0 ? 1ull << 32 : 0));
   }
-  redo.stage(slot.bytes, bytes);
+  if (planted(Plant::kStoreOutsideList)) slot.bytes.store(bytes, kRelaxed);
+  if (!planted(Plant::kCounterAfterCommit)) redo.stage(slot.bytes, bytes);
   if (size_class == Arena::kNoClass) redo.stage(arena.held(kHeldNewRun), 0);
   arena.stage_exchange(size_class, freed);
   redo.commit();
+  if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(bytes, kRelaxed);
 }
 
-// REQUIRES: slot locked and current.
-void Keyspace::Impl::commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old) {
+// REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage.
+void Keyspace::Impl::stage_erase(Slot& slot, Extent table, Word& cell, const Entry& old) {
   Word* line = table_cells(base, table) + (&cell - table_cells(base, table)) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;
   for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= line[i].load(kRelaxed) == 0;
   redo.stage(cell, has_empty ? 0 : kTombstone);
   redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   redo.stage(slot.cells, slot.cells.load(kRelaxed) - 1 - (has_empty ? 1ull << 32 : 0));
-  redo.stage(slot.bytes, slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes -
-                             (old.has_expiry ? kOneExpiry : 0));
+  redo.stage(slot.bytes,
+             slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes - (old.has_expiry ? kOneExpiry : 0));
+}
+
+void Keyspace::Impl::commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old) {
+  stage_erase(slot, table, cell, old);
   arena.stage_exchange(Arena::kNoClass, static_cast<std::uint64_t>(old.at - base));
   redo.commit();
+}
+
+// What a cell that holds `before` gets for a new entry of its key. With eviction, being written again is
+// being used, and a key that was evicted a while ago is not new.
+std::uint64_t Keyspace::Impl::fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before) {
+  const std::uint64_t cell = Cell::make(offset, hash);
+  if (header.evicts.load(kRelaxed) == 0) return cell;
+  if (!Cell::live(before)) return ghosts.take(hash) ? cell + Cell::kOneHeat : cell;
+  return cell + std::min(Cell::heat(before) + 1, Cell::kHeatLimit) * Cell::kOneHeat;
 }
 
 // Locks the slot in a state in which a put or an erase can be committed: current, and with a free cell when
@@ -158,9 +149,10 @@ bool Keyspace::Impl::lock_for_write(Slot& slot, bool may_insert) {
       continue;
     }
     const Extent table{slot.table.load(kRelaxed)};
-    if (!may_insert || (table.word != 0 && slot.cells.load(kRelaxed) >> 32 < fill_limit(table.size()))) return true;
+    if (!may_insert || (table.word != 0 && slot.cells.load(kRelaxed) >> 32 < fill_limit(table.size())))
+      return true;
     owner.unlock(slot.lock);
-    if (!with_room([&] { return grow(slot, 1); })) return false;
+    if (!with_room(0, [&] { return grow(slot, 1); })) return false;
   }
 }
 
@@ -184,7 +176,7 @@ bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_clas
     arena.free_held(kHeldNewRun);
     return arena.allocate_run(bytes);
   };
-  return with_room(allocate);
+  return with_room(bytes, allocate);
 }
 
 std::uint64_t Keyspace::Impl::block_offset(std::uint32_t size_class) const {
@@ -217,8 +209,8 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
       impl.arena.free_held(kHeldNewRun);
       return WriteStatus::kOutOfMemory;
     }
-    // Memory was short and freeing flushed entries put other blocks on top of the magazine: fill that one.
-    if (impl.block_offset(size_class) == offset) break;
+    // Memory was short, and making room changed the magazine: fill what is on top of it now.
+    if (impl.is_ready(entry.total_bytes(), &size_class) && impl.block_offset(size_class) == offset) break;
     impl.owner.unlock(slot.lock);
   }
   const Extent table{slot.table.load(kRelaxed)};
@@ -233,6 +225,9 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
     return WriteStatus::kUnchanged;
   }
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
+  if (planted(Plant::kValueInPlace) && live && old.value_bytes == value.size()) {
+    std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());
+  }
   impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
   impl.owner.unlock(slot.lock);
   impl.arena.settle(there ? static_cast<std::uint64_t>(old.at - impl.base) : 0);
@@ -331,9 +326,14 @@ bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
 void Keyspace::flush() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush();
+  // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this lock: a list
+  // committed by a dead process would take effect only when the master reaps it, after writes acknowledged meanwhile.
   const LockGuard guard(impl.owner, impl.header.flush_lock);
-  impl.redo.stage(impl.header.flush_generation, impl.header.flush_generation.load(kRelaxed) + 1);
-  impl.redo.commit();
+  if (planted(Plant::kFlushByList)) {
+    impl.redo.stage(impl.header.flush_generation, impl.header.flush_generation.load(kRelaxed) + 1);
+    return impl.redo.commit();
+  }
+  impl.header.flush_generation.store(impl.header.flush_generation.load(kRelaxed) + 1, std::memory_order_release);
 }
 
 }  // namespace memento

@@ -4,7 +4,8 @@
 //   slots        Slot[8192]        one cache line each
 //   processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
 //   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
-//   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free
+//   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free (page_info.h)
+//   page ages    u64[]             one word per 64 KiB page: when it was taken, counted in pages
 //   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
 //                                  and runs of 4 KiB units (large values, large tables)
 //
@@ -92,6 +93,7 @@ enum HeldRole : std::uint32_t {
   kHeldOldTable,
   kHeldDeadTable,  ///< a flushed slot's table; its blocks are being freed
   kHeldTransaction,  ///< a run that holds a TransactionArea
+  kHeldMovedRun,     ///< where a run is being moved to
   kHeldOldRun,     ///< the first of kOldRunLimit places for replaced runs that wait for readers' pins
 };
 inline constexpr std::uint32_t kOldRunLimit = 8;
@@ -122,6 +124,9 @@ struct alignas(64) ProcessRecord {
   static constexpr std::uint64_t kLongList = 1ull << 63;
   std::array<RedoEntry, kRedoLimit> redo;
   std::array<Magazine, kClassLimit> magazines;
+  Magazine targets;    ///< blocks that entries of a page which is being emptied move to
+  Magazine evacuated;  ///< blocks that they left
+  Word draining;       ///< the pages this process is emptying: first << 32 | count, 0: none
   std::array<Word, kHeldLimit> held;                     ///< Extent words
   alignas(64) std::array<Word, kPinLimit> pins;          ///< offsets of runs being copied without a lock
   alignas(64) std::array<Word, static_cast<std::size_t>(Counter::kCount)> counters;
@@ -137,23 +142,32 @@ struct Header {
   Word value_limit_bytes;  ///< the longest value that commands accept; the master sets it
   std::uint64_t slots_offset;
   std::uint64_t processes_offset;
-  std::uint64_t process_count;  ///< records in use: the master's and the workers'; at most kProcessLimit
+  Word process_count;  ///< records below it may be in use: 0 the master's, then workers'; at most kProcessLimit
   std::uint64_t unit_bitmap_offset;
   std::uint64_t page_infos_offset;
+  std::uint64_t page_ages_offset;
   std::uint64_t arena_offset;
   std::uint64_t page_count;
+  std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody
+  std::atomic<std::uint32_t> lock_timeout_ms;  ///< after how long
   alignas(64) Word flush_generation;  ///< changed under flush_lock
   RobustLock flush_lock;
   /// Set while its holder changes the whole keyspace. Whoever locks a slot and finds `exclusive` set lets go of it and
   /// waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and clears it.
   RobustLock gate_lock;
   Word exclusive;
+  Word evicts;  ///< not 0: when memory is short, keys are evicted; the master sets it
   /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
   alignas(64) RobustLock arena_lock;
   Word committed_pages;  ///< pages of the arena that fallocate has granted
   Word used_units;
+  Word free_pages;     ///< committed pages without a unit in use
+  Word page_sequence;  ///< age of the page taken last
+  Word ghosts;         ///< Extent of the run with the evicted keys' fingerprints (eviction.cc), or 0
   alignas(64) Word page_hint;                 ///< where to look for a free page first; a hint
+  Word memory_shortages;                      ///< counted up to ask every process to give its blocks back; a hint
   std::array<Word, kClassLimit> class_hints;  ///< page with free blocks of the class; hints
+  std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
 };
 static_assert(sizeof(Header) <= 4096);
 

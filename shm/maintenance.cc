@@ -1,6 +1,10 @@
 // Background work of a worker: freeing what FLUSH made unreachable, the expiry sweep, and what a record
 // inherits from a dead predecessor. Each step is a transaction of its own.
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "shm/hash.h"
 #include "shm/keyspace_impl.h"
@@ -11,6 +15,7 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int kLockFreeTries = 4;
+constexpr std::uint64_t kSmallLines = 4;  // of a table; smaller ones are not made for what is left
 
 }  // namespace
 
@@ -19,6 +24,9 @@ void Keyspace::Impl::reclaim_inherited() {
   for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable}) arena.free_held(role);
   arena.free_old_runs();
   arena.drain_area(UINT64_MAX);
+  arena.free_held(kHeldMovedRun);
+  arena.end_draining();
+  arena.finish_evacuation();
   arena.settle_all();
   drain_dead_table();
 }
@@ -55,8 +63,11 @@ bool Keyspace::Impl::reclaim_slot(Slot& slot) {
 
 // Out of memory with flushed entries not yet freed: frees them all. True when that gave anything.
 bool Keyspace::Impl::reclaim_flushed() {
+  const std::uint64_t generation = header.flush_generation.load(std::memory_order_acquire);
+  if (generation == reclaimed_generation) return false;
   bool any = false;
   for (std::uint32_t s = 0; s < kSlotCount; ++s) any |= reclaim_slot(slots[s]);
+  reclaimed_generation = generation;
   return any;
 }
 
@@ -94,6 +105,19 @@ std::vector<std::string> Keyspace::Impl::collect_keys(std::uint32_t number, bool
   return keys;
 }
 
+// A table that holds a quarter of what it could is made smaller. True when it was done.
+bool Keyspace::Impl::shrink_slot(Slot& slot) {
+  const auto lines_wanted = [](const Slot& now) {
+    const std::uint64_t live = now.cells.load(kRelaxed) & 0xffffffff;
+    return std::max<std::uint64_t>((live + live / 4) / (kCellsPerLine - 1) + 1, kSmallLines);
+  };
+  const auto is_sparse = [&](const Slot& now) {
+    const Extent table{now.table.load(kRelaxed)};
+    return table.size() > 2 * lines_wanted(now) && (now.cells.load(kRelaxed) & 0xffffffff) * 4 < fill_limit(table.size());
+  };
+  return is_current(slot) && is_sparse(slot) && rebuild(slot, lines_wanted(slot), is_sparse);
+}
+
 // Removes the expired entries of a slot; how many.
 std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   Slot& slot = slots[number];
@@ -119,6 +143,12 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   return removed;
 }
 
+void Keyspace::give_back() {
+  impl_->reclaim_inherited();
+  while (!impl_->arena.free_old_runs()) usleep(100);  // readers that copy them finish without us
+  impl_->arena.give_back_all();
+}
+
 std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
   std::vector<std::string> keys = impl_->collect_keys(slot, false);
   if (impl_->transaction->is_open()) impl_->transaction->adjust_slot_keys(slot, &keys);
@@ -128,12 +158,15 @@ std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
 bool Keyspace::maintain(std::int64_t budget_us) {
   const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;
   impl_->arena.free_old_runs();
+  const std::uint64_t shortages = impl_->header.memory_shortages.load(kRelaxed);
+  if (shortages != std::exchange(impl_->shortages_seen, shortages)) impl_->arena.give_back_blocks();
   bool found_work = false;
   for (std::uint32_t visited = 0; visited < kSlotCount; ++visited) {
     if (visited % 16 == 0 && monotonic_time_ns() >= end_ns) return found_work;
     const std::uint32_t slot = impl_->sweep_slot_next;
     impl_->sweep_slot_next = (slot + 1) % kSlotCount;
     found_work |= impl_->reclaim_slot(impl_->slots[slot]);
+    found_work |= impl_->shrink_slot(impl_->slots[slot]);
     const std::uint64_t expired = impl_->sweep_slot(slot);
     if (expired > 0) {
       found_work = true;

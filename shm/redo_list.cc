@@ -29,6 +29,7 @@ void RedoList::complete(char* base, ProcessRecord& record) {
     const Extent run{record.held[kHeldTransaction].load(std::memory_order_relaxed)};
     entries = reinterpret_cast<TransactionArea*>(base + run.offset())->redo();
   }
+  if (planted(Plant::kWithdrawBeforeApply)) record.committed.store(0);
   apply(base, entries, committed & ~ProcessRecord::kLongList);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   record.committed.store(0, std::memory_order_release);

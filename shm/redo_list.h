@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "shm/layout.h"
+#include "shm/plant.h"
 
 namespace memento {
 
@@ -51,10 +52,11 @@ class RedoList {
 
   void commit() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    record_.committed.store(count_ | mark_, std::memory_order_release);
+    record_.committed.store((count_ - planted(Plant::kShortCommit)) | mark_, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     apply(base_, entries_, count_);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (planted(Plant::kUnlockBeforeClear)) return abandon();
     record_.committed.store(0, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     count_ = 0;

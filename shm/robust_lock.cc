@@ -4,7 +4,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <utility>
 
 #include "shm/redo_list.h"
 
@@ -12,9 +17,17 @@ namespace memento {
 namespace {
 
 constexpr int kSpinLimit = 100;
+constexpr std::uint32_t kWaitSliceMs = 100;
 
-long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) {
-  return syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value, nullptr, nullptr, 0);
+long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
+           const timespec* limit = nullptr) {
+  return syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value, limit, nullptr, 0);
+}
+
+// False when nobody woke us within a slice of time.
+bool wait_for_change(std::atomic<std::uint32_t>& word, std::uint32_t value) {
+  const timespec slice{0, kWaitSliceMs * 1'000'000};
+  return futex(word, FUTEX_WAIT, value, &slice) == 0 || errno != ETIMEDOUT;
 }
 
 robust_list* link_of(RobustLock& lock) { return reinterpret_cast<robust_list*>(&lock.next); }
@@ -29,11 +42,14 @@ void kernel_visible() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 }  // namespace
 
+int stuck_lock_signal() { return SIGRTMIN; }
+
 LockOwner::LockOwner(char* segment_base, std::uint32_t process)
     : base_(segment_base), thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))) {
   holder_ = (process + 1) | record_at(base_, process).incarnation.load(std::memory_order_acquire) << 8;
   head_.list.next = &head_.list;
-  head_.futex_offset = static_cast<long>(offsetof(RobustLock, word)) - static_cast<long>(offsetof(RobustLock, next));
+  head_.futex_offset =
+      static_cast<long>(offsetof(RobustLock, word)) - static_cast<long>(offsetof(RobustLock, next));
   head_.list_op_pending = nullptr;
   syscall(SYS_set_robust_list, &head_, sizeof head_);
 }
@@ -44,7 +60,7 @@ LockOwner::~LockOwner() {
 }
 
 void LockOwner::lock(RobustLock& lock) {
-  head_.list_op_pending = link_of(lock);
+  head_.list_op_pending = planted(Plant::kLockNotPending) ? nullptr : link_of(lock);
   kernel_visible();
   std::uint32_t expected = 0;
   bool owner_died = false;
@@ -60,8 +76,10 @@ void LockOwner::lock(RobustLock& lock) {
   head_.list_op_pending = nullptr;
   kernel_visible();
   if (owner_died) {
-    // Until the repair is complete `holder` keeps naming the dead owner: should we die too, the next one repairs.
+    // Until the repair is complete `holder` keeps naming the dead owner: should we die too, the next one
+    // repairs.
     const std::uint32_t dead = lock.holder.load(std::memory_order_acquire);
+    if (planted(Plant::kHolderBeforeRepair)) lock.holder.store(holder_);
     if (dead != 0) repair((dead & 255) - 1, dead >> 8, false);
   }
   lock.holder.store(holder_, std::memory_order_release);
@@ -71,6 +89,8 @@ void LockOwner::lock(RobustLock& lock) {
 // True when the former owner died.
 bool LockOwner::lock_contended(RobustLock& lock) {
   std::uint32_t waiters = 0;
+  std::uint32_t slow_holder = 0;
+  std::uint32_t slow_slices = 0;
   for (int spin = 0;; ++spin) {
     std::uint32_t seen = lock.word.load(std::memory_order_relaxed);
     if ((seen & FUTEX_TID_MASK) == 0) {
@@ -84,17 +104,47 @@ bool LockOwner::lock_contended(RobustLock& lock) {
       __builtin_ia32_pause();
       continue;
     }
-    if ((seen & FUTEX_WAITERS) == 0 && !lock.word.compare_exchange_strong(seen, seen | FUTEX_WAITERS)) continue;
+    if ((seen & FUTEX_WAITERS) == 0 && !lock.word.compare_exchange_strong(seen, seen | FUTEX_WAITERS))
+      continue;
     waiters = FUTEX_WAITERS;
-    futex(lock.word, FUTEX_WAIT, seen | FUTEX_WAITERS);
+    if (wait_for_change(lock.word, seen | FUTEX_WAITERS)) {
+      slow_slices = 0;
+      continue;
+    }
+    const std::uint32_t holder = seen & FUTEX_TID_MASK;
+    slow_slices = std::exchange(slow_holder, holder) == holder ? slow_slices + 1 : 1;
+    on_slow_wait(lock, holder, slow_slices);
   }
+}
+
+// After each slice in which `thread_id` held the lock. Slices are counted, not the clock read: a waiter that
+// was stopped together with the holder counts one.
+void LockOwner::on_slow_wait(const RobustLock& lock, std::uint32_t thread_id, std::uint32_t slices) const {
+  const auto& header = *reinterpret_cast<const Header*>(base_);
+  const auto master = static_cast<pid_t>(header.master_pid.load(std::memory_order_relaxed));
+  if (master == 0) return;
+  const bool is_master = getpid() == master;
+  // As if killed, and that any process may be at any instruction.
+  if (!is_master && getppid() != master) _exit(0);
+  const std::uint32_t limit =
+      std::max(1u, header.lock_timeout_ms.load(std::memory_order_relaxed) / kWaitSliceMs);
+  if (slices % limit != 0) return;
+  if (is_master) {
+    // Only its children hold what it waits for, and it has not reaped this one: the id is still theirs.
+    kill(static_cast<pid_t>(thread_id), SIGKILL);
+    return;
+  }
+  const auto offset = static_cast<std::uint64_t>(reinterpret_cast<const char*>(&lock) - base_);
+  sigval value{};
+  value.sival_ptr = reinterpret_cast<void*>(StuckLock{offset, thread_id}.to_signal_value());
+  sigqueue(master, stuck_lock_signal(), value);
 }
 
 void LockOwner::unlock(RobustLock& lock) {
   kernel_visible();
   lock.holder.store(0, std::memory_order_release);
   kernel_visible();
-  head_.list_op_pending = link_of(lock);
+  head_.list_op_pending = planted(Plant::kUnlockNotPending) ? nullptr : link_of(lock);
   kernel_visible();
   robust_list* at = &head_.list;
   while (at->next != link_of(lock)) at = at->next;
@@ -102,6 +152,7 @@ void LockOwner::unlock(RobustLock& lock) {
   kernel_visible();
   if (lock.word.exchange(0, std::memory_order_release) & FUTEX_WAITERS) futex(lock.word, FUTEX_WAKE, 1);
   kernel_visible();
+  if (planted(Plant::kUnlockBeforeClear)) record_at(base_, (holder_ & 255) - 1).committed.store(0);
   head_.list_op_pending = nullptr;
 }
 
@@ -110,7 +161,7 @@ void LockOwner::repair(std::uint32_t process, std::uint32_t incarnation, bool re
   // The repair lock has no record behind it: a dead repairer left nothing but a list to apply again.
   const LockGuard guard(*this, record.repair);
   if (record.incarnation.load(std::memory_order_acquire) != incarnation) return;
-  RedoList::complete(base_, record);
+  if (!reap || !planted(Plant::kReapWithoutRepair)) RedoList::complete(base_, record);
   if (!reap) return;
   for (Word& pin : record.pins) pin.store(0, std::memory_order_release);
   record.pid.store(0, std::memory_order_relaxed);

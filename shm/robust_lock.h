@@ -2,6 +2,11 @@
 // marks every lock it held and wakes a waiter; the next owner repairs the dead process's record before it
 // uses what the lock guards.
 //
+// A holder that neither dies nor goes on (it was stopped) would block its waiters for ever. Who has waited
+// for one holder for Header::lock_timeout_ms tells the master, which kills it: then it is a dead holder as
+// any other. The master, when it is the one that waits, kills it itself. A waiter whose master is dead
+// leaves.
+//
 // Order of locks: the gate, slots ascending, the flush lock, the arena's, a record's repair lock.
 #pragma once
 
@@ -12,6 +17,22 @@
 #include "shm/layout.h"
 
 namespace memento {
+
+/// The signal, queued to the master, by which a waiter tells that a lock is not let go. Its value says which
+/// lock and who held it.
+int stuck_lock_signal();
+struct StuckLock {
+  std::uint64_t offset = 0;  ///< of the RobustLock
+  std::uint32_t thread_id = 0;
+
+  std::uint64_t to_signal_value() const { return offset << kThreadIdBits | thread_id; }
+  static StuckLock from_signal_value(std::uint64_t value) {
+    return StuckLock{value >> kThreadIdBits, static_cast<std::uint32_t>(value & ((1u << kThreadIdBits) - 1))};
+  }
+
+ private:
+  static constexpr int kThreadIdBits = 22;  // Linux: PID_MAX_LIMIT; a segment's offsets take 40
+};
 
 class LockOwner {
  public:
@@ -32,6 +53,7 @@ class LockOwner {
 
  private:
   bool lock_contended(RobustLock& lock);
+  void on_slow_wait(const RobustLock& lock, std::uint32_t thread_id, std::uint32_t slices) const;
 
   char* base_;
   std::uint32_t thread_id_;

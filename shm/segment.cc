@@ -36,7 +36,8 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.unit_bitmap_offset = round_up(header.processes_offset + sizeof(ProcessRecord) * kProcessLimit, 4096);
   const std::uint64_t most_pages = (size_bytes - header.unit_bitmap_offset) / kPageBytes;
   header.page_infos_offset = round_up(header.unit_bitmap_offset + most_pages / 4 * 8 + 8, 4096);
-  header.arena_offset = round_up(header.page_infos_offset + most_pages * 8, kPageBytes);
+  header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
+  header.arena_offset = round_up(header.page_ages_offset + most_pages * 8, kPageBytes);
   header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
 }
 
@@ -53,6 +54,8 @@ ProcessRecord& Segment::process(std::uint32_t index) {
   return reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset)[index];
 }
 
+int Segment::descriptor() const { return impl_->file.get(); }
+
 bool Segment::commit_memory(std::uint64_t begin, std::uint64_t end) {
   if (!impl_->file) return true;
   begin = begin / 4096 * 4096;
@@ -64,6 +67,29 @@ void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
   owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);
+  // Its connections ended with it.
+  auto& counters = process(index).counters;
+  counters[static_cast<std::size_t>(Counter::kConnectionsClosed)].store(
+      counters[static_cast<std::size_t>(Counter::kConnectionsAccepted)].load());
+}
+
+bool Segment::open_process(std::uint32_t index) {
+  const std::uint64_t begin = header().processes_offset + index * sizeof(ProcessRecord);
+  if (!commit_memory(begin, begin + sizeof(ProcessRecord))) return false;
+  if (header().process_count.load() <= index) header().process_count.store(index + 1);
+  return true;
+}
+
+void Segment::watch_locks(int master_pid, int lock_timeout_ms) {
+  header().lock_timeout_ms.store(static_cast<std::uint32_t>(lock_timeout_ms));
+  header().master_pid.store(static_cast<std::uint32_t>(master_pid));
+}
+
+std::uint32_t Segment::lock_holder(std::uint64_t offset) const {
+  const auto& header = *reinterpret_cast<const Header*>(base_);
+  const std::uint64_t locks_end = header.processes_offset + header.process_count.load() * sizeof(ProcessRecord);
+  if (offset % alignof(RobustLock) != 0 || offset + sizeof(RobustLock) > locks_end) return 0;
+  return reinterpret_cast<const RobustLock*>(base_ + offset)->word.load() & FUTEX_TID_MASK;
 }
 
 namespace {
@@ -196,6 +222,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
       if (reason.empty()) {
         if (!segment->commit_memory(0, fixed_end + 8192)) return system_error("fallocate(" + path + ")");
         recover_all(*segment);
+        segment->watch_locks(0, 0);
         segment->header().value_limit_bytes = options.value_limit_bytes;
         segment->header().process_count = options.worker_count + 1;  // all records are empty now
         const CheckReport check = check_segment(*segment);
@@ -213,6 +240,32 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     report->set_aside_message = "segment " + path + " not used (" + reason + "); it was set aside as " + aside;
   }
   return Error{ExitStatus::kSystem, 0, "segment " + path + " appears again and again; is somebody else writing it?"};
+}
+
+Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& directory) {
+  const std::string path = directory + "/segment";
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return system_error("fstat of the segment taken over");
+  std::unique_ptr<Segment> segment(new Segment);
+  segment->impl_ = std::make_unique<Impl>();
+  segment->path_ = path;
+  segment->size_bytes_ = static_cast<std::uint64_t>(status.st_size);
+  try {
+    const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
+    struct stat named {};
+    if (fstat(mapping.get_mapping_handle().handle, &named) != 0 || named.st_dev != status.st_dev ||
+        named.st_ino != status.st_ino) {
+      return Error{ExitStatus::kSystem, 0, path + " is another file than the segment in use"};
+    }
+    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, segment->size_bytes_);
+  } catch (const ipc::interprocess_exception& exception) {
+    return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
+  }
+  segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
+  segment->impl_->file = std::move(file);
+  const std::string reason = mismatch(segment->header(), segment->size_bytes_);
+  if (!reason.empty()) return Error{ExitStatus::kConfig, 0, "segment " + path + ": " + reason};
+  return segment;
 }
 
 Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions& options) {

@@ -39,6 +39,10 @@ class Segment {
   /// Creates or attaches, recovers and checks. Errors: directory or file not usable, another server runs on it.
   static Result<std::unique_ptr<Segment>> create_or_attach(const SegmentOptions& options, AttachReport* report);
 
+  /// Maps the segment that this open file is, which `path` must still name, without recovering: processes of the same
+  /// server are working on it. Error (kConfig): another layout, said as expected and found.
+  static Result<std::unique_ptr<Segment>> adopt(Fd file, const std::string& directory);
+
   /// A private segment without a file, for tests and benchmarks.
   static Result<std::unique_ptr<Segment>> create_anonymous(const SegmentOptions& options);
 
@@ -54,8 +58,19 @@ class Segment {
   /// process may call it for any record whose owner is dead. The master calls it when it reaps a child.
   void recover_process(std::uint32_t index);
 
+  /// Makes record `index` usable: commits its memory. False: the tmpfs is full. The master calls it before it forks
+  /// the record's owner. REQUIRES: index < kProcessLimit.
+  bool open_process(std::uint32_t index);
+
+  /// From now on waiters tell this process, the master, of a lock that its holder keeps for `lock_timeout_ms`.
+  void watch_locks(int master_pid, int lock_timeout_ms);
+  /// The thread that holds the lock at this offset; 0: nobody, or no lock lies there.
+  std::uint32_t lock_holder(std::uint64_t offset) const;
+
   std::uint64_t size_bytes() const { return size_bytes_; }
   const std::string& path() const { return path_; }
+  /// The open file, with the claim on it (flock); -1 when there is none.
+  int descriptor() const;
 
   /// The longest value that commands accept; workers see the change at once.
   void set_value_limit(std::uint64_t limit_bytes);

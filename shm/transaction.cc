@@ -16,12 +16,14 @@ constexpr std::size_t kSlotLockLimit = 1024;  // the kernel follows 2048 locks o
 constexpr std::uint64_t kKeptAreaBytes = 1 << 20;
 constexpr std::size_t kRunClass = kClassLimit;
 
-std::size_t pool_of(std::uint64_t bytes) { return bytes > kLargestBlockBytes ? kRunClass : class_of_size(bytes); }
+std::size_t pool_of(std::uint64_t bytes) {
+  return bytes > kLargestBlockBytes ? kRunClass : class_of_size(bytes);
+}
 
 }  // namespace
 
-WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
-                                       void* context) {
+WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool whole_keyspace,
+                                       BodyFunction body, void* context) {
   assert(!is_open_);
   slots_.clear();
   for (const HashedKey& key : keys) slots_.push_back(key.slot);
@@ -143,15 +145,18 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
   return is_there;
 }
 
-WriteStatus Keyspace::Transaction::set(const HashedKey& key, std::string_view value, const SetOptions& options) {
+WriteStatus Keyspace::Transaction::set(const HashedKey& key, std::string_view value,
+                                       const SetOptions& options) {
   bool is_there = false;
   TimeMs expiry_ms = options.expiry_ms;
   if (options.condition != SetCondition::kAlways || options.keep_expiry) {
     auto note = [&](const EntryView& view) {
       if (options.keep_expiry) expiry_ms = view.expiry_ms;
     };
-    is_there = read(key, [](void* to, const EntryView& view) { (*static_cast<decltype(note)*>(to))(view); }, &note);
-    if (is_there == (options.condition == SetCondition::kIfAbsent) && options.condition != SetCondition::kAlways) {
+    is_there = read(
+        key, [](void* to, const EntryView& view) { (*static_cast<decltype(note)*>(to))(view); }, &note);
+    if (is_there == (options.condition == SetCondition::kIfAbsent) &&
+        options.condition != SetCondition::kAlways) {
       return WriteStatus::kUnchanged;
     }
   }
@@ -169,8 +174,8 @@ WriteStatus Keyspace::Transaction::update(const HashedKey& key, DecideFunction d
       old.value = scratch_;
     }
   };
-  const bool is_there =
-      read(key, [](void* to, const EntryView& view) { (*static_cast<decltype(note)*>(to))(view); }, &note);
+  const bool is_there = read(
+      key, [](void* to, const EntryView& view) { (*static_cast<decltype(note)*>(to))(view); }, &note);
   const Change change = decide(context, is_there ? &old : nullptr);
   return apply(key, change, is_there ? &old : nullptr);
 }
@@ -179,7 +184,8 @@ WriteStatus Keyspace::Transaction::apply(const HashedKey& key, const Change& cha
   const std::uint64_t created =
       old != nullptr ? static_cast<std::uint64_t>(old->created_ms) - impl_.header.time_base_ms : now();
   switch (change.action) {
-    case Change::Action::kKeep: return WriteStatus::kUnchanged;
+    case Change::Action::kKeep:
+      return WriteStatus::kUnchanged;
     case Change::Action::kErase:
       if (old == nullptr) return WriteStatus::kUnchanged;
       writable(key).is_put = false;
@@ -188,7 +194,9 @@ WriteStatus Keyspace::Transaction::apply(const HashedKey& key, const Change& cha
       if (old == nullptr) return WriteStatus::kUnchanged;
       put(key, Change{Change::Action::kReplace, {old->value}, change.expiry_ms}, created);
       return WriteStatus::kDone;
-    case Change::Action::kReplace: put(key, change, created); return WriteStatus::kDone;
+    case Change::Action::kReplace:
+      put(key, change, created);
+      return WriteStatus::kDone;
   }
   return WriteStatus::kUnchanged;
 }
@@ -216,8 +224,9 @@ std::int64_t Keyspace::Transaction::key_count_change() {
     Entry entry;
     Word* cell = nullptr;
     const Slot& slot = impl_.slots[write.slot];
-    const bool is_there = !is_flushed_ && impl_.is_current(slot) &&
-                          impl_.find(Extent{slot.table.load(kRelaxed)}, write.hashed(), &entry, &cell) == Impl::Search::kHit;
+    const bool is_there =
+        !is_flushed_ && impl_.is_current(slot) &&
+        impl_.find(Extent{slot.table.load(kRelaxed)}, write.hashed(), &entry, &cell) == Impl::Search::kHit;
     change += static_cast<int>(write.is_put) - static_cast<int>(is_there);
   }
   return change;
@@ -229,7 +238,8 @@ void Keyspace::Transaction::adjust_slot_keys(std::uint32_t slot, std::vector<std
     const Write& write = writes_[i];
     if (write.slot != slot) continue;
     std::erase(*keys, write.key);
-    if (write.is_put && (write.expiry_ms == kNoExpiry || write.expiry_ms > impl_.now_ms)) keys->push_back(write.key);
+    if (write.is_put && (write.expiry_ms == kNoExpiry || write.expiry_ms > impl_.now_ms))
+      keys->push_back(write.key);
   }
 }
 
@@ -253,8 +263,9 @@ void Keyspace::Transaction::sort_writes() {
   std::ranges::stable_sort(order_, {}, [&](std::size_t i) { return writes_[i].slot; });
 }
 
-// REQUIRES: sorted. What the area must hold: a place for each block that a put takes or that leaves a cell, and the redo
-// list: a cell and a place for each write, the slot's words, and when flushed every other entry's place.
+// REQUIRES: sorted. What the area must hold: a place for each block that a put takes or that leaves a cell,
+// and the redo list: a cell and a place for each write, the slot's words, and when flushed every other
+// entry's place.
 Keyspace::Transaction::Needs Keyspace::Transaction::needs() const {
   Needs needs{0, 2 * write_count_ + 16};
   for (std::size_t i = 0; i < write_count_; ++i) needs.places += writes_[i].is_put ? 0 : 1;
@@ -280,7 +291,8 @@ bool Keyspace::Transaction::reserve() {
   }
   const Needs need = needs();
   const std::uint64_t slack = need.places / 8 + 16;  // for what changes before the slots are locked
-  if (!ensure_area(reserved_.size() + 2 * puts + need.places + slack, need.redo_entries + slack)) return false;
+  if (!ensure_area(reserved_.size() + 2 * puts + need.places + slack, need.redo_entries + slack))
+    return false;
   assigned_.resize(write_count_);
   changed_cells_.reserve(write_count_);
   staged_cells_.prepare(write_count_ + 1);
@@ -304,7 +316,7 @@ bool Keyspace::Transaction::ensure_area(std::uint64_t blocks, std::uint64_t redo
   Arena& arena = impl_.arena;
   arena.free_held(kHeldNewRun);
   const std::uint64_t bytes = TransactionArea::bytes_for(blocks, redo_entries);
-  if (!impl_.with_room([&] { return arena.allocate_run(bytes); })) return false;
+  if (!impl_.with_room(bytes, [&] { return arena.allocate_run(bytes); })) return false;
   const Extent run{arena.held(kHeldNewRun).load(kRelaxed)};
   auto& fresh = *reinterpret_cast<TransactionArea*>(impl_.base + run.offset());
   fresh.block_limit = blocks;
@@ -374,7 +386,7 @@ bool Keyspace::Transaction::ensure_tables() {
     const std::uint64_t puts = put_count(begin, end);
     if (takes(slot, puts)) return true;
     impl_.drain_dead_table();
-    return impl_.with_room([&] { return impl_.grow(slot, puts); });
+    return impl_.with_room(0, [&] { return impl_.grow(slot, puts); });
   });
 }
 
@@ -393,9 +405,13 @@ bool Keyspace::Transaction::takes(const Slot& slot, std::uint64_t puts) const {
 // REQUIRES: locked, sorted. All that was prepared suffices for what the body now wants.
 bool Keyspace::Transaction::is_prepared() {
   std::size_t lacking = 0;
-  if (impl_.arena.transaction_area() == nullptr || assigned_.size() < write_count_ || !assign_blocks(&lacking)) return false;
+  if (impl_.arena.transaction_area() == nullptr || assigned_.size() < write_count_ ||
+      !assign_blocks(&lacking))
+    return false;
   const Needs need = needs();
-  if (reserved_.size() + need.places > impl_.arena.transaction_area()->block_limit || need.redo_entries > impl_.arena.transaction_area()->redo_limit) return false;
+  if (reserved_.size() + need.places > impl_.arena.transaction_area()->block_limit ||
+      need.redo_entries > impl_.arena.transaction_area()->redo_limit)
+    return false;
   return each_slot([&](std::size_t begin, std::size_t end, const Slot& slot) {
     return impl_.is_current(slot) && takes(slot, put_count(begin, end));
   });

@@ -1,15 +1,17 @@
-// Changes to several keys that become visible together, or never: MSET, MULTI/EXEC and the like. Part of Keyspace.
+// Changes to several keys that become visible together, or never: MSET, MULTI/EXEC and the like. Part of
+// Keyspace.
 //
-// A body runs over an overlay: what it writes is kept in this process's own memory, what it reads comes from there or
-// from the segment. It runs first without any lock, which tells what memory the changes will take; that is reserved.
-// Then the slots are locked, the body runs again on what is true now, and everything is committed as one redo list. When
-// the reservation does not fit (somebody changed a key meanwhile), all is unlocked and done again.
+// A body runs over an overlay: what it writes is kept in this process's own memory, what it reads comes from
+// there or from the segment. It runs first without any lock, which tells what memory the changes will take;
+// that is reserved. Then the slots are locked, the body runs again on what is true now, and everything is
+// committed as one redo list. When the reservation does not fit (somebody changed a key meanwhile), all is
+// unlocked and done again.
 //
-// Locked are the keys' slots, in ascending order; for the whole keyspace, or more slots than the kernel follows in a
-// robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
+// Locked are the keys' slots, in ascending order; for the whole keyspace, or more slots than the kernel
+// follows in a robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
 //
-// Reserved blocks, and those the commit puts out of use, are listed in the record's TransactionArea: a successor finds
-// them there.
+// Reserved blocks, and those the commit puts out of use, are listed in the record's TransactionArea: a
+// successor finds them there.
 #pragma once
 
 #include <array>
@@ -109,19 +111,20 @@ struct Keyspace::Transaction {
   bool is_locked_ = false;
   bool is_whole_ = false;
   bool is_flushed_ = false;
-  std::uint64_t generation_ = 0;      ///< of FLUSH, when the locks were taken: a later one comes after the transaction
+  std::uint64_t generation_ =
+      0;  ///< of FLUSH, when the locks were taken: a later one comes after the transaction
   std::vector<std::uint32_t> slots_;  ///< ascending; not used when the whole keyspace is locked
   std::vector<Write> writes_;         ///< the first write_count_; the rest keep their memory for later
   std::size_t write_count_ = 0;
-  FlatMap index_;                    ///< hash of a key: its place in writes_
-  std::vector<std::size_t> order_;   ///< of writes, by slot
-  std::vector<Reserved> reserved_;   ///< in the area's first places
+  FlatMap index_;                      ///< hash of a key: its place in writes_
+  std::vector<std::size_t> order_;     ///< of writes, by slot
+  std::vector<Reserved> reserved_;     ///< in the area's first places
   std::vector<std::size_t> assigned_;  ///< for each write: its place in reserved_
   std::array<std::vector<std::size_t>, kClassLimit + 1> by_class_;  ///< places in reserved_; the last: runs
-  std::uint64_t next_place_ = 0;     ///< of the area, for what an erased key leaves
-  FlatMap staged_cells_;             ///< cells of the slot being staged that get another value
+  std::uint64_t next_place_ = 0;  ///< of the area, for what an erased key leaves
+  FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;
-  bool cells_cleared_ = false;       ///< its other cells will be 0
+  bool cells_cleared_ = false;  ///< its other cells will be 0
   std::string scratch_;
 };
 

@@ -1,8 +1,9 @@
-// What a transaction commits: one redo list over all its slots. See transaction.h. Everything here runs with the slots
-// locked and every block at hand.
+// What a transaction commits: one redo list over all its slots. See transaction.h. Everything here runs with
+// the slots locked and every block at hand.
 //
-// A cell may change twice (an erased key's, taken by a new one), and whether an erased cell becomes empty or a tombstone
-// depends on its neighbours as they will be: so the cells of one slot are worked out aside, then staged.
+// A cell may change twice (an erased key's, taken by a new one), and whether an erased cell becomes empty or
+// a tombstone depends on its neighbours as they will be: so the cells of one slot are worked out aside, then
+// staged.
 #include <cassert>
 #include <cstring>
 
@@ -83,14 +84,17 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
   const std::uint64_t count = table.size() * kCellsPerLine;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t cell = cells[i].load(kRelaxed);
-    if (Cell::live(cell)) impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++), impl_.arena.block_word(Cell::offset(cell)));
+    if (Cell::live(cell))
+      impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++),
+                       impl_.arena.block_word(Cell::offset(cell)));
   }
   for (std::uint64_t i = 0; i < count; i += 65535) {
     impl_.redo.stage_fill(cells[i], 0, std::min<std::uint64_t>(65535, count - i));
   }
 }
 
-void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes) {
+void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uint64_t* counts,
+                                      std::uint64_t* bytes) {
   const std::size_t place = assigned_[static_cast<std::size_t>(&write - writes_.data())];
   const Reserved& block = reserved_[place];
   const Entry entry = write.shape();
@@ -98,8 +102,7 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uin
               write.value.size());
   Entry old;
   Word* cell = nullptr;
-  const bool replaces =
-      !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
+  const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
   std::uint64_t left = 0;
   if (replaces) {
     *bytes -= old.key_bytes + old.value_bytes + (old.has_expiry ? kOneExpiry : 0);
@@ -109,11 +112,12 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uin
     *counts += 1 + (cell_value(*cell) == 0 ? kOneUsed : 0);
   }
   *bytes += entry.key_bytes + entry.value_bytes + (entry.has_expiry ? kOneExpiry : 0);
-  set_cell(*cell, Cell::make(block.entry_offset, write.hash));
+  set_cell(*cell, impl_.fresh_cell(block.entry_offset, write.hash, cell_value(*cell)));
   impl_.redo.stage(impl_.arena.transaction_area()->block(place), left);
 }
 
-void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes) {
+void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::uint64_t* counts,
+                                        std::uint64_t* bytes) {
   Entry old;
   Word* cell = nullptr;
   if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;

@@ -39,7 +39,7 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
   if (!send(output_, context.keyspace)) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
-  if (session_.is_closing()) return finish();
+  if (session_.is_closing() || ends_) return finish();
   turn.bytes = &input_;
   turn.batch.is_prepared = false;
   return serve(turn, context, output);
@@ -69,8 +69,13 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
   return session_.is_closing() ? finish() : Wait::kInput;
 }
 
+Connection::Wait Connection::end() {
+  ends_ = true;
+  return output_.empty() ? finish() : Wait::kOutput;
+}
+
 Connection::Wait Connection::finish() {
-  if (!session_.is_input_broken()) return Wait::kClosed;
+  if (!session_.is_input_broken() && !ends_) return Wait::kClosed;
   if (!drops_input_) {
     drops_input_ = true;
     input_ = ByteBuffer();

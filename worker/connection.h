@@ -35,13 +35,17 @@ class Connection {
   /// The socket takes bytes again: sends what waits, then goes on with requests that were left.
   Wait on_writable(Turn& turn, SessionContext& context, ByteBuffer& output);
 
+  /// Executes nothing more: sends what waits to be sent, then closes as finish() does.
+  Wait end();
+
   /// What the connection waits for, as registered with epoll; kept by the worker.
   Wait registered = Wait::kInput;
   bool is_refused = false;  ///< waits for its first byte to be told so; kept by the worker
 
  private:
-  /// All is answered. kClosed; but when the client is still sending what cannot be parsed, closing would make the
-  /// kernel reset the connection and lose the last reply: then what comes is dropped until the client closes.
+  /// All is answered. kClosed; but when the client may still be sending (what cannot be parsed, or because the end is
+  /// ours), closing would make the kernel reset the connection and lose the last reply: then what comes is dropped until
+  /// the client closes.
   Wait finish();
   /// Sends as much as the socket takes; false when the connection is broken.
   bool send(ByteBuffer& bytes, Keyspace& keyspace);
@@ -51,6 +55,7 @@ class Connection {
   ByteBuffer input_;   ///< a request that is not whole, or requests behind unsent output
   ByteBuffer output_;  ///< replies the socket did not take
   bool drops_input_ = false;
+  bool ends_ = false;  ///< by end()
   std::uint64_t dropped_bytes_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// See worker.h. One epoll set: the listening socket, a signalfd, a timerfd, and the connections.
+// See worker.h. One epoll set: the listening sockets, a signalfd, a timerfd, and the connections.
 #include "worker/worker.h"
 
 #include <arpa/inet.h>
@@ -30,6 +30,7 @@ constexpr std::size_t kRefusedLimit = 64;  // connections that wait to be told t
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kMaintenanceUs = 1000;
+constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
 // Runs out once, `after_ms` from now; set again to use it again.
 bool set_timer(const Fd& timer, std::int64_t after_ms) {
@@ -46,7 +47,7 @@ Fd make_timer(std::int64_t after_ms) {
 Fd make_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGINT, SIGHUP}) sigaddset(&set, number);
+  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGINT, SIGHUP}) sigaddset(&set, number);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   sigdelset(&set, SIGINT);  // the terminal sends these to all; they are the master's
   sigdelset(&set, SIGHUP);
@@ -93,11 +94,15 @@ class Worker {
   void take_turns();
   void on_signal();
   void on_timer();
-  void accept_connections();
   const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
   void admit(Fd socket, const Refusal* refusal);
   void tell_refused(TimeMs before_ms, std::size_t left);
+  bool is_listener(int descriptor) const;
+  bool accept_connections(int listener);
   void pause_accepting(int error_number);
+  void finish_connections(bool has_successor);
+  void cut_off();
+  void tell_ready();
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
   bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.settings.max_clients.load()); }
@@ -114,7 +119,7 @@ class Worker {
   Fd epoll_;
   Fd signals_;
   Fd timer_;
-  Fd quit_timer_;  ///< runs out when SIGQUIT's patience does
+  Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
   std::deque<Refused> refused_;  ///< those not served that wait to be told, oldest first
   std::size_t connection_count_ = 0;
@@ -122,6 +127,7 @@ class Worker {
   bool accepting_ = true;
   bool leaving_ = false;  ///< now
   bool ending_ = false;   ///< when the last connection has ended
+  bool cutting_off_ = false;  ///< no more requests are executed
 };
 
 bool Worker::watch(int descriptor) {
@@ -133,7 +139,8 @@ bool Worker::set_up() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   signals_ = make_signals();
   timer_ = make_timer(kTickMs);
-  if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) && watch(context_.listen_socket.get())) {
+  if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) &&
+      std::ranges::all_of(context_.listen_sockets, [this](const Fd& listener) { return watch(listener.get()); })) {
     return true;
   }
   context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
@@ -142,6 +149,7 @@ bool Worker::set_up() {
 
 int Worker::run() {
   if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
+  tell_ready();
   std::array<epoll_event, kEventLimit> events;
   while (!leaving_ && !(ending_ && connection_count_ == 0)) {
     const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, -1);
@@ -158,16 +166,14 @@ int Worker::run() {
 
 void Worker::on_event(const epoll_event& event) {
   const int descriptor = event.data.fd;
-  if (descriptor == context_.listen_socket.get()) {
-    accept_connections();
+  if (is_listener(descriptor)) {
+    accept_connections(descriptor);
   } else if (descriptor == timer_.get()) {
     on_timer();
   } else if (descriptor == signals_.get()) {
     on_signal();
   } else if (descriptor == quit_timer_.get()) {
-    context_.log.warning(std::to_string(connection_count_) + " connections were cut off after " +
-                         std::to_string(context_.settings.quit_timeout_ms.load()) + " ms");
-    leaving_ = true;
+    cut_off();
   } else {
     on_connection(descriptor, event.events);
   }
@@ -221,17 +227,24 @@ void Worker::close(Connection& connection) {
   keyspace_.count(Counter::kConnectionsClosed);
 }
 
-void Worker::accept_connections() {
+bool Worker::is_listener(int descriptor) const {
+  return std::ranges::any_of(context_.listen_sockets, [&](const Fd& listener) { return listener.get() == descriptor; });
+}
+
+// False: nobody else waits, or more cannot be accepted now.
+bool Worker::accept_connections(int listener) {
   for (int i = 0; i < kAcceptLimit; ++i) {
     sockaddr_storage peer{};
     socklen_t peer_bytes = sizeof peer;
-    Fd socket(accept4(context_.listen_socket.get(), reinterpret_cast<sockaddr*>(&peer), &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd socket(accept4(listener, reinterpret_cast<sockaddr*>(&peer), &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
-      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) pause_accepting(errno);
-      return;
+      if (errno == ECONNABORTED || errno == EINTR) continue;
+      if (errno != EAGAIN) pause_accepting(errno);
+      return false;
     }
     admit(std::move(socket), reason_to_refuse(peer));
   }
+  return true;
 }
 
 const Refusal* Worker::reason_to_refuse(const sockaddr_storage& peer) const {
@@ -284,8 +297,45 @@ void Worker::tell_refused(TimeMs before_ms, std::size_t left) {
 // Out of descriptors or memory: clients wait in the accept queue until the next tick.
 void Worker::pause_accepting(int error_number) {
   context_.log.warning(std::string("accept4: ") + std::strerror(error_number));
-  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, context_.listen_socket.get(), nullptr);
+  for (const Fd& listener : context_.listen_sockets) {
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
+  }
   accepting_ = false;
+}
+
+// The master may let predecessors go.
+void Worker::tell_ready() {
+  const auto pid = static_cast<std::uint32_t>(getpid());
+  [[maybe_unused]] const ssize_t written = ::write(context_.ready_pipe.get(), &pid, sizeof pid);
+  context_.ready_pipe.reset();
+}
+
+void Worker::finish_connections(bool has_successor) {
+  ending_ = true;
+  quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()));
+  if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
+  for (Fd& listener : context_.listen_sockets) {
+    while (!has_successor && accept_connections(listener.get())) {
+    }
+    // Closing alone would not do: the socket is open in other processes, and would go on to wake this one.
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
+    listener.reset();
+  }
+}
+
+// Time is up. What was executed has been answered and what was not will not be: each client reads its replies and then
+// the end, and may send the rest elsewhere.
+void Worker::cut_off() {
+  if (std::exchange(cutting_off_, true)) {
+    leaving_ = true;
+    return;
+  }
+  context_.log.warning(std::to_string(connection_count_) + " connections were cut off after " +
+                       std::to_string(context_.settings.quit_timeout_ms.load()) + " ms");
+  for (const std::unique_ptr<Connection>& connection : connections_) {
+    if (connection != nullptr) settle(*connection, connection->end());
+  }
+  if (!set_timer(quit_timer_, kCutOffGraceMs)) leaving_ = true;
 }
 
 void Worker::on_signal() {
@@ -295,12 +345,8 @@ void Worker::on_signal() {
       leaving_ = true;
     } else if (signal.ssi_signo == SIGUSR1) {
       if (const Outcome reopened = context_.log.reopen(); !reopened) context_.log.warning(reopened.error().message);
-    } else if (signal.ssi_signo == SIGQUIT && !ending_) {
-      ending_ = true;
-      quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()));
-      if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
-      accept_connections();  // those who wait already
-      context_.listen_socket.reset();
+    } else if ((signal.ssi_signo == SIGQUIT || signal.ssi_signo == SIGUSR2) && !ending_) {
+      finish_connections(signal.ssi_signo == SIGUSR2);
     }
   }
 }
@@ -310,7 +356,9 @@ void Worker::on_timer() {
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   set_timer(timer_, keyspace_.maintain(kMaintenanceUs) ? kBusyTickMs : kTickMs);
-  if (!accepting_ && !ending_) accepting_ = watch(context_.listen_socket.get());
+  if (accepting_ || ending_) return;
+  accepting_ = true;
+  for (const Fd& listener : context_.listen_sockets) accepting_ = watch(listener.get()) && accepting_;
 }
 
 }  // namespace

@@ -59,6 +59,7 @@ TEST(ConfOptions, Defaults) {
   EXPECT_EQ(options.value_limit_bytes, 512ull << 20);
   EXPECT_EQ(options.max_clients, 10000);
   EXPECT_EQ(options.quit_timeout_s, 10);
+  EXPECT_EQ(options.lock_timeout_s, 5);
   EXPECT_FALSE(options.daemon || options.fresh || options.test_only);
   EXPECT_TRUE(options.pid_file.empty() && options.log_file.empty());
 }
@@ -186,6 +187,7 @@ TEST(ConfOptions, SampleFileIsComplete) {
   EXPECT_EQ(parsed.options.value_limit_bytes, defaults.value_limit_bytes);
   EXPECT_EQ(parsed.options.max_clients, defaults.max_clients);
   EXPECT_EQ(parsed.options.quit_timeout_s, defaults.quit_timeout_s);
+  EXPECT_EQ(parsed.options.lock_timeout_s, defaults.lock_timeout_s);
   EXPECT_EQ(parsed.options.daemon, defaults.daemon);
 }
 

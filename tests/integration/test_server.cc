@@ -65,6 +65,7 @@ bool wait_until(const std::function<bool()>& happened) {
 }
 
 std::string program(const std::string& name) {
+  if (name.starts_with('/')) return name;
   const char* folder = std::getenv("MEMENTO_BIN");
   return (folder != nullptr ? std::string(folder) : std::string("bin")) + "/" + name;
 }
@@ -94,7 +95,8 @@ Finished run_program(const std::string& name, const std::vector<std::string>& ar
   return Finished{exit_status(status), read_file(output), read_file(errors)};
 }
 
-TestServer::TestServer(std::vector<std::string> arguments) : port_(free_port()) {
+TestServer::TestServer(std::vector<std::string> arguments, std::string binary)
+    : port_(free_port()), binary_(std::move(binary)) {
   arguments_ = {"--port", std::to_string(port_), "--dir", data_folder(), "--logfile", log_path()};
   const auto given = [&](const char* name) { return std::ranges::find(arguments, name) != arguments.end(); };
   if (!given("--memory")) arguments_.insert(arguments_.end(), {"--memory", "256MiB"});
@@ -104,7 +106,7 @@ TestServer::TestServer(std::vector<std::string> arguments) : port_(free_port()) 
 }
 
 void TestServer::start() {
-  master_ = spawn("memento", arguments_, "", "", "");
+  master_ = spawn(binary_, arguments_, "", "", "");
   const bool accepts = wait_until([&] {
     if (waitpid(master_, nullptr, WNOHANG) == master_) return master_ = 0, true;
     return static_cast<bool>(Client::connect({"127.0.0.1", port_}));

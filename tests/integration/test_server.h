@@ -19,7 +19,7 @@ std::uint16_t free_port();
 /// Calls `happened` until it is true; false when it isn't after a minute.
 bool wait_until(const std::function<bool()>& happened);
 
-/// Path of one of our programs, from $MEMENTO_BIN.
+/// Path of one of our programs, from $MEMENTO_BIN; an absolute path is left as it is.
 std::string program(const std::string& name);
 
 std::string read_file(const std::string& path);
@@ -50,7 +50,7 @@ Finished run_program(const std::string& name, const std::vector<std::string>& ar
 class TestServer {
  public:
   /// `arguments` come after the port, folder, log file and a small memory, and win over them.
-  explicit TestServer(std::vector<std::string> arguments = {});
+  explicit TestServer(std::vector<std::string> arguments = {}, std::string binary = "memento");
   ~TestServer();
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
@@ -84,6 +84,7 @@ class TestServer {
   TemporaryFolder folder_;
   std::uint16_t port_;
   std::vector<std::string> arguments_;
+  std::string binary_;
   pid_t master_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// Changes to several keys at once: against a map, under threads, with FLUSH among them, and when memory is short.
+// Changes to several keys at once: against a map, under threads, with FLUSH among them, and when memory is
+// short.
 #include <atomic>
 #include <map>
 #include <random>
@@ -22,7 +23,8 @@ std::vector<HashedKey> hashed(const Keyspace& keyspace, const std::vector<std::s
 }
 
 Change appended(const EntryView* old, std::string_view tail) {
-  return Change{Change::Action::kReplace, {old != nullptr ? old->value : std::string_view(), tail}, kNoExpiry};
+  return Change{
+      Change::Action::kReplace, {old != nullptr ? old->value : std::string_view(), tail}, kNoExpiry};
 }
 
 class TransactionModel {
@@ -71,7 +73,9 @@ class TransactionModel {
   }
   static std::string value(std::mt19937_64& choice) {
     const std::uint64_t kind = choice() % 100;
-    return std::string(kind < 90 ? choice() % 300 : kind < 97 ? choice() % 9000 : 40'000 + choice() % 90'000,
+    return std::string(kind < 90   ? choice() % 300
+                       : kind < 97 ? choice() % 9000
+                                   : 40'000 + choice() % 90'000,
                        static_cast<char>('a' + choice() % 26));
   }
 
@@ -112,8 +116,8 @@ TEST(ShmTransaction, RandomChanges) {
   model.expect_as_modelled();
 }
 
-// Ten thousand keys at once, in one slot and over all, which takes a redo list longer than a record's and more slots than
-// a robust list holds.
+// Ten thousand keys at once, in one slot and over all, which takes a redo list longer than a record's and
+// more slots than a robust list holds.
 TEST(ShmTransaction, ManyKeys) {
   auto segment = make_segment(128ull << 20);
   Keyspace keyspace(*segment, 1);
@@ -122,14 +126,16 @@ TEST(ShmTransaction, ManyKeys) {
     for (int i = 0; i < 10'000; ++i) names.push_back(prefix + std::to_string(i));
     const std::vector<HashedKey> keys = hashed(keyspace, names);
     for (const std::string value : {"first", "the second value"}) {
-      EXPECT_EQ(keyspace.transact(keys, [&] {
-        for (const HashedKey& key : keys) keyspace.set(key, value);
-        return true;
-      }), WriteStatus::kDone);
+      EXPECT_EQ(keyspace.transact(keys,
+                                  [&] {
+                                    for (const HashedKey& key : keys) keyspace.set(key, value);
+                                    return true;
+                                  }),
+                WriteStatus::kDone);
       std::size_t found = 0;
-      keyspace.read_many(keys, [&] { found = 0; }, [&](std::size_t, const EntryView* view) {
-        found += view != nullptr && view->value == value;
-      });
+      keyspace.read_many(
+          keys, [&] { found = 0; },
+          [&](std::size_t, const EntryView* view) { found += view != nullptr && view->value == value; });
       EXPECT_EQ(found, names.size());
     }
   }
@@ -145,23 +151,28 @@ TEST(ShmTransaction, OutOfMemoryChangesNothing) {
   const std::vector<HashedKey> keys = hashed(keyspace, names);
   EXPECT_EQ(keyspace.set(keys[0], "old"), WriteStatus::kDone);
   const std::string large(200'000, 'x');
-  EXPECT_EQ(keyspace.transact(keys, [&] {
-    for (const HashedKey& key : keys) keyspace.set(key, large);
-    return true;
-  }), WriteStatus::kOutOfMemory);
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                for (const HashedKey& key : keys) keyspace.set(key, large);
+                                return true;
+                              }),
+            WriteStatus::kOutOfMemory);
   EXPECT_EQ(keyspace.key_count(), 1u);
   std::string found;
   EXPECT_TRUE(get(keyspace, names[0], &found));
   EXPECT_EQ(found, "old");
-  EXPECT_EQ(keyspace.transact(std::span(keys).first(20), [&] {
-    for (const HashedKey& key : std::span(keys).first(20)) keyspace.set(key, large);
-    return true;
-  }), WriteStatus::kDone);
+  EXPECT_EQ(keyspace.transact(std::span(keys).first(20),
+                              [&] {
+                                for (const HashedKey& key : std::span(keys).first(20))
+                                  keyspace.set(key, large);
+                                return true;
+                              }),
+            WriteStatus::kDone);
   expect_sound(*segment);
 }
 
-// Threads that write all keys to one value at once, whole keyspace or not, single writers and FLUSH between them:
-// whoever reads several keys at one instant finds them equal.
+// Threads that write all keys to one value at once, whole keyspace or not, single writers and FLUSH between
+// them: whoever reads several keys at one instant finds them equal.
 TEST(ShmKeyspaceThreads, TransactionsAreSeenWhole) {
   auto segment = make_segment(128ull << 20);
   constexpr int kRounds = 3000;
@@ -194,9 +205,11 @@ TEST(ShmKeyspaceThreads, TransactionsAreSeenWhole) {
       const std::vector<HashedKey> keys = hashed(keyspace, names);
       while (running > 0) {
         std::vector<std::string> found;
-        keyspace.read_many(keys, [&] { found.assign(names.size(), ""); }, [&](std::size_t i, const EntryView* view) {
-          found[i] = view != nullptr ? std::string(view->value) : "(nil)";
-        });
+        keyspace.read_many(
+            keys, [&] { found.assign(names.size(), ""); },
+            [&](std::size_t i, const EntryView* view) {
+              found[i] = view != nullptr ? std::string(view->value) : "(nil)";
+            });
         for (const std::string& value : found) ASSERT_EQ(value, found[0]);
       }
     });

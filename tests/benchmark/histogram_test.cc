@@ -1,11 +1,13 @@
-// The benchmark's pure parts: the latency histogram and the reply scanner, both header-only.
+// The latency histogram and its percentile text.
 #include "benchmark/histogram.h"
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <sstream>
 #include <string>
 
-#include "benchmark/reply_scanner.h"
+#include "benchmark/report.h"
 
 namespace memento {
 namespace {
@@ -74,24 +76,54 @@ TEST(Histogram, MergeAddsUp) {
     EXPECT_EQ(even.percentile(percent), all.percentile(percent));
 }
 
-// Shows that replies and errors are counted the same wherever the stream is cut: each two-piece cut is tried.
-TEST(ReplyScanner, CountsAcrossEachCut) {
-  const std::string stream = "OK\r\n(null)\r\nb\na\r\n(error) no\nmore\r\n\r\n(Out of memory)\r\n1\r2\r\n";
-  for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
-    ReplyScanner scanner;
-    const std::size_t first = scanner.feed(std::string_view(stream).substr(0, cut));
-    const std::size_t second = scanner.feed(std::string_view(stream).substr(cut));
-    EXPECT_EQ(first + second, 7U) << "cut at " << cut;
-    EXPECT_EQ(scanner.error_count(), 2U) << "cut at " << cut;
-    EXPECT_EQ(scanner.first_error(), "(error) no\nmore") << "cut at " << cut;
+// Shows what the percentile text holds: a line for each step, counts that grow, and the totals below.
+TEST(Histogram, PercentileText) {
+  Histogram histogram;
+  for (std::uint64_t value = 1; value <= 1000; ++value) histogram.record(value * 1'000'000);
+  std::istringstream lines(hdr_text(histogram));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "       Value     Percentile TotalCount 1/(1-Percentile)");
+  std::getline(lines, line);
+  EXPECT_EQ(line, "");
+  double last_percentile = -1;
+  std::uint64_t last_count = 0;
+  int line_count = 0;
+  while (std::getline(lines, line) && !line.starts_with('#')) {
+    std::istringstream words(line);
+    double value = 0;
+    double percentile = 0;
+    std::uint64_t count = 0;
+    ASSERT_TRUE(words >> value >> percentile >> count) << line;
+    EXPECT_GT(percentile, last_percentile);
+    EXPECT_GE(count, last_count);
+    EXPECT_NEAR(value, static_cast<double>(count), 2.0) << line;  // the n-th of these values is n ms
+    last_percentile = percentile;
+    last_count = count;
+    ++line_count;
   }
+  EXPECT_EQ(last_percentile, 1.0);
+  EXPECT_EQ(last_count, 1000U);
+  EXPECT_GT(line_count, 30);
+  double mean = 0;
+  double deviation = 0;
+  ASSERT_EQ(std::sscanf(line.c_str(), "#[Mean = %lf, StdDeviation = %lf]", &mean, &deviation), 2) << line;
+  EXPECT_NEAR(mean, 500.5, 0.5);
+  EXPECT_NEAR(deviation, 288.7, 0.5);
+  std::getline(lines, line);
+  EXPECT_EQ(line, "#[Max     =     1000.000, Total count    =         1000]");
 }
 
-// Shows that an empty reply before an error does not borrow the earlier reply's beginning.
-TEST(ReplyScanner, EmptyReplyIsNoError) {
-  ReplyScanner scanner;
-  EXPECT_EQ(scanner.feed("(error) x\r\n\r\n\r\n"), 3U);
-  EXPECT_EQ(scanner.error_count(), 1U);
+// Shows that recording a value several times at once is the same as one by one.
+TEST(Histogram, RecordsCounts) {
+  Histogram at_once;
+  Histogram one_by_one;
+  at_once.record(12345, 7);
+  for (int i = 0; i < 7; ++i) one_by_one.record(12345);
+  EXPECT_EQ(at_once.count(), one_by_one.count());
+  EXPECT_EQ(at_once.percentile(50), one_by_one.percentile(50));
+  EXPECT_EQ(at_once.count_up_to(12345), 7U);
+  EXPECT_EQ(at_once.count_up_to(1000), 0U);
 }
 
 }  // namespace

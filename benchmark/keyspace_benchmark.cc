@@ -1,0 +1,419 @@
+// keyspace_benchmark: what shm/keyspace.h costs in-process, without sockets and parsers. `make
+// bench-keyspace`.
+//
+// The segment is a file on tmpfs as a server's is, unlinked as soon as it is mapped. Keys have 16 bytes,
+// values 32. Each figure is the median of kRepetitionCount repetitions; hashing the key is part of every
+// operation.
+//
+//   Small/...     100,000 keys in random order, one process
+//   Two/...       two processes at once, forked, against one alone: `ratio` is the cost of an operation with
+//   two over
+//                 that with one (1 when they don't disturb each other), by the clock; needs two idle cores.
+//                 `cpu_ratio` is the same for CPU time: without the waits for a lock, and for other programs
+//   Large/...     10,000,000 keys: batches of 16 whose memory fetches overlap, as a worker makes them, and
+//   one by one
+#include <benchmark/benchmark.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shm/keyspace.h"
+#include "shm/segment.h"
+
+namespace memento {
+namespace {
+
+constexpr int kRepetitionCount = 5;
+constexpr std::size_t kKeySizeBytes = 16;
+constexpr std::size_t kValueSizeBytes = 32;
+constexpr std::size_t kSmallKeyCount = 100'000;
+constexpr std::size_t kLargeKeyCount = 10'000'000;
+constexpr std::size_t kLargeSampleCount = 1'000'000;  ///< of the large keyspace's keys, in random order
+constexpr std::size_t kBatchCount = 16;
+constexpr std::size_t kForkedOperationCount = 2'000'000;
+constexpr std::uint64_t kSeed = 6737;
+
+/// Keys as text, one after the other, so that reading the text itself is a stream the CPU fetches ahead.
+class KeyTexts {
+ public:
+  explicit KeyTexts(const std::vector<std::size_t>& numbers, const char* prefix = "key:") {
+    bytes_.reserve(numbers.size() * kKeySizeBytes + 1);
+    char text[32];
+    for (const std::size_t number : numbers) {
+      std::snprintf(text, sizeof text, "%s%012zu", prefix, number);
+      bytes_.append(text, kKeySizeBytes);
+    }
+  }
+  std::size_t count() const { return bytes_.size() / kKeySizeBytes; }
+  std::string_view operator[](std::size_t index) const {
+    return {bytes_.data() + index * kKeySizeBytes, kKeySizeBytes};
+  }
+
+ private:
+  std::string bytes_;
+};
+
+std::vector<std::size_t> shuffled_numbers(std::size_t count) {
+  std::vector<std::size_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), std::size_t{0});
+  std::mt19937_64 random(kSeed);
+  std::shuffle(numbers.begin(), numbers.end(), random);
+  return numbers;
+}
+
+[[noreturn]] void give_up(const std::string& why) {
+  std::fprintf(stderr, "keyspace_benchmark: %s\n", why.c_str());
+  std::exit(1);
+}
+
+std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
+  std::string folder = "/dev/shm/memento-keyspace-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) give_up(system_error("mkdtemp(" + folder + ")").message);
+  SegmentOptions options;
+  options.directory = folder;
+  options.size_bytes = size_bytes;
+  options.worker_count = 2;
+  AttachReport report;
+  auto segment = Segment::create_or_attach(options, &report);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  if (!segment) give_up(segment.error().message);
+  return std::move(*segment);
+}
+
+/// A segment with one process's view of it. Values are kValueSizeBytes long; "num:" keys hold numbers.
+struct Store {
+  Store(std::uint64_t size_bytes, std::size_t key_count)
+      : segment(make_segment(size_bytes)), keyspace(*segment, 1), key_count(key_count) {
+    keyspace.set_now_ms(wall_time_ms());
+  }
+
+  void fill(const KeyTexts& keys, std::string_view value) {
+    for (std::size_t index = 0; index < keys.count(); ++index) {
+      if (keyspace.set(keyspace.hash(keys[index]), value) != WriteStatus::kDone) give_up("out of memory");
+    }
+  }
+
+  std::unique_ptr<Segment> segment;
+  Keyspace keyspace;
+  std::size_t key_count;
+};
+
+const std::string kValue(kValueSizeBytes, 'x');
+
+/// GET as a worker does it: the value's bytes end in a buffer.
+bool get(Keyspace& keyspace, const HashedKey& key, char* buffer) {
+  return keyspace.read(key, [buffer](const EntryView& view) {
+    std::copy_n(view.value.data(), std::min(view.value.size(), kValueSizeBytes), buffer);
+  });
+}
+
+void increment(Keyspace& keyspace, std::string_view key) {
+  char digits[24];
+  keyspace.update(keyspace.hash(key), [&digits](const EntryView* old) {
+    std::int64_t number = 0;
+    if (old != nullptr) std::from_chars(old->value.data(), old->value.data() + old->value.size(), number);
+    const auto written = std::to_chars(digits, digits + sizeof digits, number + 1);
+    Change change;
+    change.action = Change::Action::kReplace;
+    change.pieces[0] = {digits, static_cast<std::size_t>(written.ptr - digits)};
+    return change;
+  });
+}
+
+// ---- Small: 100,000 keys, one process
+
+struct SmallStore : Store {
+  SmallStore() : Store(256ULL << 20U, kSmallKeyCount) {
+    fill(keys, kValue);
+    fill(numbers, "1");
+  }
+  const KeyTexts keys{shuffled_numbers(kSmallKeyCount)};
+  const KeyTexts numbers{shuffled_numbers(kSmallKeyCount), "num:"};
+  const KeyTexts absent{shuffled_numbers(kSmallKeyCount), "abs:"};
+};
+
+SmallStore& small_store() {
+  static SmallStore store;
+  return store;
+}
+
+template <class Operation>
+void run_small(::benchmark::State& state, const KeyTexts& keys, Operation operation) {
+  std::size_t index = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    operation(keys[index]);
+    if (++index == keys.count()) index = 0;
+  }
+}
+
+void small_get(::benchmark::State& state) {
+  SmallStore& store = small_store();
+  char buffer[kValueSizeBytes];
+  std::size_t hit_count = 0;
+  run_small(state, store.keys, [&](std::string_view key) {
+    hit_count += get(store.keyspace, store.keyspace.hash(key), buffer) ? 1 : 0;
+    ::benchmark::DoNotOptimize(buffer);
+  });
+  if (hit_count != static_cast<std::size_t>(state.iterations())) state.SkipWithError("a key was missing");
+}
+
+void small_miss(::benchmark::State& state) {
+  SmallStore& store = small_store();
+  char buffer[kValueSizeBytes];
+  std::size_t hit_count = 0;
+  run_small(state, store.absent, [&](std::string_view key) {
+    hit_count += get(store.keyspace, store.keyspace.hash(key), buffer) ? 1 : 0;
+  });
+  if (hit_count != 0) state.SkipWithError("an absent key was found");
+}
+
+void small_set_replace(::benchmark::State& state) {
+  SmallStore& store = small_store();
+  run_small(state, store.keys, [&](std::string_view key) {
+    ::benchmark::DoNotOptimize(store.keyspace.set(store.keyspace.hash(key), kValue));
+  });
+}
+
+void small_increment(::benchmark::State& state) {
+  SmallStore& store = small_store();
+  run_small(state, store.numbers, [&](std::string_view key) { increment(store.keyspace, key); });
+}
+
+// ---- Two: forked processes
+
+/// What the forked processes and their parent share.
+struct Race {
+  std::atomic<std::uint32_t> ready_count{0};
+  std::atomic<bool> started{false};
+  std::array<std::atomic<std::int64_t>, 2> elapsed_ns{};
+  std::array<std::atomic<std::int64_t>, 2> cpu_ns{};
+};
+
+std::int64_t own_cpu_ns() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<std::int64_t>(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
+}
+
+/// Nanoseconds an operation took in one process, the mean.
+struct Cost {
+  double elapsed_ns = 0;
+  double cpu_ns = 0;
+};
+
+enum class Forked { kGetSameKeys, kSetSameKeys, kSetDifferentKeys, kIncrementOneKey };
+
+void run_forked(Forked what, Segment& segment, const KeyTexts& keys, std::uint32_t process, Race& race) {
+  cpu_set_t core;
+  CPU_ZERO(&core);
+  CPU_SET(process, &core);
+  sched_setaffinity(0, sizeof core, &core);  // a machine with one core runs them in turn
+  Keyspace keyspace(segment, 1 + process);
+  keyspace.set_now_ms(wall_time_ms());
+  char buffer[kValueSizeBytes];
+  const std::size_t half = keys.count() / 2;
+  const bool has_own_half = what == Forked::kSetDifferentKeys;
+  const std::size_t begin = has_own_half ? half * process : 0;
+  const std::size_t end = has_own_half ? begin + half : keys.count();
+  std::size_t index = begin + (has_own_half ? 0 : half * process);
+  race.ready_count.fetch_add(1);
+  while (!race.started.load()) {
+  }
+  const std::int64_t begin_ns = monotonic_time_ns();
+  const std::int64_t cpu_begin_ns = own_cpu_ns();
+  for (std::size_t count = 0; count < kForkedOperationCount; ++count) {
+    if (what == Forked::kGetSameKeys) {
+      get(keyspace, keyspace.hash(keys[index]), buffer);
+      ::benchmark::DoNotOptimize(buffer);
+    } else if (what == Forked::kIncrementOneKey) {
+      increment(keyspace, "counter");
+    } else {
+      ::benchmark::DoNotOptimize(keyspace.set(keyspace.hash(keys[index]), kValue));
+    }
+    if (++index == end) index = begin;
+  }
+  race.cpu_ns[process].store(own_cpu_ns() - cpu_begin_ns);
+  race.elapsed_ns[process].store(monotonic_time_ns() - begin_ns);
+}
+
+/// Runs the given processes (0, 1 or both) at once.
+Cost forked_cost(Forked what, SmallStore& store, const std::vector<std::uint32_t>& processes) {
+  void* page = mmap(nullptr, sizeof(Race), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) give_up(system_error("mmap for two processes").message);
+  Race& race = *new (page) Race;
+  std::vector<pid_t> children;
+  for (const std::uint32_t process : processes) {
+    const pid_t child = fork();
+    if (child < 0) give_up(system_error("fork").message);
+    if (child == 0) {
+      run_forked(what, *store.segment, store.keys, process, race);
+      _exit(0);
+    }
+    children.push_back(child);
+  }
+  while (race.ready_count.load() < processes.size()) sched_yield();
+  race.started.store(true);
+  Cost cost;
+  const auto operation_count = static_cast<double>(processes.size() * kForkedOperationCount);
+  for (std::size_t index = 0; index < processes.size(); ++index) {
+    int status = 0;
+    if (waitpid(children[index], &status, 0) < 0 || status != 0) give_up("a forked process failed");
+    store.segment->recover_process(1 + processes[index]);
+    cost.elapsed_ns += static_cast<double>(race.elapsed_ns[processes[index]].load()) / operation_count;
+    cost.cpu_ns += static_cast<double>(race.cpu_ns[processes[index]].load()) / operation_count;
+  }
+  munmap(page, sizeof(Race));
+  return cost;
+}
+
+void two_processes(::benchmark::State& state, Forked what) {
+  // A store of its own: the forked processes take over the records that this process's keyspace would use.
+  static SmallStore store;
+  for ([[maybe_unused]] auto _ : state) {
+    const Cost first = forked_cost(what, store, {0});
+    const Cost second = forked_cost(what, store, {1});
+    const Cost both = forked_cost(what, store, {0, 1});
+    const double one_ns = (first.elapsed_ns + second.elapsed_ns) / 2;
+    state.counters["one_ns"] = one_ns;
+    state.counters["two_ns"] = both.elapsed_ns;
+    state.counters["ratio"] = both.elapsed_ns / one_ns;
+    state.counters["cpu_ratio"] = both.cpu_ns / ((first.cpu_ns + second.cpu_ns) / 2);
+    state.SetIterationTime(both.elapsed_ns / 1e9);
+  }
+}
+
+// ---- Large: 10,000,000 keys
+
+struct LargeStore : Store {
+  LargeStore() : Store(2ULL << 30U, kLargeKeyCount) {
+    constexpr std::size_t kPartCount = 100'000;  // filled in parts, so that the texts take little memory
+    std::vector<std::size_t> numbers(kPartCount);
+    for (std::size_t begin = 0; begin < kLargeKeyCount; begin += kPartCount) {
+      std::iota(numbers.begin(), numbers.end(), begin);
+      fill(KeyTexts(numbers), kValue);
+    }
+  }
+
+  static std::vector<std::size_t> sample() {
+    std::mt19937_64 random(kSeed);
+    std::uniform_int_distribution<std::size_t> any(0, kLargeKeyCount - 1);
+    std::vector<std::size_t> numbers(kLargeSampleCount);
+    for (std::size_t& number : numbers) number = any(random);
+    return numbers;
+  }
+  const KeyTexts keys{sample()};
+};
+
+LargeStore& large_store() {
+  static LargeStore store;
+  return store;
+}
+
+void large_get(::benchmark::State& state, bool prefetches) {
+  LargeStore& store = large_store();
+  Keyspace& keyspace = store.keyspace;
+  std::array<HashedKey, kBatchCount> batch;
+  std::array<char, kBatchCount * kValueSizeBytes> buffer;
+  std::size_t begin = 0;
+  std::size_t hit_count = 0;
+  while (state.KeepRunningBatch(kBatchCount)) {
+    for (std::size_t i = 0; i < kBatchCount; ++i) {
+      batch[i] = keyspace.hash(store.keys[begin + i]);
+      if (prefetches) keyspace.prefetch_slot(batch[i]);
+    }
+    if (prefetches) {
+      for (const HashedKey& key : batch) keyspace.prefetch_table(key);
+      for (const HashedKey& key : batch) keyspace.prefetch_entry(key);
+    }
+    for (std::size_t i = 0; i < kBatchCount; ++i) {
+      hit_count += get(keyspace, batch[i], buffer.data() + i * kValueSizeBytes) ? 1 : 0;
+    }
+    ::benchmark::DoNotOptimize(buffer);
+    begin += kBatchCount;
+    if (begin + kBatchCount > store.keys.count()) begin = 0;
+  }
+  if (hit_count != static_cast<std::size_t>(state.iterations())) state.SkipWithError("a key was missing");
+}
+
+void large_set_replace(::benchmark::State& state, bool prefetches) {
+  LargeStore& store = large_store();
+  Keyspace& keyspace = store.keyspace;
+  std::array<HashedKey, kBatchCount> batch;
+  std::size_t begin = 0;
+  while (state.KeepRunningBatch(kBatchCount)) {
+    for (std::size_t i = 0; i < kBatchCount; ++i) {
+      batch[i] = keyspace.hash(store.keys[begin + i]);
+      if (prefetches) keyspace.prefetch_slot(batch[i]);
+    }
+    if (prefetches) {
+      for (const HashedKey& key : batch) keyspace.prefetch_table(key);
+      for (const HashedKey& key : batch) keyspace.prefetch_entry(key);
+    }
+    for (const HashedKey& key : batch) ::benchmark::DoNotOptimize(keyspace.set(key, kValue));
+    begin += kBatchCount;
+    if (begin + kBatchCount > store.keys.count()) begin = 0;
+  }
+}
+
+/// Prints medians only.
+class MedianReporter : public ::benchmark::ConsoleReporter {
+ public:
+  MedianReporter() : ConsoleReporter(OO_Tabular) {}
+  void ReportRuns(const std::vector<Run>& runs) override {
+    std::vector<Run> kept;
+    std::ranges::copy_if(runs, std::back_inserter(kept),
+                         [](const Run& run) { return run.error_occurred || run.aggregate_name == "median"; });
+    if (!kept.empty()) ConsoleReporter::ReportRuns(kept);
+  }
+};
+
+void as_median(::benchmark::internal::Benchmark* benchmark) {
+  benchmark->Repetitions(kRepetitionCount)->ReportAggregatesOnly();
+}
+void as_race(::benchmark::internal::Benchmark* benchmark) {
+  as_median(benchmark);
+  benchmark->Iterations(1)->UseManualTime();
+}
+
+BENCHMARK(small_get)->Name("Small/get")->Apply(as_median);
+BENCHMARK(small_miss)->Name("Small/miss")->Apply(as_median);
+BENCHMARK(small_set_replace)->Name("Small/set_replace")->Apply(as_median);
+BENCHMARK(small_increment)->Name("Small/increment")->Apply(as_median);
+BENCHMARK_CAPTURE(two_processes, 1, Forked::kGetSameKeys)->Name("Two/get_same_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 2, Forked::kSetSameKeys)->Name("Two/set_same_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 3, Forked::kSetDifferentKeys)
+    ->Name("Two/set_different_keys")
+    ->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 4, Forked::kIncrementOneKey)->Name("Two/increment_one_key")->Apply(as_race);
+BENCHMARK_CAPTURE(large_get, 1, false)->Name("Large/get_one_by_one")->Apply(as_median);
+BENCHMARK_CAPTURE(large_get, 2, true)->Name("Large/get_batch16")->Apply(as_median);
+BENCHMARK_CAPTURE(large_set_replace, 1, false)->Name("Large/set_one_by_one")->Apply(as_median);
+BENCHMARK_CAPTURE(large_set_replace, 2, true)->Name("Large/set_batch16")->Apply(as_median);
+
+}  // namespace
+}  // namespace memento
+
+int main(int argc, char** argv) {
+  ::benchmark::Initialize(&argc, argv);
+  if (::benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  memento::MedianReporter reporter;
+  ::benchmark::RunSpecifiedBenchmarks(&reporter);
+  ::benchmark::Shutdown();
+  return 0;
+}

@@ -1,0 +1,125 @@
+// The master's part in an upgrade: having the new binary checked and becoming it; then letting the workers of
+// the old one go, and emptying their process records. See master.h.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include "conf/version.h"
+#include "master/master.h"
+#include "shm/keyspace.h"
+
+namespace memento {
+namespace {
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kGraceMs = 2000;  // beyond the workers' own time limit
+
+}  // namespace
+
+void Master::begin_upgrade() {
+  if (state_ != State::kRunning) return;
+  if (upgrade_check_.is_running()) return log_->warning("an upgrade is being checked already");
+  log_->info("Upgrade: checking " + program_.path);
+  if (const Outcome started = upgrade_check_.start(program_, make_handover()); !started) {
+    log_->error("upgrade refused, version " + std::string(kVersion) +
+                " serves on: " + started.error().message);
+  }
+}
+
+void Master::on_upgrade_check_end(int status) {
+  const Outcome passed = upgrade_check_.finish(status);
+  if (state_ != State::kRunning) return;
+  std::string reason = program_.path + ": ";
+  if (passed) {
+    log_->info("Upgrade: " + program_.path + " takes over from version " + kVersion);
+    reason = exec_upgrade(program_, make_handover()).message;
+  } else {
+    reason += passed.error().message;
+  }
+  log_->error("upgrade refused, version " + std::string(kVersion) + " serves on: " + reason);
+}
+
+Handover Master::make_handover() const {
+  Handover handover;
+  handover.start_folder = start_folder_;
+  handover.directory = options_.directory;
+  handover.pid_file = pid_file_.path();
+  handover.address = options_.address;
+  handover.port = options_.port;
+  handover.start_ms = start_ms_;
+  handover.segment = segment_->descriptor();
+  handover.pid_file_lock = pid_file_.descriptor();
+  for (const Fd& socket : listen_sockets_) handover.sockets.push_back(socket.get());
+  handover.predecessors = predecessors_;
+  for (std::uint32_t i = 0; i < children_.size(); ++i) {
+    if (children_[i].record != 0) handover.predecessors.push_back({children_[i].pid, children_[i].record, i});
+  }
+  return handover;
+}
+
+// New worker `index` accepts connections: those who accepted on its sockets until now finish.
+void Master::retire_predecessors(std::uint32_t index) {
+  for (Predecessor& process : predecessors_) {
+    if (process.is_cleaner || process.pid == 0 || process.kill_at_ns != 0 ||
+        process.index % children_.size() != index) {
+      continue;
+    }
+    kill(process.pid, SIGUSR2);
+    process.kill_at_ns = monotonic_time_ns() + (options_.quit_timeout_s * 1000 + kGraceMs) * kNsPerMs;
+  }
+}
+
+void Master::on_predecessor_end(std::size_t place, int status) {
+  Predecessor& process = predecessors_[place];
+  segment_->recover_process(process.record);
+  const bool was_killed = WIFSIGNALED(status);
+  if (!process.is_cleaner) {
+    const std::string name = "an old worker (pid " + std::to_string(process.pid) + ") ";
+    if (was_killed) {
+      report_end(name + "was killed by signal " + strsignal(WTERMSIG(status)));
+    } else {
+      log_->info(name + "has finished");
+    }
+  }
+  process.pid = 0;
+  if (state_ == State::kRunning && (!process.is_cleaner || was_killed)) return clean(place);
+  predecessors_.erase(predecessors_.begin() + static_cast<std::ptrdiff_t>(place));
+}
+
+// Memory that a dead worker's record holds goes back to all. A child does it, for it needs locks, and the
+// master, which alone kills those who keep a lock, must not wait for one.
+void Master::clean(std::size_t place) {
+  Predecessor& process = predecessors_[place];
+  const pid_t master = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) become_cleaner(process.record, master);
+  if (pid < 0) {
+    log_->error(system_error("fork of a cleaner").message + "; the next owner of the record cleans it");
+    predecessors_.erase(predecessors_.begin() + static_cast<std::ptrdiff_t>(place));
+    return;
+  }
+  process = Predecessor{pid, process.record, process.index, 0, true};
+}
+
+void Master::become_cleaner(std::uint32_t record, pid_t master) {
+  enter_child(master, "memento: cleaner", "cleaner");
+  listen_sockets_.clear();
+  ready_writer_.reset();
+  Keyspace(*segment_, record).give_back();
+  _exit(static_cast<int>(ExitStatus::kOk));
+}
+
+void Master::kill_late_predecessors() {
+  const std::int64_t now_ns = monotonic_time_ns();
+  if (upgrade_check_.is_running() && now_ns >= upgrade_check_.kill_at_ns()) upgrade_check_.stop();
+  for (Predecessor& process : predecessors_) {
+    if (process.kill_at_ns == 0 || now_ns < process.kill_at_ns) continue;
+    kill(process.pid, SIGKILL);
+    process.kill_at_ns = now_ns + kGraceMs * kNsPerMs;
+  }
+}
+
+}  // namespace memento

@@ -1,0 +1,208 @@
+// The master's children: forking them, reaping and repairing, respawning, and killing one that blocks the
+// others. See master.h.
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include "master/master.h"
+#include "shm/layout.h"
+#include "shm/robust_lock.h"
+#include "worker/worker.h"
+
+namespace memento {
+namespace {
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kNsPerSecond = 1000 * kNsPerMs;
+constexpr std::int64_t kYoungNs = 1000 * kNsPerMs;
+constexpr std::int64_t kBackOffMs = 100;
+constexpr std::int64_t kBackOffLimitMs = 5000;
+constexpr int kReportsPerSecond = 20;
+
+std::string describe_end(int status) {
+  if (WIFSIGNALED(status)) return std::string("was killed by signal ") + strsignal(WTERMSIG(status));
+  return "ended with status " + std::to_string(WEXITSTATUS(status));
+}
+
+// Killed from outside is not a fault of the worker's own.
+bool is_own_fault(int status) {
+  if (WIFSIGNALED(status)) return WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
+  return WEXITSTATUS(status) != 0;
+}
+
+}  // namespace
+
+Outcome Master::spawn(std::uint32_t index) {
+  Child& child = children_[index];
+  if (child.record == 0) child.record = free_record();
+  if (!segment_->open_process(child.record)) return system_error("fallocate of a worker's record");
+  const pid_t master = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) return system_error("fork of a worker");
+  if (pid == 0) become_worker(index, master);
+  child.pid = pid;
+  child.is_ready = false;
+  child.started_ns = monotonic_time_ns();
+  return Done{};
+}
+
+// A child keeps the segment, the settings and the log; a worker also its sockets and the pipe. The rest is
+// dropped.
+void Master::enter_child(pid_t master, const char* name, const std::string& role) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // blocked here, read by the worker's signalfd
+  if (getppid() != master) _exit(0);
+  prctl(PR_SET_NAME, name);
+  signals_.reset();
+  ready_reader_.reset();
+  pid_file_.drop();
+  readiness_.drop();
+  upgrade_check_ = UpgradeCheck();
+  if (options_.daemon) drop_terminal();
+  log_->set_role(role);
+}
+
+void Master::become_worker(std::uint32_t index, pid_t master) {
+  enter_child(master, "memento: worker", "worker " + std::to_string(index));
+  std::vector<Fd> sockets;
+  for (std::uint32_t i = 0; i < listen_sockets_.size(); ++i) {
+    if (i % options_.workers == index) sockets.push_back(std::move(listen_sockets_[i]));
+  }
+  listen_sockets_.clear();
+  // _exit: what the master registered to clean up stays the master's.
+  _exit(run_worker({*segment_, std::move(sockets), std::move(ready_writer_), index, children_[index].record,
+                    *log_, **settings_, options_, start_ms_}));
+}
+
+// The first record that nobody has; 0: all are taken.
+std::uint32_t Master::free_record() const {
+  for (std::uint32_t record = 1; record < kProcessLimit; ++record) {
+    const auto has_it = [&](const auto& process) { return process.record == record; };
+    if (std::ranges::none_of(children_, has_it) && std::ranges::none_of(predecessors_, has_it)) return record;
+  }
+  return 0;
+}
+
+bool Master::can_spawn(const Child& child) const {
+  return child.pid == 0 && !child.given_up && (child.record != 0 || free_record() != 0);
+}
+
+void Master::reap() {
+  int status = 0;
+  pid_t pid = 0;
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    const auto has_ended = [&](const auto& process) { return process.pid == pid; };
+    const auto child = std::ranges::find_if(children_, has_ended);
+    const auto predecessor = std::ranges::find_if(predecessors_, has_ended);
+    if (child != children_.end()) {
+      on_child_end(static_cast<std::uint32_t>(child - children_.begin()), status);
+    } else if (predecessor != predecessors_.end()) {
+      on_predecessor_end(static_cast<std::size_t>(predecessor - predecessors_.begin()), status);
+    } else if (pid == upgrade_check_.pid()) {
+      on_upgrade_check_end(status);
+    }
+  }
+}
+
+void Master::on_child_end(std::uint32_t index, int status) {
+  Child& child = children_[index];
+  const pid_t pid = std::exchange(child.pid, 0);
+  segment_->recover_process(child.record);
+  if (state_ != State::kRunning) return;
+  const std::int64_t now_ns = monotonic_time_ns();
+  std::string text =
+      "worker " + std::to_string(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
+  child.given_up = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitStatus::kConfig);
+  const bool failed_young = is_own_fault(status) && now_ns - child.started_ns < kYoungNs;
+  child.failures = failed_young ? child.failures + 1 : 0;
+  std::int64_t delay_ms = 0;
+  if (child.failures > 1)
+    delay_ms = std::min(kBackOffMs << std::min(child.failures - 2, 10), kBackOffLimitMs);
+  child.respawn_at_ns = now_ns + delay_ms * kNsPerMs;
+  if (child.given_up) {
+    text += "; it is not started again";
+  } else {
+    text += delay_ms == 0 ? "; a new one takes over"
+                          : "; a new one starts in " + std::to_string(delay_ms) + " ms";
+  }
+  report_end(text);
+}
+
+// Somebody who kills without end must not fill the disk.
+void Master::report_end(const std::string& text) {
+  const std::int64_t second = monotonic_time_ns() / kNsPerSecond;
+  if (std::exchange(report_second_, second) != second) {
+    reports_told_ = 0;
+    const int left_out = std::exchange(reports_left_out_, 0);
+    if (left_out > 0) log_->warning(std::to_string(left_out) + " more ends of workers within a second");
+  }
+  if (reports_told_ < kReportsPerSecond) {
+    ++reports_told_;
+    log_->warning(text);
+  } else {
+    ++reports_left_out_;
+  }
+}
+
+void Master::respawn_due() {
+  if (state_ != State::kRunning) return;
+  const std::int64_t now_ns = monotonic_time_ns();
+  for (std::uint32_t i = 0; i < children_.size(); ++i) {
+    Child& child = children_[i];
+    if (!can_spawn(child) || child.respawn_at_ns > now_ns) continue;
+    if (const Outcome spawned = spawn(i); !spawned) {
+      log_->error(spawned.error().message);
+      child.respawn_at_ns = now_ns + kBackOffMs * kNsPerMs;
+    }
+  }
+}
+
+void Master::on_ready() {
+  std::uint32_t pid = 0;
+  while (read(ready_reader_.get(), &pid, sizeof pid) == sizeof pid) {
+    for (std::uint32_t i = 0; i < children_.size(); ++i) {
+      if (children_[i].pid != static_cast<pid_t>(pid)) continue;
+      children_[i].is_ready = true;
+      retire_predecessors(i);
+    }
+  }
+}
+
+// A worker waited in vain. Only a child that still holds the lock is killed: its id is its own until it is
+// reaped.
+void Master::on_stuck_lock(std::uint64_t signal_value) {
+  const StuckLock stuck = StuckLock::from_signal_value(signal_value);
+  if (segment_->lock_holder(stuck.offset) != stuck.thread_id) return;
+  const auto is_holder = [&](const auto& process) {
+    return process.pid == static_cast<pid_t>(stuck.thread_id);
+  };
+  if (std::ranges::none_of(children_, is_holder) && std::ranges::none_of(predecessors_, is_holder)) return;
+  kill(static_cast<pid_t>(stuck.thread_id), SIGKILL);
+  log_->warning("the worker with pid " + std::to_string(stuck.thread_id) +
+                " kept a lock that others waited for, " + std::to_string(options_.lock_timeout_s) +
+                " s long; it is killed");
+}
+
+void Master::signal_all(int signal_number) {
+  for (const Child& child : children_) {
+    if (child.pid > 0) kill(child.pid, signal_number);
+  }
+  for (const Predecessor& process : predecessors_) {
+    if (process.pid > 0) kill(process.pid, signal_number);
+  }
+}
+
+bool Master::any_running() const {
+  return upgrade_check_.is_running() || !predecessors_.empty() ||
+         std::ranges::any_of(children_, [](const Child& child) { return child.pid != 0; });
+}
+
+bool Master::all_given_up() const {
+  return predecessors_.empty() &&
+         std::ranges::all_of(children_, [](const Child& child) { return child.given_up; });
+}
+
+}  // namespace memento

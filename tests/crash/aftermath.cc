@@ -1,0 +1,331 @@
+// See aftermath.h.
+#include "tests/crash/aftermath.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "shm/check.h"
+#include "shm/entry.h"
+#include "shm/layout.h"
+#include "shm/robust_lock.h"
+
+extern "C" char __executable_start, etext;
+
+namespace memento::crash {
+namespace {
+
+std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
+  SegmentOptions options;
+  options.size_bytes = size_bytes;
+  options.worker_count = kWorkerCount;
+  auto segment = Segment::create_anonymous(options);
+  assert(segment);
+  return std::move(*segment);
+}
+
+// The C library's own state (malloc) is whole while the thread executes the program's own text.
+bool may_end_here(const greg_t* registers) {
+  const auto at = static_cast<std::uintptr_t>(registers[REG_RIP]);
+  return at >= reinterpret_cast<std::uintptr_t>(&__executable_start) &&
+         at < reinterpret_cast<std::uintptr_t>(&etext);
+}
+
+// Spreads consecutive numbers.
+std::uint64_t scatter(std::uint64_t number) {
+  number *= 0x9e3779b97f4a7c15;
+  return number ^ number >> 29;
+}
+
+}  // namespace
+
+void Totals::add(const Totals& other) {
+  instructions += other.instructions;
+  helper_instructions += other.helper_instructions;
+  states += other.states;
+  explored += other.explored;
+  recoveries += other.recoveries;
+  dead_helpers += other.dead_helpers;
+}
+
+Aftermath::Aftermath(Stepper& stepper, Segment& victim)
+    : stepper_(stepper),
+      victim_(victim),
+      thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))),
+      file_(memfd_create("crash states", MFD_CLOEXEC)),
+      segment_(make_segment(victim.size_bytes())) {
+  const std::size_t size = victim.size_bytes();
+  [[maybe_unused]] const int truncated = ftruncate(file_.get(), static_cast<off_t>(size));
+  assert(truncated == 0);
+  image_ = static_cast<char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0));
+  [[maybe_unused]] void* copy =
+      mmap(segment_->base(), size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file_.get(), 0);
+  assert(image_ != MAP_FAILED && copy == segment_->base());
+}
+
+Aftermath::~Aftermath() { munmap(image_, victim_.size_bytes()); }
+
+void Aftermath::sync() {
+  for (const Range& range : used_ranges(victim_)) {
+    std::memcpy(image_ + range.begin, victim_.base() + range.begin, range.end - range.begin);
+  }
+  note_pin();
+}
+
+// Takes note of the run a reader has pinned.
+void Aftermath::note_pin() {
+  pinned_offset_ = victim_.process(kPinner).pins[0].load();
+  if (pinned_offset_ == 0) return;
+  const char* entry = victim_.base() + pinned_offset_;
+  pinned_bytes_.assign(entry, Entry::parse(entry).total_bytes());
+}
+
+void Aftermath::advance(const WordChange* changes, std::size_t count) {
+  const std::uint64_t slots = victim_.header().slots_offset;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::memcpy(image_ + changes[i].offset, &changes[i].value, 8);
+    const std::uint64_t slot = (changes[i].offset - slots) / sizeof(Slot);
+    if (slot < kSlotCount) touched_slots_.insert(slot);
+  }
+}
+
+void Aftermath::fail(const std::string& message) { failures_->push_back(way_ + ": " + message); }
+
+void Aftermath::explore(const Crash& crash, std::vector<std::string>* failures) {
+  failures_ = failures;
+  ++totals_.explored;
+  read_before_recovery(crash);
+  recover_as_reaper(crash);
+  recover_as_writer(crash);
+  recover_after_dead_helper(crash);
+}
+
+// The state, and what the kernel does to it. False: a lock is stuck; whoever wants it would wait for ever.
+bool Aftermath::die(const Crash& crash) {
+  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
+  mark_dead_owner(segment_->base(), segment_->size_bytes(), victim_.base(), crash.list, thread_id_);
+  return !find_stuck_lock();
+}
+
+// All who ever lock here are dead or finished: a lock that names an owner was missed by the kernel.
+bool Aftermath::find_stuck_lock() {
+  bool stuck = false;
+  dead_locks_.clear();
+  const auto look = [&](RobustLock& lock, const char* name) {
+    const std::uint32_t word = lock.word.load();
+    if ((word & FUTEX_TID_MASK) != 0) {
+      stuck = true;
+      fail(std::string(name) + " lock is stuck: the kernel does not find it");
+    } else if (word != 0) {
+      dead_locks_.push_back(&lock);
+    }
+  };
+  Header& header = segment_->header();
+  auto* slots = reinterpret_cast<Slot*>(segment_->base() + header.slots_offset);
+  for (const std::uint64_t slot : touched_slots_) look(slots[slot].lock, "a slot's");
+  look(header.arena_lock, "the arena's");
+  look(header.flush_lock, "the FLUSH");
+  look(header.gate_lock, "the gate's");
+  for (std::uint32_t i = 0; i < header.process_count; ++i) look(segment_->process(i).repair, "a repair");
+  return stuck;
+}
+
+void Aftermath::read_before_recovery(const Crash& crash) {
+  way_ = "reading before recovery";
+  if (!die(crash)) return;
+  Keyspace reader(*segment_, kReader);
+  reader.set_now_ms(crash.now_ms);
+  const auto locks = [&] {
+    std::vector<std::uint32_t> words;
+    const auto* slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
+    for (const auto& entry : crash.allowed.front())
+      words.push_back(slots[reader.hash(entry.first).slot].lock.word);
+    return words;
+  };
+  const auto before = locks();
+  const Model seen = observe(reader, crash.allowed);
+  // One key at a time: between them others may see a change half made. As of one instant: read_as_one().
+  for (const auto& [key, value] : seen) {
+    const bool known = std::ranges::any_of(crash.allowed, [&](const Model& model) {
+      const auto found = model.find(key);
+      return found != model.end() && found->second == value;
+    });
+    if (!known) fail(key + " has neither its old nor its new value");
+  }
+  for (const auto& [key, value] : crash.allowed.front()) {
+    const bool may_be_missing =
+        std::ranges::any_of(crash.allowed, [&](const Model& model) { return !model.contains(key); });
+    if (!seen.contains(key) && !may_be_missing) fail(key + " is missing");
+  }
+  if (crash.only_blocks && locks() != before) fail("a read of a small value took a lock");
+  if (std::ranges::count(crash.allowed, read_as_one(reader, crash.allowed)) == 0) {
+    fail("the keys read as one are neither as before nor as after");
+  }
+}
+
+void Aftermath::recover_as_reaper(const Crash& crash) {
+  way_ = "reaper";
+  if (!die(crash)) return;
+  reap(kVictim);
+  verify(crash, crash.allowed);
+}
+
+void Aftermath::recover_as_writer(const Crash& crash) {
+  const Operation& operation = writers_[crash.number % writers_.size()];
+  way_ = "writer (" + operation.name + "), then reaper";
+  if (!die(crash)) return;
+  const WriteStatus status = write(crash, operation, kWriter);
+  reap(kVictim);
+  verify(crash, status == WriteStatus::kOutOfMemory ? crash.allowed : with(crash.allowed, operation, false));
+}
+
+void Aftermath::recover_after_dead_helper(const Crash& crash) {
+  way_ = "dead helper";
+  if (!die(crash)) return;
+  HelperKind kind = crash.number % 64 == 31   ? kHelperWriter
+                    : crash.number % 64 == 63 ? kHelperSuccessor
+                    : crash.number % 2 == 1   ? kHelperReaper
+                                              : kHelperLocker;
+  if (kind == kHelperLocker && dead_locks_.empty()) kind = kHelperReaper;
+  const Operation& first = writers_[crash.number / 64 % writers_.size()];
+  if (!help_and_die(crash, kind, first)) return;
+
+  std::vector<Model> allowed = crash.allowed;
+  if (kind == kHelperWriter) allowed = with(allowed, first, true);
+  if (crash.number / 2 % 2 == 0) {
+    const Operation& second = writers_[crash.number / 3 % writers_.size()];
+    way_ += ", then writer (" + second.name + ")";
+    if (write(crash, second, kReader) != WriteStatus::kOutOfMemory) allowed = with(allowed, second, false);
+  }
+  if (kind == kHelperWriter || kind == kHelperLocker) reap(kWriter);
+  reap(kVictim);
+  verify(crash, allowed);
+}
+
+// Begins to repair in one of the ways there are, and dies at some instruction of it (or finishes, sometimes:
+// that is how the length is learnt). False: it left a lock stuck.
+bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operation& operation) {
+  std::unique_ptr<Keyspace> writer;
+  if (kind == kHelperWriter) {
+    writer = std::make_unique<Keyspace>(*segment_, kWriter);
+    writer->set_now_ms(crash.now_ms);
+  } else {
+    if (kind == kHelperSuccessor) segment_->recover_process(kVictim);
+    syscall(SYS_set_robust_list, nullptr, sizeof(robust_list_head));
+  }
+  auto help = [&] {
+    if (kind == kHelperWriter) {
+      operation.run(*writer);
+    } else if (kind == kHelperLocker) {
+      LockOwner owner(segment_->base(), kWriter);
+      const LockGuard guard(owner, *dead_locks_[crash.number / 2 % dead_locks_.size()]);
+    } else if (kind == kHelperReaper) {
+      segment_->recover_process(kVictim);
+    } else {
+      const Keyspace successor(*segment_, kVictim);
+    }
+  };
+  std::uint64_t& length = helper_length_[kind];
+  const std::uint64_t cut = scatter(crash.number) % (length + length / 8 + 4);
+  std::uint64_t executed = 0;
+  RobustList list;
+  const bool finished = stepper_.run(help, [&](const greg_t* registers) {
+    if (executed++ < cut || !may_end_here(registers)) return true;
+    const robust_list_head* head = RobustList::registered();
+    if (head != nullptr) list = RobustList::read(head);
+    return false;
+  });
+  totals_.helper_instructions += executed;
+  static constexpr const char* kNames[] = {"writer", "lock", "reaper", "successor"};
+  way_ = std::string(kNames[kind]) + (kind == kHelperWriter ? " (" + operation.name + ")" : "");
+  if (finished) {
+    length = executed;
+    return true;
+  }
+  ++totals_.dead_helpers;
+  way_ += " that dies at instruction " + std::to_string(executed);
+  static_cast<void>(writer.release());  // what a killed process had in its own memory
+  if (list.head != nullptr) {
+    mark_dead_owner(segment_->base(), segment_->size_bytes(), segment_->base(), list, thread_id_);
+  }
+  return !find_stuck_lock();
+}
+
+WriteStatus Aftermath::write(const Crash& crash, const Operation& operation, std::uint32_t process) {
+  Keyspace writer(*segment_, process);
+  writer.set_now_ms(crash.now_ms);
+  return operation.run(writer);
+}
+
+// As the master does, and then the process it starts in the dead one's place.
+void Aftermath::reap(std::uint32_t process) {
+  segment_->recover_process(process);
+  const Keyspace successor(*segment_, process);
+}
+
+std::vector<Model> Aftermath::with(const std::vector<Model>& allowed, const Operation& operation,
+                                   bool keep_without) {
+  std::vector<Model> models;
+  for (const Model& model : allowed) {
+    if (keep_without) models.push_back(model);
+    models.push_back(model);
+    operation.apply(models.back());
+  }
+  return models;
+}
+
+Model Aftermath::observe(Keyspace& reader, const std::vector<Model>& allowed) const {
+  Model seen;
+  for (const Model& model : allowed) {
+    for (const auto& [key, expected] : model) {
+      if (seen.contains(key)) continue;
+      Expected found;
+      const bool there = reader.read(reader.hash(key), [&](const EntryView& view) {
+        found.value.assign(view.value);
+        found.expiry_ms = view.expiry_ms;
+      });
+      if (there) seen.emplace(key, std::move(found));
+    }
+  }
+  return seen;
+}
+
+Model Aftermath::read_as_one(Keyspace& reader, const std::vector<Model>& allowed) {
+  std::set<std::string> names;
+  for (const Model& model : allowed) {
+    for (const auto& entry : model) names.insert(entry.first);
+  }
+  std::vector<HashedKey> keys;
+  for (const std::string& name : names) keys.push_back(reader.hash(name));
+  Model seen;
+  reader.read_many(
+      keys, [&] { seen.clear(); },
+      [&](std::size_t i, const EntryView* view) {
+        if (view != nullptr) seen[std::string(keys[i].bytes)] = {std::string(view->value), view->expiry_ms};
+      });
+  return seen;
+}
+
+void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed) {
+  ++totals_.recoveries;
+  const CheckReport report = check_segment(*segment_);
+  for (const std::string& error : report.errors) fail(error);
+  if (find_stuck_lock()) return;
+  if (pinned_offset_ != 0 &&
+      std::memcmp(segment_->base() + pinned_offset_, pinned_bytes_.data(), pinned_bytes_.size()) != 0) {
+    fail("a run changed while a reader copies it");
+  }
+  Keyspace reader(*segment_, kReader);
+  reader.set_now_ms(crash.now_ms);
+  const Model seen = observe(reader, allowed);
+  for (const Model& model : allowed) {
+    if (model == seen) return;
+  }
+  fail("the keys are neither as before the operation nor as after it");
+}
+
+}  // namespace memento::crash

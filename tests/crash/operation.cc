@@ -1,0 +1,145 @@
+// The operations of the keyspace, each beside its meaning. See operation.h.
+#include "tests/crash/operation.h"
+
+namespace memento::crash {
+namespace {
+
+constexpr std::int64_t kWholeLapUs = 1'000'000'000;
+
+// Replaces or creates `key` by pieces made of the old value.
+Operation rewrite(const std::string& name, const std::string& key, std::string head, std::size_t zeros,
+                  std::string tail) {
+  const auto run = [key, head, zeros, tail](Keyspace& keyspace) {
+    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+      Change change{Change::Action::kReplace, {}, old != nullptr ? old->expiry_ms : kNoExpiry};
+      change.pieces = {head, old != nullptr ? old->value : std::string_view(),
+                       std::string_view(nullptr, zeros), tail};
+      return change;
+    });
+  };
+  const auto apply = [key, head, zeros, tail](Model& model) {
+    std::string& value = model[key].value;
+    value = head + value + std::string(zeros, '\0') + tail;
+  };
+  return {name + " " + key, run, apply, kStartMs, key};
+}
+
+}  // namespace
+
+Operation at(TimeMs now_ms, Operation operation) {
+  operation.now_ms = now_ms;
+  return operation;
+}
+
+Operation put(const std::string& key, const std::string& value, const SetOptions& options) {
+  const auto run = [=](Keyspace& keyspace) { return keyspace.set(keyspace.hash(key), value, options); };
+  const auto apply = [=](Model& model) {
+    const auto old = model.find(key);
+    const bool there = old != model.end();
+    if ((options.condition == SetCondition::kIfAbsent && there) ||
+        (options.condition == SetCondition::kIfPresent && !there)) {
+      return;
+    }
+    model[key] = {value, options.keep_expiry && there ? old->second.expiry_ms : options.expiry_ms};
+  };
+  return {"SET " + key + " (" + std::to_string(value.size()) + " bytes)", run, apply, kStartMs, key};
+}
+
+Operation erase(const std::string& key) {
+  return {"DEL " + key, [key](Keyspace& keyspace) { return keyspace.erase(keyspace.hash(key)); },
+          [key](Model& model) { model.erase(key); }, kStartMs, key};
+}
+
+Operation append(const std::string& key, const std::string& tail) {
+  return rewrite("APPEND", key, "", 0, tail);
+}
+Operation prepend(const std::string& key, const std::string& head) {
+  return rewrite("PREPEND", key, head, 0, "");
+}
+Operation pad(const std::string& key, std::size_t zeros, const std::string& tail) {
+  return rewrite("PAD", key, "", zeros, tail);
+}
+
+Operation increment(const std::string& key) {
+  const auto next = [](std::string_view old) {  // three digits, without allocating
+    std::array<char, 3> digits{'0', '0', '0'};
+    for (std::size_t i = 0; i < old.size() && i < 3; ++i) digits[i] = old[i];
+    for (std::size_t i = 3; i-- > 0 && ++digits[i] > '9';) digits[i] = '0';
+    return digits;
+  };
+  const auto run = [key, next](Keyspace& keyspace) {
+    std::array<char, 3> digits{};
+    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+      digits = next(old != nullptr ? old->value : std::string_view());
+      Change change{Change::Action::kReplace, {}, old != nullptr ? old->expiry_ms : kNoExpiry};
+      change.pieces[0] = {digits.data(), digits.size()};
+      return change;
+    });
+  };
+  const auto apply = [key, next](Model& model) {
+    const auto digits = next(model[key].value);
+    model[key].value.assign(digits.data(), digits.size());
+  };
+  return {"INC " + key, run, apply, kStartMs, key};
+}
+
+Operation expire(const std::string& key, TimeMs expiry_ms) {
+  const auto run = [=](Keyspace& keyspace) {
+    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+      Change change;
+      if (old != nullptr) change.action = Change::Action::kSetExpiry;
+      change.expiry_ms = expiry_ms;
+      return change;
+    });
+  };
+  const auto apply = [=](Model& model) {
+    if (model.contains(key)) model[key].expiry_ms = expiry_ms;
+  };
+  return {(expiry_ms == kNoExpiry ? "PERSIST " : "EXPIRE ") + key, run, apply, kStartMs, key};
+}
+
+Operation flush() {
+  return {"FLUSH",
+          [](Keyspace& keyspace) {
+            keyspace.flush();
+            return WriteStatus::kDone;
+          },
+          [](Model& model) { model.clear(); }};
+}
+
+Operation maintain() {
+  return {"sweep",
+          [](Keyspace& keyspace) {
+            keyspace.maintain(kWholeLapUs);
+            return WriteStatus::kDone;
+          },
+          [](Model&) {}};
+}
+
+Operation together(std::vector<Operation> parts, Reach reach) {
+  std::string name = reach == Reach::kWholeKeyspace ? "all of" : "together";
+  for (const Operation& part : parts) name += " / " + part.name;
+  const std::string first = parts.front().key;
+  const auto run = [parts, reach](Keyspace& keyspace) {
+    const auto body = [&] {
+      for (const Operation& part : parts) part.run(keyspace);
+      return true;
+    };
+    if (reach == Reach::kWholeKeyspace) return keyspace.transact_all(body);
+    std::vector<HashedKey> keys;
+    for (const Operation& part : parts) keys.push_back(keyspace.hash(part.key));
+    return keyspace.transact(keys, body);
+  };
+  const auto apply = [parts](Model& model) {
+    for (const Operation& part : parts) part.apply(model);
+  };
+  return {name, run, apply, kStartMs, first};
+}
+
+void drop_expired(Model* model, TimeMs now_ms) {
+  std::erase_if(*model, [&](const auto& entry) {
+    return entry.second.expiry_ms != kNoExpiry && entry.second.expiry_ms <= now_ms;
+  });
+}
+
+}  // namespace memento::crash

@@ -1,0 +1,53 @@
+// What a scenario is made of: operations on a keyspace, each with what it does to a plain map that stands for
+// what a client was promised. A new operation of the keyspace is one function here and a line in the table of
+// scenarios (scenarios.h).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "shm/keyspace.h"
+
+namespace memento::crash {
+
+inline constexpr TimeMs kStartMs = 1'800'000'000'000;
+
+struct Expected {
+  std::string value;
+  TimeMs expiry_ms = kNoExpiry;
+  bool operator==(const Expected&) const = default;
+};
+using Model = std::map<std::string, Expected>;
+
+struct Operation {
+  std::string name;
+  std::function<WriteStatus(Keyspace&)> run;
+  std::function<void(Model&)> apply;  ///< not called when run() was out of memory; expired keys are gone
+  TimeMs now_ms = kStartMs;
+  std::string key = {};  ///< that it changes, if it changes one
+};
+
+/// The same at another time.
+Operation at(TimeMs now_ms, Operation operation);
+
+Operation put(const std::string& key, const std::string& value, const SetOptions& options = {});
+Operation erase(const std::string& key);
+Operation append(const std::string& key, const std::string& tail);
+Operation prepend(const std::string& key, const std::string& head);
+/// Zeros and a piece behind the old value: what SETRANGE-like updates do.
+Operation pad(const std::string& key, std::size_t zeros, const std::string& tail);
+Operation increment(const std::string& key);
+Operation expire(const std::string& key, TimeMs expiry_ms);  ///< kNoExpiry: PERSIST
+Operation flush();
+Operation maintain();  ///< one lap of the background work over all slots
+
+/// Changes to several keys as one; with kWholeKeyspace nobody else writes meanwhile and flush() may be among
+/// them.
+enum class Reach { kTheirKeys, kWholeKeyspace };
+Operation together(std::vector<Operation> parts, Reach reach = Reach::kTheirKeys);
+
+void drop_expired(Model* model, TimeMs now_ms);
+
+}  // namespace memento::crash

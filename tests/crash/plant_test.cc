@@ -1,0 +1,81 @@
+// The crash tests are tested: built with MEMENTO_PLANT, the keyspace makes one known mistake at a time, and
+// each must be found by the scenario named beside it. With no mistake the same scenarios find nothing. Every
+// plant has a process of its own: a mistake may well end in an assertion, a fault or a loop, which counts as
+// found.
+#include "shm/plant.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/crash/scenario.h"
+
+namespace memento::crash {
+namespace {
+
+constexpr unsigned kLoopLimitS = 120;
+
+struct Planting {
+  Plant plant;
+  const char* name;
+  const char* scenario;
+};
+
+constexpr Planting kPlantings[] = {
+    {Plant::kUnlockBeforeClear, "UnlockBeforeClear", "set"},
+    {Plant::kStoreOutsideList, "StoreOutsideList", "set"},
+    {Plant::kRefillInTwoSteps, "RefillInTwoSteps", "set"},
+    {Plant::kForgottenOldBlock, "ForgottenOldBlock", "set"},
+    {Plant::kCounterAfterCommit, "CounterAfterCommit", "set"},
+    {Plant::kShortCommit, "ShortCommit", "set"},
+    {Plant::kLockNotPending, "LockNotPending", "set"},
+    {Plant::kUnlockNotPending, "UnlockNotPending", "set"},
+    {Plant::kHolderBeforeRepair, "HolderBeforeRepair", "set"},
+    {Plant::kWithdrawBeforeApply, "WithdrawBeforeApply", "set"},
+    {Plant::kReapWithoutRepair, "ReapWithoutRepair", "set"},
+    {Plant::kValueInPlace, "ValueInPlace", "in place"},
+    {Plant::kPinIgnored, "PinIgnored", "pinned run"},
+    {Plant::kFlushByList, "FlushByList", "flush"},
+};
+static_assert(std::size(kPlantings) == static_cast<std::size_t>(Plant::kCount) - 1);
+
+std::vector<std::string> failures_of(const std::string& name) {
+  for (const Scenario& scenario : all_scenarios()) {
+    if (scenario.name == name) return run_scenario(scenario, true).failures;
+  }
+  return {"no such scenario"};
+}
+
+class CrashPlants : public testing::TestWithParam<Planting> {};
+
+TEST_P(CrashPlants, IsFound) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(kLoopLimitS);
+    active_plant = GetParam().plant;
+    const auto failures = failures_of(GetParam().scenario);
+    if (!failures.empty()) std::printf("  found: %s\n", failures.front().c_str());
+    std::fflush(stdout);
+    _exit(failures.empty() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (WIFSIGNALED(status)) std::printf("  found: ended by signal %d\n", WTERMSIG(status));
+  EXPECT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "not found";
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, CrashPlants, testing::ValuesIn(kPlantings),
+                         [](const auto& instance) { return instance.param.name; });
+
+TEST(CrashPlantsNone, NothingIsFound) {
+  for (const char* name : {"set", "in place", "pinned run", "flush"}) {
+    for (const std::string& failure : failures_of(name)) ADD_FAILURE() << failure;
+  }
+}
+
+}  // namespace
+}  // namespace memento::crash

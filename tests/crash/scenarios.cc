@@ -1,0 +1,172 @@
+// The table of scenarios. Keys {t}... share one slot; sizes are chosen for the path they take: up to about 32
+// KiB an entry is a block of a size class, above it a run.
+#include <random>
+
+#include "shm/layout.h"
+#include "tests/crash/scenario.h"
+
+namespace memento::crash {
+namespace {
+
+using Operations = std::vector<Operation>;
+
+SetOptions when(SetCondition condition) { return {condition}; }
+SetOptions expiring(TimeMs expiry_ms) { return {SetCondition::kAlways, expiry_ms}; }
+SetOptions keeping() { return {SetCondition::kAlways, kNoExpiry, true}; }
+
+std::string text(std::size_t bytes, char letter) { return std::string(bytes, letter); }
+
+// `count` keys of the slot of {t}.
+Operations fill(const std::string& prefix, int count, std::size_t value_bytes) {
+  Operations operations;
+  for (int i = 0; i < count; ++i)
+    operations.push_back(put("{t}" + prefix + std::to_string(i), text(value_bytes, 'f')));
+  return operations;
+}
+
+Operations erase_all(const std::string& prefix, int count) {
+  Operations operations;
+  for (int i = 0; i < count; ++i) operations.push_back(erase("{t}" + prefix + std::to_string(i)));
+  return operations;
+}
+
+Operations operator+(Operations left, const Operations& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+// A reader that copies the value of {t}a, a run, and takes very long over it.
+void pin(Segment& segment) {
+  std::uint64_t pinned = 0;
+  auto& pin = segment.process(kPinner).pins[0];
+  Keyspace reader(segment, kPinner);
+  reader.set_now_ms(kStartMs);
+  reader.read(reader.hash("{t}a"), [&](const EntryView&) { pinned = pin.load(); });
+  pin.store(pinned);
+}
+
+constexpr TimeMs kLater = kStartMs + 1000;
+constexpr TimeMs kMuchLater = kStartMs + 5000;
+
+}  // namespace
+
+std::vector<Scenario> all_scenarios() {
+  return {
+      {"set",
+       {},
+       {put("{t}a", "one"), put("{t}b", "two"), put("{t}a", "uno"), put("{t}a", text(200, 'x')),
+        put("{t}a", "one")}},
+      {"conditions",
+       {put("{t}a", "one")},
+       {put("{t}a", "no", when(SetCondition::kIfAbsent)), put("{t}a", "yes", when(SetCondition::kIfPresent)),
+        put("{t}b", "no", when(SetCondition::kIfPresent)),
+        put("{t}b", "yes", when(SetCondition::kIfAbsent))}},
+      {"erase",
+       {put("{t}a", "one"), put("{t}b", "two")},
+       {erase("{t}a"), erase("{t}none"), erase("{t}b"), put("{t}a", "again")}},
+      {"tombstones", fill("k", 16, 20), erase_all("k", 16) + fill("n", 8, 20)},
+      {"update",
+       {put("{t}a", "041")},
+       {increment("{t}a"), increment("{t}b"), append("{t}a", "tail"), prepend("{t}a", "head"),
+        pad("{t}a", 100, "end"), append("{t}c", "new"), append("{t}a", text(2000, 't'))}},
+      {"expiry",
+       {put("{t}a", "one")},
+       {expire("{t}a", kLater), expire("{t}a", kMuchLater), expire("{t}a", kNoExpiry),
+        expire("{t}a", kNoExpiry), put("{t}a", "two", expiring(kLater)), put("{t}a", "three", keeping()),
+        at(kLater, put("{t}a", "four")), expire("{t}none", kLater)}},
+      {"sweep",
+       {put("{t}a", "one", expiring(kLater)), put("{t}b", "two", expiring(kLater)), put("{t}c", "three"),
+        put("{u}d", text(40000, 'r'), expiring(kLater))},
+       {at(kLater, maintain()), at(kLater, put("{t}a", "back"))}},
+      {"flush",
+       {put("{t}a", "one"), put("{t}b", "two"), put("{t}c", text(40000, 'r'))},
+       {flush(), put("{t}a", "again"), flush(), put("{t}a", "and again"), put("{t}b", "more")}},
+      {"flush and sweep",
+       {put("{t}a", "one"), put("{t}b", "two"), put("{t}c", text(40000, 'r')), put("{u}d", "three")},
+       {flush(), maintain(), put("{t}b", "more")}},
+      {"pinned run",
+       {put("{t}a", text(40000, 'r'))},
+       {put("{t}a", "small"), put("{t}b", text(34000, 's')), erase("{t}b"), put("{t}c", text(34000, 'u'))},
+       pin},
+      {"in place", {put("{t}a", text(200, 'x'))}, {put("{t}a", text(200, 'y'))}},
+      {"runs",
+       {put("{t}a", "small")},
+       {put("{t}a", text(40000, 'r')), append("{t}a", "tail"), put("{t}a", text(70000, 's')),
+        put("{t}a", "small"), put("{t}b", text(40000, 'r')), erase("{t}b")}},
+      {"together",
+       {put("{t}a", "one"), put("{u}b", "two")},
+       {together({put("{t}a", "uno"), put("{u}b", "due")}),
+        together({erase("{t}a"), put("{t}c", "three"), append("{u}b", text(500, 'x'))}),
+        together({put("{v}d", text(40000, 'r')), increment("{w}e"), erase("{u}b")}),
+        together({erase("{t}c"), put("{t}c", "four"), erase("{v}d")})}},
+      {"whole keyspace",
+       {put("{t}a", "one"), put("{u}b", "two")},
+       {together({put("{t}a", "uno"), flush(), put("{t}c", "three")}, Reach::kWholeKeyspace)},
+       {},
+       151},
+      {"growth", {}, fill("k", 30, 10)},
+      {"growth of tombstones", fill("k", 21, 10) + erase_all("k", 18), fill("n", 8, 10)},
+      {"growth to a run", fill("k", 3199, 10), fill("n", 1, 10), {}, 601},
+      {"full memory",
+       fill("k", 8, 1'000'000),
+       {put("{t}x", text(1'000'000, 'x')), erase("{t}k0"), put("{t}x", "small")},
+       {},
+       5},
+      {"refill", fill("k", 31, 300), fill("n", 3, 300)},
+      {"flush of a magazine", fill("k", 40, 300) + erase_all("k", 38), {erase("{t}k38"), erase("{t}k39")}},
+      {"magazines", {}, fill("k", 12, 2000) + erase_all("k", 12)},
+      {"large blocks", {}, fill("k", 5, 16000) + erase_all("k", 5)},
+      {"page claim and give-back", {}, fill("k", 6, 30000) + erase_all("k", 6)},
+  };
+}
+
+Scenario random_scenario(std::uint64_t seed, std::size_t operation_count) {
+  std::mt19937_64 random(seed);
+  const std::string keys[] = {"{t}a", "{t}b", "{t}c", "{u}d", "{u}e", "elsewhere"};
+  const std::size_t sizes[] = {3, 20, 25, 150, 800, 9000, 31000, 40000, 70000};
+  Scenario scenario{"random " + std::to_string(seed), {}, {}};
+  TimeMs now_ms = kStartMs;
+  for (std::size_t i = 0; i < operation_count; ++i) {
+    const std::string& key = keys[random() % 6];
+    const std::string value =
+        text(sizes[random() % (random() % 4 == 0 ? 9 : 5)], static_cast<char>('a' + random() % 26));
+    const TimeMs expiry_ms = now_ms + static_cast<TimeMs>(random() % 50) + 1;
+    if (random() % 4 == 0) now_ms += static_cast<TimeMs>(random() % 30);
+    const auto choose = [&]() -> Operation {
+      switch (random() % 16) {
+        case 0:
+        case 1:
+        case 2:
+        case 3:
+          return put(key, value);
+        case 4:
+          return put(key, value, expiring(expiry_ms));
+        case 5:
+          return put(key, value, keeping());
+        case 6:
+          return put(key, value, when(SetCondition::kIfAbsent));
+        case 7:
+          return put(key, value, when(SetCondition::kIfPresent));
+        case 8:
+        case 9:
+          return erase(key);
+        case 10:
+          return append(key, value.substr(0, 500));
+        case 11:
+          return prepend(key, value.substr(0, 50));
+        case 12:
+          return increment(key);
+        case 13:
+          return expire(key, expiry_ms);
+        case 14:
+          return expire(key, kNoExpiry);
+        default:
+          return random() % 3 == 0 ? flush() : random() % 8 == 0 ? maintain() : erase(key);
+      }
+    };
+    scenario.operations.push_back(at(now_ms, choose()));
+  }
+  return scenario;
+}
+
+}  // namespace memento::crash
