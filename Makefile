@@ -45,8 +45,8 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test bench bench-keyspace asan tsan tidy clean install help
-.PHONY: all run test kill-test bench asan tsan fuzz fuzzers tidy clean install help packages test-packages bench-packages check
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
+.PHONY: packages test-packages bench-packages check
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
