@@ -1,6 +1,6 @@
 # memento's build. `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
 #
-# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan, plant
+# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan, fuzz (clang), plant
 # (with switches for known mistakes that the crash tests must find).
 
 MODE    ?= release
@@ -15,9 +15,10 @@ BIN     := $(if $(filter release,$(MODE)),bin,$(BUILD)/bin)
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # GCC 12 sees overlaps in `"literal" + std::string` that are not there (PR105651).
-WARNINGS := -Wall -Wextra -Wconversion -Werror -Wno-restrict
+WARNINGS := -Wall -Wextra -Wconversion -Werror $(if $(filter fuzz,$(MODE)),,-Wno-restrict)
 FLAGS_release := -O3
 FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address
 FLAGS_plant   := -O3 -DMEMENTO_PLANT
 FLAGS_tsan    := -O1 -fsanitize=thread
 CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
@@ -34,16 +35,18 @@ MASTER    := $(call objects,master)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/fault)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
 
+FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
+
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test bench bench-keyspace asan tsan tidy clean install help
-.PHONY: all run test kill-test bench asan tsan tidy clean install help packages test-packages bench-packages check
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
+.PHONY: packages test-packages bench-packages check
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -136,6 +139,22 @@ asan:
 tsan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan FILTER='ShmKeyspaceThreads.*' test
 
+# Each parser with random bytes for FUZZ_SECONDS, from the corpus in tests/fuzz. What it finds beyond that stays in build/.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@conf/install-packages build fuzz
+	@$(MAKE) $(PARALLEL) --no-print-directory MODE=fuzz CXX=clang++ fuzzers
+	@mkdir -p $(FUZZERS:%=build/fuzz/found/%)
+	@for fuzzer in $(FUZZERS:_fuzz=); do echo "== $$fuzzer"; build/fuzz/bin/$${fuzzer}_fuzz -max_total_time=$(FUZZ_SECONDS) \
+		-max_len=4096 -timeout=20 -print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/$$fuzzer- \
+		build/fuzz/found/$${fuzzer}_fuzz tests/fuzz/corpus/$$fuzzer || exit 1; done
+
+fuzzers: $(FUZZERS:%=$(BIN)/%)
+
+$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(WORKER) $(CONF) $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
 tidy:
 	@conf/install-packages build test tidy
 	@printf '%s\n' $(wildcard */*.cc */*/*.cc) | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --quiet "$$0" -- -std=c++20 -I. 2>/dev/null'
@@ -161,6 +180,7 @@ help:
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
+	@echo "make fuzz       random bytes for each parser, FUZZ_SECONDS=60 each"
 	@echo "make tidy       clang-tidy"
 	@echo "make install    into PREFIX=/usr/local under DESTDIR="
 	@echo "make clean      remove bin/ and build/"

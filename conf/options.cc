@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "conf/machine.h"
+#include "conf/password_source.h"
 #include "conf/size_text.h"
 #include "conf/version.h"
 
@@ -54,6 +55,8 @@ std::string is_eviction_policy(const std::string& text) {
 
 std::string not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
 
+std::string yes_or_no(const std::string& text) { return text == "yes" || text == "no" ? "" : "'" + text + "' is not yes or no"; }
+
 class Parser {
  public:
   explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") { add_options(options); }
@@ -92,6 +95,7 @@ class Parser {
   static void assign(std::string& target, const std::string& text) { target = text; }
   static void assign(bool& target, const std::string& text) { target = text == kAllKeys; }
   static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
+  static void assign(bool& target, const std::string& text) { target = text == "yes"; }
   template <class Number>
   static void assign(Number& target, const std::string& text) {
     std::from_chars(text.data(), text.data() + text.size(), target);
@@ -121,6 +125,9 @@ class Parser {
         "How long QUIT and an upgrade let connections finish (10)", "SECONDS");
     add("--lock-timeout", o.lock_timeout_s, number_between(1, 3600, "a number of seconds"),
         "How long a stopped worker may block others before it is killed (5)", "SECONDS");
+    add("--requirepass", o.password, not_empty, "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
+    add("--requirepass-file", o.password_file, not_empty, "File whose first line is the password", "FILE");
+    add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");
     app_.add_flag("-c,--cluster", unused_flag_, "Cluster mode (not there yet)");
     app_.add_option("-f,--nodes", nodes_file_, "Cluster: file of the nodes (not there yet)")->type_name("FILE");
     app_.add_option("-i,--name", node_name_, "Cluster: this node's name (not there yet)")->type_name("NAME");
@@ -205,6 +212,8 @@ ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, 
   }
   resolve(parsed.options, folder);
   if (parsed.options.test_only) {
+    const Result<std::string> password = find_password(parsed.options);
+    if (!password) return end(ExitStatus::kConfig, "memento: " + password.error().message + "\n");
     const std::string what = given.config_file.empty() ? "command line" : given.config_file;
     return end(ExitStatus::kOk, what + ": ok\n");
   }

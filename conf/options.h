@@ -24,6 +24,9 @@ struct Options {
   int max_clients = 10000;
   int quit_timeout_s = 10;
   int lock_timeout_s = 5;
+  std::string password;       ///< empty: see password_source.h
+  std::string password_file;  ///< empty: none
+  bool protected_mode = true;
   bool daemon = false;
   bool fresh = false;
   std::string config_file;  ///< empty: none; as given

@@ -225,6 +225,14 @@ std::uint64_t Keyspace::watch_version(const HashedKey& key) const {
          (impl_->header.flush_generation.load(std::memory_order_acquire) << 40);
 }
 
+std::uint64_t Keyspace::expiring_key_count() const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) / kOneExpiry;
+  }
+  return sum;
+}
+
 std::uint64_t Keyspace::payload_bytes() const {
   std::uint64_t sum = 0;
   for (std::uint32_t s = 0; s < kSlotCount; ++s) {

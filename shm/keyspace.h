@@ -156,7 +156,8 @@ class Keyspace {
   std::vector<std::string> slot_keys(std::uint32_t slot);
 
   std::uint64_t key_count() const;      ///< entries, expired ones not yet swept included
-  std::uint64_t payload_bytes() const;  ///< keys plus values
+  std::uint64_t expiring_key_count() const;  ///< of them, those with an expiry
+  std::uint64_t payload_bytes() const;       ///< keys plus values
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
   std::uint64_t memory_limit_bytes() const;  ///< the segment's size
 

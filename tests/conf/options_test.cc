@@ -10,6 +10,8 @@
 #include <sstream>
 
 #include "conf/machine.h"
+#include "conf/password.h"
+#include "conf/password_source.h"
 #include "conf/size_text.h"
 
 namespace memento {
@@ -198,6 +200,42 @@ TEST(ConfOptions, EvictionPolicies) {
   const ParsedCommandLine wrong = parse({"--eviction", "lru"});
   EXPECT_EQ(wrong.status, ExitStatus::kUsage);
   EXPECT_NE(wrong.text.find("'lru' is not an eviction policy (noeviction or allkeys)"), std::string::npos) << wrong.text;
+}
+
+// Shows where the password comes from and which source wins; that a bad one is named; what matches it.
+TEST(ConfPassword, Sources) {
+  const auto found = [](const Options& options) {
+    const Result<std::string> password = find_password(options);
+    return password ? *password : "error: " + password.error().message;
+  };
+  unsetenv("MEMENTO_REQUIREPASS");
+  const ConfigFile file("from file\r\nsecond line\n");
+  const ConfigFile empty("\nx\n");
+  EXPECT_EQ(found(parse({}).options), "");
+  setenv("MEMENTO_REQUIREPASS", "from environment", 1);
+  EXPECT_EQ(found(parse({}).options), "from environment");
+  EXPECT_EQ(found(parse({"--requirepass-file", file.path()}).options), "from file");
+  EXPECT_EQ(found(parse_file("requirepass given\nrequirepass-file " + file.path() + "\n").options), "given");
+  EXPECT_EQ(found(parse({"--requirepass", std::string(512, 'x')}).options), "error: requirepass: the password is longer than 511 bytes");
+  EXPECT_TRUE(found(parse({"--requirepass-file", empty.path()}).options).ends_with("is empty"));
+  const ParsedCommandLine checked = parse({"-t", "--requirepass-file", "/nowhere/x"});
+  EXPECT_EQ(checked.status, ExitStatus::kConfig);
+  EXPECT_EQ(checked.text, "memento: /nowhere/x (requirepass-file): cannot be read\n");
+  unsetenv("MEMENTO_REQUIREPASS");
+  EXPECT_FALSE(parse_file("protected-mode no\n").options.protected_mode);
+  EXPECT_TRUE(parse_file("protected-mode maybe\n").ends);
+
+  Password password;
+  EXPECT_FALSE(password.is_set());
+  for (const std::string& text : {std::string("secret"), std::string(511, 'p'), std::string("se\0cret", 7)}) {
+    password.set(text);
+    EXPECT_TRUE(password.is_set());
+    EXPECT_TRUE(password.matches(text));
+    EXPECT_EQ(password.text(), text);
+    for (const std::string& other : {text + "x", text.substr(1), text + std::string(1, '\0'), std::string(), std::string(600, 'p')}) {
+      EXPECT_FALSE(password.matches(other));
+    }
+  }
 }
 
 // Shows sizes with and without units, and what is none.
