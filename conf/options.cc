@@ -93,7 +93,9 @@ class Parser {
         ->type_name(type);
   }
   static void assign(std::string& target, const std::string& text) { target = text; }
-  static void assign(bool& target, const std::string& text) { target = text == kAllKeys; }
+  static void assign(EvictionPolicy& target, const std::string& text) {
+    target = text == kAllKeys ? EvictionPolicy::kAllKeys : EvictionPolicy::kNoEviction;
+  }
   static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
   static void assign(bool& target, const std::string& text) { target = text == "yes"; }
   template <class Number>
@@ -117,7 +119,7 @@ class Parser {
     add("--dir", o.directory, not_empty, "Folder of the data, on a tmpfs (/dev/shm/memento-PORT)", "FOLDER");
     app_.add_flag("--fresh", o.fresh, "Start empty; data that is there is set aside");
     add("--value-limit", o.value_limit_bytes, size_between(1, kLargestValueBytes), "Longest value (512MiB)", "SIZE");
-    add("--eviction", o.evicts, is_eviction_policy, "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)",
+    add("--eviction", o.eviction, is_eviction_policy, "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)",
         "POLICY");
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
         "Clients served at the same time (10000)", "COUNT");

@@ -202,7 +202,7 @@ void Master::apply_settings() {
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   segment_->set_value_limit(options_.value_limit_bytes);
   segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
-  if (!Keyspace(*segment_, 0).set_eviction(options_.evicts)) {
+  if (!Keyspace(*segment_, 0).set_eviction(options_.eviction == EvictionPolicy::kAllKeys)) {
     log_->error("eviction stays off: no memory for what it keeps in mind; remove keys, then kill -HUP");
   }
 }
@@ -260,7 +260,7 @@ void Master::reload() {
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.lock_timeout_s = fresh.lock_timeout_s;
-  options_.evicts = fresh.evicts;
+  options_.eviction = fresh.eviction;
   options_.password = fresh.password;
   options_.password_file = fresh.password_file;
   options_.protected_mode = fresh.protected_mode;

@@ -143,4 +143,6 @@ bool Keyspace::set_eviction(bool evicts) {
   return true;
 }
 
+bool Keyspace::evicts() const { return impl_->header.evicts.load(kRelaxed) != 0; }
+
 }  // namespace memento

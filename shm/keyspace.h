@@ -164,6 +164,7 @@ class Keyspace {
   /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the master calls it.
   /// False: no memory for what eviction keeps in mind.
   bool set_eviction(bool evicts);
+  bool evicts() const;
 
   /// Background work (expiry sweep, freeing of flushed entries, compaction) for about `budget_us`; a worker
   /// calls it from a timer. True when there is more to do right now.

@@ -60,7 +60,7 @@ TEST(ConfOptions, Defaults) {
   EXPECT_EQ(options.max_clients, 10000);
   EXPECT_EQ(options.quit_timeout_s, 10);
   EXPECT_EQ(options.lock_timeout_s, 5);
-  EXPECT_FALSE(options.evicts);
+  EXPECT_EQ(options.eviction, EvictionPolicy::kNoEviction);
   EXPECT_FALSE(options.daemon || options.fresh || options.test_only);
   EXPECT_TRUE(options.pid_file.empty() && options.log_file.empty());
 }
@@ -189,14 +189,14 @@ TEST(ConfOptions, SampleFileIsComplete) {
   EXPECT_EQ(parsed.options.max_clients, defaults.max_clients);
   EXPECT_EQ(parsed.options.quit_timeout_s, defaults.quit_timeout_s);
   EXPECT_EQ(parsed.options.lock_timeout_s, defaults.lock_timeout_s);
-  EXPECT_EQ(parsed.options.evicts, defaults.evicts);
+  EXPECT_EQ(parsed.options.eviction, defaults.eviction);
   EXPECT_EQ(parsed.options.daemon, defaults.daemon);
 }
 
 // Shows both eviction policies, and what is none.
 TEST(ConfOptions, EvictionPolicies) {
-  EXPECT_TRUE(parse({"--eviction", "allkeys"}).options.evicts);
-  EXPECT_FALSE(parse({"--eviction", "noeviction"}).options.evicts);
+  EXPECT_EQ(parse({"--eviction", "allkeys"}).options.eviction, EvictionPolicy::kAllKeys);
+  EXPECT_EQ(parse({"--eviction", "noeviction"}).options.eviction, EvictionPolicy::kNoEviction);
   const ParsedCommandLine wrong = parse({"--eviction", "lru"});
   EXPECT_EQ(wrong.status, ExitStatus::kUsage);
   EXPECT_NE(wrong.text.find("'lru' is not an eviction policy (noeviction or allkeys)"), std::string::npos) << wrong.text;

@@ -63,7 +63,7 @@ constexpr Parameter kParameters[] = {
     {"logfile", [](CommandContext& c) { return options(c).log_file; }},
     {"maxclients", [](CommandContext& c) { return std::to_string(c.services.settings.max_clients.load()); }, set_max_clients},
     {"maxmemory", [](CommandContext& c) { return std::to_string(c.keyspace.memory_limit_bytes()); }},
-    {"maxmemory-policy", [](CommandContext&) { return std::string("noeviction"); }},
+    {"maxmemory-policy", [](CommandContext& c) { return std::string(c.keyspace.evicts() ? "allkeys" : "noeviction"); }},
     {"pidfile", [](CommandContext& c) { return options(c).pid_file; }},
     {"port", [](CommandContext& c) { return std::to_string(options(c).port); }},
     {"protected-mode", [](CommandContext& c) { return yes_no(c.services.settings.protected_mode); }, set_protected_mode},

@@ -85,7 +85,7 @@ void memory(CommandContext& context, Lines& lines) {
   lines.add("used_memory_dataset", context.keyspace.payload_bytes());
   lines.add("maxmemory", limit_bytes);
   lines.add("maxmemory_human", format_size(limit_bytes));
-  lines.add("maxmemory_policy", "noeviction");
+  lines.add("maxmemory_policy", context.keyspace.evicts() ? "allkeys" : "noeviction");
 }
 
 void persistence(CommandContext&, Lines& lines) {
