@@ -313,6 +313,7 @@ class Checker {
   void check_pages() {
     std::uint64_t used_units = 0;
     std::uint64_t free_pages = 0;
+    std::array<std::array<std::uint64_t, kClassLimit>, 2> open_pages{};
     for (std::uint64_t page = 0; page < page_count_; ++page) {
       const std::string name = "page " + std::to_string(page);
       const PageInfo info{page_infos_[page].load()};
@@ -337,10 +338,16 @@ class Checker {
         if (used && !owned_blocks_[page * kBlocksPerPage + bit]) fail(name + ": a lost block");
       }
       if (info.free() != blocks - set) fail(name + ": free count differs");
+      if (info.is_class_page() && info.free() > 0) ++open_pages[info.is_main()][info.size_class()];
     }
     // A dead gate holder's mark is cleared by the next one.
     if (header_.exclusive.load() != 0 && (header_.gate_lock.word.load() & FUTEX_OWNER_DIED) == 0) {
       fail("the keyspace is marked as changed as a whole");
+    }
+    for (const bool is_main : {false, true}) {
+      for (std::uint32_t c = 0; c < kClassLimit; ++c) {
+        if (open_pages[is_main][c] != header_.open_pages[is_main][c].load()) fail("count of pages with free blocks differs");
+      }
     }
     if (free_pages != header_.free_pages.load()) fail("count of free pages differs");
     if (used_units != header_.used_units.load()) fail("count of used units differs");

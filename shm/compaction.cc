@@ -186,6 +186,7 @@ bool Keyspace::Impl::shrink_tables() {
 // Memory is short for an allocation of so many units side by side, 1 for what takes a page: true when some
 // came back, so that trying again is worth it.
 bool Keyspace::Impl::find_memory(std::uint64_t units) {
+  ++rooms_made;
   if (reclaim_flushed() || compact() || shrink_tables()) return true;
   const bool evicts = header.evicts.load(kRelaxed) != 0;
   if (units > 1 &&

@@ -140,7 +140,7 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
       copy(context, view_of(entry, header));
 #endif
     }
-    if (!unchanged_since(slot, version)) continue;
+    if (!unchanged_since(slot, version) || slot.changing.load(std::memory_order_acquire) != 0) continue;
     if (hit && header.evicts.load(kRelaxed) != 0) warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
     return hit;

@@ -201,23 +201,27 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   Slot& slot = impl.slots[key.slot];
   std::uint32_t size_class = 0;
   std::uint64_t offset = 0;
+  Entry old;
+  Word* cell = nullptr;
+  bool there = false;
   for (;;) {
     impl.make_room();
     if (!impl.prepare_block(entry.total_bytes(), &size_class)) return WriteStatus::kOutOfMemory;
     offset = impl.block_offset(size_class);
+    const std::uint64_t rooms_made = impl.rooms_made;
     std::memcpy(entry.write(impl.base + offset, key.bytes, options.expiry_ms), value.data(), value.size());
     if (!impl.lock_for_write(slot, true)) {
       impl.arena.free_held(kHeldNewRun);
       return WriteStatus::kOutOfMemory;
     }
-    // Memory was short, and making room changed the magazine: fill what is on top of it now.
-    if (impl.is_ready(entry.total_bytes(), &size_class) && impl.block_offset(size_class) == offset) break;
+    // When memory was short, making room changed the magazine: fill what is on top of it now.
+    if (impl.rooms_made == rooms_made) {
+      there = impl.find(Extent{slot.table.load(kRelaxed)}, key, &old, &cell) == Impl::Search::kHit;
+      if (!there || impl.arena.has_room_for(static_cast<std::uint64_t>(old.at - impl.base))) break;
+    }
     impl.owner.unlock(slot.lock);
   }
   const Extent table{slot.table.load(kRelaxed)};
-  Entry old;
-  Word* cell = nullptr;
-  const bool there = impl.find(table, key, &old, &cell) == Impl::Search::kHit;
   const bool live = there && !old.expired(impl.now_ms);
   if ((options.condition == SetCondition::kIfAbsent && live) ||
       (options.condition == SetCondition::kIfPresent && !live)) {
@@ -271,6 +275,10 @@ WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide,
       impl.owner.unlock(slot.lock);
       impl.arena.free_held(kHeldNewRun);
       return WriteStatus::kUnchanged;
+    }
+    if (!impl.arena.has_room_for(old_offset)) {  // making room for something else took it
+      impl.owner.unlock(slot.lock);
+      continue;
     }
     if (change.action == Change::Action::kErase) {
       impl.commit_erase(slot, table, *cell, old);
