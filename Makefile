@@ -46,7 +46,6 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
 .PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
-.PHONY: packages test-packages bench-packages check
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -103,7 +102,7 @@ run:
 
 test:
 	@conf/install-packages build test
-	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests $(BIN)/memento-other-layout
 	@$(if $(PLANT_TESTS),$(MAKE) $(PARALLEL) --no-print-directory MODE=plant $(PLANT_TESTS))
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(PLANT_TESTS)
 
@@ -112,19 +111,17 @@ crash-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-tests
 	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
-	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests $(BIN)/memento-other-layout
-	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests '$(FILTER)'
 
 # SEED= repeats a run's choices, DURATION_S= sets its length.
 kill-test: export DURATION_S ?= 600
 kill-test:
 	@conf/install-packages build test
-	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
-	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests 'KillStorm.*'
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run 'KillStorm.*' $(BIN)/memento-tests
 
 bench:
 	@conf/install-packages build bench
-	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/floor
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/floor
 	@benchmark/run
 
 bench-keyspace:
