@@ -22,8 +22,9 @@ std::uint64_t key_of(const Word& cell) { return reinterpret_cast<std::uint64_t>(
 void Keyspace::Transaction::stage_all() {
   RedoList& redo = impl_.redo;
   redo.use_area(*impl_.arena.transaction_area());
-  // Who reads one key of it after the other must not see the first changed and the second not yet.
-  const bool shows_in_parts = write_count_ > 1;
+  // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
+  // flushed and is about to be set.
+  const bool shows_in_parts = write_count_ > 1 || (is_flushed_ && write_count_ > 0);
   if (shows_in_parts) stage_changing(1);
   for (std::size_t begin = 0; begin < write_count_;) {
     const std::uint32_t slot = writes_[order_[begin]].slot;
