@@ -1,6 +1,6 @@
 # memento's build. `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
 #
-# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan, plant
+# MODE picks the flavour and its own object folder: release, asan (address + undefined), tsan, fuzz (clang), plant
 # (with switches for known mistakes that the crash tests must find).
 
 MODE    ?= release
@@ -15,9 +15,10 @@ BIN     := $(if $(filter release,$(MODE)),bin,$(BUILD)/bin)
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # GCC 12 sees overlaps in `"literal" + std::string` that are not there (PR105651).
-WARNINGS := -Wall -Wextra -Wconversion -Werror -Wno-restrict
+WARNINGS := -Wall -Wextra -Wconversion -Werror $(if $(filter fuzz,$(MODE)),,-Wno-restrict)
 FLAGS_release := -O3
 FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address
 FLAGS_plant   := -O3 -DMEMENTO_PLANT
 FLAGS_tsan    := -O1 -fsanitize=thread
 CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
@@ -34,15 +35,17 @@ MASTER    := $(call objects,master)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/fault)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
 
+FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
+
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test bench bench-keyspace asan tsan tidy clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -79,13 +82,9 @@ $(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
 
-$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
+$(BIN)/memento-tests: $(TESTS) $(filter-out %/plant_test.o,$(CRASH)) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
-
-$(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(SHM)
-	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
 $(BIN)/memento-plant-tests: $(filter-out %/crash_test.o,$(CRASH)) $(SHM)
 	@mkdir -p $(@D)
@@ -103,27 +102,26 @@ run:
 
 test:
 	@conf/install-packages build test
-	@$(MAKE) $(PARALLEL) --no-print-directory all $(addprefix $(BIN)/,memento-tests memento-crash-tests memento-other-layout)
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests $(BIN)/memento-other-layout
 	@$(if $(PLANT_TESTS),$(MAKE) $(PARALLEL) --no-print-directory MODE=plant $(PLANT_TESTS))
-	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(BIN)/memento-crash-tests $(PLANT_TESTS)
+	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(PLANT_TESTS)
 
-# The proof by enumeration, again and again with other states sampled and other random histories. DURATION_S= sets
-# its length; SEED= repeats a round.
+# The proof by enumeration without leaving out any state, and as many random histories as one likes.
 crash-test:
 	@conf/install-packages build test
-	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-crash-tests
-	@MEMENTO_CRASH_DURATION_S=$(or $(DURATION_S),600) MEMENTO_CRASH_SEED=$(SEED) tests/run 'CrashLong.*' $(BIN)/memento-crash-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-tests
+	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
 
 # SEED= repeats a run's choices, DURATION_S= sets its length.
 kill-test: export DURATION_S ?= 600
 kill-test:
 	@conf/install-packages build test
-	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run 'KillStorm.*' $(BIN)/memento-tests
 
 bench:
 	@conf/install-packages build bench
-	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/floor
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/floor
 	@benchmark/run
 
 bench-keyspace:
@@ -137,6 +135,22 @@ asan:
 # Workers as threads over one keyspace: ThreadSanitizer cannot see across processes.
 tsan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan FILTER='ShmKeyspaceThreads.*' test
+
+# Each parser with random bytes for FUZZ_SECONDS, from the corpus in tests/fuzz. What it finds beyond that stays in build/.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@conf/install-packages build fuzz
+	@$(MAKE) $(PARALLEL) --no-print-directory MODE=fuzz CXX=clang++ fuzzers
+	@mkdir -p $(FUZZERS:%=build/fuzz/found/%)
+	@for fuzzer in $(FUZZERS:_fuzz=); do echo "== $$fuzzer"; build/fuzz/bin/$${fuzzer}_fuzz -max_total_time=$(FUZZ_SECONDS) \
+		-max_len=4096 -timeout=20 -print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/$$fuzzer- \
+		build/fuzz/found/$${fuzzer}_fuzz tests/fuzz/corpus/$$fuzzer || exit 1; done
+
+fuzzers: $(FUZZERS:%=$(BIN)/%)
+
+$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(WORKER) $(CONF) $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 tidy:
 	@conf/install-packages build test tidy
@@ -156,13 +170,14 @@ clean:
 help:
 	@echo "make run        build, and start the server in the foreground on 127.0.0.1:6737"
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
-	@echo "make crash-test operations killed at every instruction for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
+	@echo "make crash-test every operation killed at every instruction, without thinning; SEEDS=50 random histories"
 	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
+	@echo "make fuzz       random bytes for each parser, FUZZ_SECONDS=60 each"
 	@echo "make tidy       clang-tidy"
 	@echo "make install    into PREFIX=/usr/local under DESTDIR="
 	@echo "make clean      remove bin/ and build/"

@@ -22,8 +22,8 @@ namespace {
 constexpr std::int64_t kLatenessMaxNs = 1'000'000'000;
 
 /// Asks for RESP3, where that is spoken, and waits for the answer.
-Outcome greet(int socket, Protocol protocol) {
-  if (protocol != Protocol::kResp3) return Done{};
+Outcome greet(int socket, ServerProtocol protocol) {
+  if (protocol != ServerProtocol::kResp3) return Done{};
   constexpr std::string_view kHello = "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
   if (::send(socket, kHello.data(), kHello.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kHello.size())) {
     return system_error("send(HELLO 3)");
@@ -195,12 +195,12 @@ Result<LoadResult> run_load_with(const LoadPlan& plan, Workload& workload) {
 
 Result<LoadResult> run_load(const LoadPlan& plan, Workload& workload) {
   switch (plan.protocol) {
-    case Protocol::kText:
+    case ServerProtocol::kText:
       return run_load_with<TextScanner>(plan, workload);
-    case Protocol::kResp2:
-    case Protocol::kResp3:
+    case ServerProtocol::kResp2:
+    case ServerProtocol::kResp3:
       return run_load_with<RespScanner>(plan, workload);
-    case Protocol::kMemcached:
+    case ServerProtocol::kMemcached:
       return run_load_with<MemcachedScanner>(plan, workload);
   }
   return Error{ExitStatus::kUsage, 0, "unknown protocol"};

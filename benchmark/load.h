@@ -26,7 +26,7 @@ namespace memento {
 
 struct LoadPlan {
   Address server;
-  Protocol protocol = Protocol::kText;
+  ServerProtocol protocol = ServerProtocol::kText;
   std::size_t connection_count = 50;
   std::size_t pipeline_depth = 1;
   std::size_t thread_count = 1;

@@ -181,7 +181,8 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
   load.shows_progress = given.progress || ::isatty(STDERR_FILENO) != 0;
 
   if (options.mode == BenchmarkOptions::Mode::kClassic) {
-    if (load.protocol != Protocol::kText) return "--protocol needs a load or --fill, for example --mix 50";
+    if (load.protocol != ServerProtocol::kText)
+      return "--protocol needs a load or --fill, for example --mix 50";
     if (given.json) return "--json needs a load or --fill, for example --mix 50";
     if (options.server_pid > 0) return "--server-pid needs a load or --fill, for example --mix 50";
     if (load.may_expire) return "--expiry needs a load or --fill, for example --mix 50";

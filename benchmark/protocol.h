@@ -1,4 +1,4 @@
-// Protocol: what the benchmark speaks to a server; more than memento's own, to measure peers alike.
+// ServerProtocol: what the benchmark speaks to a server; more than memento's own, to measure peers alike.
 #pragma once
 
 #include <array>
@@ -7,17 +7,17 @@
 
 namespace memento {
 
-enum class Protocol : std::uint8_t { kText, kResp2, kResp3, kMemcached };
+enum class ServerProtocol : std::uint8_t { kText, kResp2, kResp3, kMemcached };
 
 struct ProtocolName {
   std::string_view name;
-  Protocol protocol;
+  ServerProtocol protocol;
 };
 inline constexpr std::array kProtocolNames{
-    ProtocolName{"text", Protocol::kText}, ProtocolName{"resp2", Protocol::kResp2},
-    ProtocolName{"resp3", Protocol::kResp3}, ProtocolName{"memcached", Protocol::kMemcached}};
+    ProtocolName{"text", ServerProtocol::kText}, ProtocolName{"resp2", ServerProtocol::kResp2},
+    ProtocolName{"resp3", ServerProtocol::kResp3}, ProtocolName{"memcached", ServerProtocol::kMemcached}};
 
-constexpr std::string_view name_of(Protocol protocol) {
+constexpr std::string_view name_of(ServerProtocol protocol) {
   for (const ProtocolName& entry : kProtocolNames) {
     if (entry.protocol == protocol) return entry.name;
   }

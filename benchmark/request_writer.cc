@@ -28,12 +28,12 @@ void append_resp(std::string& out, std::initializer_list<std::string_view> words
 
 void RequestWriter::append_get(std::string& out, std::string_view key) const {
   switch (protocol_) {
-    case Protocol::kText:
+    case ServerProtocol::kText:
       return append_line(out, {"GET", key}, "\n");
-    case Protocol::kResp2:
-    case Protocol::kResp3:
+    case ServerProtocol::kResp2:
+    case ServerProtocol::kResp3:
       return append_resp(out, {"GET", key});
-    case Protocol::kMemcached:
+    case ServerProtocol::kMemcached:
       return append_line(out, {"get", key}, "\r\n");
   }
 }
@@ -41,13 +41,13 @@ void RequestWriter::append_get(std::string& out, std::string_view key) const {
 void RequestWriter::append_set(std::string& out, std::string_view key, std::string_view value) const {
   const std::string expiry = std::to_string(expiry_s_);
   switch (protocol_) {
-    case Protocol::kText:
+    case ServerProtocol::kText:
       return append_line(out, {"SET", key, value}, "\n");
-    case Protocol::kResp2:
-    case Protocol::kResp3:
+    case ServerProtocol::kResp2:
+    case ServerProtocol::kResp3:
       return expiry_s_ > 0 ? append_resp(out, {"SET", key, value, "EX", expiry})
                            : append_resp(out, {"SET", key, value});
-    case Protocol::kMemcached:
+    case ServerProtocol::kMemcached:
       append_line(out, {"set", key, "0", expiry, std::to_string(value.size())}, "\r\n");
       return append_line(out, {value}, "\r\n");
   }

@@ -15,19 +15,19 @@ namespace memento {
 
 class RequestWriter {
  public:
-  RequestWriter(Protocol protocol, std::uint32_t expiry_s) : protocol_(protocol), expiry_s_(expiry_s) {}
+  RequestWriter(ServerProtocol protocol, std::uint32_t expiry_s) : protocol_(protocol), expiry_s_(expiry_s) {}
 
   void append_get(std::string& out, std::string_view key) const;
   void append_set(std::string& out, std::string_view key, std::string_view value) const;
   /// REQUIRES: needs_expire_request().
   void append_expire(std::string& out, std::string_view key) const;
 
-  bool needs_expire_request() const { return protocol_ == Protocol::kText && expiry_s_ > 0; }
+  bool needs_expire_request() const { return protocol_ == ServerProtocol::kText && expiry_s_ > 0; }
   /// What a successful SET is answered with.
-  std::string_view stored_reply() const { return protocol_ == Protocol::kMemcached ? "STORED" : "OK"; }
+  std::string_view stored_reply() const { return protocol_ == ServerProtocol::kMemcached ? "STORED" : "OK"; }
 
  private:
-  Protocol protocol_;
+  ServerProtocol protocol_;
   std::uint32_t expiry_s_;  ///< 0: none
 };
 

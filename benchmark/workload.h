@@ -20,7 +20,7 @@ namespace memento {
 
 /// What requests to make.
 struct WorkloadPlan {
-  Protocol protocol = Protocol::kText;
+  ServerProtocol protocol = ServerProtocol::kText;
   std::size_t key_count = 100'000;
   KeyDistribution keys;
   double get_share = 0.5;  ///< of the requests, 0..1; the others are SETs

@@ -1,12 +1,16 @@
-// Settings that HUP changes while the workers run: one page that the master writes and its children read.
+// Settings that change while the workers run: one page that the master writes at start and on HUP, its children on CONFIG
+// SET, and all read.
 #pragma once
 
 #include <sys/mman.h>
 
+#include <array>
 #include <atomic>
+#include <cstdint>
 #include <new>
 #include <utility>
 
+#include "conf/password.h"
 #include "shm/os/result.h"
 
 namespace memento {
@@ -14,6 +18,9 @@ namespace memento {
 struct LiveSettings {
   std::atomic<int> max_clients{0};      ///< of all workers together
   std::atomic<int> quit_timeout_ms{0};  ///< how long QUIT lets connections finish
+  std::atomic<bool> protected_mode{true};  ///< without a password only this machine is served
+  Password password;
+  std::array<std::atomic<std::uint64_t>, 16> counter_floors{};  ///< what the counters were at CONFIG RESETSTAT
 };
 
 /// Owns the page. Move-only; children inherit the mapping.

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "conf/machine.h"
+#include "conf/password_source.h"
 #include "conf/size_text.h"
 #include "conf/version.h"
 
@@ -21,6 +22,8 @@ constexpr const char* kNoCluster = "cluster mode is not there yet; start without
 
 // Options that say what this start does; the file cannot hold them.
 constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help", "fresh", "cluster", "nodes", "name"};
+
+constexpr const char* kAllKeys = "allkeys";
 
 using Check = std::function<std::string(const std::string&)>;
 
@@ -45,7 +48,14 @@ Check size_between(std::uint64_t least, std::uint64_t most) {
   };
 }
 
+std::string is_eviction_policy(const std::string& text) {
+  if (text == "noeviction" || text == kAllKeys) return "";
+  return "'" + text + "' is not an eviction policy (noeviction or allkeys)";
+}
+
 std::string not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
+
+std::string yes_or_no(const std::string& text) { return text == "yes" || text == "no" ? "" : "'" + text + "' is not yes or no"; }
 
 class Parser {
  public:
@@ -83,7 +93,11 @@ class Parser {
         ->type_name(type);
   }
   static void assign(std::string& target, const std::string& text) { target = text; }
+  static void assign(EvictionPolicy& target, const std::string& text) {
+    target = text == kAllKeys ? EvictionPolicy::kAllKeys : EvictionPolicy::kNoEviction;
+  }
   static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
+  static void assign(bool& target, const std::string& text) { target = text == "yes"; }
   template <class Number>
   static void assign(Number& target, const std::string& text) {
     std::from_chars(text.data(), text.data() + text.size(), target);
@@ -105,12 +119,17 @@ class Parser {
     add("--dir", o.directory, not_empty, "Folder of the data, on a tmpfs (/dev/shm/memento-PORT)", "FOLDER");
     app_.add_flag("--fresh", o.fresh, "Start empty; data that is there is set aside");
     add("--value-limit", o.value_limit_bytes, size_between(1, kLargestValueBytes), "Longest value (512MiB)", "SIZE");
+    add("--eviction", o.eviction, is_eviction_policy, "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)",
+        "POLICY");
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
         "Clients served at the same time (10000)", "COUNT");
     add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),
         "How long QUIT and an upgrade let connections finish (10)", "SECONDS");
     add("--lock-timeout", o.lock_timeout_s, number_between(1, 3600, "a number of seconds"),
         "How long a stopped worker may block others before it is killed (5)", "SECONDS");
+    add("--requirepass", o.password, not_empty, "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
+    add("--requirepass-file", o.password_file, not_empty, "File whose first line is the password", "FILE");
+    add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");
     app_.add_flag("-c,--cluster", unused_flag_, "Cluster mode (not there yet)");
     app_.add_option("-f,--nodes", nodes_file_, "Cluster: file of the nodes (not there yet)")->type_name("FILE");
     app_.add_option("-i,--name", node_name_, "Cluster: this node's name (not there yet)")->type_name("NAME");
@@ -195,6 +214,8 @@ ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, 
   }
   resolve(parsed.options, folder);
   if (parsed.options.test_only) {
+    const Result<std::string> password = find_password(parsed.options);
+    if (!password) return end(ExitStatus::kConfig, "memento: " + password.error().message + "\n");
     const std::string what = given.config_file.empty() ? "command line" : given.config_file;
     return end(ExitStatus::kOk, what + ": ok\n");
   }

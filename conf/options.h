@@ -11,6 +11,9 @@
 
 namespace memento {
 
+/// When memory is full: refuse writes, or make room by evicting any keys.
+enum class EvictionPolicy { kNoEviction, kAllKeys };
+
 struct Options {
   std::string address = "127.0.0.1";
   std::uint16_t port = 6737;
@@ -20,9 +23,13 @@ struct Options {
   std::string pid_file;            ///< empty: none
   std::string log_file;            ///< empty: stderr
   std::uint64_t value_limit_bytes = 512ull << 20;
+  EvictionPolicy eviction = EvictionPolicy::kNoEviction;
   int max_clients = 10000;
   int quit_timeout_s = 10;
   int lock_timeout_s = 5;
+  std::string password;       ///< empty: see password_source.h
+  std::string password_file;  ///< empty: none
+  bool protected_mode = true;
   bool daemon = false;
   bool fresh = false;
   std::string config_file;  ///< empty: none; as given

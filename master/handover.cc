@@ -39,7 +39,7 @@ void read_number(const std::string& value, Number* number) {
 
 std::string next_part(const std::string& text, std::size_t* at) {
   const std::size_t end = std::min(text.find('\0', *at), text.size());
-  const std::string part = text.substr(*at, end - *at);
+  std::string part = text.substr(*at, end - *at);
   *at = end + 1;
   return part;
 }

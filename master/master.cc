@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <csignal>
 
+#include "conf/password_source.h"
 #include "conf/size_text.h"
 #include "conf/version.h"
 #include "master/listen_socket.h"
+#include "shm/keyspace.h"
 #include "shm/robust_lock.h"
 
 namespace memento {
@@ -95,6 +97,9 @@ Outcome Master::start() {
   Result<SharedSettings> settings = SharedSettings::create();
   if (!settings) return settings.error();
   settings_.emplace(std::move(*settings));
+  const Result<std::string> password = find_password(options_);
+  if (!password) return password.error();
+  apply_access(*password);
   if (const Outcome opened = handover_ ? take_over() : open_all(); !opened) return opened.error();
   children_.resize(options_.workers);
   if (!handover_) {
@@ -124,6 +129,11 @@ Outcome Master::open_all() {
   if (const Outcome opened = open_segment(); !opened) return opened.error();
   apply_settings();
   return start_listening(listen_sockets_);
+}
+
+void Master::apply_access(const std::string& password) {
+  (*settings_)->protected_mode = options_.protected_mode;
+  (*settings_)->password.set(password);
 }
 
 Outcome Master::open_segment() {
@@ -192,6 +202,9 @@ void Master::apply_settings() {
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   segment_->set_value_limit(options_.value_limit_bytes);
   segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
+  if (!Keyspace(*segment_, 0).set_eviction(options_.eviction == EvictionPolicy::kAllKeys)) {
+    log_->error("eviction stays off: no memory for what it keeps in mind; remove keys, then kill -HUP");
+  }
 }
 
 int Master::wait_timeout_ms() const {
@@ -242,9 +255,15 @@ void Master::reload() {
     return;
   }
   const Options& fresh = parsed.options;
+  const Result<std::string> password = find_password(fresh);
+  if (!password) return log_->error("configuration not changed: " + password.error().message);
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.lock_timeout_s = fresh.lock_timeout_s;
+  options_.eviction = fresh.eviction;
+  options_.password = fresh.password;
+  options_.password_file = fresh.password_file;
+  options_.protected_mode = fresh.protected_mode;
   options_.value_limit_bytes = fresh.value_limit_bytes;
   raise_descriptor_limit();
   rlimit limit{};
@@ -252,6 +271,7 @@ void Master::reload() {
   for (const Child& child : children_) {
     if (child.pid > 0) prlimit(child.pid, RLIMIT_NOFILE, &limit, nullptr);
   }
+  apply_access(*password);
   apply_settings();
   const std::string waiting = changes_that_wait(fresh, false);
   log_->info("Configuration read again" + (waiting.empty() ? "" : "; changes that need a restart: " + waiting));

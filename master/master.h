@@ -58,6 +58,8 @@ class Master {
   Outcome open_all();
   Outcome open_segment();
   Outcome take_over();
+  /// Who is let in.
+  void apply_access(const std::string& password);
   void raise_descriptor_limit();
   void apply_settings();
   int wait_timeout_ms() const;

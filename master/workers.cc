@@ -74,7 +74,7 @@ void Master::become_worker(std::uint32_t index, pid_t master) {
   listen_sockets_.clear();
   // _exit: what the master registered to clean up stays the master's.
   _exit(run_worker({*segment_, std::move(sockets), std::move(ready_writer_), index, children_[index].record,
-                    *log_, **settings_, options_.port, options_.workers, start_ms_}));
+                    *log_, **settings_, options_, start_ms_}));
 }
 
 // The first record that nobody has; 0: all are taken.

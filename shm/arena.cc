@@ -65,6 +65,7 @@ void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
       const std::uint64_t units = reinterpret_cast<Word*>(base_ + run)->load(kRelaxed);
       std::uint32_t place = kHeldOldRun;
       while (record_.held[place].load(kRelaxed) != 0) ++place;
+      assert(place < kHeldLimit);
       redo_.stage(record_.held[place], Extent::make(run, units, Extent::kRun).word);
     }
   }
@@ -77,6 +78,7 @@ void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
   if (freed != kNoClass) {
     Magazine& magazine = record_.magazines[freed];
     const std::uint64_t count = magazine.count.load(kRelaxed);
+    assert(count < kMagazineLimit);
     redo_.stage(magazine.blocks[count], freed_offset);
     redo_.stage(magazine.count, count + 1);
   }
@@ -139,6 +141,7 @@ bool Arena::refill(Magazine& magazine, std::uint32_t size_class, bool is_main) {
         if (planted(Plant::kRefillInTwoSteps)) redo_.commit();
         const PageInfo now{redo_.load(page_infos_[page])};
         redo_.restage(page_infos_[page], PageInfo::make(now.kind(), now.free() - taken, 0, now.flags()).word);
+        if (now.free() == taken) stage_open_pages(now, -1);
         redo_.stage(magazine.count, count);
         redo_.commit();
         return true;
@@ -162,9 +165,11 @@ void Arena::flush(Magazine& magazine, std::uint64_t block_count) {
     redo_.restage(word, redo_.load(word) & ~(1ull << index % 64));
     const std::uint64_t free = before.free() + 1;
     if (free == geometry.block_count) {
+      if (before.free() > 0) stage_open_pages(before, -1);
       stage_page_release(page);
       continue;
     }
+    if (before.free() == 0) stage_open_pages(before, 1);
     redo_.restage(page_infos_[page], PageInfo::make(before.kind(), free, 0, before.flags()).word);
     if (before.flags() == 0) header_.class_hints[before.size_class()].store(page, kRelaxed);
   }
@@ -174,6 +179,7 @@ void Arena::flush(Magazine& magazine, std::uint64_t block_count) {
 
 // REQUIRES: arena lock held. A page of the class with a free block: from the hint on, all around.
 bool Arena::find_page(std::uint32_t size_class, bool is_main, std::uint64_t* page) {
+  if (header_.open_pages[is_main][size_class].load(kRelaxed) == 0) return false;
   const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
   Word& hint = is_main ? header_.main_hints[size_class] : header_.class_hints[size_class];
   const std::uint64_t begin = hint.load(kRelaxed);
@@ -212,6 +218,10 @@ bool Arena::claim_page(std::uint64_t kind, std::uint64_t flags, std::uint64_t* p
     redo_.stage(page_ages_[at], stage_next_age());
     stage_used_units(static_cast<std::int64_t>(kUnitsPerPage));
     stage_free_pages(-1);
+    if (kind != kLinePage) {
+      stage_open_pages(PageInfo::make(kind, free, 0, flags), 1);
+      ((flags & PageInfo::kMain) ? header_.main_hints : header_.class_hints)[kind - 1].store(at, kRelaxed);
+    }
     header_.page_hint.store(at + 1, kRelaxed);
     return true;
   }
@@ -236,6 +246,12 @@ void Arena::stage_used_units(std::int64_t change) {
 void Arena::stage_free_pages(std::int64_t change) {
   redo_.restage(header_.free_pages, static_cast<std::uint64_t>(
                                         static_cast<std::int64_t>(redo_.load(header_.free_pages)) + change));
+}
+
+// Counts class pages with free blocks, so that nobody looks through all pages for one when there is none.
+void Arena::stage_open_pages(const PageInfo& page, std::int64_t change) {
+  Word& count = header_.open_pages[page.is_main()][page.size_class()];
+  redo_.restage(count, static_cast<std::uint64_t>(static_cast<std::int64_t>(redo_.load(count)) + change));
 }
 
 // The age a page gets now.

@@ -85,6 +85,8 @@ class Arena {
   /// runs to where readers may still be waited for.
   TransactionArea* transaction_area() const;
   void drain_area(std::uint64_t end);
+  /// Frees the entries of the held dead table, one transaction each, then the table. False: none was held.
+  bool drain_dead_table();
   /// What stands for a block in the area's places.
   std::uint64_t block_word(std::uint64_t entry_offset) const;
 
@@ -147,6 +149,8 @@ class Arena {
   bool commit_more_pages(std::uint64_t pages);
   bool allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size);
   bool is_pinned(std::uint64_t entry_offset) const;
+  void give_back_from(Word& place, std::uint64_t entry_offset);
+  void stage_open_pages(const PageInfo& page, std::int64_t change);
 
   Segment& segment_;
   char* base_;

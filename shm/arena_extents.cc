@@ -8,6 +8,7 @@
 #include "shm/arena.h"
 #include "shm/plant.h"
 #include "shm/segment.h"
+#include "shm/table.h"
 
 namespace memento {
 namespace {
@@ -255,6 +256,18 @@ std::uint64_t Arena::block_word(std::uint64_t entry_offset) const {
   return Extent::make(run, reinterpret_cast<Word*>(base_ + run)->load(kRelaxed), Extent::kRun).word;
 }
 
+// Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives that back.
+void Arena::give_back_from(Word& place, std::uint64_t entry_offset) {
+  while (!has_room_for(entry_offset)) {
+    if (!free_old_runs()) usleep(100);  // readers that copy them finish without us
+  }
+  settle(entry_offset);  // a dead predecessor may have left the magazine full
+  redo_.stage(place, 0);
+  stage_exchange(kNoClass, entry_offset);
+  redo_.commit();
+  settle(entry_offset);
+}
+
 void Arena::drain_area(std::uint64_t end) {
   TransactionArea* area = transaction_area();
   if (area == nullptr) return;
@@ -262,19 +275,24 @@ void Arena::drain_area(std::uint64_t end) {
     Word& word = area->block(place);
     const Extent extent{word.load(kRelaxed)};
     if (extent.word == 0) continue;
-    const std::uint64_t entry_offset =
-        extent.kind() == Extent::kRun ? extent.offset() + sizeof(Word) : extent.word;
-    while (!has_room_for(entry_offset)) {
-      if (!free_old_runs()) usleep(100);  // readers that copy them finish without us
-    }
-    redo_.stage(word, 0);
-    stage_exchange(kNoClass, entry_offset);
-    redo_.commit();
-    settle(entry_offset);
+    give_back_from(word, extent.kind() == Extent::kRun ? extent.offset() + sizeof(Word) : extent.word);
   }
 }
 
+bool Arena::drain_dead_table() {
+  const Extent table{record_.held[kHeldDeadTable].load(kRelaxed)};
+  if (table.word == 0) return false;
+  Word* cells = table_cells(base_, table);
+  for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
+    const std::uint64_t cell = cells[i].load(kRelaxed);
+    if (Cell::live(cell)) give_back_from(cells[i], Cell::offset(cell));
+  }
+  free_held(kHeldDeadTable);
+  return true;
+}
+
 void Arena::give_back_all() {
+  drain_dead_table();
   drain_area(UINT64_MAX);
   end_draining();
   finish_evacuation();

@@ -4,6 +4,7 @@
 
 #include "shm/arena.h"
 #include "shm/plant.h"
+#include "shm/segment.h"
 
 namespace memento {
 namespace {
@@ -12,12 +13,17 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-// The record says which pages before they are marked, so that a successor finds what to unmark.
+// Whose pages these are is said by the records, under the arena's lock; the marks on the pages only keep allocations away.
+// The record names them before the first is marked, and until the last mark is off, so that a successor finds them.
 bool Arena::begin_draining(std::uint64_t first_page, std::uint64_t count) {
+  assert(record_.draining.load(kRelaxed) == 0);
   {
     const LockGuard guard(owner_, header_.arena_lock);
-    for (std::uint64_t page = first_page; page < first_page + count; ++page) {
-      if (info(page).is_draining()) return false;
+    for (std::uint32_t i = 0; i < header_.process_count; ++i) {
+      const std::uint64_t other = segment_.process(i).draining.load(kRelaxed);
+      const std::uint64_t other_first = other >> 32;
+      const std::uint64_t other_end = other_first + (other & 0xffffffff);
+      if (first_page < other_end && other_first < first_page + count) return false;
     }
     if (planted(Plant::kDrainingRecordedLate)) {
       redo_.stage(page_infos_[first_page], info(first_page).word | PageInfo::kDraining);
@@ -32,24 +38,22 @@ bool Arena::begin_draining(std::uint64_t first_page, std::uint64_t count) {
 
 void Arena::end_draining() {
   const std::uint64_t range = record_.draining.load(kRelaxed);
-  if (range == 0) return;
-  set_draining(range >> 32, range & 0xffffffff, false);
-  const LockGuard guard(owner_, header_.arena_lock);
-  redo_.stage(record_.draining, 0);
-  redo_.commit();
+  if (range != 0) set_draining(range >> 32, range & 0xffffffff, false);
 }
 
 void Arena::set_draining(std::uint64_t first_page, std::uint64_t count, bool drains) {
   constexpr std::uint64_t kPagesAtOnce = 512;  // two redo entries each
-  for (std::uint64_t begin = first_page; begin < first_page + count; begin += kPagesAtOnce) {
+  const std::uint64_t last = first_page + count;
+  for (std::uint64_t begin = first_page; begin < last; begin += kPagesAtOnce) {
     const LockGuard guard(owner_, header_.arena_lock);
-    const std::uint64_t end = std::min(begin + kPagesAtOnce, first_page + count);
+    const std::uint64_t end = std::min(begin + kPagesAtOnce, last);
     for (std::uint64_t page = begin; page < end; ++page) {
       const PageInfo before = info(page);
       if (before.is_draining() == drains) continue;
       redo_.stage(page_infos_[page], before.word ^ PageInfo::kDraining);
       if (!drains) redo_.stage(page_ages_[page], header_.page_sequence.load(kRelaxed));
     }
+    if (!drains && end == last) redo_.stage(record_.draining, 0);
     if (redo_.size() > 0) redo_.commit();
   }
 }

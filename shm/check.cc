@@ -1,10 +1,15 @@
-// See check.h. One pass over slots and records notes what is in use, a second over the pages compares.
+// See check.h. One pass over slots and records notes what is in use, a second over the pages compares. The slots of a
+// large segment are shared out among threads, which note what they find in bitmaps of atomic words.
 #include "shm/check.h"
 
 #include <linux/futex.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
-#include <unordered_set>
+#include <memory>
+#include <mutex>
+#include <thread>
 
 #include "shm/arena.h"
 #include "shm/entry.h"
@@ -16,6 +21,26 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kErrorLimit = 20;
+constexpr std::uint64_t kKeysForThreads = 100'000;
+constexpr unsigned kThreadLimit = 8;
+constexpr std::uint32_t kSlotsAtOnce = 64;
+constexpr std::size_t kEntriesAhead = 16;  // whose memory is on its way while others are checked
+constexpr std::uint64_t kBlocksPerPage = kPageBytes / 16;
+
+/// Bits that several threads set.
+class SharedBits {
+ public:
+  explicit SharedBits(std::uint64_t count) : words_(new std::atomic<std::uint64_t>[count / 64 + 1]()) {}
+  /// False when it was set already.
+  bool set(std::uint64_t bit) {
+    const std::uint64_t mask = 1ull << bit % 64;
+    return (words_[bit / 64].fetch_or(mask, std::memory_order_relaxed) & mask) == 0;
+  }
+  bool operator[](std::uint64_t bit) const { return words_[bit / 64].load(std::memory_order_relaxed) >> bit % 64 & 1; }
+
+ private:
+  std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
+};
 
 class Checker {
  public:
@@ -25,31 +50,52 @@ class Checker {
         header_(segment.header()),
         units_(reinterpret_cast<Word*>(base_ + header_.unit_bitmap_offset)),
         page_infos_(reinterpret_cast<Word*>(base_ + header_.page_infos_offset)),
-        owned_units_(header_.committed_pages.load() * kUnitsPerPage),
-        owned_blocks_(header_.committed_pages.load()),
-        run_starts_(header_.committed_pages.load()),
-        draining_(header_.committed_pages.load()) {}
+        page_count_(header_.committed_pages.load()),
+        owned_units_(page_count_ * kUnitsPerPage),
+        owned_blocks_(page_count_ * kBlocksPerPage),
+        run_starts_(page_count_ * kUnitsPerPage),
+        draining_(page_count_) {}
 
   CheckReport run() {
-    auto* slots = reinterpret_cast<Slot*>(base_ + header_.slots_offset);
-    for (std::uint32_t s = 0; s < kSlotCount; ++s) check_slot(s, slots[s]);
+    check_slots();
     check_lock("arena", header_.arena_lock);
     check_lock("FLUSH", header_.flush_lock);
     check_lock("gate", header_.gate_lock);
     for (std::uint32_t i = 0; i < header_.process_count; ++i) check_record(i, segment_.process(i));
     if (const Extent ghosts{header_.ghosts.load()}; ghosts.word != 0) own_extent("ghosts", ghosts);
     check_pages();
+    report_.key_count = key_count_;
     return std::move(report_);
   }
 
  private:
   void fail(const std::string& message) {
+    const std::lock_guard guard(report_mutex_);
     if (report_.errors.size() < kErrorLimit) report_.errors.push_back(message);
   }
 
   bool in_arena(std::uint64_t offset, std::uint64_t bytes) const {
     return offset >= header_.arena_offset &&
-           offset + bytes <= header_.arena_offset + header_.committed_pages.load() * kPageBytes;
+           offset + bytes <= header_.arena_offset + page_count_ * kPageBytes;
+  }
+
+  void check_slots() {
+    auto* slots = reinterpret_cast<Slot*>(base_ + header_.slots_offset);
+    std::uint64_t keys = 0;
+    for (std::uint32_t s = 0; s < kSlotCount; ++s) keys += slots[s].cells.load() & 0xffffffff;
+    std::atomic<std::uint32_t> next{0};
+    const auto work = [&] {
+      for (std::uint32_t begin; (begin = next.fetch_add(kSlotsAtOnce)) < kSlotCount;) {
+        for (std::uint32_t s = begin; s < begin + kSlotsAtOnce; ++s) check_slot(s, slots[s]);
+      }
+    };
+    std::vector<std::thread> helpers;
+    const unsigned threads = std::min(std::thread::hardware_concurrency(), kThreadLimit);
+    if (keys > kKeysForThreads) {
+      for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+    }
+    work();
+    for (std::thread& helper : helpers) helper.join();
   }
 
   // A lock that a dead process left marked is as good as free: who takes it repairs first.
@@ -73,46 +119,74 @@ class Checker {
     }
     if ((slot.cells.load() & 0xffffffff) != live || slot.cells.load() >> 32 != used) fail(name + ": cell counts differ");
     if (slot.bytes.load() != (bytes | expiring << 40)) fail(name + ": byte or expiry counts differ");
-    if (current) report_.key_count += live;
+    if (current) key_count_ += live;
   }
 
   void walk_table(const std::string& name, Extent table, int slot, std::uint64_t* live, std::uint64_t* used,
                   std::uint64_t* bytes, std::uint64_t* expiring) {
     const Word* cells = table_cells(base_, table);
-    std::unordered_set<std::string_view> seen;
+    std::array<std::uint64_t, kEntriesAhead> ahead;  // indices of live cells
+    std::size_t count = 0;
+    const auto check_those_ahead = [&] {
+      for (std::size_t i = 0; i < count; ++i) check_entry(name, table, slot, ahead[i], bytes, expiring);
+      count = 0;
+    };
     for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
       const std::uint64_t cell = cells[i].load();
       if (cell == 0) continue;
       ++*used;
       if (!Cell::live(cell)) continue;
       ++*live;
-      const std::uint64_t offset = Cell::offset(cell);
-      if (!in_arena(offset, 8)) {
+      if (!in_arena(Cell::offset(cell), 8)) {
         fail(name + ": a cell points outside the arena");
         continue;
       }
-      const Entry entry = Entry::parse(base_ + offset);
-      if (!in_arena(offset, entry.total_bytes()) || !own_block(name, offset, entry.total_bytes())) continue;
-      *bytes += entry.key_bytes + entry.value_bytes;
-      *expiring += entry.has_expiry;
-      const std::string_view key(entry.key(), entry.key_bytes);
-      if (!seen.insert(key).second) fail(name + ": a key is there twice");
-      const std::uint64_t hash = hash_in_slot(key, header_.hash_seed);
-      if (Cell::tag_of_hash(hash) != Cell::tag(cell)) fail(name + ": a cell's tag is not its key's");
-      if (slot >= 0 && slot_of_key(key) != static_cast<std::uint32_t>(slot)) fail(name + ": a key of another slot");
-      if (!reachable(cells, table.size(), Cell::tag(cell), i)) fail(name + ": a key that a search does not find");
+      __builtin_prefetch(base_ + Cell::offset(cell));
+      ahead[count++] = i;
+      if (count == kEntriesAhead) check_those_ahead();
     }
+    check_those_ahead();
   }
 
-  static bool reachable(const Word* cells, std::uint64_t lines, std::uint64_t tag, std::uint64_t index) {
-    const std::uint64_t target = index / kCellsPerLine;
-    for (std::uint64_t line = home_line(tag, lines), n = 0; n < lines; ++n, line = line + 1 == lines ? 0 : line + 1) {
-      if (line == target) return true;
-      for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
-        if (cells[line * kCellsPerLine + i].load() == 0) return false;
-      }
+  void check_entry(const std::string& name, Extent table, int slot, std::uint64_t index, std::uint64_t* bytes,
+                   std::uint64_t* expiring) {
+    const Word* cells = table_cells(base_, table);
+    const std::uint64_t cell = cells[index].load();
+    const std::uint64_t offset = Cell::offset(cell);
+    const Entry entry = Entry::parse(base_ + offset);
+    if (!in_arena(offset, entry.total_bytes()) || !own_block(name, offset, entry.total_bytes())) return;
+    *bytes += entry.key_bytes + entry.value_bytes;
+    *expiring += entry.has_expiry;
+    const std::string_view key(entry.key(), entry.key_bytes);
+    if (Cell::tag_of_hash(hash_in_slot(key, header_.hash_seed)) != Cell::tag(cell)) {
+      fail(name + ": a cell's tag is not its key's");
     }
-    return false;
+    if (slot >= 0 && slot_of_key(key) != static_cast<std::uint32_t>(slot)) fail(name + ": a key of another slot");
+    check_search(name, cells, table.size(), index, key);
+  }
+
+  // The search for a key must come to its cell, and to no other cell of that key before.
+  void check_search(const std::string& name, const Word* cells, std::uint64_t lines, std::uint64_t index,
+                    std::string_view key) {
+    const std::uint64_t tag = Cell::tag(cells[index].load());
+    std::uint64_t line = home_line(tag, lines);
+    for (std::uint64_t n = 0; n < lines; ++n, line = line + 1 == lines ? 0 : line + 1) {
+      bool has_empty = false;
+      for (std::uint64_t at = line * kCellsPerLine; at < (line + 1) * kCellsPerLine; ++at) {
+        if (at == index) return;
+        const std::uint64_t cell = cells[at].load();
+        has_empty |= cell == 0;
+        if (Cell::live(cell) && Cell::tag(cell) == tag && holds(cell, key)) fail(name + ": a key is there twice");
+      }
+      if (has_empty && index / kCellsPerLine != line) break;
+    }
+    fail(name + ": a key that a search does not find");
+  }
+
+  bool holds(std::uint64_t cell, std::string_view key) const {
+    if (!in_arena(Cell::offset(cell), 8)) return false;
+    const Entry entry = Entry::parse(base_ + Cell::offset(cell));
+    return in_arena(Cell::offset(cell), entry.total_bytes()) && std::string_view(entry.key(), entry.key_bytes) == key;
   }
 
   bool own_block(const std::string& who, std::uint64_t offset, std::uint64_t bytes) {
@@ -159,34 +233,27 @@ class Checker {
     return own_bits(who, page, (in_arena_offset % kPageBytes - kLinePageHeaderBytes) / kLineBytes, extent.size());
   }
 
-  void note_run_start(std::uint64_t offset) {
-    const std::uint64_t unit = (offset - header_.arena_offset) / kUnitBytes;
-    run_starts_[unit / kUnitsPerPage] |= 1ull << unit % kUnitsPerPage;
-  }
+  void note_run_start(std::uint64_t offset) { run_starts_.set((offset - header_.arena_offset) / kUnitBytes); }
 
   bool own_units(const std::string& who, std::uint64_t offset, std::uint64_t count) {
     const std::uint64_t first = (offset - header_.arena_offset) / kUnitBytes;
     for (std::uint64_t unit = first; unit < first + count; ++unit) {
-      if (unit >= owned_units_.size() || owned_units_[unit]) {
+      if (unit >= page_count_ * kUnitsPerPage || !owned_units_.set(unit)) {
         fail(who + ": a unit owned twice or out of range");
         return false;
       }
       if ((units_[unit / 64].load() >> unit % 64 & 1) == 0) fail(who + ": a unit in use is marked free");
-      owned_units_[unit] = true;
     }
     return true;
   }
 
   bool own_bits(const std::string& who, std::uint64_t page, std::uint64_t first, std::uint64_t count) {
-    auto& owned = owned_blocks_[page];
-    if (owned.empty()) owned.resize(kPageBytes / 16);
     const auto* words = reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
     for (std::uint64_t bit = first; bit < first + count; ++bit) {
-      if (owned[bit]) {
+      if (!owned_blocks_.set(page * kBlocksPerPage + bit)) {
         fail(who + ": a block owned twice");
         return false;
       }
-      owned[bit] = true;
       if ((words[bit / 64].load() >> bit % 64 & 1) == 0) fail(who + ": a block in use is marked free");
     }
     return true;
@@ -240,10 +307,19 @@ class Checker {
     }
   }
 
+  std::uint64_t run_starts_of(std::uint64_t page) const {
+    std::uint64_t starts = 0;
+    for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
+      starts |= static_cast<std::uint64_t>(run_starts_[page * kUnitsPerPage + unit]) << unit;
+    }
+    return starts;
+  }
+
   void check_pages() {
     std::uint64_t used_units = 0;
     std::uint64_t free_pages = 0;
-    for (std::uint64_t page = 0; page < owned_blocks_.size(); ++page) {
+    std::array<std::array<std::uint64_t, kClassLimit>, 2> open_pages{};
+    for (std::uint64_t page = 0; page < page_count_; ++page) {
       const std::string name = "page " + std::to_string(page);
       const PageInfo info{page_infos_[page].load()};
       const std::uint64_t kind = info.kind();
@@ -252,7 +328,7 @@ class Checker {
       free_pages += unit_bits == 0;
       if (info.is_draining() && !draining_[page]) fail(name + ": draining, and no process empties it");
       if (kind == 0) {
-        if (info.run_starts() != run_starts_[page]) fail(name + ": beginnings of runs differ");
+        if (info.run_starts() != run_starts_of(page)) fail(name + ": beginnings of runs differ");
         for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
           if ((unit_bits >> unit & 1) && !owned_units_[page * kUnitsPerPage + unit]) fail(name + ": a lost unit");
         }
@@ -265,13 +341,19 @@ class Checker {
       for (std::uint64_t bit = 0; bit < blocks; ++bit) {
         const bool used = words[bit / 64].load() >> bit % 64 & 1;
         set += used;
-        if (used && (owned_blocks_[page].empty() || !owned_blocks_[page][bit])) fail(name + ": a lost block");
+        if (used && !owned_blocks_[page * kBlocksPerPage + bit]) fail(name + ": a lost block");
       }
       if (info.free() != blocks - set) fail(name + ": free count differs");
+      if (info.is_class_page() && info.free() > 0) ++open_pages[info.is_main()][info.size_class()];
     }
     // A dead gate holder's mark is cleared by the next one.
     if (header_.exclusive.load() != 0 && (header_.gate_lock.word.load() & FUTEX_OWNER_DIED) == 0) {
       fail("the keyspace is marked as changed as a whole");
+    }
+    for (const bool is_main : {false, true}) {
+      for (std::uint32_t c = 0; c < kClassLimit; ++c) {
+        if (open_pages[is_main][c] != header_.open_pages[is_main][c].load()) fail("count of pages with free blocks differs");
+      }
     }
     if (free_pages != header_.free_pages.load()) fail("count of free pages differs");
     if (used_units != header_.used_units.load()) fail("count of used units differs");
@@ -282,10 +364,13 @@ class Checker {
   Header& header_;
   Word* units_;
   Word* page_infos_;
-  std::vector<bool> owned_units_;
-  std::vector<std::vector<bool>> owned_blocks_;
-  std::vector<std::uint64_t> run_starts_;  ///< for each page, units at which an entry's run begins
+  std::uint64_t page_count_;
+  SharedBits owned_units_;
+  SharedBits owned_blocks_;  ///< kBlocksPerPage for each page
+  SharedBits run_starts_;    ///< units at which an entry's run begins
   std::vector<bool> draining_;  ///< pages that some process's record says it is emptying
+  std::mutex report_mutex_;
+  std::atomic<std::uint64_t> key_count_{0};
   CheckReport report_;
 };
 

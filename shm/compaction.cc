@@ -5,6 +5,8 @@
 // The page with the fewest bytes in use is emptied first, given that its class has as much room on its other
 // pages: then one page more is free for what it took to move those bytes. A large value needs pages side by
 // side: for it a row of pages is emptied.
+#include <sched.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -16,6 +18,7 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr int kEvictionRounds = 32;
 constexpr std::uint64_t kLineKind = kClassLimit;  // index of pages of tables among the kinds
 constexpr std::uint64_t kUsefulRow = 32;          // lines
 constexpr std::uint64_t kKinds = 2 * (kClassLimit + 1);
@@ -186,13 +189,17 @@ bool Keyspace::Impl::shrink_tables() {
 // Memory is short for an allocation of so many units side by side, 1 for what takes a page: true when some
 // came back, so that trying again is worth it.
 bool Keyspace::Impl::find_memory(std::uint64_t units) {
+  ++rooms_made;
   if (reclaim_flushed() || compact() || shrink_tables()) return true;
   const bool evicts = header.evicts.load(kRelaxed) != 0;
   if (units > 1 &&
       arena.may_take_pages((units + kUnitsPerPage - 1) / kUnitsPerPage)) {  // but not side by side
     if (clear_row(units, false) || (evicts && clear_row(units, true))) return true;
-  } else if (evicts && evict()) {
-    return true;
+  } else if (evicts) {
+    for (int round = 0; round < kEvictionRounds; ++round) {
+      if (evict()) return true;
+      sched_yield();  // others are at the oldest pages
+    }
   }
   header.memory_shortages.fetch_add(1, kRelaxed);  // others' magazines hold blocks: see maintain()
   return false;

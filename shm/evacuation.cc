@@ -22,6 +22,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // Where `judge` keeps an entry it goes to a main page when `to_main`. REQUIRES: the page is draining.
 void Keyspace::Impl::evacuate_blocks(std::uint64_t page, bool to_main, const Judge& judge) {
   const PageInfo info = arena.info(page);
+  if (!info.is_class_page()) return;  // it was emptied before it was marked
   const Arena::UseOfReserve reserve(arena);
   const ClassGeometry& geometry = kSizeClasses.geometry[info.size_class()];
   arena.give_back_blocks(info.size_class());
@@ -48,8 +49,10 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
   Entry entry;
   Word* cell = nullptr;
   const Extent table{slot.table.load(kRelaxed)};
-  if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || entry.at != base + offset)
+  if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || entry.at != base + offset ||
+      entry.total_bytes() > kSizeClasses.geometry[size_class].block_bytes) {
     return true;
+  }
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (entry.expired(now_ms) || !verdict.keeps) {
@@ -102,7 +105,7 @@ void Keyspace::Impl::move_run(std::uint64_t run) {
   Slot& slot = slots[key.slot];
   const auto find_it = [&](Entry* entry, Word** cell) {
     return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, key, entry, cell) == Search::kHit &&
-           entry->at == base + offset;
+           entry->at == base + offset && !arena.is_class_page(offset);
   };
   Entry entry;
   Word* cell = nullptr;

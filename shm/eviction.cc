@@ -71,7 +71,7 @@ bool Keyspace::Impl::evict() {
     if (info.is_class_page()) {
       if (!arena.begin_draining(victim.page, 1)) continue;
       const std::uint64_t before = header.free_pages.load(kRelaxed);
-      evacuate_blocks(victim.page, true, judge);
+      if (arena.info(victim.page).is_main() != from_small) evacuate_blocks(victim.page, true, judge);
       arena.end_draining();
       if (header.free_pages.load(kRelaxed) > before) return true;
     } else if (evict_runs(victim.page, judge)) {
@@ -111,7 +111,7 @@ bool Keyspace::Impl::evict_run(std::uint64_t run, const HashedKey& key, const Ju
   Word* cell = nullptr;
   const Extent table{slot.table.load(kRelaxed)};
   if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit ||
-      entry.at != base + run + sizeof(Word)) {
+      entry.at != base + run + sizeof(Word) || arena.is_class_page(run)) {
     return false;
   }
   const std::uint64_t value = cell->load(kRelaxed);
@@ -142,5 +142,7 @@ bool Keyspace::set_eviction(bool evicts) {
   impl.header.evicts.store(evicts ? 1 : 0, std::memory_order_release);
   return true;
 }
+
+bool Keyspace::evicts() const { return impl_->header.evicts.load(kRelaxed) != 0; }
 
 }  // namespace memento

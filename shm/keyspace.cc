@@ -140,7 +140,7 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
       copy(context, view_of(entry, header));
 #endif
     }
-    if (!unchanged_since(slot, version)) continue;
+    if (!unchanged_since(slot, version) || slot.changing.load(std::memory_order_acquire) != 0) continue;
     if (hit && header.evicts.load(kRelaxed) != 0) warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
     return hit;
@@ -223,6 +223,14 @@ std::uint64_t Keyspace::watch_version(const HashedKey& key) const {
   // A version would have to move 2^40 times between two flushes to hide one.
   return slot.version.load(std::memory_order_acquire) +
          (impl_->header.flush_generation.load(std::memory_order_acquire) << 40);
+}
+
+std::uint64_t Keyspace::expiring_key_count() const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) / kOneExpiry;
+  }
+  return sum;
 }
 
 std::uint64_t Keyspace::payload_bytes() const {

@@ -156,13 +156,15 @@ class Keyspace {
   std::vector<std::string> slot_keys(std::uint32_t slot);
 
   std::uint64_t key_count() const;      ///< entries, expired ones not yet swept included
-  std::uint64_t payload_bytes() const;  ///< keys plus values
+  std::uint64_t expiring_key_count() const;  ///< of them, those with an expiry
+  std::uint64_t payload_bytes() const;       ///< keys plus values
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
   std::uint64_t memory_limit_bytes() const;  ///< the segment's size
 
   /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the master calls it.
   /// False: no memory for what eviction keeps in mind.
   bool set_eviction(bool evicts);
+  bool evicts() const;
 
   /// Background work (expiry sweep, freeing of flushed entries, compaction) for about `budget_us`; a worker
   /// calls it from a timer. True when there is more to do right now.

@@ -153,6 +153,7 @@ struct Keyspace::Impl {
   TimeMs shrunk_ms = -1;
   std::uint64_t reclaimed_generation = UINT64_MAX;  ///< of FLUSH, of which no slot has entries left
   std::uint64_t shortages_seen = 0;
+  std::uint64_t rooms_made = 0;  ///< counts what may have changed the magazines between a fill and its commit
   std::string block_key;  ///< of key_of_block()
   std::unique_ptr<Transaction> transaction;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "shm/keyspace_impl.h"
 #include "shm/transaction.h"
@@ -200,23 +201,27 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   Slot& slot = impl.slots[key.slot];
   std::uint32_t size_class = 0;
   std::uint64_t offset = 0;
+  Entry old;
+  Word* cell = nullptr;
+  bool there = false;
   for (;;) {
     impl.make_room();
     if (!impl.prepare_block(entry.total_bytes(), &size_class)) return WriteStatus::kOutOfMemory;
     offset = impl.block_offset(size_class);
+    const std::uint64_t rooms_made = impl.rooms_made;
     std::memcpy(entry.write(impl.base + offset, key.bytes, options.expiry_ms), value.data(), value.size());
     if (!impl.lock_for_write(slot, true)) {
       impl.arena.free_held(kHeldNewRun);
       return WriteStatus::kOutOfMemory;
     }
-    // Memory was short, and making room changed the magazine: fill what is on top of it now.
-    if (impl.is_ready(entry.total_bytes(), &size_class) && impl.block_offset(size_class) == offset) break;
+    // When memory was short, making room changed the magazine: fill what is on top of it now.
+    if (impl.rooms_made == rooms_made) {
+      there = impl.find(Extent{slot.table.load(kRelaxed)}, key, &old, &cell) == Impl::Search::kHit;
+      if (!there || impl.arena.has_room_for(static_cast<std::uint64_t>(old.at - impl.base))) break;
+    }
     impl.owner.unlock(slot.lock);
   }
   const Extent table{slot.table.load(kRelaxed)};
-  Entry old;
-  Word* cell = nullptr;
-  const bool there = impl.find(table, key, &old, &cell) == Impl::Search::kHit;
   const bool live = there && !old.expired(impl.now_ms);
   if ((options.condition == SetCondition::kIfAbsent && live) ||
       (options.condition == SetCondition::kIfPresent && !live)) {
@@ -247,6 +252,8 @@ WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide,
   if (impl.transaction->is_open()) return impl.transaction->update(key, decide, context);
   Slot& slot = impl.slots[key.slot];
   std::uint64_t prepared_bytes = 0;  // what a block was made ready for
+  // An expiry is set even when memory is full: its entry takes a block and leaves one.
+  std::optional<Arena::UseOfReserve> reserve;
   bool may_insert = false;
   for (;;) {
     std::uint32_t size_class = 0;
@@ -269,6 +276,10 @@ WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide,
       impl.arena.free_held(kHeldNewRun);
       return WriteStatus::kUnchanged;
     }
+    if (!impl.arena.has_room_for(old_offset)) {  // making room for something else took it
+      impl.owner.unlock(slot.lock);
+      continue;
+    }
     if (change.action == Change::Action::kErase) {
       impl.commit_erase(slot, table, *cell, old);
       impl.owner.unlock(slot.lock);
@@ -278,6 +289,7 @@ WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide,
     }
     if (change.action == Change::Action::kSetExpiry) {
       change.pieces = {view.value};
+      if (!reserve) reserve.emplace(impl.arena);
       if (old.has_expiry && change.expiry_ms != kNoExpiry) {
         impl.redo.stage(old.expiry_word(), static_cast<std::uint64_t>(change.expiry_ms));
         impl.redo.stage(slot.version, slot.version.load(kRelaxed) + 1);

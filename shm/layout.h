@@ -68,7 +68,7 @@ struct alignas(64) Slot {
   Word cells;       ///< live entries | non-empty cells (live and tombstones) << 32
   Word bytes;       ///< keys and values, 40 bits | entries with an expiry << 40
   Word generation;  ///< entries count only while this equals Header::flush_generation
-  Word reserved;
+  Word changing;    ///< not 0 while changes to several keys are applied: lock-free readers wait
 };
 static_assert(sizeof(Slot) == 64);
 
@@ -165,6 +165,7 @@ struct Header {
   Word page_sequence;  ///< age of the page taken last
   Word ghosts;         ///< Extent of the run with the evicted keys' fingerprints (eviction.cc), or 0
   alignas(64) Word page_hint;                 ///< where to look for a free page first; a hint
+  std::array<std::array<Word, kClassLimit>, 2> open_pages;  ///< pages of the class with free blocks; main pages second
   Word memory_shortages;                      ///< counted up to ask every process to give its blocks back; a hint
   std::array<Word, kClassLimit> class_hints;  ///< page with free blocks of the class; hints
   std::array<Word, kClassLimit> main_hints;   ///< the same among main pages

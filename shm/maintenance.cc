@@ -2,6 +2,8 @@
 // inherits from a dead predecessor. Each step is a transaction of its own.
 #include <unistd.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -24,30 +26,17 @@ constexpr std::uint64_t kSmallLines = 4;  // of a table; smaller ones are not ma
 void Keyspace::Impl::reclaim_inherited() {
   for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable}) arena.free_held(role);
   arena.free_old_runs();
+  arena.settle_all();
   arena.drain_area(UINT64_MAX);
+  arena.free_held(kHeldTransaction);
   arena.free_held(kHeldMovedRun);
   if (!planted(Plant::kDrainingLeft)) arena.end_draining();
   arena.finish_evacuation();
-  arena.settle_all();
   drain_dead_table();
 }
 
-// Frees the entries of the dead table this process holds, one transaction each, then the table.
 void Keyspace::Impl::drain_dead_table() {
-  const Extent table{arena.held(kHeldDeadTable).load(kRelaxed)};
-  if (table.word == 0) return;
-  Word* cells = table_cells(base, table);
-  for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
-    const std::uint64_t cell = cells[i].load(kRelaxed);
-    if (!Cell::live(cell)) continue;
-    const std::uint64_t offset = Cell::offset(cell);
-    while (!arena.has_room_for(offset)) arena.free_old_runs();
-    redo.stage(cells[i], 0);
-    arena.stage_exchange(Arena::kNoClass, offset);
-    redo.commit();
-    arena.settle(offset);
-  }
-  arena.free_held(kHeldDeadTable);
+  if (arena.drain_dead_table()) ++rooms_made;
 }
 
 // Empties one slot of an older generation. True when there was something to free.
@@ -126,7 +115,8 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   std::uint64_t removed = 0;
   for (const std::string& text : collect_keys(number, true)) {
     const HashedKey key{text, number, hash_in_slot(text, header.hash_seed)};
-    while (!arena.has_room_for_run() && !arena.free_old_runs()) {
+    while (!arena.has_room_for_run()) {
+      if (!arena.free_old_runs()) usleep(100);  // readers that copy them finish without us
     }
     std::uint64_t offset = 0;
     {

@@ -59,7 +59,11 @@ int Segment::descriptor() const { return impl_->file.get(); }
 bool Segment::commit_memory(std::uint64_t begin, std::uint64_t end) {
   if (!impl_->file) return true;
   begin = begin / 4096 * 4096;
-  return fallocate(impl_->file.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) == 0;
+  int result = 0;
+  do {
+    result = fallocate(impl_->file.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
 }
 
 void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_bytes.store(limit_bytes); }

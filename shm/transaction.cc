@@ -35,6 +35,7 @@ WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool who
   while (attempt == Attempt::kAgain) {
     if (goes_on && (write_count_ > 0 || is_flushed_) && !(reserve() && ensure_tables())) {
       drain_places(reserved_.size());
+      release_area();
       is_flushed_ = false;
       return WriteStatus::kOutOfMemory;
     }
@@ -245,18 +246,6 @@ void Keyspace::Transaction::adjust_slot_keys(std::uint32_t slot, std::vector<std
 
 // Memory, reserved while nothing is locked.
 
-template <class Visit>
-bool Keyspace::Transaction::each_slot(Visit&& visit) const {
-  for (std::size_t begin = 0; begin < write_count_;) {
-    const std::uint32_t slot = writes_[order_[begin]].slot;
-    std::size_t end = begin;
-    while (end < write_count_ && writes_[order_[end]].slot == slot) ++end;
-    if (!visit(begin, end, impl_.slots[slot])) return false;
-    begin = end;
-  }
-  return true;
-}
-
 void Keyspace::Transaction::sort_writes() {
   order_.resize(write_count_);
   for (std::size_t i = 0; i < write_count_; ++i) order_[i] = i;
@@ -273,7 +262,7 @@ Keyspace::Transaction::Needs Keyspace::Transaction::needs() const {
     const std::uint64_t flushed = is_flushed_ ? slot.cells.load(kRelaxed) & 0xffffffff : 0;
     const std::uint64_t table_cells = Extent{slot.table.load(kRelaxed)}.size() * kCellsPerLine;
     needs.places += flushed;
-    needs.redo_entries += 6 + flushed + table_cells / 65535;
+    needs.redo_entries += 8 + flushed + table_cells / 65535;
     return true;
   });
   return needs;

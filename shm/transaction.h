@@ -93,6 +93,7 @@ struct Keyspace::Transaction {
   void release_area();
 
   void stage_all();
+  void stage_changing(std::uint64_t value);
   void stage_slot(std::size_t begin, std::size_t end);
   void stage_flush_of(Extent table);
   void stage_put(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes);
@@ -127,5 +128,17 @@ struct Keyspace::Transaction {
   bool cells_cleared_ = false;  ///< its other cells will be 0
   std::string scratch_;
 };
+
+template <class Visit>
+bool Keyspace::Transaction::each_slot(Visit&& visit) const {
+  for (std::size_t begin = 0; begin < write_count_;) {
+    const std::uint32_t slot = writes_[order_[begin]].slot;
+    std::size_t end = begin;
+    while (end < write_count_ && writes_[order_[end]].slot == slot) ++end;
+    if (!visit(begin, end, impl_.slots[slot])) return false;
+    begin = end;
+  }
+  return true;
+}
 
 }  // namespace memento

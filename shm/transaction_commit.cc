@@ -22,6 +22,10 @@ std::uint64_t key_of(const Word& cell) { return reinterpret_cast<std::uint64_t>(
 void Keyspace::Transaction::stage_all() {
   RedoList& redo = impl_.redo;
   redo.use_area(*impl_.arena.transaction_area());
+  // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
+  // flushed and is about to be set.
+  const bool shows_in_parts = write_count_ > 1 || (is_flushed_ && write_count_ > 0);
+  if (shows_in_parts) stage_changing(1);
   for (std::size_t begin = 0; begin < write_count_;) {
     const std::uint32_t slot = writes_[order_[begin]].slot;
     std::size_t end = begin;
@@ -38,11 +42,20 @@ void Keyspace::Transaction::stage_all() {
       }
     }
     redo.stage(impl_.header.flush_generation, generation);
+    if (shows_in_parts) stage_changing(0);
     redo.commit();
   } else if (redo.size() > 0) {
+    if (shows_in_parts) stage_changing(0);
     redo.commit();
   }
   redo.use_record();
+}
+
+void Keyspace::Transaction::stage_changing(std::uint64_t value) {
+  each_slot([&](std::size_t, std::size_t, Slot& slot) {
+    impl_.redo.stage(slot.changing, value);
+    return true;
+  });
 }
 
 void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {

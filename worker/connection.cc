@@ -75,7 +75,7 @@ Connection::Wait Connection::end() {
 }
 
 Connection::Wait Connection::finish() {
-  if (!session_.is_line_too_long() && !ends_) return Wait::kClosed;
+  if (!session_.is_input_broken() && !ends_) return Wait::kClosed;
   if (!drops_input_) {
     drops_input_ = true;
     input_ = ByteBuffer();

@@ -24,6 +24,7 @@ class Connection {
   explicit Connection(Fd socket) : socket_(std::move(socket)) {}
 
   int descriptor() const { return socket_.get(); }
+  Session& session() { return session_; }
 
   /// The socket has bytes: one read. kInput: go on with prepare() and serve().
   Wait receive(Turn& turn, Keyspace& keyspace);
@@ -39,9 +40,10 @@ class Connection {
 
   /// What the connection waits for, as registered with epoll; kept by the worker.
   Wait registered = Wait::kInput;
+  bool is_refused = false;  ///< waits for its first byte to be told so; kept by the worker
 
  private:
-  /// All is answered. kClosed; but when the client may still be sending (its much too long line, or because the end is
+  /// All is answered. kClosed; but when the client may still be sending (what cannot be parsed, or because the end is
   /// ours), closing would make the kernel reset the connection and lose the last reply: then what comes is dropped until
   /// the client closes.
   Wait finish();

@@ -1,50 +1,57 @@
 // See session.h.
 #include "worker/session.h"
 
+#include <algorithm>
 #include <span>
-#include <string>
 
 #include "worker/command/command_table.h"
-#include "worker/command/handler_support.h"
+#include "worker/command/dispatch.h"
+#include "worker/command/words.h"
 
 namespace memento {
 namespace {
 
 // A command word and its separators beside the longest key and value.
 constexpr std::size_t kLineSlackBytes = 64;
+// Before the password was given nobody may make the server keep much.
+constexpr std::int64_t kStrangerArguments = 10;
+constexpr std::int64_t kStrangerBulkBytes = 16 * 1024;
+constexpr std::size_t kStrangerRequestBytes = 1 << 20;
+// Beside one value of the longest kind.
+constexpr std::size_t kRequestSlackBytes = 64 << 20;
+constexpr std::int64_t kArgumentLimit = 1 << 30;
+constexpr std::size_t kKeptArguments = 4096;  // of a batch's capacity
 
-bool keys_fit(const Command& command, std::span<const std::string_view> args) {
-  if (command.first_key == 0) return true;
-  const std::size_t last = command.last_key < 0 ? args.size() - 1 : static_cast<std::size_t>(command.last_key);
-  for (auto i = static_cast<std::size_t>(command.first_key); i <= last; ++i) {
-    if (args[i].size() > kKeyLimitBytes) return false;
-  }
-  return true;
-}
-
-void execute(const Request& request, const Batch& batch, CommandContext& context) {
-  if (request.greets) return context.reply.status("+PONG");
-  const Call call{std::span(batch.arguments).subspan(request.first_argument, request.argument_count), request.key};
-  if (request.command == nullptr) return context.reply.unknown_command(call[0]);
-  const Command& command = *request.command;
-  if (!command.accepts(call.count())) return handlers::wrong_argument_count(context, command.name);
-  if (!keys_fit(command, call.args)) {
-    return context.reply.error("ERR key is longer than the limit of " + std::to_string(kKeyLimitBytes) + " bytes");
-  }
-  command.handler(context, call);
+RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
+  if (!client.authenticated) return {kStrangerArguments, kStrangerBulkBytes, kStrangerRequestBytes, false};
+  const std::uint64_t bulk_bytes = std::max<std::uint64_t>(keyspace.value_limit_bytes(), 2 * kKeyLimitBytes);
+  return {kArgumentLimit, static_cast<std::int64_t>(bulk_bytes), bulk_bytes + kRequestSlackBytes, true};
 }
 
 // Hashes the first key and begins to fetch its slot.
 void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
   request.has_key = false;
-  if (request.command == nullptr || request.command->first_key == 0) return;
-  const auto index = static_cast<std::size_t>(request.command->first_key);
+  if (request.command == nullptr || request.command->keys.first == 0) return;
+  const auto index = static_cast<std::size_t>(request.command->keys.first);
   if (index >= request.argument_count) return;
   const std::string_view key = arguments[request.first_argument + index];
   if (key.size() > kKeyLimitBytes) return;
   request.key = keyspace.hash(key);
   request.has_key = true;
   keyspace.prefetch_slot(request.key);
+}
+
+// What a browser sends that was sent here by a page: nobody wants it executed.
+bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
+
+void execute(const Request& request, const Batch& batch, CommandContext& context) {
+  if (request.greets) return context.reply.status("+PONG");
+  const Call call{std::span(batch.arguments).subspan(request.first_argument, request.argument_count), request.key};
+  if (request.command == nullptr && is_http(call[0])) {
+    context.close_after_reply = true;
+    return;
+  }
+  dispatch(context, request.command, call);
 }
 
 }  // namespace
@@ -61,48 +68,103 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
   }
 }
 
+void Session::add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch) {
+  const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
+  batch.requests[batch.count++] =
+      Request{resolve_subcommand(command, words), first_argument, words.size(), input_end, {}, false, fresh_};
+}
+
 void Session::parse_line(std::string_view line, std::size_t input_end, Batch& batch) {
   const bool greets = fresh_ && line == "PING";
   const std::size_t first = batch.arguments.size();
   const std::string_view name = take_word(&line);
   if (name.empty()) return;
-  fresh_ = false;
+  fresh_ = greets;
   const Command* command = find_command(name);
   batch.arguments.push_back(name);
   split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &batch.arguments);
-  batch.requests[batch.count++] = Request{command, first, batch.arguments.size() - first, input_end, {}, false, greets};
+  add_request(command, first, input_end, batch);
 }
 
-void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
-  const std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
-  batch.count = 0;
-  batch.arguments.clear();
-  batch.input_bytes = 0;
-  if (closing_) return;
-  line_too_long_ = false;
+// Stops in front of a request in RESP.
+void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+  std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
+  if (!client_.authenticated) line_limit = std::min(line_limit, kStrangerRequestBytes);
   std::size_t taken = 0;
-  while (batch.count < Batch::kLimit && taken < bytes.size()) {
+  while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
     std::string_view line;
     std::size_t line_bytes = 0;
     const bool whole = next_line(bytes.substr(taken), &scanned_bytes_, &line, &line_bytes);
     if ((whole ? line.size() : scanned_bytes_) > line_limit) {
-      line_too_long_ = true;
+      broken_ = batch.count == 0;
+      if (!broken_) forget_incomplete();
       break;
     }
     if (!whole) break;
     taken += line_bytes;
     parse_line(line, taken, batch);
   }
-  for (std::size_t i = 0; i < batch.count; ++i) hash_key(batch.requests[i], batch.arguments, keyspace);
   batch.input_bytes = taken;
+}
+
+void Session::prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+  const RespLimits limits = limits_of(client_, keyspace);
+  std::size_t taken = 0;
+  while (batch.count < Batch::kLimit && taken < bytes.size()) {
+    const std::size_t first = batch.arguments.size();
+    std::size_t request_bytes = 0;
+    const RespParser::Outcome outcome =
+        parser_.parse(bytes.substr(taken), limits, &batch.arguments, &request_bytes, &batch.unquoted);
+    if (outcome == RespParser::Outcome::kBroken) {
+      broken_ = batch.count == 0;
+      if (!broken_) forget_incomplete();  // the requests before it may change the limits
+      batch.arguments.resize(first);
+    }
+    if (outcome != RespParser::Outcome::kRequest) break;
+    taken += request_bytes;
+    if (batch.arguments.size() > first) add_request(find_command(batch.arguments[first]), first, taken, batch);
+  }
+  batch.input_bytes = taken;
+}
+
+void Session::forget_incomplete() {
+  parser_.reset();
+  scanned_bytes_ = 0;
+}
+
+void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+  batch.count = 0;
+  if (batch.arguments.capacity() > kKeptArguments) {
+    batch.arguments = {};
+  } else {
+    batch.arguments.clear();
+  }
+  if (!batch.unquoted.empty()) batch.unquoted.clear();
+  batch.input_bytes = 0;
+  broken_ = false;
+  if (closing_) return;
+  if (is_text() && bytes.starts_with('*')) {
+    client_.protocol = Protocol::kResp2;
+    fresh_ = false;
+    forget_incomplete();
+  }
+  if (refusal_ != nullptr) {
+    broken_ = !bytes.empty();
+  } else if (is_text()) {
+    prepare_lines(bytes, keyspace, batch);
+  } else {
+    prepare_frames(bytes, keyspace, batch);
+  }
+  for (std::size_t i = 0; i < batch.count; ++i) hash_key(batch.requests[i], batch.arguments, keyspace);
   batch.is_prepared = true;
 }
 
 std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output) {
-  CommandContext command{context.keyspace, ReplyWriter(output), context.facts};
+  CommandContext command{context.keyspace, ReplyWriter(output), context.services, client_};
   std::size_t taken = 0;
   std::uint64_t executed = 0;
   paused_ = false;
+  client_.active_ms = context.keyspace.now_ms();
   while (!closing_ && taken < bytes.size()) {
     if (output.size() >= kOutputPauseBytes) {
       paused_ = true;
@@ -114,27 +176,36 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       prefetch_entries(batch, context.keyspace);
     }
     batch.is_prepared = false;
+    const bool was_text = is_text();
+    command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
-    while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes) {
+    while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       execute(batch.requests[done++], batch, command);
       closing_ = command.close_after_reply;
     }
     executed += done;
-    if (done < batch.count && !closing_) {  // the rest is parsed again when the output is sent
+    if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
       taken += batch.requests[done - 1].input_end;
-      scanned_bytes_ = 0;
+      forget_incomplete();
       continue;
     }
+    if (is_text() != was_text) forget_incomplete();
     taken += batch.input_bytes;
-    if (line_too_long_ && !closing_) {
-      command.reply.error("ERR line is longer than the limits of a key and a value together; the connection is closed");
+    if (broken_ && !closing_) {
+      report_broken(command);
       closing_ = true;
     }
-    if (batch.input_bytes == 0) break;  // what is left is not a whole line
+    if (batch.input_bytes == 0 && is_text() == was_text) break;  // what is left is not a whole request
   }
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());
   return taken;
+}
+
+void Session::report_broken(CommandContext& command) {
+  if (refusal_ != nullptr) return command.reply.error(is_text() ? refusal_->text_error : refusal_->resp_error);
+  if (!is_text()) return command.reply.error(parser_.error());
+  command.reply.error("ERR line is longer than the limits of a key and a value together; the connection is closed");
 }
 
 }  // namespace memento

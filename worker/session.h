@@ -1,16 +1,23 @@
 // Session: a connection's protocol without its socket. Takes bytes as they come, executes the whole requests
 // among them in order, appends the replies. Runs in workers.
 //
+// A connection speaks the text protocol until a request begins with '*': from there on it speaks RESP, RESP2 until HELLO
+// says 3. Its lines that do not begin with '*' are then inline requests, answered in RESP.
+//
 // Requests are taken in batches: parsed, their keys hashed and the memory they need fetched ahead, then executed. A
-// worker prepares the first batches of several sessions before it executes them, so that their fetches overlap.
+// worker prepares the first batches of several sessions before it executes them, so that their fetches overlap. A batch
+// is of one protocol, and a request that cannot be parsed begins a batch of its own.
 #pragma once
 
 #include <array>
 #include <cstddef>
+#include <deque>
+#include <string>
 #include <string_view>
 
 #include "worker/command/command.h"
 #include "worker/wire/byte_buffer.h"
+#include "worker/wire/resp_codec.h"
 #include "worker/wire/text_codec.h"
 
 namespace memento {
@@ -23,7 +30,7 @@ struct Request {
   std::size_t input_end;  ///< of the batch's input
   HashedKey key;
   bool has_key;  ///< `key` is set
-  bool greets;  ///< the line PING that opens a connection
+  bool greets;   ///< a line PING before any other request
 };
 
 /// Requests that are executed together. Reused, so that parsing allocates nothing.
@@ -32,8 +39,9 @@ struct Batch {
   std::array<Request, kLimit> requests;
   std::size_t count = 0;
   Arguments arguments;
-  std::size_t input_bytes = 0;  ///< of the input that the requests come from
-  bool is_prepared = false;     ///< parsed, not yet executed
+  std::deque<std::string> unquoted;  ///< words that do not stand in the input as they are
+  std::size_t input_bytes = 0;       ///< of the input that the requests come from
+  bool is_prepared = false;          ///< parsed, not yet executed
 };
 
 /// Next stages of fetching what the batch's requests need; parsing has begun the first.
@@ -43,7 +51,13 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace);
 /// What a worker's sessions share.
 struct SessionContext {
   Keyspace& keyspace;
-  const ServerFacts& facts;
+  WorkerServices& services;
+};
+
+/// Why a client is not served. A constant.
+struct Refusal {
+  const char* text_error;
+  const char* resp_error;
 };
 
 class Session {
@@ -55,21 +69,36 @@ class Session {
   /// taken. Call it again with the rest: with more bytes behind it, or (when paused) once the output is sent.
   std::size_t consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output);
 
+  /// The client will not be served: its first byte, which tells the protocol, is answered so. Then the session is closing.
+  void refuse(const Refusal& refusal) { refusal_ = &refusal; }
+
   /// The last call stopped because of the output, not for want of input.
   bool is_paused() const { return paused_; }
   /// Nothing more is to be read: send the output and close.
   bool is_closing() const { return closing_; }
-  /// Why it is closing: the client sent, and may go on sending, a line that no request can be.
-  bool is_line_too_long() const { return line_too_long_; }
+  /// Why it is closing: the client sent, and may go on sending, what no request can be.
+  bool is_input_broken() const { return broken_; }
+
+  ClientState& client() { return client_; }
+  const ClientState& client() const { return client_; }
 
   static constexpr std::size_t kOutputPauseBytes = 1 << 20;
 
  private:
+  bool is_text() const { return client_.protocol == Protocol::kText; }
+  void prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
+  void prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
   void parse_line(std::string_view line, std::size_t input_end, Batch& batch);
+  void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
+  void report_broken(CommandContext& command);
+  void forget_incomplete();
 
-  std::size_t scanned_bytes_ = 0;  ///< at the front of the input, known to hold no line end
-  bool fresh_ = true;              ///< no request came yet
-  bool line_too_long_ = false;
+  ClientState client_;
+  RespParser parser_;
+  std::size_t scanned_bytes_ = 0;  ///< text: at the front of the input, known to hold no line end
+  const Refusal* refusal_ = nullptr;
+  bool fresh_ = true;              ///< nothing but PING lines came yet
+  bool broken_ = false;
   bool paused_ = false;
   bool closing_ = false;
 };

@@ -1,6 +1,7 @@
 // See worker.h. One epoll set: the listening sockets, a signalfd, a timerfd, and the connections.
 #include "worker/worker.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -24,6 +26,7 @@ namespace {
 constexpr int kEventLimit = 256;
 constexpr std::size_t kTurnLimit = 16;
 constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
+constexpr std::size_t kRefusedLimit = 64;  // connections that wait to be told that they are not served
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kMaintenanceUs = 1000;
@@ -51,13 +54,35 @@ Fd make_signals() {
   return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
+constexpr Refusal kTooMany{"too many clients; see max-clients", "ERR max number of clients reached"};
+constexpr const char* kProtectedText =
+    "DENIED memento runs in protected mode: it listens beyond this machine without a password, so only clients on this "
+    "machine are served. Give it a password (requirepass, requirepass-file or MEMENTO_REQUIREPASS), or let it listen on "
+    "127.0.0.1 only, or, where the network is trusted, set protected-mode to no.";
+constexpr Refusal kProtected{kProtectedText, kProtectedText};
+
+bool is_this_machine(const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET) return ntohl(reinterpret_cast<const sockaddr_in&>(peer).sin_addr.s_addr) >> 24 == 127;
+  if (peer.ss_family != AF_INET6) return true;
+  const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
+}
+
+struct Refused {
+  int descriptor;
+  std::uint64_t id;  ///< of the connection; the descriptor may be another's by now
+  TimeMs since_ms;
+  const Refusal* refusal;
+};
+
 class Worker {
  public:
   explicit Worker(WorkerContext context)
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
-        facts_{context_.start_ms, context_.worker_count, context_.index, context_.port},
-        session_{keyspace_, facts_} {}
+        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options},
+        services_{facts_, context_.settings},
+        session_{keyspace_, services_} {}
 
   int run();
 
@@ -69,6 +94,9 @@ class Worker {
   void take_turns();
   void on_signal();
   void on_timer();
+  const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
+  void admit(Fd socket, const Refusal* refusal);
+  void tell_refused(TimeMs before_ms, std::size_t left);
   bool is_listener(int descriptor) const;
   bool accept_connections(int listener);
   void pause_accepting(int error_number);
@@ -82,6 +110,7 @@ class Worker {
   WorkerContext context_;
   Keyspace keyspace_;
   const ServerFacts facts_;
+  WorkerServices services_;
   SessionContext session_;
   std::array<Turn, kTurnLimit> turns_;
   std::array<Connection*, kTurnLimit> taking_turns_;  ///< connections that have bytes to read, by turn
@@ -92,7 +121,9 @@ class Worker {
   Fd timer_;
   Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
+  std::deque<Refused> refused_;  ///< those not served that wait to be told, oldest first
   std::size_t connection_count_ = 0;
+  std::uint64_t next_id_ = 1;
   bool accepting_ = true;
   bool leaving_ = false;  ///< now
   bool ending_ = false;   ///< when the last connection has ended
@@ -189,7 +220,9 @@ void Worker::settle(Connection& connection, Connection::Wait wait) {
 }
 
 void Worker::close(Connection& connection) {
+  const bool was_served = !connection.is_refused;
   connections_[static_cast<std::size_t>(connection.descriptor())].reset();
+  if (!was_served) return;
   --connection_count_;
   keyspace_.count(Counter::kConnectionsClosed);
 }
@@ -201,31 +234,64 @@ bool Worker::is_listener(int descriptor) const {
 // False: nobody else waits, or more cannot be accepted now.
 bool Worker::accept_connections(int listener) {
   for (int i = 0; i < kAcceptLimit; ++i) {
-    Fd socket(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    sockaddr_storage peer{};
+    socklen_t peer_bytes = sizeof peer;
+    Fd socket(accept4(listener, reinterpret_cast<sockaddr*>(&peer), &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       if (errno != EAGAIN) pause_accepting(errno);
       return false;
     }
-    if (is_full()) {
-      static constexpr std::string_view kRefusal = "(error) too many clients; see max-clients\r\n";
-      [[maybe_unused]] const ssize_t sent = ::send(socket.get(), kRefusal.data(), kRefusal.size(), MSG_NOSIGNAL);
-      continue;
-    }
-    const int on = 1;
-    setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const int descriptor = socket.get();
-    if (!watch(descriptor)) {
-      context_.log.warning(std::string("epoll_ctl of a new connection: ") + std::strerror(errno));
-      continue;
-    }
-    const auto place = static_cast<std::size_t>(descriptor);
-    if (place >= connections_.size()) connections_.resize(place + 64);
-    connections_[place] = std::make_unique<Connection>(std::move(socket));
-    ++connection_count_;
-    keyspace_.count(Counter::kConnectionsAccepted);
+    admit(std::move(socket), reason_to_refuse(peer));
   }
   return true;
+}
+
+const Refusal* Worker::reason_to_refuse(const sockaddr_storage& peer) const {
+  if (is_full()) return &kTooMany;
+  const bool is_open = context_.settings.password.is_set() || !context_.settings.protected_mode.load();
+  return is_open || is_this_machine(peer) ? nullptr : &kProtected;
+}
+
+void Worker::admit(Fd socket, const Refusal* refusal) {
+  const int on = 1;
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const int descriptor = socket.get();
+  if (!watch(descriptor)) {
+    context_.log.warning(std::string("epoll_ctl of a new connection: ") + std::strerror(errno));
+    return;
+  }
+  const auto place = static_cast<std::size_t>(descriptor);
+  if (place >= connections_.size()) connections_.resize(place + 64);
+  connections_[place] = std::make_unique<Connection>(std::move(socket));
+  Connection& connection = *connections_[place];
+  ClientState& client = connection.session().client();
+  client.id = next_id_++ * context_.options.workers + context_.index;
+  client.descriptor = descriptor;
+  client.connected_ms = client.active_ms = keyspace_.now_ms();
+  client.authenticated = !context_.settings.password.is_set();
+  if (refusal != nullptr) {
+    connection.is_refused = true;
+    connection.session().refuse(*refusal);
+    refused_.push_back(Refused{descriptor, client.id, client.connected_ms, refusal});
+    return tell_refused(0, kRefusedLimit);
+  }
+  ++connection_count_;
+  keyspace_.count(Counter::kConnectionsAccepted);
+}
+
+// Those refused who say nothing, so that their protocol is not known, are told in the text protocol: when they came before
+// `before_ms`, and when more than `left` wait.
+void Worker::tell_refused(TimeMs before_ms, std::size_t left) {
+  while (!refused_.empty() && (refused_.size() > left || refused_.front().since_ms < before_ms)) {
+    const Refused refused = refused_.front();
+    refused_.pop_front();
+    const auto& connection = connections_[static_cast<std::size_t>(refused.descriptor)];
+    if (connection == nullptr || connection->session().client().id != refused.id || connection->session().is_closing()) continue;
+    const std::string text = std::string("(error) ") + refused.refusal->text_error + "\r\n";
+    [[maybe_unused]] const ssize_t sent = ::send(refused.descriptor, text.data(), text.size(), MSG_NOSIGNAL);
+    ::shutdown(refused.descriptor, SHUT_RDWR);  // it is closed in its turn
+  }
 }
 
 // Out of descriptors or memory: clients wait in the accept queue until the next tick.
@@ -288,6 +354,7 @@ void Worker::on_signal() {
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
+  tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   set_timer(timer_, keyspace_.maintain(kMaintenanceUs) ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;
   accepting_ = true;

@@ -7,6 +7,7 @@
 
 #include "conf/live_settings.h"
 #include "conf/log.h"
+#include "conf/options.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
 #include "shm/segment.h"
@@ -20,9 +21,8 @@ struct WorkerContext {
   std::uint32_t index;    ///< 0-based
   std::uint32_t process;  ///< record in the segment
   Log& log;
-  const LiveSettings& settings;
-  std::uint16_t port;
-  std::uint32_t worker_count;
+  LiveSettings& settings;
+  const Options& options;
   TimeMs start_ms;
 };
 

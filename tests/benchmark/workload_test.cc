@@ -101,7 +101,7 @@ TEST(ValueText, TellsWhatItIs) {
 
 // Shows the bytes of each protocol, with and without expiry.
 TEST(RequestWriter, EachProtocol) {
-  const auto written = [](Protocol protocol, std::uint32_t expiry_s) {
+  const auto written = [](ServerProtocol protocol, std::uint32_t expiry_s) {
     const RequestWriter writer(protocol, expiry_s);
     std::string bytes;
     writer.append_get(bytes, "k");
@@ -109,13 +109,13 @@ TEST(RequestWriter, EachProtocol) {
     if (writer.needs_expire_request()) writer.append_expire(bytes, "k");
     return bytes;
   };
-  EXPECT_EQ(written(Protocol::kText, 0), "GET k\nSET k abc\n");
-  EXPECT_EQ(written(Protocol::kText, 9), "GET k\nSET k abc\nEXPIRE k 9\n");
+  EXPECT_EQ(written(ServerProtocol::kText, 0), "GET k\nSET k abc\n");
+  EXPECT_EQ(written(ServerProtocol::kText, 9), "GET k\nSET k abc\nEXPIRE k 9\n");
   const std::string get = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
-  EXPECT_EQ(written(Protocol::kResp2, 0), get + "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nabc\r\n");
-  EXPECT_EQ(written(Protocol::kResp3, 9),
+  EXPECT_EQ(written(ServerProtocol::kResp2, 0), get + "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nabc\r\n");
+  EXPECT_EQ(written(ServerProtocol::kResp3, 9),
             get + "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nabc\r\n$2\r\nEX\r\n$1\r\n9\r\n");
-  EXPECT_EQ(written(Protocol::kMemcached, 9), "get k\r\nset k 0 9 3\r\nabc\r\n");
+  EXPECT_EQ(written(ServerProtocol::kMemcached, 9), "get k\r\nset k 0 9 3\r\nabc\r\n");
 }
 
 // Shows that a fill has each key once, in batches of any size that end where the ring ends.
@@ -179,7 +179,8 @@ TEST(Workload, PartitionsAndLaps) {
   plan.key_count = 10;
   plan.partition_count = 3;
   plan.is_verifiable = true;
-  for (const Protocol protocol : {Protocol::kText, Protocol::kResp2, Protocol::kMemcached}) {
+  for (const ServerProtocol protocol :
+       {ServerProtocol::kText, ServerProtocol::kResp2, ServerProtocol::kMemcached}) {
     plan.protocol = protocol;
     Workload workload(plan);
     std::map<std::uint32_t, std::size_t> owners;

@@ -10,6 +10,8 @@
 #include <sstream>
 
 #include "conf/machine.h"
+#include "conf/password.h"
+#include "conf/password_source.h"
 #include "conf/size_text.h"
 
 namespace memento {
@@ -58,6 +60,7 @@ TEST(ConfOptions, Defaults) {
   EXPECT_EQ(options.max_clients, 10000);
   EXPECT_EQ(options.quit_timeout_s, 10);
   EXPECT_EQ(options.lock_timeout_s, 5);
+  EXPECT_EQ(options.eviction, EvictionPolicy::kNoEviction);
   EXPECT_FALSE(options.daemon || options.fresh || options.test_only);
   EXPECT_TRUE(options.pid_file.empty() && options.log_file.empty());
 }
@@ -186,7 +189,53 @@ TEST(ConfOptions, SampleFileIsComplete) {
   EXPECT_EQ(parsed.options.max_clients, defaults.max_clients);
   EXPECT_EQ(parsed.options.quit_timeout_s, defaults.quit_timeout_s);
   EXPECT_EQ(parsed.options.lock_timeout_s, defaults.lock_timeout_s);
+  EXPECT_EQ(parsed.options.eviction, defaults.eviction);
   EXPECT_EQ(parsed.options.daemon, defaults.daemon);
+}
+
+// Shows both eviction policies, and what is none.
+TEST(ConfOptions, EvictionPolicies) {
+  EXPECT_EQ(parse({"--eviction", "allkeys"}).options.eviction, EvictionPolicy::kAllKeys);
+  EXPECT_EQ(parse({"--eviction", "noeviction"}).options.eviction, EvictionPolicy::kNoEviction);
+  const ParsedCommandLine wrong = parse({"--eviction", "lru"});
+  EXPECT_EQ(wrong.status, ExitStatus::kUsage);
+  EXPECT_NE(wrong.text.find("'lru' is not an eviction policy (noeviction or allkeys)"), std::string::npos) << wrong.text;
+}
+
+// Shows where the password comes from and which source wins; that a bad one is named; what matches it.
+TEST(ConfPassword, Sources) {
+  const auto found = [](const Options& options) {
+    const Result<std::string> password = find_password(options);
+    return password ? *password : "error: " + password.error().message;
+  };
+  unsetenv("MEMENTO_REQUIREPASS");
+  const ConfigFile file("from file\r\nsecond line\n");
+  const ConfigFile empty("\nx\n");
+  EXPECT_EQ(found(parse({}).options), "");
+  setenv("MEMENTO_REQUIREPASS", "from environment", 1);
+  EXPECT_EQ(found(parse({}).options), "from environment");
+  EXPECT_EQ(found(parse({"--requirepass-file", file.path()}).options), "from file");
+  EXPECT_EQ(found(parse_file("requirepass given\nrequirepass-file " + file.path() + "\n").options), "given");
+  EXPECT_EQ(found(parse({"--requirepass", std::string(512, 'x')}).options), "error: requirepass: the password is longer than 511 bytes");
+  EXPECT_TRUE(found(parse({"--requirepass-file", empty.path()}).options).ends_with("is empty"));
+  const ParsedCommandLine checked = parse({"-t", "--requirepass-file", "/nowhere/x"});
+  EXPECT_EQ(checked.status, ExitStatus::kConfig);
+  EXPECT_EQ(checked.text, "memento: /nowhere/x (requirepass-file): cannot be read\n");
+  unsetenv("MEMENTO_REQUIREPASS");
+  EXPECT_FALSE(parse_file("protected-mode no\n").options.protected_mode);
+  EXPECT_TRUE(parse_file("protected-mode maybe\n").ends);
+
+  Password password;
+  EXPECT_FALSE(password.is_set());
+  for (const std::string& text : {std::string("secret"), std::string(511, 'p'), std::string("se\0cret", 7)}) {
+    password.set(text);
+    EXPECT_TRUE(password.is_set());
+    EXPECT_TRUE(password.matches(text));
+    EXPECT_EQ(password.text(), text);
+    for (const std::string& other : {text + "x", text.substr(1), text + std::string(1, '\0'), std::string(), std::string(600, 'p')}) {
+      EXPECT_FALSE(password.matches(other));
+    }
+  }
 }
 
 // Shows sizes with and without units, and what is none.

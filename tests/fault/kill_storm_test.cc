@@ -207,7 +207,7 @@ TEST(KillStorm, NothingAcknowledgedIsLost) {
   EXPECT_TRUE(wait_until([&] { return (workers = children_now(server.master())).size() == kWorkers; }))
       << workers.size();
   EXPECT_TRUE(std::ranges::none_of(workers, is_zombie));
-  EXPECT_TRUE(wait_until([&] { return open_files(server.master()) == killer.files_at_start(); }))
+  EXPECT_TRUE(wait_until([&] { return open_files(server.master()) <= killer.files_at_start(); }))
       << open_files(server.master());
   EXPECT_LE(densest_second(server.log()), kLogLinesPerSecond);
   int upgraded = 0;

@@ -97,8 +97,9 @@ Finished run_program(const std::string& name, const std::vector<std::string>& ar
 
 TestServer::TestServer(std::vector<std::string> arguments, std::string binary)
     : port_(free_port()), binary_(std::move(binary)) {
-  arguments_ = {"--port", std::to_string(port_), "--dir", data_folder(), "--logfile", log_path()};
+  arguments_ = {"--port", std::to_string(port_), "--logfile", log_path()};
   const auto given = [&](const char* name) { return std::ranges::find(arguments, name) != arguments.end(); };
+  if (!given("--dir")) arguments_.insert(arguments_.end(), {"--dir", data_folder()});
   if (!given("--memory")) arguments_.insert(arguments_.end(), {"--memory", "256MiB"});
   if (!given("--workers")) arguments_.insert(arguments_.end(), {"--workers", "2"});
   arguments_.insert(arguments_.end(), arguments.begin(), arguments.end());

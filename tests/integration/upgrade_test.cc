@@ -117,7 +117,7 @@ TEST(Upgrade, LoadSeesNoOutage) {
   load.stop();
   EXPECT_EQ(refused, 0);
   EXPECT_GT(load.state().broken, 0u);
-  EXPECT_EQ(open_files(server->master()), files);
+  EXPECT_LE(open_files(server->master()), files);  // one may have been open for a moment at the start
   EXPECT_EQ(std::atoi(read_file(pid_file).c_str()), server->master());
   const Finished second = run_program(
       "memento", {"-p", std::to_string(free_port()), "-P", pid_file, "--dir", folder.path() + "/data"});

@@ -180,10 +180,10 @@ TEST(ShmEviction, EveryWriteFindsRoom) {
 // everybody's hands.
 TEST(ShmKeyspaceThreads, MemoryIsShort) {
   for (const bool evicts : {false, true}) {
-    auto segment = make_segment(24ull << 20, 4);
+    auto segment = make_segment(24ull << 20, 8);
     ASSERT_TRUE(Keyspace(*segment, 0).set_eviction(evicts));
     std::vector<std::thread> threads;
-    for (std::uint32_t t = 0; t < 4; ++t) {
+    for (std::uint32_t t = 0; t < 8; ++t) {
       threads.emplace_back([&, t] {
         Keyspace keyspace(*segment, t + 1);
         std::mt19937_64 random(t);

@@ -218,5 +218,35 @@ TEST(ShmKeyspaceThreads, TransactionsAreSeenWhole) {
   expect_sound(*segment);
 }
 
+// Who reads one key of a transaction's after the other never finds the second older than the first.
+TEST(ShmKeyspaceThreads, SeparateReadsSeeNoHalfOfATransaction) {
+  auto segment = make_segment(64ull << 20);
+  std::atomic<bool> over{false};
+  std::thread writer([&] {
+    Keyspace keyspace(*segment, 1);
+    const std::vector<HashedKey> keys = hashed(keyspace, {"a", "b", "c", "d"});
+    for (int i = 1; i <= 20'000; ++i) {
+      const auto body = [&] {
+        for (const HashedKey& key : keys) keyspace.set(key, std::to_string(i));
+        return true;
+      };
+      EXPECT_EQ(i % 5 == 0 ? keyspace.transact_all(body) : keyspace.transact(keys, body), WriteStatus::kDone);
+    }
+    over = true;
+  });
+  Keyspace keyspace(*segment, 2);
+  while (!over) {
+    int before = 0;
+    for (const char* name : {"d", "a", "c", "b", "a", "d"}) {
+      std::string value = "0";
+      get(keyspace, name, &value);
+      ASSERT_GE(std::stoi(value), before) << name;
+      before = std::stoi(value);
+    }
+  }
+  writer.join();
+  expect_sound(*segment);
+}
+
 }  // namespace
 }  // namespace memento

@@ -1,4 +1,4 @@
-// What a command is: one row of the command table, and what its handler gets. Dispatch, HELP, and the client's
+// What a command is: one row of the command table, and what its handler gets. Dispatch, COMMAND, HELP, and the client's
 // completion derive from the rows. Runs in workers.
 #pragma once
 
@@ -7,26 +7,22 @@
 #include <string_view>
 
 #include "shm/keyspace.h"
+#include "worker/command/client_state.h"
+#include "worker/command/worker_services.h"
 #include "worker/wire/reply_writer.h"
 
 namespace memento {
 
-/// Facts about the server that INFO tells.
-struct ServerFacts {
-  TimeMs start_ms = 0;
-  std::uint32_t worker_count = 0;
-  std::uint32_t worker_index = 0;
-  std::uint16_t port = 0;
-};
-
 struct CommandContext {
   Keyspace& keyspace;
   ReplyWriter reply;
-  const ServerFacts& facts;
+  WorkerServices& services;
+  ClientState& client;
   bool close_after_reply = false;  ///< set by QUIT
+  bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace and the reply are undone
 };
 
-/// One call. args[0] is the command's name as typed; `key` is args[first_key], hashed, when the command has one.
+/// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
 struct Call {
   std::span<const std::string_view> args;
   HashedKey key;
@@ -38,22 +34,54 @@ struct Call {
 /// REQUIRES: arity and key lengths were checked. Writes exactly one reply.
 using Handler = void (*)(CommandContext&, const Call&);
 
-enum class CommandGroup { kString, kNumber, kExpiry, kKeyspace, kConnection, kServer };
+enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kServer };
+
+/// What COMMAND tells and dispatch looks at.
+enum CommandFlag : std::uint32_t {
+  kWrite = 1 << 0,
+  kReadonly = 1 << 1,
+  kDenyOom = 1 << 2,   ///< may need memory
+  kAdmin = 1 << 3,
+  kFast = 1 << 4,      ///< constant time
+  kNoAuth = 1 << 5,    ///< allowed before AUTH
+  kNoScript = 1 << 6,
+  kLoading = 1 << 7,
+  kStale = 1 << 8,
+  kNoMulti = 1 << 9,   ///< refused inside MULTI
+  kUnqueued = 1 << 10, ///< executed at once inside MULTI
+  kAllKeys = 1 << 11,  ///< works on all slots
+  kContainer = 1 << 12,  ///< has subcommands
+  kPubSubFlag = 1 << 13,
+  kDangerous = 1 << 14,
+  kEndsMulti = 1 << 15,  ///< EXEC: even a malformed one ends the transaction
+};
+
+/// Where the keys stand among a call's words.
+struct KeyPositions {
+  int first = 0;  ///< 0: there are none
+  int last = 0;   ///< negative: from the end, -1 is the last word
+  int step = 0;
+};
 
 struct Command {
-  std::string_view name;  ///< upper case
-  int arity;              ///< words with the name; negative: at least so many (as in Redis's COMMAND)
-  int first_key;          ///< index of the first key, 0 when it has none
-  int last_key;           ///< index of the last key, -1: the last argument
-  int text_rest;          ///< in the text protocol: index of the argument that is the rest of the line; 0: none
-  bool writes;
+  std::string_view name;  ///< upper case; a subcommand's is CONTAINER|NAME
+  int arity;              ///< words with the name (a subcommand's: both); negative: at least so many
+  std::uint32_t flags;
+  KeyPositions keys;
+  int text_rest;  ///< in the text protocol: index of the argument that is the rest of the line; 0: none
   Handler handler;
   CommandGroup group;
+  std::string_view since;      ///< version of Redis that has it, or "memento"
   std::string_view arguments;
   std::string_view summary;
 
+  bool has(CommandFlag flag) const { return (flags & flag) != 0; }
   bool accepts(std::size_t count) const {
     return arity >= 0 ? count == static_cast<std::size_t>(arity) : count >= static_cast<std::size_t>(-arity);
+  }
+  /// Index of the last key of a call with `count` words; below keys.first when there is none.
+  std::size_t last_key(std::size_t count) const {
+    return keys.last < 0 ? count - static_cast<std::size_t>(-keys.last) : static_cast<std::size_t>(keys.last);
   }
 };
 

@@ -1,4 +1,4 @@
-// The one command table. Constant; any process.
+// The one command table, and finding a row of it. The rows are in command_rows.cc. Constant; any process.
 #pragma once
 
 #include <span>
@@ -10,10 +10,24 @@ namespace memento {
 
 /// All commands, grouped, in the order HELP lists them.
 std::span<const Command> all_commands();
+/// The rows of the containers' subcommands, those of one container together.
+std::span<const Command> all_subcommands();
+std::span<const Command> subcommands_of(const Command& container);
 
 /// The command of that name in any case, or nullptr.
 const Command* find_command(std::string_view name);
 
+/// The subcommand of that name in any case; the container itself when it has none of that name.
+const Command* find_subcommand(const Command& container, std::string_view name);
+
+/// For a container the subcommand that words[1] names, when there is one; else the command itself.
+inline const Command* resolve_subcommand(const Command* command, std::span<const std::string_view> words) {
+  if (command == nullptr || !command->has(kContainer) || words.size() < 2) [[likely]] return command;
+  return find_subcommand(*command, words[1]);
+}
+
 std::string_view group_title(CommandGroup group);
+/// The group as Redis's COMMAND DOCS names it.
+std::string_view group_name(CommandGroup group);
 
 }  // namespace memento

@@ -7,8 +7,36 @@ namespace memento::handlers {
 
 inline constexpr const char* kNotAnInteger = "ERR value is not an integer or out of range";
 inline constexpr const char* kNotAFloat = "ERR value is not a valid float";
+inline constexpr const char* kSyntaxError = "ERR syntax error";
+inline constexpr const char* kBadClientName =
+    "ERR Client names cannot contain spaces, newlines or special characters.";
 
 void value_too_long(CommandContext& context);
+/// False: too long, an error was written.
+bool check_value_length(CommandContext& context, std::uint64_t size_bytes);
+/// `command` in any case.
 void wrong_argument_count(CommandContext& context, std::string_view command);
+
+/// The index of a database, of which there is one, 0. False: an error was written.
+bool check_database(CommandContext& context, std::string_view index);
+
+inline TimeMs kept_expiry(const EntryView* old) { return old != nullptr ? old->expiry_ms : kNoExpiry; }
+
+/// Places from `first` to in front of `end`.
+struct IndexRange {
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+  std::int64_t count() const { return end - first; }
+};
+
+/// What two indexes, inclusive and from the end when negative, select of `size` elements.
+IndexRange index_range(std::int64_t first, std::int64_t last, std::int64_t size);
+
+/// Both from the end and the last in front of the first: GETRANGE and BITCOUNT select nothing then, even where
+/// index_range() clamps both to the first element.
+constexpr bool is_backwards(std::int64_t first, std::int64_t last) { return first < 0 && last < 0 && first > last; }
+
+/// May a connection be called so? (client_handlers.cc)
+bool is_client_name(std::string_view name);
 
 }  // namespace memento::handlers

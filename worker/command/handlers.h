@@ -7,24 +7,73 @@ namespace memento::handlers {
 
 // string_handlers.cc
 void set(CommandContext&, const Call&);
+void setnx(CommandContext&, const Call&);
+void setex(CommandContext&, const Call&);
+void psetex(CommandContext&, const Call&);
 void get(CommandContext&, const Call&);
 void getp(CommandContext&, const Call&);
+void getset(CommandContext&, const Call&);
+void getdel(CommandContext&, const Call&);
+void getex(CommandContext&, const Call&);
+
+// range_handlers.cc
 void append(CommandContext&, const Call&);
 void prepend(CommandContext&, const Call&);
+void strlen(CommandContext&, const Call&);
+void getrange(CommandContext&, const Call&);
+void setrange(CommandContext&, const Call&);
+
+// multi_key_handlers.cc
+void mget(CommandContext&, const Call&);
+void mset(CommandContext&, const Call&);
+void msetnx(CommandContext&, const Call&);
+void rename(CommandContext&, const Call&);
+void renamenx(CommandContext&, const Call&);
+void copy(CommandContext&, const Call&);
+
+// lcs_handler.cc
+void lcs(CommandContext&, const Call&);
+
+// key_handlers.cc
 void del(CommandContext&, const Call&);
 void exists(CommandContext&, const Call&);
+void type(CommandContext&, const Call&);
+void object_encoding(CommandContext&, const Call&);
+void object_refcount(CommandContext&, const Call&);
+void object_idletime(CommandContext&, const Call&);
+void object_freq(CommandContext&, const Call&);
+void memory_usage(CommandContext&, const Call&);
+
+// dump_handlers.cc
+void dump(CommandContext&, const Call&);
+void restore(CommandContext&, const Call&);
 
 // number_handlers.cc
 void inc(CommandContext&, const Call&);
 void dec(CommandContext&, const Call&);
 void incf(CommandContext&, const Call&);
 void decf(CommandContext&, const Call&);
+void incr(CommandContext&, const Call&);
+void decr(CommandContext&, const Call&);
+void incrby(CommandContext&, const Call&);
+void decrby(CommandContext&, const Call&);
+void incrbyfloat(CommandContext&, const Call&);
+
+// bit_handlers.cc
+void getbit(CommandContext&, const Call&);
+void setbit(CommandContext&, const Call&);
+void bitcount(CommandContext&, const Call&);
+void bitpos(CommandContext&, const Call&);
 
 // expiry_handlers.cc
 void expire(CommandContext&, const Call&);
 void pexpire(CommandContext&, const Call&);
+void expireat(CommandContext&, const Call&);
+void pexpireat(CommandContext&, const Call&);
 void ttl(CommandContext&, const Call&);
 void pttl(CommandContext&, const Call&);
+void expiretime(CommandContext&, const Call&);
+void pexpiretime(CommandContext&, const Call&);
 void persist(CommandContext&, const Call&);
 
 // keyspace_handlers.cc
@@ -36,11 +85,57 @@ void fuzzyscan(CommandContext&, const Call&);
 void keyspace(CommandContext&, const Call&);
 void flush(CommandContext&, const Call&);
 
-// server_handlers.cc
+// scan_handlers.cc
+void scan(CommandContext&, const Call&);
+void randomkey(CommandContext&, const Call&);
+
+// transaction_handlers.cc
+void multi(CommandContext&, const Call&);
+void discard(CommandContext&, const Call&);
+void watch(CommandContext&, const Call&);
+void unwatch(CommandContext&, const Call&);
+void exec(CommandContext&, const Call&);
+
+// connection_handlers.cc
 void ping(CommandContext&, const Call&);
 void echo(CommandContext&, const Call&);
+void quit(CommandContext&, const Call&);
+void select(CommandContext&, const Call&);
+void auth(CommandContext&, const Call&);
+void hello(CommandContext&, const Call&);
+void reset(CommandContext&, const Call&);
+
+// client_handlers.cc
+void client_id(CommandContext&, const Call&);
+void client_info(CommandContext&, const Call&);
+void client_getname(CommandContext&, const Call&);
+void client_setname(CommandContext&, const Call&);
+void client_setinfo(CommandContext&, const Call&);
+void client_reply(CommandContext&, const Call&);
+void client_no_evict(CommandContext&, const Call&);
+void client_no_touch(CommandContext&, const Call&);
+
+// config_handlers.cc
+void config_get(CommandContext&, const Call&);
+void config_set(CommandContext&, const Call&);
+void config_resetstat(CommandContext&, const Call&);
+
+// catalog_handlers.cc
+void command_all(CommandContext&, const Call&);
+void command_count(CommandContext&, const Call&);
+void command_info(CommandContext&, const Call&);
+void command_docs(CommandContext&, const Call&);
+void command_list(CommandContext&, const Call&);
+void command_getkeys(CommandContext&, const Call&);
+
+// server_handlers.cc
 void info(CommandContext&, const Call&);
 void help(CommandContext&, const Call&);
-void quit(CommandContext&, const Call&);
+void no_subcommand(CommandContext&, const Call&);
+void subcommand_help(CommandContext&, const Call&);
+void time(CommandContext&, const Call&);
+void flushall(CommandContext&, const Call&);
+void debug_sleep(CommandContext&, const Call&);
+void lolwut(CommandContext&, const Call&);
 
 }  // namespace memento::handlers

@@ -9,30 +9,35 @@ namespace {
 
 template <class Matches>
 void list_keys(CommandContext& context, Matches&& matches) {
-  context.reply.begin_list();
+  const std::size_t begin = context.reply.begin_list();
+  std::size_t count = 0;
   for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
     for (const std::string& key : context.keyspace.slot_keys(slot)) {
-      if (matches(key)) context.reply.bulk(key);
+      if (!matches(key)) continue;
+      context.reply.bulk(key);
+      ++count;
     }
   }
-  context.reply.end_list();
+  context.reply.end_list(begin, count);
 }
 
 template <class Matches>
 void list_values(CommandContext& context, Matches&& matches) {
-  context.reply.begin_list();
+  const std::size_t begin = context.reply.begin_list();
+  std::size_t count = 0;
   for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
     for (const std::string& key : context.keyspace.slot_keys(slot)) {
       if (!matches(key)) continue;
-      const std::size_t mark = context.reply.mark();
+      const ReplyWriter::Mark mark = context.reply.mark();
       const bool found = context.keyspace.read(context.keyspace.hash(key), [&](const EntryView& entry) {
         context.reply.roll_back(mark);
         context.reply.bulk(entry.value);
       });
       if (!found) context.reply.roll_back(mark);
+      count += found;
     }
   }
-  context.reply.end_list();
+  context.reply.end_list(begin, count);
 }
 
 }  // namespace
@@ -62,12 +67,12 @@ void fuzzyscan(CommandContext& context, const Call& call) {
 }
 
 void keyspace(CommandContext& context, const Call&) {
-  context.reply.begin_map();
+  context.reply.begin_map(2);
   context.reply.field("keys");
   context.reply.integer(static_cast<std::int64_t>(context.keyspace.key_count()));
   context.reply.field("bytes");
   context.reply.integer(static_cast<std::int64_t>(context.keyspace.payload_bytes()));
-  context.reply.end_map();
+  context.reply.end();
 }
 
 void flush(CommandContext& context, const Call&) {

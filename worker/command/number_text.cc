@@ -22,13 +22,15 @@ bool parse_integer(std::string_view text, std::int64_t* number) {
   return failure == std::errc() && end == text.data() + text.size();
 }
 
-bool parse_float(std::string_view text, long double* number) {
+bool parse_float(std::string_view text, long double* number, FloatRange range) {
   if (text.empty() || text.size() >= kFloatLimitBytes || std::isspace(static_cast<unsigned char>(text[0]))) return false;
   const std::string copy(text);
   char* end = nullptr;
   errno = 0;
   *number = std::strtold(copy.c_str(), &end);
-  return end == copy.c_str() + copy.size() && errno != ERANGE && std::isfinite(*number);
+  if (end != copy.c_str() + copy.size() || std::isnan(*number)) return false;
+  if (errno == ERANGE && (std::isinf(*number) || *number == 0)) return false;
+  return range == FloatRange::kWithInfinity || std::isfinite(*number);
 }
 
 std::string format_float(long double number) {

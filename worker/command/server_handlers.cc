@@ -1,46 +1,21 @@
-// PING, ECHO, QUIT, and what the server says about itself: INFO and HELP.
-#include <unistd.h>
+// The server: INFO, HELP, TIME, FLUSHALL, DEBUG, LOLWUT. CONFIG and COMMAND have files of their own.
+#include <time.h>
 
+#include <cmath>
 #include <string>
 
 #include "conf/version.h"
 #include "worker/command/command_table.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
+#include "worker/command/info_text.h"
+#include "worker/command/number_text.h"
+#include "worker/command/words.h"
 
 namespace memento::handlers {
 namespace {
 
-/// INFO's text: sections of `name:value` lines, named as Redis names them where it has the same figure.
-class InfoText {
- public:
-  explicit InfoText(std::string_view wanted) : wanted_(wanted) {}
-
-  void section(std::string_view title) {
-    skip_ = !wanted_.empty() && !same_word(wanted_, title);
-    if (skip_) return;
-    if (!text_.empty()) text_ += '\n';
-    text_.append("# ").append(title).append("\n");
-  }
-  void line(std::string_view name, std::string_view value) {
-    if (!skip_) text_.append(name).append(":").append(value).append("\n");
-  }
-  void line(std::string_view name, std::uint64_t value) { line(name, std::to_string(value)); }
-  const std::string& text() const { return text_; }
-
- private:
-  static bool same_word(std::string_view a, std::string_view b) {
-    if (a.size() != b.size()) return false;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      if ((a[i] | 0x20) != (b[i] | 0x20)) return false;
-    }
-    return true;
-  }
-
-  std::string_view wanted_;
-  std::string text_;
-  bool skip_ = false;
-};
+constexpr long double kLongestSleepSeconds = 3600;
 
 void append_help(std::string* text, const Command& command) {
   std::string usage(command.name);
@@ -51,52 +26,7 @@ void append_help(std::string* text, const Command& command) {
 
 }  // namespace
 
-void ping(CommandContext& context, const Call& call) {
-  if (call.count() > 2) return wrong_argument_count(context, "PING");
-  if (call.count() == 2) return context.reply.bulk(call[1]);
-  context.reply.status("PONG");
-}
-
-void echo(CommandContext& context, const Call& call) { context.reply.bulk(call[1]); }
-
-void quit(CommandContext& context, const Call&) {
-  context.reply.ok();
-  context.close_after_reply = true;
-}
-
-void info(CommandContext& context, const Call& call) {
-  if (call.count() > 2) return wrong_argument_count(context, "INFO");
-  const Keyspace& keyspace = context.keyspace;
-  const auto sum = [&](Counter counter) { return keyspace.counter_sum(counter); };
-  InfoText info(call.count() == 2 ? call[1] : "");
-  info.section("Server");
-  info.line("memento_version", kVersion);
-  info.line("process_id", static_cast<std::uint64_t>(getppid()));
-  info.line("tcp_port", context.facts.port);
-  info.line("workers", context.facts.worker_count);
-  info.line("worker_index", context.facts.worker_index);
-  info.line("worker_process_id", static_cast<std::uint64_t>(getpid()));
-  info.line("uptime_in_seconds", static_cast<std::uint64_t>(keyspace.now_ms() - context.facts.start_ms) / 1000);
-  info.section("Clients");
-  info.line("connected_clients", keyspace.connected_clients());
-  info.section("Memory");
-  info.line("used_memory", keyspace.memory_used_bytes());
-  info.line("maxmemory", keyspace.memory_limit_bytes());
-  info.line("maxmemory_policy", "noeviction");
-  info.section("Stats");
-  info.line("total_connections_received", sum(Counter::kConnectionsAccepted));
-  info.line("total_commands_processed", sum(Counter::kCommands));
-  info.line("total_net_input_bytes", sum(Counter::kBytesRead));
-  info.line("total_net_output_bytes", sum(Counter::kBytesWritten));
-  info.line("keyspace_hits", sum(Counter::kHits));
-  info.line("keyspace_misses", sum(Counter::kMisses));
-  info.line("expired_keys", sum(Counter::kExpired));
-  info.line("total_error_replies", sum(Counter::kErrors));
-  info.section("Keyspace");
-  info.line("keys", keyspace.key_count());
-  info.line("payload_bytes", keyspace.payload_bytes());
-  context.reply.lines(info.text());
-}
+void info(CommandContext& context, const Call& call) { context.reply.verbatim(info_text(context, call.args.subspan(1))); }
 
 void help(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "HELP");
@@ -105,7 +35,7 @@ void help(CommandContext& context, const Call& call) {
     const Command* command = find_command(call[1]);
     if (command == nullptr) return context.reply.error("ERR no such command; HELP lists them");
     append_help(&text, *command);
-    return context.reply.lines(text);
+    return context.reply.verbatim(text);
   }
   const Command* before = nullptr;
   for (const Command& command : all_commands()) {
@@ -117,7 +47,59 @@ void help(CommandContext& context, const Call& call) {
     append_help(&text, command);
     before = &command;
   }
-  context.reply.lines(text);
+  context.reply.verbatim(text);
+}
+
+// A container's own row is called only without a subcommand, which its arity refuses.
+void no_subcommand(CommandContext& context, const Call& call) { wrong_argument_count(context, call[0]); }
+
+void subcommand_help(CommandContext& context, const Call& call) {
+  const Command& container = *find_command(call[0]);
+  const std::span<const Command> rows = subcommands_of(container);
+  context.reply.begin_array(1 + 2 * rows.size());
+  context.reply.status(std::string(container.name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  for (const Command& row : rows) {
+    std::string usage(row.name.substr(container.name.size() + 1));
+    if (!row.arguments.empty()) usage.append(" ").append(row.arguments);
+    context.reply.status(usage);
+    context.reply.status("    " + std::string(row.summary) + ".");
+  }
+  context.reply.end();
+}
+
+void time(CommandContext& context, const Call&) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  context.reply.begin_array(2);
+  context.reply.bulk(std::to_string(now.tv_sec));
+  context.reply.bulk(std::to_string(now.tv_nsec / 1000));
+  context.reply.end();
+}
+
+// Either way the keys are gone at once and their memory comes back in the background.
+void flushall(CommandContext& context, const Call& call) {
+  const bool is_good = call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC")));
+  if (!is_good) return context.reply.error(kSyntaxError);
+  context.keyspace.flush();
+  context.reply.ok();
+}
+
+// Holds up this worker and its connections, as it is meant to.
+void debug_sleep(CommandContext& context, const Call& call) {
+  long double seconds = 0;
+  if (!parse_float(call[2], &seconds) || seconds < 0 || seconds > kLongestSleepSeconds) return context.reply.error(kNotAFloat);
+  timespec rest{};
+  rest.tv_sec = static_cast<time_t>(seconds);
+  rest.tv_nsec = static_cast<long>((seconds - std::floor(seconds)) * 1e9L);
+  while (nanosleep(&rest, &rest) != 0) {
+  }
+  context.reply.ok();
+}
+
+void lolwut(CommandContext& context, const Call&) {
+  std::string text;
+  for (const char* line : {"        _", "     __|_|__     I remember.", "    |_o___o_|", "     |_____|"}) text.append(line).append("\n");
+  context.reply.verbatim(text + "\nRedis ver. " + kRedisVersion + ", memento ver. " + kVersion + "\n");
 }
 
 }  // namespace memento::handlers

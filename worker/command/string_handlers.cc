@@ -1,40 +1,84 @@
-// Storing, reading and removing values.
+// Storing and reading whole values. Parts of values are in range_handlers.cc, several keys in multi_key_handlers.cc.
 #include <string>
 
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
+#include "worker/command/set_options.h"
 
 namespace memento::handlers {
 namespace {
 
-// APPEND and PREPEND: the new value is the old one with an addition on one side.
-void extend(CommandContext& context, const Call& call, bool at_end) {
-  const std::string_view addition = call[2];
-  const std::uint64_t limit = context.keyspace.value_limit_bytes();
-  std::uint64_t total = 0;
-  const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
-    const std::string_view value = old != nullptr ? old->value : std::string_view();
-    total = value.size() + addition.size();
-    if (total > limit || addition.empty()) return Change{};
-    Change change{Change::Action::kReplace, {value, addition}, old != nullptr ? old->expiry_ms : kNoExpiry};
-    if (!at_end) std::swap(change.pieces[0], change.pieces[1]);
-    return change;
-  });
+void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value, TimeMs expiry_ms = kNoExpiry) {
+  if (!check_value_length(context, value.size())) return;
+  const WriteStatus status = context.keyspace.set(key, value, {SetCondition::kAlways, expiry_ms, false});
   if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
-  if (total > limit) return value_too_long(context);
-  context.reply.integer(static_cast<std::int64_t>(total));
+  context.reply.ok();
+}
+
+// Writes what decide(old) says and answers with the old value. REQUIRES: decide has no effects but its result.
+template <class Decide>
+void answer_old_value(CommandContext& context, const HashedKey& key, Decide&& decide) {
+  const ReplyWriter::Mark mark = context.reply.mark();
+  const WriteStatus status = context.keyspace.update(key, [&](const EntryView* old) {
+    context.reply.roll_back(mark);
+    if (old != nullptr) {
+      context.reply.bulk(old->value);
+    } else {
+      context.reply.nil();
+    }
+    return decide(old);
+  });
+  if (status != WriteStatus::kOutOfMemory) return;
+  context.reply.roll_back(mark);
+  context.reply.out_of_memory();
+}
+
+void set_with_options(CommandContext& context, const Call& call) {
+  const std::optional<ValueOptions> options = parse_value_options(call, 3, OptionsOf::kSet);
+  if (!options) return context.reply.error(kSyntaxError);
+  TimeMs expiry_ms = kNoExpiry;
+  if (options->expiry.data() != nullptr && !take_positive_expiry(context, options->expiry, options->form, "set", &expiry_ms)) return;
+  const std::string_view value = call[2];
+  if (!check_value_length(context, value.size())) return;
+  if (options->gets) {
+    return answer_old_value(context, call.key, [&](const EntryView* old) {
+      const bool writes = options->condition == SetCondition::kAlways ||
+                          (options->condition == SetCondition::kIfPresent) == (old != nullptr);
+      if (!writes) return Change{};
+      return Change{Change::Action::kReplace, {value}, options->keeps_expiry ? kept_expiry(old) : expiry_ms};
+    });
+  }
+  switch (context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry})) {
+    case WriteStatus::kDone: return context.reply.ok();
+    case WriteStatus::kUnchanged: return context.reply.nil();
+    case WriteStatus::kOutOfMemory: return context.reply.out_of_memory();
+  }
+}
+
+void set_expiring(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
+  TimeMs expiry_ms = kNoExpiry;
+  if (take_positive_expiry(context, call[2], form, name, &expiry_ms)) set_plainly(context, call.key, call[3], expiry_ms);
 }
 
 }  // namespace
 
 void set(CommandContext& context, const Call& call) {
-  if (call[2].size() > context.keyspace.value_limit_bytes()) return value_too_long(context);
-  if (context.keyspace.set(call.key, call[2]) == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
-  context.reply.ok();
+  if (call.count() > 3) return set_with_options(context, call);
+  set_plainly(context, call.key, call[2]);
 }
 
+void setnx(CommandContext& context, const Call& call) {
+  if (!check_value_length(context, call[2].size())) return;
+  const WriteStatus status = context.keyspace.set(call.key, call[2], {SetCondition::kIfAbsent, kNoExpiry, false});
+  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
+}
+
+void setex(CommandContext& context, const Call& call) { set_expiring(context, call, kInSeconds, "setex"); }
+void psetex(CommandContext& context, const Call& call) { set_expiring(context, call, kInMilliseconds, "psetex"); }
+
 void get(CommandContext& context, const Call& call) {
-  const std::size_t mark = context.reply.mark();
+  const ReplyWriter::Mark mark = context.reply.mark();
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     context.reply.roll_back(mark);
     context.reply.bulk(entry.value);
@@ -45,14 +89,14 @@ void get(CommandContext& context, const Call& call) {
 }
 
 void getp(CommandContext& context, const Call& call) {
-  const std::size_t mark = context.reply.mark();
+  const ReplyWriter::Mark mark = context.reply.mark();
   TimeMs created_ms = 0;
   TimeMs expiry_ms = kNoExpiry;
-  context.reply.begin_map();
+  context.reply.begin_map(4);
   context.reply.field("key");
   context.reply.bulk(call[1]);
   context.reply.field("value");
-  const std::size_t value_mark = context.reply.mark();
+  const ReplyWriter::Mark value_mark = context.reply.mark();
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     context.reply.roll_back(value_mark);
     context.reply.bulk(entry.value);
@@ -64,32 +108,39 @@ void getp(CommandContext& context, const Call& call) {
     context.reply.integer(created_ms);
     context.reply.field("expiry");
     context.reply.integer(expiry_ms);
+    return context.reply.end();
   }
-  context.reply.end_map();
-  if (found) return;
   context.reply.roll_back(mark);
   context.reply.nil();
 }
 
-void append(CommandContext& context, const Call& call) { extend(context, call, true); }
-void prepend(CommandContext& context, const Call& call) { extend(context, call, false); }
-
-void del(CommandContext& context, const Call& call) {
-  std::int64_t removed = 0;
-  for (std::size_t i = 1; i < call.count(); ++i) {
-    const HashedKey key = i == 1 ? call.key : context.keyspace.hash(call[i]);
-    removed += context.keyspace.erase(key) == WriteStatus::kDone;
-  }
-  context.reply.integer(removed);
+void getset(CommandContext& context, const Call& call) {
+  if (!check_value_length(context, call[2].size())) return;
+  answer_old_value(context, call.key, [&](const EntryView*) { return Change{Change::Action::kReplace, {call[2]}, kNoExpiry}; });
 }
 
-void exists(CommandContext& context, const Call& call) {
-  std::int64_t found = 0;
-  for (std::size_t i = 1; i < call.count(); ++i) {
-    const HashedKey key = i == 1 ? call.key : context.keyspace.hash(call[i]);
-    found += context.keyspace.read(key, [](const EntryView&) {});
+void getdel(CommandContext& context, const Call& call) {
+  answer_old_value(context, call.key, [](const EntryView* old) {
+    return Change{old != nullptr ? Change::Action::kErase : Change::Action::kKeep, {}, kNoExpiry};
+  });
+}
+
+// A key that is not there has no expiry that could be wrong: as in Redis, nil comes before that error.
+void getex(CommandContext& context, const Call& call) {
+  const std::optional<ValueOptions> options = parse_value_options(call, 2, OptionsOf::kGetex);
+  if (!options) return context.reply.error(kSyntaxError);
+  const bool expires = options->expiry.data() != nullptr;
+  if (!expires && !options->persists) return get(context, call);
+  TimeMs expiry_ms = kNoExpiry;
+  if (expires) {
+    if (!context.keyspace.read(call.key, [](const EntryView&) {})) return context.reply.nil();
+    if (!take_positive_expiry(context, options->expiry, options->form, "getex", &expiry_ms)) return;
   }
-  context.reply.integer(found);
+  const bool erases = expires && expiry_ms <= context.keyspace.now_ms();
+  answer_old_value(context, call.key, [&](const EntryView* old) {
+    if (old == nullptr || old->expiry_ms == expiry_ms) return Change{};
+    return Change{erases ? Change::Action::kErase : Change::Action::kSetExpiry, {}, expiry_ms};
+  });
 }
 
 }  // namespace memento::handlers

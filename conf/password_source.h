@@ -1,0 +1,16 @@
+// Where the server's password comes from. Master, at start and on HUP.
+#pragma once
+
+#include <string>
+
+#include "conf/options.h"
+#include "shm/os/result.h"
+
+namespace memento {
+
+/// The option requirepass, else the first line of the file that requirepass-file names, else the environment variable
+/// MEMENTO_REQUIREPASS; empty when there is none of them. An error when the file cannot be read, holds no password, or a
+/// password is too long.
+Result<std::string> find_password(const Options& options);
+
+}  // namespace memento

@@ -1,0 +1,94 @@
+// memento against Debian's redis-server: the same random requests to both, and the same replies to the byte from both but for
+// what allowed_differences.cc lists. MEMENTO_SEED repeats a failure, MEMENTO_COMMANDS sets how many requests are sent.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <random>
+
+#include "tests/differential/allowed_differences.h"
+#include "tests/differential/peer.h"
+#include "tests/differential/request_source.h"
+
+namespace memento::testing {
+namespace {
+
+constexpr std::size_t kBatch = 200;
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+std::string printable(std::string_view bytes) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes.substr(0, 400)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= ' ' && byte < 127 && c != '\\') {
+      text += c;
+    } else {
+      text.append("\\x").append(1, kDigits[byte >> 4]).append(1, kDigits[byte & 15]);
+    }
+  }
+  return text;
+}
+
+std::string printable(const Words& request) {
+  std::string text;
+  for (const std::string& word : request) text += "'" + printable(std::string_view(word)) + "' ";
+  return text;
+}
+
+// Sends the batch to both; false when a difference is not allowed, which the message tells.
+bool same_replies(Peer& redis, Peer& memento, const std::vector<Words>& batch, std::size_t* allowed) {
+  const std::vector<std::string> expected = redis.ask(batch);
+  const std::vector<std::string> replies = memento.ask(batch);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (i >= expected.size() || i >= replies.size()) {
+      ADD_FAILURE() << (i >= expected.size() ? "redis" : "memento") << " ended the connection at " << printable(batch[i]);
+      return false;
+    }
+    if (expected[i] == replies[i]) continue;
+    if (reason_to_differ(batch[i], expected[i], replies[i]) != nullptr) {
+      ++*allowed;
+      continue;
+    }
+    std::string context;
+    for (std::size_t j = i > 12 ? i - 12 : 0; j < i; ++j) context += "  " + printable(batch[j]) + " -> " + printable(std::string_view(replies[j])) + "\n";
+    ADD_FAILURE() << context << "request: " << printable(batch[i]) << "\nredis:   " << printable(std::string_view(expected[i]))
+                  << "\nmemento: " << printable(std::string_view(replies[i]));
+    return false;
+  }
+  return true;
+}
+
+void compare(const char* hello, std::uint64_t count) {
+  const std::uint64_t seed = from_environment("MEMENTO_SEED", std::random_device{}());
+  SCOPED_TRACE("MEMENTO_SEED=" + std::to_string(seed));
+  RedisServer redis_server;
+  TestServer memento_server({"--workers", "1", "--value-limit", "1MiB", "--memory", "256MiB"});
+  Peer redis("redis", redis_server.port());
+  Peer memento("memento", memento_server.port());
+  RequestSource source(seed);
+  std::size_t allowed = 0;
+  std::vector<Words> batch{{"HELLO", hello}};
+  std::uint64_t sent = 0;
+  while (sent < count) {
+    while (batch.size() < kBatch) {
+      for (Words& request : source.next()) batch.push_back(std::move(request));
+    }
+    if (!same_replies(redis, memento, batch, &allowed)) return;
+    sent += batch.size();
+    batch.clear();
+    if (source.is_time_to_flush()) batch.push_back({"FLUSHALL"});
+  }
+  std::cout << sent << " requests, " << allowed << " replies differed in ways that the list allows\n";
+}
+
+// Shows that 200,000 requests are answered as Redis answers them, half of them in RESP2 and half in RESP3.
+TEST(Differential, Resp2) { compare("2", from_environment("MEMENTO_COMMANDS", 100'000)); }
+TEST(Differential, Resp3) { compare("3", from_environment("MEMENTO_COMMANDS", 100'000)); }
+
+}  // namespace
+}  // namespace memento::testing

@@ -1,0 +1,48 @@
+// One of the two servers that are compared, as a connection that speaks RESP; and Debian's redis-server, started for the
+// test with its files in a temporary folder and ended by its pid.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/client.h"
+#include "tests/integration/test_server.h"
+
+namespace memento::testing {
+
+using Words = std::vector<std::string>;
+
+class Peer {
+ public:
+  Peer(std::string name, std::uint16_t port);
+
+  const std::string& name() const { return name_; }
+  /// Sends the requests in one piece and reads a reply for each, as it stands on the wire. Fewer: the connection ended.
+  std::vector<std::string> ask(const std::vector<Words>& requests);
+
+ private:
+  /// Bytes of the whole reply at `begin`, or 0 when it is not whole yet.
+  std::size_t reply_bytes(std::size_t begin) const;
+
+  std::string name_;
+  Fd socket_;
+  std::string received_;
+};
+
+class RedisServer {
+ public:
+  RedisServer();
+  ~RedisServer();
+  RedisServer(const RedisServer&) = delete;
+  RedisServer& operator=(const RedisServer&) = delete;
+
+  std::uint16_t port() const { return port_; }
+
+ private:
+  TemporaryFolder folder_;
+  std::uint16_t port_;
+  pid_t process_ = 0;
+};
+
+}  // namespace memento::testing

@@ -1,0 +1,58 @@
+// Request parsers: whatever the bytes and wherever they are cut, the words are the same as from one piece. The first byte of
+// the input is the size of the pieces.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "worker/wire/resp_codec.h"
+#include "worker/wire/text_codec.h"
+
+namespace {
+
+using namespace memento;
+
+using Words = std::vector<std::string>;
+constexpr RespLimits kLimits{1000, 1 << 20, 2 << 20, true};
+
+// The requests that come out of the bytes given in pieces, and the error that ends them.
+std::vector<Words> requests_of(std::string_view bytes, std::size_t piece_bytes) {
+  RespParser parser;
+  std::vector<Words> requests;
+  std::size_t begin = 0;
+  for (std::size_t end = std::min(piece_bytes, bytes.size());; end = std::min(end + piece_bytes, bytes.size())) {
+    for (;;) {
+      const std::string piece(bytes.substr(begin, end - begin));  // a copy of exact size: reading beyond it is seen
+      Arguments arguments;
+      std::deque<std::string> unquoted;
+      std::size_t taken = 0;
+      const RespParser::Outcome outcome = parser.parse(piece, kLimits, &arguments, &taken, &unquoted);
+      if (outcome == RespParser::Outcome::kIncomplete) break;
+      if (outcome == RespParser::Outcome::kBroken) {
+        requests.push_back({parser.error()});
+        return requests;
+      }
+      requests.emplace_back(arguments.begin(), arguments.end());
+      begin += taken;
+    }
+    if (end == bytes.size()) return requests;
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::size_t piece_bytes = std::max<std::size_t>(data[0], 1);
+  if (requests_of(bytes, bytes.size() + 1) != requests_of(bytes, piece_bytes)) std::abort();
+  std::size_t scanned = 0;
+  std::size_t taken = 0;
+  std::string_view line;
+  if (next_line(bytes, &scanned, &line, &taken)) {
+    Arguments arguments;
+    split_words(line, data[0] % 4, 0, &arguments);
+  }
+  return 0;
+}

@@ -1,0 +1,74 @@
+// Attaching to a segment whose processes are gone: what a record held is taken back, also when nobody will
+// have that record again.
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "shm/layout.h"
+#include "tests/shm/keyspace_fixture.h"
+
+namespace memento {
+namespace {
+
+using testing::get;
+
+class Attach : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_NE(mkdtemp(folder_), nullptr); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Segment> attach(std::uint32_t workers, AttachReport* report) {
+    auto segment = Segment::create_or_attach({folder_, 32ull << 20, workers}, report);
+    EXPECT_TRUE(segment);
+    return std::move(*segment);
+  }
+
+ private:
+  char folder_[40] = "/dev/shm/memento-attach-XXXXXX";
+};
+
+// The third worker holds a flushed slot's table when all end; the next start has two.
+TEST_F(Attach, FewerWorkersAfterAnInterruptedFlush) {
+  AttachReport report;
+  {
+    auto segment = attach(3, &report);
+    Keyspace keyspace(*segment, 3);
+    for (int i = 0; i < 100; ++i) keyspace.set(keyspace.hash("{tag}" + std::to_string(i)), "flushed");
+    keyspace.flush();
+    EXPECT_EQ(keyspace.erase(keyspace.hash("{tag}1")), WriteStatus::kUnchanged);
+    EXPECT_NE(segment->process(3).held[kHeldDeadTable].load(), 0u);
+    Keyspace other(*segment, 1);
+    for (int i = 0; i < 100; ++i) other.set(other.hash("key" + std::to_string(i)), "kept");
+  }
+  auto segment = attach(2, &report);
+  EXPECT_TRUE(report.attached) << report.set_aside_message;
+  EXPECT_EQ(report.key_count, 100u);
+  testing::expect_sound(*segment);
+}
+
+// A worker ends with blocks in its magazines, a reserved area and pages marked as being emptied.
+TEST_F(Attach, FewerWorkersAfterATransaction) {
+  AttachReport report;
+  {
+    auto segment = attach(3, &report);
+    Keyspace keyspace(*segment, 3);
+    std::vector<HashedKey> keys;
+    std::vector<std::string> names;
+    for (int i = 0; i < 300; ++i) names.push_back("key" + std::to_string(i));
+    for (const std::string& name : names) keys.push_back(keyspace.hash(name));
+    EXPECT_EQ(keyspace.transact(keys,
+                                [&] {
+                                  for (const HashedKey& key : keys) keyspace.set(key, "value");
+                                  return true;
+                                }),
+              WriteStatus::kDone);
+    EXPECT_NE(segment->process(3).held[kHeldTransaction].load(), 0u);
+  }
+  auto segment = attach(1, &report);
+  EXPECT_TRUE(report.attached) << report.set_aside_message;
+  EXPECT_EQ(report.key_count, 300u);
+  testing::expect_sound(*segment);
+}
+
+}  // namespace
+}  // namespace memento

@@ -1,0 +1,13 @@
+// The line that describes a connection, as CLIENT INFO and CLIENT LIST print it. Runs in workers.
+#pragma once
+
+#include <string>
+
+#include "worker/command/client_state.h"
+
+namespace memento {
+
+/// `name=value` pairs parted by spaces, named as Redis names them, without a line end.
+std::string client_info_line(const ClientState& client, TimeMs now_ms);
+
+}  // namespace memento

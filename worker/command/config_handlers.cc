@@ -1,0 +1,139 @@
+// CONFIG: the parameters that Redis's clients ask for, by Redis's names. One table; those with a setter can be changed
+// while the server runs, for all its processes and until it ends; the others only take the value they have.
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <vector>
+
+#include "conf/size_text.h"
+#include "worker/command/glob.h"
+#include "worker/command/handler_support.h"
+#include "worker/command/handlers.h"
+#include "worker/command/words.h"
+
+namespace memento::handlers {
+namespace {
+
+constexpr int kClientLimit = 1'000'000;
+constexpr const char* kImmutable = "can't set immutable config";
+
+using Get = std::string (*)(CommandContext&);
+/// What is wrong with the value, or nullptr; then it is set when `applies`.
+using Set = const char* (*)(CommandContext&, std::string_view value, bool applies);
+
+struct Parameter {
+  std::string_view name;
+  Get get;
+  Set set = nullptr;
+};
+
+const Options& options(CommandContext& context) { return context.services.facts.options; }
+std::string yes_no(bool value) { return value ? "yes" : "no"; }
+
+const char* set_max_clients(CommandContext& context, std::string_view value, bool applies) {
+  int count = 0;
+  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), count);
+  if (failure != std::errc() || end != value.data() + value.size()) return "argument couldn't be parsed into an integer";
+  if (count < 1 || count > kClientLimit) return "argument must be between 1 and 1000000 inclusive";
+  if (applies) context.services.settings.max_clients = count;
+  return nullptr;
+}
+
+const char* set_password(CommandContext& context, std::string_view value, bool applies) {
+  if (value.size() > Password::kLimitBytes) return "the password is longer than 511 bytes";
+  if (applies) context.services.settings.password.set(value);
+  return nullptr;
+}
+
+const char* set_protected_mode(CommandContext& context, std::string_view value, bool applies) {
+  if (!is_word(value, "YES") && !is_word(value, "NO")) return "argument must be 'yes' or 'no'";
+  if (applies) context.services.settings.protected_mode = is_word(value, "YES");
+  return nullptr;
+}
+
+static_assert(static_cast<std::size_t>(Counter::kCount) <= std::tuple_size_v<decltype(LiveSettings::counter_floors)>);
+
+constexpr Parameter kParameters[] = {
+    {"appendonly", [](CommandContext&) { return std::string("no"); }},
+    {"bind", [](CommandContext& c) { return options(c).address; }},
+    {"cluster-enabled", [](CommandContext&) { return std::string("no"); }},
+    {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
+    {"databases", [](CommandContext&) { return std::string("1"); }},
+    {"dir", [](CommandContext& c) { return options(c).directory; }},
+    {"logfile", [](CommandContext& c) { return options(c).log_file; }},
+    {"maxclients", [](CommandContext& c) { return std::to_string(c.services.settings.max_clients.load()); }, set_max_clients},
+    {"maxmemory", [](CommandContext& c) { return std::to_string(c.keyspace.memory_limit_bytes()); }},
+    {"maxmemory-policy", [](CommandContext& c) { return std::string(c.keyspace.evicts() ? "allkeys" : "noeviction"); }},
+    {"pidfile", [](CommandContext& c) { return options(c).pid_file; }},
+    {"port", [](CommandContext& c) { return std::to_string(options(c).port); }},
+    {"protected-mode", [](CommandContext& c) { return yes_no(c.services.settings.protected_mode); }, set_protected_mode},
+    {"proto-max-bulk-len", [](CommandContext& c) { return std::to_string(c.keyspace.value_limit_bytes()); }},
+    {"requirepass", [](CommandContext& c) { return c.services.settings.password.text(); }, set_password},
+    {"save", [](CommandContext&) { return std::string(); }},
+    {"timeout", [](CommandContext&) { return std::string("0"); }},
+    {"workers", [](CommandContext& c) { return std::to_string(options(c).workers); }},
+};
+
+const Parameter* find_parameter(std::string_view name) {
+  for (const Parameter& parameter : kParameters) {
+    if (lower_case(name) == parameter.name) return &parameter;
+  }
+  return nullptr;
+}
+
+const char* check_or_set(CommandContext& context, const Parameter& parameter, std::string_view value, bool applies) {
+  if (parameter.set != nullptr) return parameter.set(context, value, applies);
+  std::uint64_t size_bytes = 0;
+  const std::string current = parameter.get(context);
+  const bool same = value == current || (parse_size(std::string(value), &size_bytes) && std::to_string(size_bytes) == current);
+  return same ? nullptr : kImmutable;
+}
+
+}  // namespace
+
+void config_get(CommandContext& context, const Call& call) {
+  std::vector<const Parameter*> wanted;
+  for (const Parameter& parameter : kParameters) {
+    for (std::size_t i = 2; i < call.count(); ++i) {
+      if (!glob_match(lower_case(call[i]), parameter.name)) continue;
+      wanted.push_back(&parameter);
+      break;
+    }
+  }
+  context.reply.begin_map(wanted.size());
+  for (const Parameter* parameter : wanted) {
+    context.reply.field(parameter->name);
+    context.reply.bulk(parameter->get(context));
+  }
+  context.reply.end();
+}
+
+// All are checked before the first is set.
+void config_set(CommandContext& context, const Call& call) {
+  if (call.count() % 2 != 0) return wrong_argument_count(context, "CONFIG|SET");
+  std::vector<const Parameter*> parameters;
+  for (std::size_t i = 2; i < call.count(); i += 2) {
+    const Parameter* const parameter = find_parameter(call[i]);
+    if (parameter == nullptr) {
+      return context.reply.error("ERR Unknown option or number of arguments for CONFIG SET - '" + std::string(quotable(call[i])) + "'");
+    }
+    const bool is_twice = std::ranges::find(parameters, parameter) != parameters.end();
+    const char* const wrong = is_twice ? "duplicate parameter" : check_or_set(context, *parameter, call[i + 1], false);
+    if (wrong != nullptr) {
+      return context.reply.error("ERR CONFIG SET failed (possibly related to argument '" + std::string(quotable(call[i])) + "') - " + wrong);
+    }
+    parameters.push_back(parameter);
+  }
+  for (std::size_t i = 0; i < parameters.size(); ++i) check_or_set(context, *parameters[i], call[2 * i + 3], true);
+  context.reply.ok();
+}
+
+// Processes count on; what they had is subtracted from here on.
+void config_resetstat(CommandContext& context, const Call&) {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(Counter::kCount); ++i) {
+    context.services.settings.counter_floors[i] = context.keyspace.counter_sum(static_cast<Counter>(i));
+  }
+  context.reply.ok();
+}
+
+}  // namespace memento::handlers

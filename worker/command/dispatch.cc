@@ -1,0 +1,98 @@
+// See dispatch.h. The order of the checks, and the texts, are Redis's.
+#include "worker/command/dispatch.h"
+
+#include <string>
+
+#include "worker/command/handler_support.h"
+#include "worker/command/words.h"
+
+namespace memento {
+namespace {
+
+constexpr std::size_t kQuotedBytes = 128;  // of a client's words in an error
+
+std::string unknown_command_text(const Call& call) {
+  std::string text = "ERR unknown command '";
+  text.append(quotable(call[0], kQuotedBytes)).append("', with args beginning with: ");
+  std::size_t quoted = 0;
+  for (std::size_t i = 1; i < call.count() && quoted < kQuotedBytes; ++i) {
+    const std::string_view word = quotable(call[i], kQuotedBytes - quoted);
+    text.append("'").append(word).append("' ");
+    quoted += word.size() + 3;
+  }
+  return text;
+}
+
+// False: an error was written.
+bool check_form(CommandContext& context, const Command* command, const Call& call) {
+  if (command == nullptr) {
+    context.reply.unknown_command(unknown_command_text(call));
+    return false;
+  }
+  if (command->has(kContainer) && call.count() > 1) {
+    context.reply.error("ERR unknown subcommand '" + std::string(quotable(call[1], kQuotedBytes)) + "'. Try " +
+                        std::string(command->name) + " HELP.");
+    return false;
+  }
+  if (!command->accepts(call.count()) && command->has(kEndsMulti)) {
+    context.client.transaction.reset();
+    context.client.watched.clear();
+    context.reply.error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
+    return false;
+  }
+  if (!command->accepts(call.count())) {
+    handlers::wrong_argument_count(context, command->name);
+    return false;
+  }
+  return check_keys(context, *command, call);
+}
+
+// Before the password was given, inside MULTI.
+void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
+  ClientState& client = context.client;
+  if (!client.authenticated && !command.has(kNoAuth)) return context.reply.error("NOAUTH Authentication required.");
+  if (client.transaction == nullptr || command.has(kUnqueued)) return command.handler(context, call);
+  if (command.has(kNoMulti)) {
+    client.transaction->is_broken = true;
+    return context.reply.error("ERR Command not allowed inside a transaction");
+  }
+  client.transaction->queue.push_back(QueuedCall{&command, {call.args.begin(), call.args.end()}});
+  context.reply.status("QUEUED");
+}
+
+}  // namespace
+
+bool check_keys(CommandContext& context, const Command& command, const Call& call) {
+  if (command.keys.first == 0) return true;
+  const std::size_t last = command.last_key(call.count());
+  for (auto i = static_cast<std::size_t>(command.keys.first); i <= last; i += static_cast<std::size_t>(command.keys.step)) {
+    if (call[i].size() <= kKeyLimitBytes) continue;
+    context.reply.error("ERR key is longer than the limit of " + std::to_string(kKeyLimitBytes) + " bytes");
+    return false;
+  }
+  return true;
+}
+
+void dispatch(CommandContext& context, const Command* command, const Call& call) {
+  ClientState& client = context.client;
+  client.last_command = command;
+  if (client.is_ordinary()) [[likely]] {
+    // Most requests: a known command with one key, or none, and the right number of words.
+    const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
+                           command->keys.first == command->keys.last &&
+                           call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
+    if (is_simple || check_form(context, command, call)) command->handler(context, call);
+    return;
+  }
+  const ReplyMode mode = client.reply_mode;
+  const ReplyWriter::Mark mark = context.reply.mark();
+  if (check_form(context, command, call)) {
+    dispatch_carefully(context, *command, call);
+  } else if (client.transaction != nullptr) {
+    client.transaction->is_broken = true;
+  }
+  if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);
+  if (mode == ReplyMode::kSkipNext && client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;
+}
+
+}  // namespace memento

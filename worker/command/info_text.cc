@@ -1,0 +1,152 @@
+// See info_text.h. A section is a function in the table at the end.
+#include "worker/command/info_text.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "conf/size_text.h"
+#include "conf/version.h"
+#include "worker/command/words.h"
+
+namespace memento {
+namespace {
+
+constexpr std::uint64_t kDaySeconds = 86'400;
+
+class Lines {
+ public:
+  explicit Lines(std::string_view line_end) : line_end_(line_end) {}
+
+  void title(std::string_view title) {
+    if (!text_.empty()) text_ += line_end_;
+    text_.append("# ").append(title).append(line_end_);
+  }
+  void add(std::string_view name, std::string_view value) { text_.append(name).append(":").append(value).append(line_end_); }
+  void add(std::string_view name, std::uint64_t value) { add(name, std::to_string(value)); }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string_view line_end_;
+  std::string text_;
+};
+
+// Since the start or the last CONFIG RESETSTAT.
+std::uint64_t since_reset(CommandContext& context, Counter counter) {
+  const std::uint64_t sum = context.keyspace.counter_sum(counter);
+  return sum - std::min(sum, context.services.settings.counter_floors[static_cast<std::size_t>(counter)].load());
+}
+
+// 40 hex digits that differ from run to run and are the same in all processes of one.
+std::string run_id(const ServerFacts& facts) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::uint64_t state = static_cast<std::uint64_t>(facts.start_ms) ^ static_cast<std::uint64_t>(getppid()) << 48;
+  std::string id;
+  while (id.size() < 40) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    id += kDigits[state >> 60];
+  }
+  return id;
+}
+
+void server(CommandContext& context, Lines& lines) {
+  const ServerFacts& facts = context.services.facts;
+  const auto uptime_s = static_cast<std::uint64_t>(context.keyspace.now_ms() - facts.start_ms) / 1000;
+  utsname system{};
+  uname(&system);
+  lines.add("redis_version", kRedisVersion);
+  lines.add("memento_version", kVersion);
+  lines.add("redis_mode", "standalone");
+  lines.add("os", std::string(system.sysname) + " " + system.release + " " + system.machine);
+  lines.add("arch_bits", 64);
+  lines.add("process_id", static_cast<std::uint64_t>(getppid()));
+  lines.add("run_id", run_id(facts));
+  lines.add("tcp_port", facts.options.port);
+  lines.add("workers", facts.worker_count);
+  lines.add("worker_index", facts.worker_index);
+  lines.add("worker_process_id", static_cast<std::uint64_t>(getpid()));
+  lines.add("uptime_in_seconds", uptime_s);
+  lines.add("uptime_in_days", uptime_s / kDaySeconds);
+  lines.add("config_file", facts.options.config_file);
+}
+
+void clients(CommandContext& context, Lines& lines) {
+  lines.add("connected_clients", context.keyspace.connected_clients());
+  lines.add("maxclients", static_cast<std::uint64_t>(context.services.settings.max_clients.load()));
+  lines.add("blocked_clients", 0);
+}
+
+void memory(CommandContext& context, Lines& lines) {
+  const std::uint64_t used_bytes = context.keyspace.memory_used_bytes();
+  const std::uint64_t limit_bytes = context.keyspace.memory_limit_bytes();
+  lines.add("used_memory", used_bytes);
+  lines.add("used_memory_human", format_size(used_bytes));
+  lines.add("used_memory_dataset", context.keyspace.payload_bytes());
+  lines.add("maxmemory", limit_bytes);
+  lines.add("maxmemory_human", format_size(limit_bytes));
+  lines.add("maxmemory_policy", context.keyspace.evicts() ? "allkeys" : "noeviction");
+}
+
+void persistence(CommandContext&, Lines& lines) {
+  lines.add("loading", 0);
+  lines.add("rdb_bgsave_in_progress", 0);
+  lines.add("aof_enabled", 0);
+}
+
+void stats(CommandContext& context, Lines& lines) {
+  const auto add = [&](std::string_view name, Counter counter) { lines.add(name, since_reset(context, counter)); };
+  add("total_connections_received", Counter::kConnectionsAccepted);
+  add("total_commands_processed", Counter::kCommands);
+  add("total_net_input_bytes", Counter::kBytesRead);
+  add("total_net_output_bytes", Counter::kBytesWritten);
+  add("keyspace_hits", Counter::kHits);
+  add("keyspace_misses", Counter::kMisses);
+  add("expired_keys", Counter::kExpired);
+  add("evicted_keys", Counter::kEvicted);
+  add("total_error_replies", Counter::kErrors);
+}
+
+void replication(CommandContext&, Lines& lines) {
+  lines.add("role", "master");
+  lines.add("connected_slaves", 0);
+}
+
+void cluster(CommandContext&, Lines& lines) { lines.add("cluster_enabled", 0); }
+
+void keyspace(CommandContext& context, Lines& lines) {
+  const std::uint64_t keys = context.keyspace.key_count();
+  if (keys > 0) {
+    lines.add("db0", "keys=" + std::to_string(keys) + ",expires=" + std::to_string(context.keyspace.expiring_key_count()) +
+                         ",avg_ttl=0");
+  }
+  lines.add("keys", keys);
+  lines.add("payload_bytes", context.keyspace.payload_bytes());
+}
+
+struct Section {
+  std::string_view title;
+  void (*write)(CommandContext&, Lines&);
+};
+constexpr Section kSections[] = {
+    {"Server", server}, {"Clients", clients},         {"Memory", memory},   {"Persistence", persistence},
+    {"Stats", stats},   {"Replication", replication}, {"Cluster", cluster}, {"Keyspace", keyspace},
+};
+
+bool is_everything(std::string_view word) { return is_word(word, "ALL") || is_word(word, "EVERYTHING") || is_word(word, "DEFAULT"); }
+
+}  // namespace
+
+std::string info_text(CommandContext& context, std::span<const std::string_view> wanted) {
+  Lines lines(context.reply.is_text() ? "\n" : "\r\n");
+  const bool wants_all = wanted.empty() || std::ranges::any_of(wanted, is_everything);
+  for (const Section& section : kSections) {
+    const auto names_it = [&](std::string_view word) { return is_word(word, section.title); };
+    if (!wants_all && std::ranges::none_of(wanted, names_it)) continue;
+    lines.title(section.title);
+    section.write(context, lines);
+  }
+  return lines.text();
+}
+
+}  // namespace memento

@@ -1,0 +1,16 @@
+// INFO's text: what the server says about itself, in sections of `name:value` lines named as Redis names them where it has
+// the same figure. Runs in workers.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "worker/command/command.h"
+
+namespace memento {
+
+/// The sections named by `wanted`, in any case; all of them when it is empty or holds ALL, EVERYTHING or DEFAULT.
+std::string info_text(CommandContext& context, std::span<const std::string_view> wanted);
+
+}  // namespace memento

@@ -1,0 +1,125 @@
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH. What stands between MULTI and EXEC is executed as one change: nobody sees part of
+// it, and a worker that dies in it leaves all or nothing.
+#include <algorithm>
+#include <functional>
+#include <string>
+
+#include "worker/command/handler_support.h"
+#include "worker/command/handlers.h"
+
+namespace memento::handlers {
+namespace {
+
+WatchedKey look_at(Keyspace& keyspace, const HashedKey& key) {
+  WatchedKey watched;
+  watched.key = key.bytes;
+  watched.version = keyspace.watch_version(key);
+  watched.exists = keyspace.read(key, [&](const EntryView& entry) {
+    watched.place = entry.value.data();
+    watched.value_hash = std::hash<std::string_view>()(entry.value);
+    watched.created_ms = entry.created_ms;
+    watched.expiry_ms = entry.expiry_ms;
+  });
+  return watched;
+}
+
+// Something happened in the slot: to this key, or to another one?
+bool is_unchanged(Keyspace& keyspace, const WatchedKey& before) {
+  const HashedKey key = keyspace.hash(before.key);
+  if (!before.exists) return !keyspace.read(key, [](const EntryView&) {});
+  if (keyspace.watch_version(key) == before.version) return keyspace.read(key, [](const EntryView&) {});  // may have expired
+  const WatchedKey now = look_at(keyspace, key);
+  return now.exists && now.place == before.place && now.created_ms == before.created_ms &&
+         now.expiry_ms == before.expiry_ms && now.value_hash == before.value_hash;
+}
+
+// The queued requests as calls, and all keys they and WATCH name.
+struct Execution {
+  std::vector<std::vector<std::string_view>> words;
+  std::vector<Call> calls;
+  std::vector<HashedKey> keys;
+  bool needs_all_keys = false;
+
+  Execution(Keyspace& keyspace, const Transaction& transaction, const std::vector<WatchedKey>& watched) {
+    for (const QueuedCall& queued : transaction.queue) {
+      words.emplace_back(queued.words.begin(), queued.words.end());
+      Call call{words.back(), {}};
+      const Command& command = *queued.command;
+      needs_all_keys |= command.has(kAllKeys);
+      if (command.keys.first != 0) {
+        const auto first = static_cast<std::size_t>(command.keys.first);
+        for (std::size_t i = first; i <= command.last_key(call.count()); i += static_cast<std::size_t>(command.keys.step)) {
+          keys.push_back(keyspace.hash(call[i]));
+          if (i == first) call.key = keys.back();
+        }
+      }
+      calls.push_back(call);
+    }
+    for (const WatchedKey& key : watched) keys.push_back(keyspace.hash(key.key));
+  }
+};
+
+}  // namespace
+
+void multi(CommandContext& context, const Call&) {
+  if (context.client.transaction != nullptr) return context.reply.error("ERR MULTI calls can not be nested");
+  context.client.transaction = std::make_unique<Transaction>();
+  context.reply.ok();
+}
+
+void discard(CommandContext& context, const Call&) {
+  if (context.client.transaction == nullptr) return context.reply.error("ERR DISCARD without MULTI");
+  context.client.transaction.reset();
+  context.client.watched.clear();
+  context.reply.ok();
+}
+
+void watch(CommandContext& context, const Call& call) {
+  if (context.client.transaction != nullptr) return context.reply.error("ERR WATCH inside MULTI is not allowed");
+  std::vector<WatchedKey>& watched = context.client.watched;
+  for (std::size_t i = 1; i < call.count(); ++i) {
+    const bool is_known = std::ranges::any_of(watched, [&](const WatchedKey& other) { return other.key == call[i]; });
+    if (!is_known) watched.push_back(look_at(context.keyspace, context.keyspace.hash(call[i])));
+  }
+  context.reply.ok();
+}
+
+void unwatch(CommandContext& context, const Call&) {
+  context.client.watched.clear();
+  context.reply.ok();
+}
+
+void exec(CommandContext& context, const Call&) {
+  if (context.client.transaction == nullptr) return context.reply.error("ERR EXEC without MULTI");
+  const std::unique_ptr<Transaction> transaction = std::move(context.client.transaction);
+  const std::vector<WatchedKey> watched = std::move(context.client.watched);
+  context.client.watched.clear();
+  if (transaction->is_broken) {
+    return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
+  }
+  Keyspace& keyspace = context.keyspace;
+  const Execution execution(keyspace, *transaction, watched);
+  const ReplyWriter::Mark begin = context.reply.mark();
+  bool conflicts = false;
+  const auto body = [&] {
+    context.reply.roll_back(begin);
+    conflicts = !std::ranges::all_of(watched, [&](const WatchedKey& key) { return is_unchanged(keyspace, key); });
+    if (conflicts) return false;
+    context.reply.begin_array(execution.calls.size());
+    for (std::size_t i = 0; i < execution.calls.size(); ++i) transaction->queue[i].command->handler(context, execution.calls[i]);
+    context.reply.end();
+    return true;
+  };
+  context.in_exec = true;
+  const WriteStatus status = execution.needs_all_keys ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
+  context.in_exec = false;
+  if (conflicts) {
+    context.reply.roll_back(begin);
+    context.reply.nil_array();
+  } else if (status == WriteStatus::kOutOfMemory) {
+    context.reply.roll_back(begin);
+    context.reply.error("EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.");
+  }
+}
+
+}  // namespace memento::handlers

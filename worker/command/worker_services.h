@@ -1,0 +1,27 @@
+// What handlers and sessions may ask of the worker that runs them: facts about the server, live settings. What needs all
+// connections of the worker, or other workers, belongs here too: the worker fills it in once. One per worker.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "conf/live_settings.h"
+#include "conf/options.h"
+#include "shm/os/clock.h"
+
+namespace memento {
+
+/// Facts about the server that INFO tells.
+struct ServerFacts {
+  TimeMs start_ms = 0;
+  std::uint32_t worker_count = 0;
+  std::uint32_t worker_index = 0;
+  Options options;
+};
+
+struct WorkerServices {
+  const ServerFacts& facts;
+  LiveSettings& settings;
+};
+
+}  // namespace memento
