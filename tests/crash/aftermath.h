@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "shm/os/fd.h"
+#include "shm/layout.h"
 #include "shm/segment.h"
 #include "tests/crash/operation.h"
 #include "tests/crash/recorder.h"
@@ -99,6 +100,7 @@ class Aftermath {
   static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
   void note_pin();
+  Slot& slot_of(const HashedKey& key) const;
   bool find_stuck_lock();
   void fail(const std::string& message);
   static std::vector<Model> with(const std::vector<Model>& allowed, const Operation& operation,
