@@ -137,7 +137,7 @@ std::vector<Scenario> all_scenarios() {
         together({erase("{t}c"), put("{t}c", "four"), erase("{v}d")})}},
       {"whole keyspace",
        {put("{t}a", "one"), put("{u}b", "two")},
-       {together({put("{t}a", "uno"), flush(), put("{t}c", "three")}, Reach::kWholeKeyspace)}},
+       {together({put("{t}b", "due"), flush(), put("{t}c", "three"), put("{t}a", "uno")}, Reach::kWholeKeyspace)}},
       {"together, runs replaced",
        {put("{t}a", text(40000, 'r')), put("{u}b", text(34000, 's'))},
        {together({put("{t}a", text(34000, 'u')), put("{u}b", "small"), erase("{t}none")}),
