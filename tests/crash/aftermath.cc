@@ -28,7 +28,9 @@ std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
   return std::move(*segment);
 }
 
-constexpr std::uint64_t kInstructionsOfOneTry = 120;
+constexpr std::uint64_t kInstructionsOfOneTry = 160;
+constexpr std::uint64_t kCutsApart = 3;
+constexpr std::uint64_t kStatesForOneReader = 4;
 
 // The C library's own state (malloc) is whole while the thread executes the program's own text.
 bool may_end_here(const greg_t* registers) {
@@ -116,13 +118,29 @@ Slot& Aftermath::slot_of(const HashedKey& key) const {
 void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::size_t count,
                             std::vector<std::string>* failures) {
   failures_ = failures;
-  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
-  std::vector<std::string> keys;
+  std::set<std::string> names;
   for (const Model& model : crash.allowed) {
-    for (const auto& entry : model) keys.push_back(entry.first);
+    for (const auto& entry : model) names.insert(entry.first);
   }
-  if (keys.empty()) return;
-  const std::string& name = keys[scatter(crash.number) % keys.size()];
+  if (names.empty()) return;
+  const std::uint64_t random = scatter(crash.number + crash.seed * 0x100000001);
+  auto name = names.begin();
+  std::advance(name, static_cast<std::ptrdiff_t>(random % names.size()));
+  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
+  const Keyspace reader(*segment_, kReader);
+  // Where a change to several keys is half made, a reader soon waits for the victim: it stops before.
+  if (slot_of(reader.hash(*name)).changing.load() == 0) {
+    if (crash.number % kStatesForOneReader != 0) return;
+    return stop_reader(crash, *name, random / 64 % reader_length_, changes, count);
+  }
+  for (std::uint64_t cut = random / 64 % kCutsApart; cut < kInstructionsOfOneTry; cut += kCutsApart) {
+    stop_reader(crash, *name, cut, changes, count);
+  }
+}
+
+void Aftermath::stop_reader(const Crash& crash, const std::string& name, std::uint64_t cut,
+                            const WordChange* changes, std::size_t count) {
+  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
   Keyspace reader(*segment_, kReader);
   reader.set_now_ms(crash.now_ms);
   const HashedKey key = reader.hash(name);
@@ -134,9 +152,6 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
       found.expiry_ms = view.expiry_ms;
     });
   };
-  // Where a change to several keys is half made, a reader soon waits for the victim: it stops before.
-  const std::uint64_t limit = slot_of(key).changing.load() != 0 ? kInstructionsOfOneTry : reader_length_;
-  const std::uint64_t cut = scatter(crash.number + crash.seed * 0x100000001) % limit;
   std::uint64_t executed = 0;
   stepper_.run(read, [&](const greg_t*) {
     if (executed++ != cut) return true;
@@ -145,16 +160,16 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
     }
     return true;
   });
-  if (limit == reader_length_ && executed <= cut) reader_length_ = std::max<std::uint64_t>(executed, 16);
+  if (executed <= cut) reader_length_ = std::max<std::uint64_t>(executed, 16);
   ++totals_.slow_readers;
-  const bool known =
+  const bool is_known =
+      (!is_there && crash.may_be_gone.contains(name)) ||
       std::ranges::any_of(crash.allowed, [&](const Model& model) {
         const auto expected = model.find(name);
         return is_there ? expected != model.end() && expected->second == found : expected == model.end();
-      }) ||
-      (!is_there && crash.may_be_gone.contains(name));
+      });
   way_ = "reader that stops at instruction " + std::to_string(cut) + " until the operation is done";
-  if (!known) fail(name + " has neither its old nor its new value");
+  if (!is_known) fail(name + " has neither its old nor its new value");
 }
 
 // The state, and what the kernel does to it. False: a lock is stuck; whoever wants it would wait for ever.

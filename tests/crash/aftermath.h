@@ -100,6 +100,8 @@ class Aftermath {
   static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
   void note_pin();
+  void stop_reader(const Crash& crash, const std::string& name, std::uint64_t cut, const WordChange* changes,
+                   std::size_t count);
   Slot& slot_of(const HashedKey& key) const;
   bool find_stuck_lock();
   void fail(const std::string& message);

@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::size_t kFailureLimit = 10;
 constexpr std::uint64_t kSegmentBytes = 16ull << 20;
-constexpr std::uint64_t kStatesForOneReader = 4;
 
 // What others do near the victim: on its key, on a key of the same slot, with blocks at hand and without.
 std::vector<Operation> writers_near(const std::string& key, bool evicts) {
@@ -176,7 +175,7 @@ ScenarioResult run_scenario(const Scenario& scenario, const Sampling& sampling) 
       crash.number = number;
       crash.list = states[i].list;
       const std::size_t known = failures.size();
-      if (crash.only_blocks && number % kStatesForOneReader == 0) {
+      if (crash.only_blocks) {
         aftermath.read_across(crash, changes.data() + done, changes.size() - done, &failures);
       }
       if (last) {  // it has returned: acknowledged
