@@ -57,9 +57,9 @@ Operations thin_out(const std::string& prefix, int count, int kept) {
   return operations;
 }
 
-Operations look_up_all(const std::string& prefix, int count) {
+Operations look_up_all(const std::string& prefix, int count, int step) {
   Operations operations;
-  for (int i = 0; i < count; ++i) operations.push_back(look_up("{t}" + prefix + std::to_string(i)));
+  for (int i = 0; i < count; i += step) operations.push_back(look_up("{t}" + prefix + std::to_string(i)));
   return operations;
 }
 
@@ -171,15 +171,15 @@ std::vector<Scenario> all_scenarios() {
        fill("k", 5, 10) + fill("l", 3, 300) + erase_all("l", 2) + Operations{put("{t}a", text(40000, 'r'))},
        {give_back(), put("{t}a", "again"), give_back()}},
       {"compaction of blocks",
-       fill("k", 5 * 36, 1800) + thin_out("k", 5 * 36, 36),
-       {put("{t}x", text(5000, 'x')), put("{t}y", text(500, 'y'))},
+       fill("k", 4 * 33, 1800) + thin_out("k", 4 * 33, 33),
+       {put("{t}x", text(5000, 'x')), at(kStartMs + 1, put("{t}y", text(500, 'y')))},
        {},
        1,
        8,
        false,
        {kDraining, kTargets, kEvacuated}},
       {"compaction of runs",
-       fill("k", 9, 65000) + erase_all("k", 2) + Operations{erase("{t}k3"), erase("{t}k5")},
+       fill("k", 8, 65000) + Operations{erase("{t}k1"), erase("{t}k2"), erase("{t}k4")},
        {put("{t}x", text(180'000, 'x'))},
        {},
        2,
@@ -187,12 +187,12 @@ std::vector<Scenario> all_scenarios() {
        false,
        {kDraining, kMovedRun, kOldRun}},
       {"compaction of tables",
-       Operations{put("{t}a", "one"), put("{u}b", "two"), put("{v}c", "three")} + fill("k", 5, 65000) +
+       fill("k", 6, 65000) + Operations{put("{u}b", text(65000, 'u')), put("{v}c", text(65000, 'v'))} +
            erase_all("k", 2) + Operations{erase("{t}k3")},
        {put("{t}x", text(180'000, 'x'))},
        {},
        2,
-       8,
+       12,
        false,
        {kDraining, kOldTable}},
       {"eviction switched on",
@@ -212,7 +212,7 @@ std::vector<Scenario> all_scenarios() {
        true,
        {kDraining, kEvacuated, kEvictions}},
       {"eviction keeps what was read",
-       Operations{set_eviction(true)} + fill("k", 4 * 7, 9000) + look_up_all("k", 4),
+       Operations{set_eviction(true)} + fill("k", 4 * 7, 9000) + look_up_all("k", 4 * 7, 3),
        {put("{t}x", text(20'000, 'x'))},
        {},
        1,
