@@ -13,6 +13,7 @@
 #include "shm/entry.h"
 #include "shm/layout.h"
 #include "shm/robust_lock.h"
+#include "shm/size_class.h"
 
 extern "C" char __executable_start, etext;
 
@@ -30,6 +31,7 @@ std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
 
 constexpr std::uint64_t kInstructionsOfOneTry = 160;
 constexpr std::uint64_t kCutsApart = 3;
+constexpr std::size_t kPieceBytes = 1024;  // longer ones are copied by string instructions: a step a byte
 constexpr std::uint64_t kStatesForOneReader = 4;
 
 // The C library's own state (malloc) is whole while the thread executes the program's own text.
@@ -145,10 +147,14 @@ void Aftermath::stop_reader(const Crash& crash, const std::string& name, std::ui
   reader.set_now_ms(crash.now_ms);
   const HashedKey key = reader.hash(name);
   Expected found;
+  found.value.reserve(kLargestBlockBytes);
   bool is_there = false;
   auto read = [&] {
     is_there = reader.read(key, [&](const EntryView& view) {
-      found.value.assign(view.value);
+      found.value.clear();
+      for (std::size_t at = 0; at < view.value.size(); at += kPieceBytes) {
+        found.value.append(view.value.substr(at, kPieceBytes));
+      }
       found.expiry_ms = view.expiry_ms;
     });
   };
