@@ -412,6 +412,9 @@ void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed, bo
   const CheckReport report = check_segment(*segment_);
   for (const std::string& error : report.errors) fail(error);
   if (find_stuck_lock()) return;
+  for (std::uint32_t i = 0; i < segment_->header().process_count; ++i) {
+    if (segment_->process(i).draining.load() != 0) fail("pages that nobody empties any more stay marked");
+  }
   if (pinned_offset_ != 0 &&
       std::memcmp(segment_->base() + pinned_offset_, pinned_bytes_.data(), pinned_bytes_.size()) != 0) {
     fail("a run changed while a reader copies it");
