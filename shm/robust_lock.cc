@@ -59,7 +59,8 @@ LockOwner::~LockOwner() {
   syscall(SYS_set_robust_list, nullptr, sizeof head_);
 }
 
-void LockOwner::lock(RobustLock& lock) {
+// True when the former owner died.
+bool LockOwner::acquire(RobustLock& lock) {
   head_.list_op_pending = planted(Plant::kLockNotPending) ? nullptr : link_of(lock);
   kernel_visible();
   std::uint32_t expected = 0;
@@ -75,7 +76,11 @@ void LockOwner::lock(RobustLock& lock) {
   kernel_visible();
   head_.list_op_pending = nullptr;
   kernel_visible();
-  if (owner_died) {
+  return owner_died;
+}
+
+void LockOwner::lock(RobustLock& lock) {
+  if (acquire(lock)) {
     // Until the repair is complete `holder` keeps naming the dead owner: should we die too, the next one
     // repairs.
     const std::uint32_t dead = lock.holder.load(std::memory_order_acquire);
@@ -158,9 +163,15 @@ void LockOwner::unlock(RobustLock& lock) {
 
 void LockOwner::repair(std::uint32_t process, std::uint32_t incarnation, bool reap) {
   ProcessRecord& record = record_at(base_, process);
-  // The repair lock has no record behind it: a dead repairer left nothing but a list to apply again.
-  const LockGuard guard(*this, record.repair);
-  if (record.incarnation.load(std::memory_order_acquire) != incarnation) return;
+  // Its dead owner is not repaired in turn: who takes a repair lock has nothing committed of its own and left
+  // but this list to apply again. It may be a successor in this very record, and that would be no end.
+  acquire(record.repair);
+  if (record.incarnation.load(std::memory_order_acquire) == incarnation) complete(record, incarnation, reap);
+  unlock(record.repair);
+}
+
+// REQUIRES: the record's repair lock.
+void LockOwner::complete(ProcessRecord& record, std::uint32_t incarnation, bool reap) {
   if (!reap || !planted(Plant::kReapWithoutRepair)) RedoList::complete(base_, record);
   if (!reap) return;
   for (Word& pin : record.pins) pin.store(0, std::memory_order_release);

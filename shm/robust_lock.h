@@ -52,6 +52,8 @@ class LockOwner {
   void repair(std::uint32_t process, std::uint32_t incarnation, bool reap);
 
  private:
+  bool acquire(RobustLock& lock);
+  void complete(ProcessRecord& record, std::uint32_t incarnation, bool reap);
   bool lock_contended(RobustLock& lock);
   void on_slow_wait(const RobustLock& lock, std::uint32_t thread_id, std::uint32_t slices) const;
 
