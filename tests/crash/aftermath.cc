@@ -33,6 +33,7 @@ constexpr std::uint64_t kInstructionsOfOneTry = 160;
 constexpr std::uint64_t kCutsApart = 3;
 constexpr std::size_t kPieceBytes = 1024;  // longer ones are copied by string instructions: a step a byte
 constexpr std::uint64_t kStatesForOneReader = 4;
+constexpr std::uint64_t kLongRead = 500;  // instructions
 
 // The C library's own state (malloc) is whole while the thread executes the program's own text.
 bool may_end_here(const greg_t* registers) {
@@ -132,7 +133,8 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
   const Keyspace reader(*segment_, kReader);
   // Where a change to several keys is half made, a reader soon waits for the victim: it stops before.
   if (slot_of(reader.hash(*name)).changing.load() == 0) {
-    if (crash.number % kStatesForOneReader != 0) return;
+    const std::uint64_t states = reader_length_ > kLongRead ? 4 * kStatesForOneReader : kStatesForOneReader;
+    if (crash.number % states != 0) return;
     return stop_reader(crash, *name, random / 64 % reader_length_, changes, count);
   }
   for (std::uint64_t cut = random / 64 % kCutsApart; cut < kInstructionsOfOneTry; cut += kCutsApart) {
@@ -159,8 +161,9 @@ void Aftermath::stop_reader(const Crash& crash, const std::string& name, std::ui
     });
   };
   std::uint64_t executed = 0;
-  stepper_.run(read, [&](const greg_t*) {
+  stepper_.run(read, [&](greg_t* registers) {
     if (executed++ != cut) return true;
+    Stepper::stop_stepping(registers);
     for (std::size_t i = 0; i < count; ++i) {
       std::memcpy(segment_->base() + changes[i].offset, &changes[i].value, 8);
     }

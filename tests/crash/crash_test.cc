@@ -2,6 +2,9 @@
 // every distinct state of the shared memory the process is taken to have been killed (aftermath.h says what
 // follows). `make crash-test` runs far more of it.
 #include <gtest/gtest.h>
+#include <linux/futex.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -88,6 +91,30 @@ TEST(CrashEnumeration, RandomHistories) {
   std::vector<Scenario> scenarios;
   for (std::uint64_t seed = 1; seed <= 2; ++seed) scenarios.push_back(random_scenario(seed, 30));
   print_totals(run_all(scenarios, Sampling{}, kNoEnd));
+}
+
+// A worker that began in a dead one's record met the dead one's lock, and died while it repaired that very record:
+// the master's repair comes to an end. A process of its own, for without an end it would not.
+TEST(CrashRepair, OfARecordWhoseSuccessorDiedRepairingIt) {
+  constexpr unsigned kLimitS = 60;
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(kLimitS);
+    SegmentOptions options;
+    options.worker_count = kWorkerCount;
+    auto segment = Segment::create_anonymous(options);
+    if (!segment) _exit(1);
+    (*segment)->recover_process(kVictim);  // whose successor then dies
+    ProcessRecord& record = (*segment)->process(kVictim);
+    record.repair.word.store(FUTEX_OWNER_DIED);
+    record.repair.holder.store((kVictim + 1) | record.incarnation.load() << 8);
+    (*segment)->recover_process(kVictim);
+    _exit(record.repair.word.load() == 0 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 // In rounds, each with another seed, which it prints: all scenarios, then random histories. What is sampled only

@@ -73,7 +73,7 @@ class Sampler {
  private:
   static constexpr std::uint64_t kReach = 512;
   static constexpr std::uint64_t kLocksOfOneOperation = 100;
-  static constexpr std::uint64_t kOneInLongRow = 128;
+  static constexpr std::uint64_t kOneInLongRow = 256;
 
   bool is_sampled(std::uint64_t one_in) const {
     std::uint64_t random = (number_ + (sampling_.seed << 32)) * 0x9e3779b97f4a7c15;

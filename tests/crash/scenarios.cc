@@ -3,6 +3,7 @@
 #include <random>
 
 #include "shm/layout.h"
+#include "shm/size_class.h"
 #include "tests/crash/scenario.h"
 
 namespace memento::crash {
@@ -79,6 +80,9 @@ const Place kOldTable = {"a table that was left",
 const Place kEvictions = {"evictions", [](Segment& segment) -> const Word& {
                             return victim(segment).counters[static_cast<std::size_t>(Counter::kEvicted)];
                           }};
+const Place kShortMagazine = {"blocks given back", [](Segment& segment) -> const Word& {
+                                return victim(segment).magazines[class_of_size(300)].count;
+                              }};
 const Place kGhosts = {"ghosts", [](Segment& segment) -> const Word& { return segment.header().ghosts; }};
 
 constexpr TimeMs kLater = kStartMs + 1000;
@@ -110,10 +114,16 @@ std::vector<Scenario> all_scenarios() {
        {expire("{t}a", kLater), expire("{t}a", kMuchLater), expire("{t}a", kNoExpiry),
         expire("{t}a", kNoExpiry), put("{t}a", "two", expiring(kLater)), put("{t}a", "three", keeping()),
         at(kLater, put("{t}a", "four")), expire("{t}none", kLater)}},
-      {"sweep",
-       {put("{t}a", "one", expiring(kLater)), put("{t}b", "two", expiring(kLater)), put("{t}c", "three"),
-        put("{u}d", text(40000, 'r'), expiring(kLater))},
-       {at(kLater, maintain()), at(kLater, put("{t}a", "back"))}},
+      {"background work",  // sweep, a table shrunk, blocks asked for
+       Operations{put("{t}a", "one", expiring(kLater)), put("{t}b", "two", expiring(kLater)),
+                  put("{u}d", text(40000, 'r'), expiring(kLater))} +
+           fill("k", 60, 10) + erase_all("k", 58) + fill("l", 3, 300) + erase_all("l", 2),
+       {at(kLater, maintain()), at(kLater, put("{t}a", "back"))},
+       ask_for_blocks,
+       1,
+       0,
+       false,
+       {kOldTable, kShortMagazine}},
       {"flush",
        {put("{t}a", "one"), put("{t}b", "two"), put("{t}c", text(40000, 'r'))},
        {flush(), put("{t}a", "again"), flush(), put("{t}a", "and again"), put("{t}b", "more")}},
@@ -162,11 +172,6 @@ std::vector<Scenario> all_scenarios() {
       {"magazines", {}, fill("k", 12, 2000) + erase_all("k", 12)},
       {"large blocks", {}, fill("k", 5, 16000) + erase_all("k", 5)},
       {"page claim and give-back", {}, fill("k", 6, 30000) + erase_all("k", 6)},
-      {"table shrunk", fill("k", 60, 10) + erase_all("k", 58), {maintain()}, {}, 1, 0, false, {kOldTable}},
-      {"blocks asked for",
-       fill("k", 5, 10) + fill("l", 3, 300) + erase_all("l", 2) + fill("m", 2, 9000) + erase_all("m", 1),
-       {maintain(), put("{t}k0", "again")},
-       ask_for_blocks},
       {"give-back of all",
        fill("k", 5, 10) + fill("l", 3, 300) + erase_all("l", 2) + Operations{put("{t}a", text(40000, 'r'))},
        {give_back(), put("{t}a", "again"), give_back()}},
@@ -182,7 +187,7 @@ std::vector<Scenario> all_scenarios() {
        fill("k", 8, 65000) + Operations{erase("{t}k1"), erase("{t}k2"), erase("{t}k4")},
        {put("{t}x", text(180'000, 'x'))},
        {},
-       2,
+       4,
        12,
        false,
        {kDraining, kMovedRun, kOldRun}},
@@ -191,7 +196,7 @@ std::vector<Scenario> all_scenarios() {
            erase_all("k", 2) + Operations{erase("{t}k3")},
        {put("{t}x", text(180'000, 'x'))},
        {},
-       2,
+       4,
        12,
        false,
        {kDraining, kOldTable}},
@@ -207,7 +212,7 @@ std::vector<Scenario> all_scenarios() {
        Operations{set_eviction(true)} + fill("k", 4 * 4, 15'000),
        {put("{t}x", text(20'000, 'x')), put("{t}y", text(20'000, 'y'))},
        {},
-       1,
+       3,
        8,
        true,
        {kDraining, kEvacuated, kEvictions}},
@@ -215,7 +220,7 @@ std::vector<Scenario> all_scenarios() {
        Operations{set_eviction(true)} + fill("k", 4 * 4, 15'000) + look_up_all("k", 4 * 4, 3),
        {put("{t}x", text(20'000, 'x'))},
        {},
-       1,
+       3,
        8,
        true,
        {kDraining, kTargets, kEvacuated, kEvictions}},
@@ -223,7 +228,7 @@ std::vector<Scenario> all_scenarios() {
        Operations{set_eviction(true)} + fill("k", 6, 65000),
        {put("{t}x", text(65000, 'x'))},
        {},
-       1,
+       3,
        8,
        true,
        {kOldRun, kEvictions}},

@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kStackBytes = 256 * 1024;
 
 struct Current {
-  bool (*observer)(void*, const greg_t*) = nullptr;
+  bool (*observer)(void*, greg_t*) = nullptr;
   void* context = nullptr;
   sigjmp_buf way_out;
 };

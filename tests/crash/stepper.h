@@ -22,11 +22,14 @@ class Stepper {
   Stepper(const Stepper&) = delete;
   Stepper& operator=(const Stepper&) = delete;
 
+  /// For an observer: the function goes on at full speed.
+  static void stop_stepping(greg_t* registers) { registers[REG_EFL] &= ~greg_t{0x100}; }
+
   /// True: body returned. False: the observer ended it.
   template <class Body, class Observer>
   bool run(Body&& body, Observer&& observer) {
     return run_erased([](void* context) { (*static_cast<std::remove_reference_t<Body>*>(context))(); }, &body,
-                      [](void* context, const greg_t* registers) {
+                      [](void* context, greg_t* registers) {
                         return (*static_cast<std::remove_reference_t<Observer>*>(context))(registers);
                       },
                       &observer);
@@ -34,7 +37,7 @@ class Stepper {
 
  private:
   using BodyFunction = void (*)(void*);
-  using ObserverFunction = bool (*)(void*, const greg_t*);
+  using ObserverFunction = bool (*)(void*, greg_t*);
   bool run_erased(BodyFunction body, void* body_context, ObserverFunction observer, void* observer_context);
 
   std::unique_ptr<char[]> stack_;
