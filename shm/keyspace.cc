@@ -118,6 +118,8 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
   Slot& slot = slots[key.slot];
   for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
     const std::uint64_t version = slot.version.load(std::memory_order_acquire);
+    // A transaction under way may have moved the version already, and its last words are yet to come.
+    if (slot.changing.load(std::memory_order_acquire) != 0) continue;
     const Extent table{slot.table.load(std::memory_order_acquire)};
     const bool current = slot.generation.load(std::memory_order_acquire) ==
                          header.flush_generation.load(std::memory_order_acquire);
@@ -140,7 +142,8 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
       copy(context, view_of(entry, header));
 #endif
     }
-    if (!unchanged_since(slot, version) || slot.changing.load(std::memory_order_acquire) != 0) continue;
+    // The version after `changing`: a transaction that ended before the look at that has moved the version.
+    if (slot.changing.load(std::memory_order_acquire) != 0 || !unchanged_since(slot, version)) continue;
     if (hit && header.evicts.load(kRelaxed) != 0) warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
     return hit;

@@ -64,8 +64,11 @@ bool Keyspace::Impl::reclaim_flushed() {
 MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired, std::vector<std::string>* keys) const {
   keys->clear();
   const std::uint64_t version = slot.version.load(std::memory_order_acquire);
+  if (slot.changing.load(std::memory_order_acquire) != 0) return false;
   const Extent table{slot.table.load(std::memory_order_acquire)};
-  if (!is_current(slot) || table.word == 0) return unchanged_since(slot, version);
+  if (!is_current(slot) || table.word == 0) {
+    return slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version);
+  }
   if (table.offset() + table.size() * kLineBytes > arena_end) return false;
   const Word* cells = table_cells(base, table);
   for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
@@ -80,7 +83,7 @@ MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired, st
     std::string& key = keys->emplace_back(entry.key_bytes, '\0');
     racy_copy(key.data(), entry.key(), entry.key_bytes);
   }
-  return unchanged_since(slot, version);
+  return slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version);
 }
 
 std::vector<std::string> Keyspace::Impl::collect_keys(std::uint32_t number, bool only_expired) {
