@@ -147,6 +147,10 @@ void Aftermath::read_before_recovery(const Crash& crash) {
     return words;
   };
   const auto before = locks();
+  // A change to several keys that is half made makes readers wait for it: there, they may lock.
+  const auto* all_slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
+  const bool may_lock =
+      std::any_of(all_slots, all_slots + kSlotCount, [](const Slot& slot) { return slot.changing.load() != 0; });
   const Model seen = observe(reader, crash.allowed);
   // One key at a time: between them others may see a change half made. As of one instant: read_as_one().
   for (const auto& [key, value] : seen) {
@@ -161,10 +165,6 @@ void Aftermath::read_before_recovery(const Crash& crash) {
         std::ranges::any_of(crash.allowed, [&](const Model& model) { return !model.contains(key); });
     if (!seen.contains(key) && !may_be_missing) fail(key + " is missing");
   }
-  // A change to several keys that is half made makes readers wait for it: there, they may lock.
-  const auto* all_slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
-  const bool may_lock =
-      std::any_of(all_slots, all_slots + kSlotCount, [](const Slot& slot) { return slot.changing.load() != 0; });
   if (crash.only_blocks && !may_lock && locks() != before) fail("a read of a small value took a lock");
   if (std::ranges::count(crash.allowed, read_as_one(reader, crash.allowed)) == 0) {
     fail("the keys read as one are neither as before nor as after");
