@@ -89,7 +89,7 @@ TEST(CrashEnumeration, EveryOperation) {
 TEST(CrashEnumeration, RandomHistories) {
   if (!kCanDieAnywhere) GTEST_SKIP() << "not under a sanitizer";
   std::vector<Scenario> scenarios;
-  for (std::uint64_t seed = 1; seed <= 2; ++seed) scenarios.push_back(random_scenario(seed, 30));
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) scenarios.push_back(random_scenario(seed, 12));
   print_totals(run_all(scenarios, Sampling{}, kNoEnd));
 }
 
