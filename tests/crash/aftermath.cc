@@ -226,8 +226,8 @@ void Aftermath::read_before_recovery(const Crash& crash) {
   const auto before = locks();
   // A change to several keys that is half made makes readers wait for it: there, they may lock.
   const auto* all_slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
-  const bool may_lock =
-      std::any_of(all_slots, all_slots + kSlotCount, [](const Slot& slot) { return slot.changing.load() != 0; });
+  const bool may_lock = std::any_of(all_slots, all_slots + kSlotCount,
+                                    [](const Slot& slot) { return slot.changing.load() != 0; });
   const Model seen = observe(reader, crash.allowed);
   // One key at a time: between them others may see a change half made. As of one instant: read_as_one().
   for (const auto& [key, value] : seen) {
@@ -272,7 +272,7 @@ void Aftermath::recover_after_dead_helper(const Crash& crash, std::uint64_t choi
   HelperKind kind = choice % 64 == 31   ? kHelperWriter
                     : choice % 64 == 63 ? kHelperSuccessor
                     : choice % 2 == 1   ? kHelperReaper
-                                              : kHelperLocker;
+                                        : kHelperLocker;
   if (kind == kHelperLocker && dead_locks_.empty()) kind = kHelperReaper;
   const Operation& first = writers_[choice / 64 % writers_.size()];
   if (!help_and_die(crash, kind, first, choice)) return;

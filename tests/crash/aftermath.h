@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "shm/os/fd.h"
 #include "shm/layout.h"
+#include "shm/os/fd.h"
 #include "shm/segment.h"
 #include "tests/crash/operation.h"
 #include "tests/crash/recorder.h"
@@ -69,7 +69,8 @@ class Aftermath {
   /// What other processes do in (b): each on keys that the victim works on or near.
   void set_writers(std::vector<Operation> writers) { writers_ = std::move(writers); }
 
-  /// A reader stopped at some instruction, after which the victim makes all these changes: then the reader goes on.
+  /// A reader stopped at some instruction, after which the victim makes all these changes: then the reader
+  /// goes on.
   void read_across(const Crash& crash, const WordChange* changes, std::size_t count,
                    std::vector<std::string>* failures);
   /// Lets the victim die in the present state, recovers in all ways; appends what went wrong.
@@ -91,12 +92,12 @@ class Aftermath {
   void recover_as_reaper(const Crash& crash);
   void recover_as_writer(const Crash& crash);
   void recover_after_dead_helper(const Crash& crash, std::uint64_t choice);
-  bool help_and_die(const Crash& crash, HelperKind kind, const Operation& operation,
-                    std::uint64_t choice);
+  bool help_and_die(const Crash& crash, HelperKind kind, const Operation& operation, std::uint64_t choice);
   WriteStatus write(const Crash& crash, const Operation& operation, std::uint32_t process);
   void reap(std::uint32_t process);
   void verify(const Crash& crash, const std::vector<Model>& allowed, bool others_wrote);
-  static bool matches(const Crash& crash, const std::vector<Model>& allowed, const Model& seen, bool others_wrote);
+  static bool matches(const Crash& crash, const std::vector<Model>& allowed, const Model& seen,
+                      bool others_wrote);
   static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
   void note_pin();
@@ -117,7 +118,7 @@ class Aftermath {
   std::vector<Operation> writers_;
   std::uint64_t helper_length_[kHelperKindCount] = {2000, 200, 200,
                                                     2000};  ///< instructions taken, as last seen
-  std::uint64_t reader_length_ = 300;  ///< instructions of a read_across(), as last seen
+  std::uint64_t reader_length_ = 300;                       ///< instructions of a read_across(), as last seen
   std::uint64_t pinned_offset_ = 0;  ///< of an entry that kPinner is copying; its bytes must stay
   std::string pinned_bytes_;
   std::set<std::uint64_t> touched_slots_;

@@ -15,7 +15,6 @@
 #include <thread>
 
 #include "shm/os/clock.h"
-
 #include "tests/crash/scenario.h"
 
 namespace memento::crash {
@@ -93,8 +92,8 @@ TEST(CrashEnumeration, RandomHistories) {
   print_totals(run_all(scenarios, Sampling{}, kNoEnd));
 }
 
-// A worker that began in a dead one's record met the dead one's lock, and died while it repaired that very record:
-// the master's repair comes to an end. A process of its own, for without an end it would not.
+// A worker that began in a dead one's record met the dead one's lock, and died while it repaired that very
+// record: the master's repair comes to an end. A process of its own, for without an end it would not.
 TEST(CrashRepair, OfARecordWhoseSuccessorDiedRepairingIt) {
   constexpr unsigned kLimitS = 60;
   const pid_t child = fork();
@@ -117,8 +116,8 @@ TEST(CrashRepair, OfARecordWhoseSuccessorDiedRepairingIt) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-// In rounds, each with another seed, which it prints: all scenarios, then random histories. What is sampled only
-// is so more densely, and after each state several helpers die. MEMENTO_CRASH_SEED repeats a round.
+// In rounds, each with another seed, which it prints: all scenarios, then random histories. What is sampled
+// only is so more densely, and after each state several helpers die. MEMENTO_CRASH_SEED repeats a round.
 TEST(CrashLong, RoundsWithOtherSeeds) {
   const std::uint64_t duration_s = number_from_environment("MEMENTO_CRASH_DURATION_S", 0);
   if (duration_s == 0) GTEST_SKIP() << "`make crash-test` runs it";

@@ -45,7 +45,7 @@ Operation flush();
 Operation look_up(const std::string& key);
 Operation set_eviction(bool evicts);
 Operation give_back();  ///< of all that its process holds
-Operation maintain();  ///< one lap of the background work over all slots
+Operation maintain();   ///< one lap of the background work over all slots
 
 /// Changes to several keys as one; with kWholeKeyspace nobody else writes meanwhile and flush() may be among
 /// them.

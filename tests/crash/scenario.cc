@@ -158,8 +158,7 @@ ScenarioResult run_scenario(const Scenario& scenario, const Sampling& sampling) 
     if (!(crash.allowed.front() == model)) crash.allowed.push_back(model);
     if (scenario.evicts) crash.may_be_gone = drop_evicted(victim, &model);
     crash.only_blocks = fits_blocks(crash.allowed.front()) && fits_blocks(crash.allowed.back());
-    aftermath.set_writers(
-        writers_near(operation.key.empty() ? "{t}a" : operation.key, scenario.evicts));
+    aftermath.set_writers(writers_near(operation.key.empty() ? "{t}a" : operation.key, scenario.evicts));
 
     std::size_t done = 0;
     const auto& states = recorder.states();

@@ -25,10 +25,11 @@ struct Scenario {
   std::vector<Operation> setup;  ///< the victim's
   std::vector<Operation> operations;
   std::function<void(Segment&)> prepare = {};  ///< between setup and operations
-  std::uint64_t stride = 1;  ///< explore one state in so many
+  std::uint64_t stride = 1;                    ///< explore one state in so many
   std::uint64_t page_limit = 0;  ///< of the arena, so that memory is short early; 0: all of the segment
   bool evicts = false;           ///< keys may go
-  std::vector<Place> reaches = {};  ///< what the operations must have changed, lest the scenario shows nothing
+  std::vector<Place> reaches =
+      {};  ///< what the operations must have changed, lest the scenario shows nothing
 };
 
 /// Which states are explored and where helpers die: another seed, other ones.
