@@ -113,16 +113,14 @@ test:
 
 # The proof by enumeration, again and again with other states sampled and other random histories. DURATION_S= sets
 # its length; SEED= repeats a round.
-crash-test: export SUITE_LIMIT_S ?= 1200
-test:
+crash-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-crash-tests
 	@MEMENTO_CRASH_DURATION_S=$(or $(DURATION_S),600) MEMENTO_CRASH_SEED=$(SEED) tests/run 'CrashLong.*' $(BIN)/memento-crash-tests
 
 # SEED= repeats a run's choices, DURATION_S= sets its length.
 kill-test: export DURATION_S ?= 600
-kill-test: export SUITE_LIMIT_S ?= 1200
-test:
+kill-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run 'KillStorm.*' $(BIN)/memento-tests
