@@ -101,7 +101,7 @@ void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
 void Keyspace::Impl::move_run(std::uint64_t run) {
   HashedKey key;
   const std::uint64_t offset = run + sizeof(Word);
-  if (!key_of_block(offset, arena_end - offset, &key)) return;
+  if (!key_of_block(offset, find_committed_end() - offset, &key)) return;
   Slot& slot = slots[key.slot];
   const auto find_it = [&](Entry* entry, Word** cell) {
     return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, key, entry, cell) == Search::kHit &&

@@ -96,7 +96,7 @@ bool Keyspace::Impl::evict_runs(std::uint64_t page, const Judge& judge) {
 
 bool Keyspace::Impl::evict_run_at(std::uint64_t run, const Judge& judge) {
   HashedKey key;
-  if (!key_of_block(run + sizeof(Word), arena_end - run - sizeof(Word), &key)) return false;
+  if (!key_of_block(run + sizeof(Word), find_committed_end() - run - sizeof(Word), &key)) return false;
   if (!arena.has_room_for_run() && !arena.free_old_runs())
     return false;  // readers copy what was evicted before
   const bool went = evict_run(run, key, judge);

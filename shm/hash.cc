@@ -1,17 +1,20 @@
 // Slice-by-8 CRC16 and XXH3. See hash.h.
 #include "shm/hash.h"
 
+#define XXH_INLINE_ALL  // short keys: the call would cost as much as the hash
 #include <xxhash.h>
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 namespace memento {
 namespace {
 
 using Tables = std::array<std::array<std::uint16_t, 256>, 8>;
 
-// tables[k][b]: the CRC of byte b followed by k zero bytes, so that eight bytes are eight independent lookups.
+// tables[k][b]: the CRC of byte b followed by k zero bytes, so that eight bytes are eight independent
+// lookups.
 constexpr Tables make_tables() {
   Tables tables{};
   for (unsigned byte = 0; byte < 256; ++byte) {
@@ -30,9 +33,7 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-}  // namespace
-
-std::uint16_t crc16(std::string_view bytes) {
+inline unsigned crc16_of(std::string_view bytes) {
   unsigned crc = 0;
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
   std::size_t left = bytes.size();
@@ -42,21 +43,34 @@ std::uint16_t crc16(std::string_view bytes) {
                                 kTables[2][at[5]] ^ kTables[1][at[6]] ^ kTables[0][at[7]]);
   }
   for (; left > 0; --left, ++at) crc = ((crc << 8) & 0xffff) ^ kTables[0][((crc >> 8) ^ *at) & 255];
-  return static_cast<std::uint16_t>(crc);
+  return crc;
 }
 
-std::string_view hash_tag(std::string_view key) {
-  const std::size_t open = key.find('{');
-  if (open == std::string_view::npos) return key;
-  const std::size_t close = key.find('}', open + 1);
-  if (close == std::string_view::npos || close == open + 1) return key;
-  return key.substr(open + 1, close - open - 1);
+inline std::string_view hash_tag_of(std::string_view key) {
+  const auto* open = static_cast<const char*>(std::memchr(key.data(), '{', key.size()));
+  if (open == nullptr) [[likely]]
+    return key;
+  const std::string_view rest = key.substr(static_cast<std::size_t>(open + 1 - key.data()));
+  const std::size_t close = rest.find('}');
+  if (close == std::string_view::npos || close == 0) return key;
+  return rest.substr(0, close);
 }
 
-std::uint32_t slot_of_key(std::string_view key) { return (crc16(hash_tag(key)) & 16383u) >> 1; }
+}  // namespace
+
+std::uint16_t crc16(std::string_view bytes) { return static_cast<std::uint16_t>(crc16_of(bytes)); }
+
+std::string_view hash_tag(std::string_view key) { return hash_tag_of(key); }
+
+std::uint32_t slot_of_key(std::string_view key) { return (crc16_of(hash_tag_of(key)) & 16383u) >> 1; }
 
 std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed) {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
+}
+
+HashedKey hash_key(std::string_view key, std::uint64_t seed) {
+  return HashedKey{key, (crc16_of(hash_tag_of(key)) & 16383u) >> 1,
+                   XXH3_64bits_withSeed(key.data(), key.size(), seed)};
 }
 
 }  // namespace memento

@@ -18,4 +18,13 @@ std::uint32_t slot_of_key(std::string_view key);
 
 std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed);
 
+/// A key with its slot and hash, computed once per command. Does not own the bytes.
+struct HashedKey {
+  std::string_view bytes;
+  std::uint32_t slot = 0;  ///< 0..8191
+  std::uint64_t hash = 0;  ///< seeded, places the key inside its slot
+};
+
+HashedKey hash_key(std::string_view key, std::uint64_t seed);
+
 }  // namespace memento

@@ -1,5 +1,5 @@
-// Reads of one process, and what is counted. See keyspace.h for the contract and shm/README.md for why reads without
-// a lock are safe. Writes are in keyspace_write.cc, background work in maintenance.cc.
+// Reads of one process, and what is counted. See keyspace.h for the contract and shm/README.md for why reads
+// without a lock are safe. Writes are in keyspace_write.cc, background work in maintenance.cc.
 #include "shm/keyspace.h"
 
 #include <unistd.h>
@@ -28,14 +28,15 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       redo(base, record),
       arena(segment_in, record, owner, redo),
       slots(reinterpret_cast<Slot*>(base + header.slots_offset)),
-      arena_end(header.arena_offset + header.page_count * kPageBytes),
+      committed_end(header.arena_offset),
       ghosts(base, header),
       transaction(std::make_unique<Transaction>(*this)) {
   assert(process < header.process_count);
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
 }
 
-Keyspace::Keyspace(Segment& segment, std::uint32_t process) : impl_(std::make_unique<Impl>(segment, process)) {
+Keyspace::Keyspace(Segment& segment, std::uint32_t process)
+    : impl_(std::make_unique<Impl>(segment, process)) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();
   // A predecessor's connections ended with it.
@@ -49,9 +50,7 @@ Keyspace::~Keyspace() = default;
 void Keyspace::set_now_ms(TimeMs now_ms) { impl_->now_ms = now_ms; }
 TimeMs Keyspace::now_ms() const { return impl_->now_ms; }
 
-HashedKey Keyspace::hash(std::string_view bytes) const {
-  return HashedKey{bytes, slot_of_key(bytes), hash_in_slot(bytes, impl_->header.hash_seed)};
-}
+HashedKey Keyspace::hash(std::string_view bytes) const { return hash_key(bytes, impl_->header.hash_seed); }
 
 void Keyspace::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
 
@@ -62,48 +61,48 @@ void Keyspace::prefetch_table(const HashedKey& key) const {
   __builtin_prefetch(table_cells(impl_->base, table) + line * kCellsPerLine);
 }
 
-// Only the home line is looked at, where most keys are; what is found there may be outdated and is only a hint.
+// Only the home line is looked at, where most keys are; what is found there may be outdated and is only a
+// hint.
 void Keyspace::prefetch_entry(const HashedKey& key) const {
   const Extent table{impl_->slots[key.slot].table.load(kRelaxed)};
-  if (table.word == 0 || table.offset() + table.size() * kLineBytes > impl_->arena_end) return;
+  if (table.word == 0 || !impl_->is_committed(table.offset(), table.size() * kLineBytes)) return;
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
   const Word* line = table_cells(impl_->base, table) + home_line(tag, table.size()) * kCellsPerLine;
-  for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
-    const std::uint64_t cell = line[i].load(kRelaxed);
-    if (Cell::live(cell) && Cell::tag(cell) == tag) {
-      __builtin_prefetch(impl_->base + Cell::offset(cell));
-      __builtin_prefetch(impl_->base + Cell::offset(cell) + kLineBytes);
-    }
-  }
+  const std::uint32_t found = look_at_line(line, tag).with_tag;
+  if (found == 0) return;
+  const char* entry = impl_->base + Cell::offset(line[std::countr_zero(found)].load(kRelaxed));
+  __builtin_prefetch(entry);
+  __builtin_prefetch(entry + kLineBytes);
 }
 
 MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const HashedKey& key, Entry* entry,
                                                          Word** cell) const {
   if (table.word == 0) return Search::kMiss;
   const std::uint64_t lines = table.size();
-  if (table.offset() + lines * kLineBytes > arena_end) return Search::kTorn;
+  if (!is_committed(table.offset(), lines * kLineBytes)) return Search::kTorn;
   Word* cells = table_cells(base, table);
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
   std::uint64_t line = home_line(tag, lines);
   for (std::uint64_t n = 0; n < lines; ++n, line = line + 1 == lines ? 0 : line + 1) {
-    bool has_empty = false;
-    for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
-      Word& place = cells[line * kCellsPerLine + i];
+    Word* places = cells + line * kCellsPerLine;
+    const LineHints hints = look_at_line(places, tag);
+    for (std::uint32_t found = hints.with_tag; found != 0; found &= found - 1) {
+      Word& place = places[std::countr_zero(found)];
       const std::uint64_t value = place.load(std::memory_order_acquire);
-      has_empty |= value == 0;
       if (!Cell::live(value) || Cell::tag(value) != tag) continue;
       const std::uint64_t offset = Cell::offset(value);
-      if (offset < header.arena_offset || offset + 32 > arena_end) return Search::kTorn;
-      const Entry found = Entry::parse(base + offset);
-      if (found.total_bytes() > arena_end - offset) return Search::kTorn;
-      if (found.key_bytes != key.bytes.size() || !racy_equal(found.key(), key.bytes.data(), found.key_bytes)) {
+      if (!is_committed(offset, kSmallestBlockBytes)) return Search::kTorn;
+      const Entry candidate = Entry::parse(base + offset);
+      if (!is_committed(offset, candidate.total_bytes())) return Search::kTorn;
+      if (candidate.key_bytes != key.bytes.size() ||
+          !racy_equal(candidate.key(), key.bytes.data(), candidate.key_bytes)) {
         continue;
       }
-      *entry = found;
+      *entry = candidate;
       *cell = &place;
       return Search::kHit;
     }
-    if (has_empty) return Search::kMiss;
+    if (has_empty_cell(places, hints)) return Search::kMiss;
   }
   return Search::kMiss;
 }
@@ -111,7 +110,56 @@ MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const Has
 bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* context) {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->read(key, copy, context);
-  return impl.read(key, copy, context);
+  const Impl::Search search = impl.read_at_home(key, copy, context);
+  if (search == Impl::Search::kTorn) return impl.read(key, copy, context);
+  const bool hit = search == Impl::Search::kHit;
+  impl.count(hit ? Counter::kHits : Counter::kMisses, 1);
+  return hit;
+}
+
+// What nearly all reads come to, as straight code that a processor runs ahead through: the first entry with
+// the key's tag in its home line is it, or there is none and an empty cell ends the search. kTorn: read() is
+// to find out.
+Keyspace::Impl::Search Keyspace::Impl::read_at_home(const HashedKey& key, CopyFunction copy, void* context) {
+#if defined(__SANITIZE_THREAD__)
+  (void)key, (void)copy, (void)context;
+  return Search::kTorn;
+#else
+  const Slot& slot = slots[key.slot];
+  const std::uint64_t version = slot.version.load(std::memory_order_acquire);
+  if (slot.changing.load(std::memory_order_acquire) != 0) return Search::kTorn;
+  const Extent table{slot.table.load(std::memory_order_acquire)};
+  const std::uint64_t lines = table.size();
+  if (slot.generation.load(std::memory_order_acquire) !=
+          header.flush_generation.load(std::memory_order_acquire) ||
+      table.word == 0 || !is_committed(table.offset(), lines * kLineBytes)) {
+    return Search::kTorn;
+  }
+  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
+  Word* places = table_cells(base, table) + home_line(tag, lines) * kCellsPerLine;
+  const LineHints hints = look_at_line(places, tag);
+  if (hints.with_tag == 0) {
+    const bool ends = has_empty_cell(places, hints);
+    return ends && slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version)
+               ? Search::kMiss
+               : Search::kTorn;
+  }
+  Word& cell = places[std::countr_zero(hints.with_tag)];
+  const std::uint64_t value = cell.load(std::memory_order_acquire);
+  const std::uint64_t offset = Cell::offset(value);
+  if (Cell::tag(value) != tag || !is_committed(offset, kSmallestBlockBytes)) return Search::kTorn;
+  const Entry entry = Entry::parse(base + offset);
+  if (entry.extended || !is_committed(offset, entry.total_bytes()) || entry.key_bytes != key.bytes.size() ||
+      !racy_equal(entry.key(), key.bytes.data(), entry.key_bytes) || entry.expired(now_ms)) {
+    return Search::kTorn;
+  }
+  if (slot.version.load(std::memory_order_acquire) != version) return Search::kTorn;
+  copy(context, view_of(entry, header));
+  if (slot.changing.load(std::memory_order_acquire) != 0 || !unchanged_since(slot, version))
+    return Search::kTorn;
+  if (header.evicts.load(kRelaxed) != 0) warm(cell, offset, key);
+  return Search::kHit;
+#endif
 }
 
 bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context) {
@@ -144,7 +192,8 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
     }
     // The version after `changing`: a transaction that ended before the look at that has moved the version.
     if (slot.changing.load(std::memory_order_acquire) != 0 || !unchanged_since(slot, version)) continue;
-    if (hit && header.evicts.load(kRelaxed) != 0) warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
+    if (hit && header.evicts.load(kRelaxed) != 0)
+      warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
     return hit;
   }
@@ -156,13 +205,15 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
 // One more heat for a cell that was read. It may have changed since, or its table: then the comparison fails.
 void Keyspace::Impl::warm(Word& cell, std::uint64_t offset, const HashedKey& key) {
   std::uint64_t value = cell.load(kRelaxed);
-  const bool is_it = Cell::live(value) && Cell::offset(value) == offset && Cell::tag(value) == Cell::tag_of_hash(key.hash);
+  const bool is_it =
+      Cell::live(value) && Cell::offset(value) == offset && Cell::tag(value) == Cell::tag_of_hash(key.hash);
   if (!is_it || Cell::heat(value) == Cell::kHeatLimit) return;
   cell.compare_exchange_strong(value, value + Cell::kOneHeat, std::memory_order_relaxed);
 }
 
 // REQUIRES: slot locked. The entry as of that generation of FLUSH.
-bool Keyspace::Impl::find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const {
+bool Keyspace::Impl::find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key,
+                                 Entry* entry) const {
   Word* cell = nullptr;
   return slot.generation.load(kRelaxed) == generation &&
          find(Extent{slot.table.load(kRelaxed)}, key, entry, &cell) == Search::kHit &&
@@ -177,7 +228,8 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
   {
     const SlotGuard guard(*this, slot);
     Entry entry;
-    if (!find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key, &entry)) return false;
+    if (!find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key, &entry))
+      return false;
     view = view_of(entry, header);
     offset = static_cast<std::uint64_t>(entry.at - base);
     if (arena.is_class_page(offset)) {
@@ -208,11 +260,14 @@ void Keyspace::note_versions(std::span<const HashedKey> keys, std::vector<std::u
   }
 }
 
-// A change to several keys holds its locks from before the first cell is stored until after the last version. So if
-// something of it was read, a lock is seen held here, or else all versions are seen moved: locks first, then versions.
-bool Keyspace::versions_hold(std::span<const HashedKey> keys, const std::vector<std::uint64_t>& versions) const {
+// A change to several keys holds its locks from before the first cell is stored until after the last version.
+// So if something of it was read, a lock is seen held here, or else all versions are seen moved: locks first,
+// then versions.
+bool Keyspace::versions_hold(std::span<const HashedKey> keys,
+                             const std::vector<std::uint64_t>& versions) const {
   for (const HashedKey& key : keys) {
-    if ((impl_->slots[key.slot].lock.word.load(std::memory_order_acquire) & ~FUTEX_WAITERS) != 0) return false;
+    if ((impl_->slots[key.slot].lock.word.load(std::memory_order_acquire) & ~FUTEX_WAITERS) != 0)
+      return false;
   }
   if (impl_->header.exclusive.load(std::memory_order_acquire) != 0) return false;
   for (std::size_t i = 0; i < keys.size(); ++i) {

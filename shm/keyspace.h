@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "shm/hash.h"
 #include "shm/os/clock.h"
 
 namespace memento {
@@ -23,13 +24,6 @@ class Segment;
 inline constexpr TimeMs kNoExpiry = -1;
 inline constexpr std::uint32_t kSlotCount = 8192;
 inline constexpr std::size_t kKeyLimitBytes = 64 * 1024;
-
-/// A key with its slot and hash, computed once per command. Does not own the bytes.
-struct HashedKey {
-  std::string_view bytes;
-  std::uint32_t slot = 0;  ///< 0..8191
-  std::uint64_t hash = 0;  ///< seeded, places the key inside its slot
-};
 
 /// One entry's fields. Inside read()'s copy callback `value` points into shared memory that may change
 /// underneath: copy it, do not interpret it.
@@ -99,8 +93,8 @@ class Keyspace {
 
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
   HashedKey hash(std::string_view bytes) const;
-  /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn, the
-  /// fetches of one stage overlap.
+  /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn,
+  /// the fetches of one stage overlap.
   void prefetch_slot(const HashedKey& key) const;
   void prefetch_table(const HashedKey& key) const;
   void prefetch_entry(const HashedKey& key) const;
@@ -109,8 +103,12 @@ class Keyspace {
   /// called several times: each call must undo the one before. The last call saw a consistent entry.
   template <class Copy>
   bool read(const HashedKey& key, Copy&& copy) {
-    return read_erased(key, [](void* context, const EntryView& view) { (*static_cast<std::remove_reference_t<Copy>*>(context))(view); },
-                       context_of(copy));
+    return read_erased(
+        key,
+        [](void* context, const EntryView& view) {
+          (*static_cast<std::remove_reference_t<Copy>*>(context))(view);
+        },
+        context_of(copy));
   }
 
   WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options = {});
@@ -120,49 +118,62 @@ class Keyspace {
   /// Runs under the slot's lock and may run several times: short, no side effects but on its own captures.
   template <class Decide>
   WriteStatus update(const HashedKey& key, Decide&& decide) {
-    return update_erased(key, [](void* context, const EntryView* old) -> Change {
-      return (*static_cast<std::remove_reference_t<Decide>*>(context))(old); }, context_of(decide));
+    return update_erased(
+        key,
+        [](void* context, const EntryView* old) -> Change {
+          return (*static_cast<std::remove_reference_t<Decide>*>(context))(old);
+        },
+        context_of(decide));
   }
 
-  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's read, set, update and
-  /// erase of `keys` see each other's changes; all become visible together when it returned true, none when it returned
-  /// false (kUnchanged) or memory is short (kOutOfMemory). It runs several times: it must begin anew each time. The first
-  /// run holds no lock and its changes are thrown away. REQUIRES: not inside another body.
+  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's read, set,
+  /// update and erase of `keys` see each other's changes; all become visible together when it returned true,
+  /// none when it returned false (kUnchanged) or memory is short (kOutOfMemory). It runs several times: it
+  /// must begin anew each time. The first run holds no lock and its changes are thrown away. REQUIRES: not
+  /// inside another body.
   template <class Body>
   WriteStatus transact(std::span<const HashedKey> keys, Body&& body) {
-    return transact_erased(keys, false, [](void* context) -> bool {
-      return (*static_cast<std::remove_reference_t<Body>*>(context))(); }, context_of(body));
+    return transact_erased(
+        keys, false,
+        [](void* context) -> bool { return (*static_cast<std::remove_reference_t<Body>*>(context))(); },
+        context_of(body));
   }
-  /// The same for any keys; flush(), key_count() and slot_keys() are part of it too. Nobody else writes meanwhile.
+  /// The same for any keys; flush(), key_count() and slot_keys() are part of it too. Nobody else writes
+  /// meanwhile.
   template <class Body>
   WriteStatus transact_all(Body&& body) {
-    return transact_erased({}, true, [](void* context) -> bool {
-      return (*static_cast<std::remove_reference_t<Body>*>(context))(); }, context_of(body));
+    return transact_erased(
+        {}, true,
+        [](void* context) -> bool { return (*static_cast<std::remove_reference_t<Body>*>(context))(); },
+        context_of(body));
   }
 
-  /// Reads several keys as they were at one instant: copy(index, const EntryView*) for each, nullptr when it is not
-  /// there. copy may be called again for the same index at once, undoing the call before; when somebody changed one of
-  /// the keys meanwhile all begins again with reset(). Values are to be copied, as in read().
+  /// Reads several keys as they were at one instant: copy(index, const EntryView*) for each, nullptr when it
+  /// is not there. copy may be called again for the same index at once, undoing the call before; when
+  /// somebody changed one of the keys meanwhile all begins again with reset(). Values are to be copied, as in
+  /// read().
   template <class Reset, class Copy>
   void read_many(std::span<const HashedKey> keys, Reset&& reset, Copy&& copy);
 
-  /// Differs from an earlier call's when the key was changed since; may differ when another key of its slot was.
+  /// Differs from an earlier call's when the key was changed since; may differ when another key of its slot
+  /// was.
   std::uint64_t watch_version(const HashedKey& key) const;
 
   /// Removes every key at once, in O(1); their memory comes back in the background.
   void flush();
 
-  /// The live keys of one slot, copied. A key present throughout a walk over all slots is in one of the lists.
+  /// The live keys of one slot, copied. A key present throughout a walk over all slots is in one of the
+  /// lists.
   std::vector<std::string> slot_keys(std::uint32_t slot);
 
-  std::uint64_t key_count() const;      ///< entries, expired ones not yet swept included
+  std::uint64_t key_count() const;           ///< entries, expired ones not yet swept included
   std::uint64_t expiring_key_count() const;  ///< of them, those with an expiry
   std::uint64_t payload_bytes() const;       ///< keys plus values
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
   std::uint64_t memory_limit_bytes() const;  ///< the segment's size
 
-  /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the master calls it.
-  /// False: no memory for what eviction keeps in mind.
+  /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the
+  /// master calls it. False: no memory for what eviction keeps in mind.
   bool set_eviction(bool evicts);
   bool evicts() const;
 
@@ -187,7 +198,8 @@ class Keyspace {
     return const_cast<void*>(static_cast<const void*>(&function));
   }
   bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
-  WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body, void* context);
+  WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
+                              void* context);
   /// FLUSH's generation and the slots' versions.
   void note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const;
   bool versions_hold(std::span<const HashedKey> keys, const std::vector<std::uint64_t>& versions) const;

@@ -43,8 +43,20 @@ struct Keyspace::Impl {
     return slot.version.load(std::memory_order_acquire) == version;
   }
 
+  /// Whether these bytes of the arena may be touched. A torn offset may point anywhere: reading memory that
+  /// no fallocate has granted would take it from the tmpfs, and be a SIGBUS when that is full.
+  bool is_committed(std::uint64_t offset, std::uint64_t bytes) const {
+    return offset >= header.arena_offset &&
+           (offset + bytes <= committed_end || offset + bytes <= find_committed_end());
+  }
+  std::uint64_t find_committed_end() const {
+    committed_end = header.arena_offset + header.committed_pages.load(std::memory_order_acquire) * kPageBytes;
+    return committed_end;
+  }
+
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
   // keyspace.cc
+  Search read_at_home(const HashedKey& key, CopyFunction copy, void* context);
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   bool find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const;
   void count(Counter counter, std::uint64_t amount);
@@ -142,7 +154,7 @@ struct Keyspace::Impl {
   RedoList redo;
   Arena arena;
   Slot* slots;
-  std::uint64_t arena_end;
+  mutable std::uint64_t committed_end;  ///< as last seen; grows
   TimeMs now_ms = 0;
   std::uint32_t sweep_slot_next = 0;
   Ghosts ghosts;
@@ -154,7 +166,7 @@ struct Keyspace::Impl {
   std::uint64_t reclaimed_generation = UINT64_MAX;  ///< of FLUSH, of which no slot has entries left
   std::uint64_t shortages_seen = 0;
   std::uint64_t rooms_made = 0;  ///< counts what may have changed the magazines between a fill and its commit
-  std::string block_key;  ///< of key_of_block()
+  std::string block_key;         ///< of key_of_block()
   std::unique_ptr<Transaction> transaction;
 };
 

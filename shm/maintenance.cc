@@ -2,8 +2,6 @@
 // inherits from a dead predecessor. Each step is a transaction of its own.
 #include <unistd.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -62,7 +60,8 @@ bool Keyspace::Impl::reclaim_flushed() {
 }
 
 // Copies the keys of a slot without its lock. False: the slot changed meanwhile.
-MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired, std::vector<std::string>* keys) const {
+MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired,
+                                         std::vector<std::string>* keys) const {
   keys->clear();
   const std::uint64_t version = slot.version.load(std::memory_order_acquire);
   if (slot.changing.load(std::memory_order_acquire) != 0) return false;
@@ -70,15 +69,15 @@ MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired, st
   if (!is_current(slot) || table.word == 0) {
     return slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version);
   }
-  if (table.offset() + table.size() * kLineBytes > arena_end) return false;
+  if (!is_committed(table.offset(), table.size() * kLineBytes)) return false;
   const Word* cells = table_cells(base, table);
   for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
     const std::uint64_t cell = cells[i].load(std::memory_order_acquire);
     if (!Cell::live(cell)) continue;
     const std::uint64_t offset = Cell::offset(cell);
-    if (offset < header.arena_offset || offset + 32 > arena_end) return false;
+    if (!is_committed(offset, kSmallestBlockBytes)) return false;
     const Entry entry = Entry::parse(base + offset);
-    if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > arena_end - offset) return false;
+    if (entry.key_bytes > kKeyLimitBytes || !is_committed(offset, entry.total_bytes())) return false;
     if (entry.expired(now_ms) != only_expired) continue;
     if (!unchanged_since(slot, version)) return false;
     std::string& key = keys->emplace_back(entry.key_bytes, '\0');
@@ -106,7 +105,8 @@ bool Keyspace::Impl::shrink_slot(Slot& slot) {
   };
   const auto is_sparse = [&](const Slot& now) {
     const Extent table{now.table.load(kRelaxed)};
-    return table.size() > 2 * lines_wanted(now) && (now.cells.load(kRelaxed) & 0xffffffff) * 4 < fill_limit(table.size());
+    return table.size() > 2 * lines_wanted(now) &&
+           (now.cells.load(kRelaxed) & 0xffffffff) * 4 < fill_limit(table.size());
   };
   return is_current(slot) && is_sparse(slot) && rebuild(slot, lines_wanted(slot), is_sparse);
 }
@@ -127,7 +127,8 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
       Entry entry;
       Word* cell = nullptr;
       const Extent table{slot.table.load(kRelaxed)};
-      if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms)) continue;
+      if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms))
+        continue;
       offset = static_cast<std::uint64_t>(entry.at - base);
       commit_erase(slot, table, *cell, entry);
     }

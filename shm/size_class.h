@@ -27,7 +27,9 @@ struct SizeClasses {
     const std::uint64_t batch = 16384 / block_bytes;
     return {static_cast<std::uint32_t>(block_bytes), static_cast<std::uint32_t>(blocks),
             static_cast<std::uint32_t>((blocks + 63) / 64 * 8),
-            static_cast<std::uint32_t>(batch < 1 ? 1 : batch > 32 ? 32 : batch)};
+            static_cast<std::uint32_t>(batch < 1    ? 1
+                                       : batch > 32 ? 32
+                                                    : batch)};
   }
 
   constexpr SizeClasses() {
@@ -51,6 +53,8 @@ struct SizeClasses {
 };
 
 inline constexpr SizeClasses kSizeClasses;
+inline constexpr std::uint32_t kSmallestBlockBytes = kSizeClasses.geometry[0].block_bytes;
+static_assert(kSmallestBlockBytes >= 16);  // an entry's first words are read before its lengths are known
 inline constexpr std::uint32_t kLargestBlockBytes = kSizeClasses.geometry[kSizeClasses.count - 1].block_bytes;
 static_assert(kSizeClasses.count <= kClassLimit);
 

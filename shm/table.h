@@ -4,7 +4,12 @@
 // the first line with an empty cell.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+#include <emmintrin.h>
+#endif
 
 #include "shm/layout.h"
 
@@ -30,6 +35,51 @@ struct Cell {
 };
 
 constexpr std::uint64_t home_line(std::uint64_t tag, std::uint64_t lines) { return tag * lines >> 24; }
+
+/// What one look at a line's eight cells shows, a bit for each: those that bear the tag, and those that may
+/// be empty. No branch depends on where it is: a processor that guesses wrong there throws away the fetches
+/// begun for the next key. Hints, and not one instant's: whoever relies on a cell loads it again and looks.
+struct LineHints {
+  std::uint32_t with_tag;
+  std::uint32_t maybe_empty;
+};
+
+inline LineHints look_at_line(const Word* line, std::uint64_t tag) {
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+  const auto* pairs = reinterpret_cast<const __m128i*>(line);
+  const auto low_halves = [pairs](int first) {
+    return _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(_mm_load_si128(pairs + first)),
+                                           _mm_castsi128_ps(_mm_load_si128(pairs + first + 1)),
+                                           _MM_SHUFFLE(2, 0, 2, 0)));
+  };
+  const __m128i first_four = low_halves(0);
+  const __m128i last_four = low_halves(2);
+  const __m128i tag_bits = _mm_set1_epi32(0xffffff);
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(tag));
+  const __m128i zero = _mm_setzero_si128();
+  const __m128i with_tag = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_and_si128(first_four, tag_bits), wanted),
+                                           _mm_cmpeq_epi32(_mm_and_si128(last_four, tag_bits), wanted));
+  const __m128i empty = _mm_packs_epi32(_mm_cmpeq_epi32(first_four, zero), _mm_cmpeq_epi32(last_four, zero));
+  const auto bits = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(with_tag, empty)));
+  return {bits & 255, bits >> kCellsPerLine};
+#else
+  LineHints hints{0, 0};
+  for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
+    const std::uint64_t cell = line[i].load(std::memory_order_relaxed);
+    hints.with_tag |= static_cast<std::uint32_t>(Cell::tag(cell) == tag) << i;
+    hints.maybe_empty |= static_cast<std::uint32_t>(cell == 0) << i;
+  }
+  return hints;
+#endif
+}
+
+/// Whether one of the line's cells is empty: a search ends there.
+inline bool has_empty_cell(const Word* line, LineHints hints) {
+  for (std::uint32_t maybe = hints.maybe_empty; maybe != 0; maybe &= maybe - 1) {
+    if (line[std::countr_zero(maybe)].load(std::memory_order_acquire) == 0) return true;
+  }
+  return false;
+}
 
 /// Non-empty cells a table of so many lines may hold before it grows.
 constexpr std::uint64_t fill_limit(std::uint64_t lines) {
