@@ -165,6 +165,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   std::uint64_t executed = 0;
   paused_ = false;
   client_.active_ms = context.keyspace.now_ms();
+  if (client_.has_pushes) take_pushes(output);
   while (!closing_ && taken < bytes.size()) {
     if (output.size() >= kOutputPauseBytes) {
       paused_ = true;
@@ -181,6 +182,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     std::size_t done = 0;
     while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       execute(batch.requests[done++], batch, command);
+      if (client_.has_pushes) [[unlikely]] take_pushes(output);
       closing_ = command.close_after_reply;
     }
     executed += done;
@@ -200,6 +202,11 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());
   return taken;
+}
+
+void Session::take_pushes(ByteBuffer& output) {
+  output.append(client_.pushes.view());
+  client_.pushes = ByteBuffer();
 }
 
 void Session::report_broken(CommandContext& command) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "worker/connection.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -81,7 +82,8 @@ class Worker {
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
         facts_{context_.start_ms, context_.options.workers, context_.index, context_.options},
-        services_{facts_, context_.settings},
+        hub_(context_.segment, keyspace_, context_.process),
+        services_{facts_, context_.settings, hub_},
         session_{keyspace_, services_} {}
 
   int run();
@@ -92,6 +94,8 @@ class Worker {
   void on_event(const epoll_event& event);
   void on_connection(int descriptor, std::uint32_t events);
   void take_turns();
+  void on_bell();
+  void push_messages();
   void on_signal();
   void on_timer();
   const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
@@ -110,6 +114,7 @@ class Worker {
   WorkerContext context_;
   Keyspace keyspace_;
   const ServerFacts facts_;
+  MessageHub hub_;
   WorkerServices services_;
   SessionContext session_;
   std::array<Turn, kTurnLimit> turns_;
@@ -140,6 +145,7 @@ bool Worker::set_up() {
   signals_ = make_signals();
   timer_ = make_timer(kTickMs);
   if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) &&
+      (hub_.bell_descriptor() < 0 || watch(hub_.bell_descriptor())) &&
       std::ranges::all_of(context_.listen_sockets, [this](const Fd& listener) { return watch(listener.get()); })) {
     return true;
   }
@@ -160,6 +166,7 @@ int Worker::run() {
     keyspace_.set_now_ms(wall_time_ms());
     for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
     take_turns();
+    push_messages();
   }
   return static_cast<int>(ExitStatus::kOk);
 }
@@ -170,6 +177,8 @@ void Worker::on_event(const epoll_event& event) {
     accept_connections(descriptor);
   } else if (descriptor == timer_.get()) {
     on_timer();
+  } else if (descriptor == hub_.bell_descriptor()) {
+    on_bell();
   } else if (descriptor == signals_.get()) {
     on_signal();
   } else if (descriptor == quit_timer_.get()) {
@@ -211,6 +220,18 @@ void Worker::take_turns() {
   }
 }
 
+void Worker::on_bell() {
+  hub_.silence_bell();
+  hub_.receive();
+}
+
+void Worker::push_messages() {
+  for (ClientState* client : hub_.take_pushed()) {
+    Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
+    settle(connection, connection.push(keyspace_));
+  }
+}
+
 void Worker::settle(Connection& connection, Connection::Wait wait) {
   if (wait == connection.registered) return;
   if (wait == Connection::Wait::kClosed) return close(connection);
@@ -221,6 +242,7 @@ void Worker::settle(Connection& connection, Connection::Wait wait) {
 
 void Worker::close(Connection& connection) {
   const bool was_served = !connection.is_refused;
+  hub_.forget(connection.session().client());
   connections_[static_cast<std::size_t>(connection.descriptor())].reset();
   if (!was_served) return;
   --connection_count_;
@@ -354,6 +376,7 @@ void Worker::on_signal() {
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
+  hub_.receive();  // a bell may have been lost
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   set_timer(timer_, keyspace_.maintain(kMaintenanceUs) ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;

@@ -5,6 +5,7 @@
 
 #include "worker/command/handler_support.h"
 #include "worker/command/words.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -47,11 +48,37 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
   return check_keys(context, *command, call);
 }
 
-// Before the password was given, inside MULTI.
+// Somebody watches some key.
+void run_watched(CommandContext& context, const Command& command, const Call& call) {
+  std::vector<std::pair<HashedKey, std::uint64_t>> keys;
+  const std::size_t last = command.keys.first == 0 ? 0 : command.last_key(call.count());
+  for (auto i = static_cast<std::size_t>(command.keys.first); i != 0 && i <= last; i += static_cast<std::size_t>(command.keys.step)) {
+    const HashedKey key = context.keyspace.hash(call[i]);
+    keys.emplace_back(key, context.keyspace.watch_version(key));
+  }
+  command.handler(context, call);
+  for (const auto& [key, version] : keys) {
+    if (context.keyspace.watch_version(key) != version) context.services.hub.publish_value(key);
+  }
+}
+
+void run(CommandContext& context, const Command& command, const Call& call) {
+  if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
+    if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
+  }
+  command.handler(context, call);
+}
+
+// Before the password was given, inside MULTI, while it subscribes.
 void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
   ClientState& client = context.client;
   if (!client.authenticated && !command.has(kNoAuth)) return context.reply.error("NOAUTH Authentication required.");
-  if (client.transaction == nullptr || command.has(kUnqueued)) return command.handler(context, call);
+  if (client.subscriptions != nullptr && client.protocol == Protocol::kResp2 && !command.has(kSubscribedToo)) {
+    if (client.transaction != nullptr) client.transaction->is_broken = true;
+    return context.reply.error("ERR Can't execute '" + lower_case(command.name) +
+                               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+  }
+  if (client.transaction == nullptr || command.has(kUnqueued)) return run(context, command, call);
   if (command.has(kNoMulti)) {
     client.transaction->is_broken = true;
     return context.reply.error("ERR Command not allowed inside a transaction");
@@ -81,7 +108,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
                            command->keys.first == command->keys.last &&
                            call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
-    if (is_simple || check_form(context, command, call)) command->handler(context, call);
+    if (is_simple || check_form(context, command, call)) run(context, *command, call);
     return;
   }
   const ReplyMode mode = client.reply_mode;

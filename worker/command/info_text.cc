@@ -9,6 +9,7 @@
 #include "conf/size_text.h"
 #include "conf/version.h"
 #include "worker/command/words.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -105,6 +106,8 @@ void stats(CommandContext& context, Lines& lines) {
   add("expired_keys", Counter::kExpired);
   add("evicted_keys", Counter::kEvicted);
   add("total_error_replies", Counter::kErrors);
+  lines.add("pubsub_channels", context.services.hub.subscriptions(SubscriptionKind::kChannel).size());
+  lines.add("pubsub_patterns", context.services.hub.subscriptions(SubscriptionKind::kPattern).size());
 }
 
 void replication(CommandContext&, Lines& lines) {
