@@ -35,7 +35,7 @@ MASTER    := $(call objects,master)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
@@ -103,6 +103,8 @@ run:
 
 test:
 	@conf/install-packages build test
+	@conf/install-packages clients || echo "clients: those that are not installed will be skipped"
+	@tests/clients/install build/clients
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
 	@$(if $(PLANT_TESTS),$(MAKE) $(PARALLEL) --no-print-directory MODE=plant $(PLANT_TESTS))
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(PLANT_TESTS)
@@ -110,6 +112,8 @@ test:
 # The proof by enumeration without leaving out any state, and as many random histories as one likes.
 crash-test:
 	@conf/install-packages build test
+	@conf/install-packages clients || echo "clients: those that are not installed will be skipped"
+	@tests/clients/install build/clients
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-tests
 	@MEMENTO_CRASH_SEEDS=$(or $(SEEDS),50) tests/run 'CrashEnumeration.*' $(BIN)/memento-tests
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests $(BIN)/memento-other-layout
@@ -119,6 +123,8 @@ crash-test:
 kill-test: export DURATION_S ?= 600
 kill-test:
 	@conf/install-packages build test
+	@conf/install-packages clients || echo "clients: those that are not installed will be skipped"
+	@tests/clients/install build/clients
 	@$(MAKE) $(PARALLEL) --no-print-directory all $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run $(BIN)/memento-tests 'KillStorm.*'
 
