@@ -1,6 +1,7 @@
-// Programs and libraries that people use with Redis, each against a running server of three workers. A script drives
-// one client and looks at what it gets; it ends with status 0, or with 77 when the client is not installed, which is
-// reported as skipped. Scripts get the server's port; their language's own assertions say what is wrong.
+// Programs and libraries that people use with Redis, each against a running server of three workers. A script
+// drives one client and looks at what it gets; it ends with status 0, or with 77 when the client is not
+// installed, which is reported as skipped. Scripts get the server's port; their language's own assertions say
+// what is wrong.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -52,8 +53,8 @@ class Clients : public ::testing::TestWithParam<RealClient> {
 
 TEST_P(Clients, Works) {
   const std::string script = std::filesystem::absolute(std::string("tests/clients/") + GetParam().script);
-  const Finished run =
-      run_program("/usr/bin/timeout", {kTimeoutSeconds, script, std::to_string(server_.port()), GetParam().mode});
+  const Finished run = run_program(
+      "/usr/bin/timeout", {kTimeoutSeconds, script, std::to_string(server_.port()), GetParam().mode});
   if (run.status == kNotInstalled) GTEST_SKIP() << run.output << run.errors;
   EXPECT_EQ(run.status, 0) << run.output << run.errors;
 }

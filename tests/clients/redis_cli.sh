@@ -44,7 +44,7 @@ QUEUED
     ;;
   stat)
     fill
-    contains "$(timeout 1 redis-cli -p "$port" --stat -i 0.1 || true)" "9     "
+    contains "$(stdbuf -oL timeout 1 redis-cli -p "$port" --stat -i 0.1 || true)" "9     "
     ;;
   pipe)
     contains "$(for i in $(seq 1000); do printf '*3\r\n$3\r\nSET\r\n$%d\r\np:%d\r\n$1\r\nx\r\n' $((2 + ${#i})) "$i"; done | cli --pipe)" \

@@ -19,6 +19,7 @@ struct CommandContext {
   WorkerServices& services;
   ClientState& client;
   bool close_after_reply = false;  ///< set by QUIT
+  bool was_rejected = false;  ///< the error was found before the handler ran
   bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace and the reply are undone
 };
 

@@ -50,10 +50,14 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
 // Before the password was given, inside MULTI.
 void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
   ClientState& client = context.client;
-  if (!client.authenticated && !command.has(kNoAuth)) return context.reply.error("NOAUTH Authentication required.");
+  if (!client.authenticated && !command.has(kNoAuth)) {
+    context.was_rejected = true;
+    return context.reply.error("NOAUTH Authentication required.");
+  }
   if (client.transaction == nullptr || command.has(kUnqueued)) return command.handler(context, call);
   if (command.has(kNoMulti)) {
     client.transaction->is_broken = true;
+    context.was_rejected = true;
     return context.reply.error("ERR Command not allowed inside a transaction");
   }
   client.transaction->queue.push_back(QueuedCall{&command, {call.args.begin(), call.args.end()}});
@@ -81,15 +85,17 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
                            command->keys.first == command->keys.last &&
                            call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
-    if (is_simple || check_form(context, command, call)) command->handler(context, call);
+    if (is_simple || check_form(context, command, call)) return command->handler(context, call);
+    context.was_rejected = true;
     return;
   }
   const ReplyMode mode = client.reply_mode;
   const ReplyWriter::Mark mark = context.reply.mark();
   if (check_form(context, command, call)) {
     dispatch_carefully(context, *command, call);
-  } else if (client.transaction != nullptr) {
-    client.transaction->is_broken = true;
+  } else {
+    context.was_rejected = true;
+    if (client.transaction != nullptr) client.transaction->is_broken = true;
   }
   if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);
   if (mode == ReplyMode::kSkipNext && client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;
