@@ -59,7 +59,7 @@ assert info["redis_version"] == "7.2.4" and info["db0"]["keys"] >= 1000
 assert info["role"] == "master" and info["used_memory_rss"] > 0
 stats = r.info("commandstats")
 assert stats["cmdstat_incrby"]["failed_calls"] == 1 and stats["cmdstat_set"]["calls"] >= 1000, stats
-assert r.info("errorstats")["errorstat_ERR"]["count"] == 1
+assert r.info("errorstats")["errorstat_ERR"] == "count=1"
 assert r.config_set("slowlog-log-slower-than", 0) and r.get("n") == "0"
 slow = r.slowlog_get(128)
 assert any(entry["command"] == b"GET n" or entry["command"] == "GET n" for entry in slow), slow
