@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -109,6 +110,8 @@ class Worker {
   void tell_ready();
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
+  void update_statistics();
+  WorkerStatistics& statistics() { return context_.settings.statistics[context_.index]; }
   bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.settings.max_clients.load()); }
 
   WorkerContext context_;
@@ -129,6 +132,8 @@ class Worker {
   std::deque<Refused> refused_;  ///< those not served that wait to be told, oldest first
   std::size_t connection_count_ = 0;
   std::uint64_t next_id_ = 1;
+  TimeMs rated_ms_ = 0;  ///< operations per second were found then
+  std::uint64_t rated_executed_ = 0;
   bool accepting_ = true;
   bool leaving_ = false;  ///< now
   bool ending_ = false;   ///< when the last connection has ended
@@ -293,6 +298,7 @@ void Worker::admit(Fd socket, const Refusal* refusal) {
   client.connected_ms = client.active_ms = keyspace_.now_ms();
   client.authenticated = !context_.settings.password.is_set();
   if (refusal != nullptr) {
+    add_to(statistics().rejected_connections, 1);
     connection.is_refused = true;
     connection.session().refuse(*refusal);
     refused_.push_back(Refused{descriptor, client.id, client.connected_ms, refusal});
@@ -373,11 +379,32 @@ void Worker::on_signal() {
   }
 }
 
+// What others read of this worker and no event counts.
+void Worker::update_statistics() {
+  constexpr TimeMs kRatePeriodMs = 1000;
+  WorkerStatistics& record = statistics();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
+  record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
+  record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
+  const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
+  if (used_bytes > context_.settings.memory_peak_bytes.load()) context_.settings.memory_peak_bytes = used_bytes;
+  const TimeMs elapsed_ms = keyspace_.now_ms() - rated_ms_;
+  if (elapsed_ms < kRatePeriodMs) return;
+  const std::uint64_t executed = record.executed.load(std::memory_order_relaxed);
+  const std::uint64_t rate = (executed - rated_executed_) * 1000 / static_cast<std::uint64_t>(elapsed_ms);
+  record.operations_per_second.store(rated_ms_ == 0 ? 0 : rate, std::memory_order_relaxed);
+  rated_executed_ = executed;
+  rated_ms_ = keyspace_.now_ms();
+}
+
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
   hub_.receive();  // a bell may have been lost
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
+  update_statistics();
   set_timer(timer_, keyspace_.maintain(kMaintenanceUs) ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;
   accepting_ = true;

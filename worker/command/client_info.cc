@@ -38,6 +38,8 @@ std::string address_of(int descriptor, int (*ask)(int, sockaddr*, socklen_t*)) {
 
 }  // namespace
 
+std::string peer_address(const ClientState& client) { return address_of(client.descriptor, getpeername); }
+
 std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   std::string line;
   const auto add = [&](const char* name, std::string_view value) {

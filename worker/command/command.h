@@ -26,6 +26,7 @@ struct CommandContext {
   WorkerServices& services;
   ClientState& client;
   bool close_after_reply = false;  ///< set by QUIT
+  bool was_rejected = false;  ///< the error was found before the handler ran
   bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace, the reply and `published` are undone
   std::vector<Message> published{};  ///< inside EXEC, which sends them at its end
 };

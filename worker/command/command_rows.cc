@@ -119,6 +119,8 @@ constexpr Command kCommands[] = {
 
     {"INFO", -1, kLoading | kStale | kDangerous, kNoKey, 0, handlers::info, kServer, "1.0.0", "[section ...]", "Figures about the server"},
     {"CONFIG", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.0.0", "subcommand", "Parameters; CONFIG HELP"},
+    {"SLOWLOG", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.2.12", "subcommand", "Commands that took long; SLOWLOG HELP"},
+    {"LATENCY", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.8.13", "subcommand", "How long commands take; LATENCY HELP"},
     {"COMMAND", -1, kLoading | kStale | kContainer, kNoKey, 0, handlers::command_all, kServer, "2.8.13", "[subcommand]", "The commands, for programs; COMMAND HELP"},
     {"TIME", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::time, kServer, "2.6.0", "", "Seconds since 1970, and microseconds"},
     {"DEBUG", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "1.0.0", "subcommand", "For tests; DEBUG HELP"},
@@ -152,6 +154,12 @@ constexpr Command kSubcommands[] = {
     {"DEBUG|HELP", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::subcommand_help, kServer, "1.0.0", "", "The subcommands"},
     {"DEBUG|SLEEP", 3, kAdmin | kAnyTime | kNoMulti, kNoKey, 0, handlers::debug_sleep, kServer, "1.0.0", "seconds", "Stop the worker for a while"},
 
+    {"LATENCY|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "2.8.13", "", "The subcommands"},
+    {"LATENCY|HISTOGRAM", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_histogram, kServer, "7.0.0", "[command ...]", "How many calls took how long"},
+    {"LATENCY|HISTORY", 3, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_history, kServer, "2.8.13", "event", "Times and milliseconds of an event's samples"},
+    {"LATENCY|LATEST", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_latest, kServer, "2.8.13", "", "The latest and the longest sample of each event"},
+    {"LATENCY|RESET", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_reset, kServer, "2.8.13", "", "Forget the samples of all events"},
+
     {"MEMORY|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "4.0.0", "", "The subcommands"},
     {"MEMORY|USAGE", -3, kReadonly, kSecondWord, 0, handlers::memory_usage, kServer, "4.0.0", "key [SAMPLES count]", "Bytes that a key and its value take"},
 
@@ -165,6 +173,11 @@ constexpr Command kSubcommands[] = {
     {"OBJECT|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kKeyspace, "6.2.0", "", "The subcommands"},
     {"OBJECT|IDLETIME", 3, kReadonly, kSecondWord, 0, handlers::object_idletime, kKeyspace, "2.2.3", "key", "Seconds since the key was stored"},
     {"OBJECT|REFCOUNT", 3, kReadonly, kSecondWord, 0, handlers::object_refcount, kKeyspace, "2.2.3", "key", "1"},
+
+    {"SLOWLOG|GET", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::slowlog_get, kServer, "2.2.12", "[count]", "The newest lines, 10 by default; -1: all"},
+    {"SLOWLOG|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "6.2.0", "", "The subcommands"},
+    {"SLOWLOG|LEN", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::slowlog_len, kServer, "2.2.12", "", "How many lines there are"},
+    {"SLOWLOG|RESET", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::slowlog_reset, kServer, "2.2.12", "", "Forget the lines"},
 };
 
 }  // namespace

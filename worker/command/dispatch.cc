@@ -72,15 +72,20 @@ void run(CommandContext& context, const Command& command, const Call& call) {
 // Before the password was given, inside MULTI, while it subscribes.
 void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
   ClientState& client = context.client;
-  if (!client.authenticated && !command.has(kNoAuth)) return context.reply.error("NOAUTH Authentication required.");
+  if (!client.authenticated && !command.has(kNoAuth)) {
+    context.was_rejected = true;
+    return context.reply.error("NOAUTH Authentication required.");
+  }
   if (client.subscriptions != nullptr && client.protocol == Protocol::kResp2 && !command.has(kSubscribedToo)) {
     if (client.transaction != nullptr) client.transaction->is_broken = true;
+    context.was_rejected = true;
     return context.reply.error("ERR Can't execute '" + lower_case(command.name) +
                                "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
   }
   if (client.transaction == nullptr || command.has(kUnqueued)) return run(context, command, call);
   if (command.has(kNoMulti)) {
     client.transaction->is_broken = true;
+    context.was_rejected = true;
     return context.reply.error("ERR Command not allowed inside a transaction");
   }
   client.transaction->queue.push_back(QueuedCall{&command, {call.args.begin(), call.args.end()}});
@@ -108,15 +113,17 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
                            command->keys.first == command->keys.last &&
                            call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
-    if (is_simple || check_form(context, command, call)) run(context, *command, call);
+    if (is_simple || check_form(context, command, call)) return run(context, *command, call);
+    context.was_rejected = true;
     return;
   }
   const ReplyMode mode = client.reply_mode;
   const ReplyWriter::Mark mark = context.reply.mark();
   if (check_form(context, command, call)) {
     dispatch_carefully(context, *command, call);
-  } else if (client.transaction != nullptr) {
-    client.transaction->is_broken = true;
+  } else {
+    context.was_rejected = true;
+    if (client.transaction != nullptr) client.transaction->is_broken = true;
   }
   if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);
   if (mode == ReplyMode::kSkipNext && client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;

@@ -140,6 +140,15 @@ void command_docs(CommandContext&, const Call&);
 void command_list(CommandContext&, const Call&);
 void command_getkeys(CommandContext&, const Call&);
 
+// slow_handlers.cc
+void slowlog_get(CommandContext& context, const Call& call);
+void slowlog_len(CommandContext& context, const Call& call);
+void slowlog_reset(CommandContext& context, const Call& call);
+void latency_latest(CommandContext& context, const Call& call);
+void latency_history(CommandContext& context, const Call& call);
+void latency_reset(CommandContext& context, const Call& call);
+void latency_histogram(CommandContext& context, const Call& call);
+
 // server_handlers.cc
 void info(CommandContext&, const Call&);
 void help(CommandContext&, const Call&);
