@@ -104,6 +104,7 @@ run:
 	@echo "memento is starting; in another terminal type: $(BIN)/memento-cli 127.0.0.1 6737"
 	@$(BIN)/memento
 
+test: export SUITE_LIMIT_S ?= 1200
 test:
 	@conf/install-packages build test
 	@conf/install-packages clients || echo "clients: those that are not installed will be skipped"
