@@ -37,7 +37,6 @@ MessageRing::MessageRing(Segment& segment, std::uint32_t process)
       bell_(segment.path(), process) {
   mailbox_.listens.store(0);
   mailbox_.rung.store(0);
-  mailbox_.reserved.store(mailbox_.tail.load());
 }
 
 // The cursors are set twice: before, so that a writer that sees us listen does not see a place from long ago;
@@ -123,7 +122,8 @@ bool MessageRing::send(std::initializer_list<std::string_view> pieces,
     const std::uint64_t bytes = padded(sizeof(Fragment) + size);
     wait_for_room(bytes, meanwhile);
     const std::uint64_t begin = mailbox_.tail.load(std::memory_order_relaxed);
-    mailbox_.reserved.store(begin + bytes);
+    // An owner before may have died with more of it overwritten than this fragment needs.
+    mailbox_.reserved.store(std::max(begin + bytes, mailbox_.reserved.load(std::memory_order_relaxed)));
     std::atomic_thread_fence(std::memory_order_seq_cst);  // before the first byte is overwritten
     left -= size;
     const Fragment header{static_cast<std::uint32_t>(size), is_first, left == 0, 0};
@@ -181,7 +181,8 @@ bool MessageRing::receive_from(std::uint32_t writer,
       copy_out(ring, at, reinterpret_cast<char*>(&header), sizeof header);
       is_lost = is_overwritten() || header.size_bytes > kFragmentBytes;
     }
-    if (!is_lost) {
+    const bool is_rest = !is_lost && header.is_first == 0 && before == 0;  // its beginning came too early, or was lost
+    if (!is_lost && !is_rest) {
       const std::size_t kept = header.is_first != 0 ? 0 : before;
       message.resize(kept + header.size_bytes);
       copy_out(ring, at + sizeof header, message.data() + kept, header.size_bytes);
@@ -194,7 +195,7 @@ bool MessageRing::receive_from(std::uint32_t writer,
     }
     at += padded(sizeof header + header.size_bytes);
     cursor.store(at, std::memory_order_release);
-    if (header.is_last == 0) continue;
+    if (is_rest || header.is_last == 0) continue;
     on_message(message);
     message.clear();
     if (message.capacity() > 4 * kFragmentBytes) message = std::string();

@@ -3,9 +3,10 @@
 //
 // A message goes into the ring as fragments of at most kFragmentBytes, each made visible by one release store
 // of the tail: a writer that dies shows no half fragment, and what follows an unfinished message begins with
-// a first fragment, at which readers drop the unfinished one. A writer does not overwrite what a listening
-// reader has not read, for at most kPatienceMs: a reader that has not moved by then (stopped, or busy) is
-// left behind. It finds that out by itself, from `reserved`, and then has lost messages: receive() says so.
+// a first fragment, at which readers drop the unfinished one. What they have not seen begin they skip. A
+// writer does not overwrite what a listening reader has not read, for at most kPatienceMs: a reader that has
+// not moved by then (stopped, or busy) is left behind. It finds that out by itself, from `reserved`, which
+// never goes back, and then has lost messages: receive() says so.
 //
 // Thread safety: none; one object per process.
 #pragma once

@@ -173,6 +173,7 @@ void recover_all(Segment& segment) {
     record.pid.store(0);
     forget_subscriptions(header, record.mailbox);
     record.mailbox.tail.store(0);
+    record.mailbox.reserved.store(0);
   }
   header.key_subscriptions.store(0);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
