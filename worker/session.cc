@@ -185,7 +185,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     std::size_t done = 0;
     while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       const Request& request = batch.requests[done++];
-      const bool is_alone = meter.begin(request.command);
+      const bool is_alone = meter.begin(request.command, request.argument_count);
       const std::uint64_t errors = command.reply.error_count();
       const std::size_t reply_begin = output.size();
       execute(request, batch, command);

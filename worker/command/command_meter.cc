@@ -79,12 +79,14 @@ void CommandMeter::end_run(std::span<const std::string_view> words) {
   const std::uint64_t share_ns = ticks_to_ns(ticks) / count_;
   const auto bucket =
       std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(share_ns / 1000)), kLatencyBuckets - 1);
-  for (std::size_t i = 0; i < count_; ++i) {
+  for (std::size_t i = 0, next = 0; i < count_; i = next) {
+    next = i + 1;
+    while (next < count_ && run_[next] == run_[i]) ++next;
     if (run_[i] == nullptr) continue;
     CommandStatistics& statistics = record_.commands[command_index(*run_[i])];
-    add_to(statistics.calls, 1);
-    add_to(statistics.nanoseconds, share_ns);
-    add_to(statistics.buckets[bucket], 1);
+    add_to(statistics.calls, next - i);
+    add_to(statistics.nanoseconds, (next - i) * share_ns);
+    add_to(statistics.buckets[bucket], next - i);
   }
   if (ticks >= slow_ticks_ && count_ == 1 && run_[0] != nullptr && !words.empty()) [[unlikely]]
     log(words, share_ns / 1000);

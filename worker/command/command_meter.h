@@ -1,11 +1,11 @@
 // CommandMeter: counts and times the commands of one call of Session::consume() in the worker's statistics,
 // and logs the slow ones. Runs in workers.
 //
-// Reading the clock around each command would cost as much as a tenth of a GET. Commands with one key that
-// stand one after the other in a batch are a run, timed as one, of which each gets an equal share; any other
-// command is a run of its own, and so is every command while a threshold is below kExactBelowUs. A run of
-// several that is slow leaves no line, for nobody knows which of them it was: that concerns only commands
-// with one key sent in a pipeline.
+// Reading the clock around each command would cost as much as a fifth of a GET. Commands with one key, and
+// short ones without, that stand one after the other in a batch are a run, timed as one, of which each gets
+// an equal share; any other command is a run of its own, and so is every command while a threshold is below
+// kExactBelowUs. A run of several that is slow leaves no line, for nobody knows which of them it was: that
+// concerns only such commands sent in a pipeline.
 #pragma once
 
 #include <array>
@@ -31,9 +31,8 @@ class CommandMeter {
   CommandMeter(WorkerServices& services, const ClientState& client);
 
   /// In front of each command. True: it is a run of its own, call end_run() behind it.
-  bool begin(const Command* command) {
-    const bool is_alone = times_each_ || command == nullptr || command->keys.first == 0 ||
-                          command->keys.first != command->keys.last;
+  bool begin(const Command* command, std::size_t word_count) {
+    const bool is_alone = times_each_ || command == nullptr || !is_brief(*command, word_count);
     if (is_alone && count_ > 0) [[unlikely]]
       end_run({});
     run_[count_++] = command;
@@ -46,6 +45,10 @@ class CommandMeter {
   void count_executed(std::uint64_t count) { add_to(record_.executed, count); }
 
  private:
+  static bool is_brief(const Command& command, std::size_t word_count) {
+    if (command.keys.first != command.keys.last) return word_count <= 2;
+    return command.keys.first != 0 || (word_count <= 2 && command.has(kFast));
+  }
   void log(std::span<const std::string_view> words, std::uint64_t duration_us);
   void sample(std::uint64_t duration_ms);
 

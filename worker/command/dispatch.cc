@@ -48,8 +48,8 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
   return check_keys(context, *command, call);
 }
 
-// Somebody watches some key.
-void run_watched(CommandContext& context, const Command& command, const Call& call) {
+// Somebody watches some key. Kept out of line for those who pass it by.
+[[gnu::noinline, gnu::cold]] void run_watched(CommandContext& context, const Command& command, const Call& call) {
   std::vector<std::pair<HashedKey, std::uint64_t>> keys;
   const std::size_t last = command.keys.first == 0 ? 0 : command.last_key(call.count());
   for (auto i = static_cast<std::size_t>(command.keys.first); i != 0 && i <= last; i += static_cast<std::size_t>(command.keys.step)) {
