@@ -35,7 +35,7 @@ MASTER    := $(call objects,master)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
@@ -107,6 +107,8 @@ run:
 test: export SUITE_LIMIT_S ?= 1200
 test:
 	@conf/install-packages build test
+	@conf/install-packages clients || echo "clients: those that are not installed will be skipped"
+	@tests/clients/install build/clients
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(addprefix $(BIN)/,memento-tests memento-crash-tests memento-other-layout)
 	@$(if $(PLANT_TESTS),$(MAKE) $(PARALLEL) --no-print-directory MODE=plant $(PLANT_TESTS))
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(BIN)/memento-crash-tests $(PLANT_TESTS)

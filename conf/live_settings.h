@@ -1,5 +1,5 @@
-// Settings that change while the workers run: one page that the master writes at start and on HUP, its children on CONFIG
-// SET, and all read.
+// Settings that change while the workers run: one page that the master writes at start and on HUP, its
+// children on CONFIG SET, and all read.
 #pragma once
 
 #include <sys/mman.h>
@@ -11,23 +11,36 @@
 #include <utility>
 
 #include "conf/password.h"
+#include "conf/statistics.h"
 #include "shm/os/result.h"
 
 namespace memento {
 
 struct LiveSettings {
-  std::atomic<int> max_clients{0};      ///< of all workers together
-  std::atomic<int> quit_timeout_ms{0};  ///< how long QUIT lets connections finish
+  std::atomic<int> max_clients{0};         ///< of all workers together
+  std::atomic<int> quit_timeout_ms{0};     ///< how long QUIT lets connections finish
   std::atomic<bool> protected_mode{true};  ///< without a password only this machine is served
   Password password;
-  std::array<std::atomic<std::uint64_t>, 16> counter_floors{};  ///< what the counters were at CONFIG RESETSTAT
+  std::array<std::atomic<std::uint64_t>, 16>
+      counter_floors{};                             ///< what the counters were at CONFIG RESETSTAT
+  std::atomic<std::int64_t> slow_after_us{10'000};  ///< commands that take longer are logged; negative: none
+  std::atomic<std::int64_t> slow_shown{128};        ///< lines of SLOWLOG
+  std::atomic<std::uint64_t> slow_next{1};          ///< number of the next line
+  std::atomic<std::uint64_t> slow_floor{0};         ///< lines below it were reset
+  std::atomic<std::int64_t> latency_after_ms{
+      0};  ///< commands that take as long are samples of LATENCY; 0: none
+  std::atomic<std::uint64_t> latency_generation{0};
+  std::atomic<std::uint64_t> statistics_generation{0};
+  std::atomic<std::uint64_t> memory_peak_bytes{0};
+  StatisticsRecords statistics;
 };
 
 /// Owns the page. Move-only; children inherit the mapping.
 class SharedSettings {
  public:
   static Result<SharedSettings> create() {
-    void* page = mmap(nullptr, sizeof(LiveSettings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* page =
+        mmap(nullptr, sizeof(LiveSettings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) return system_error("mmap of the live settings");
     return SharedSettings(new (page) LiveSettings);
   }

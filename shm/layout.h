@@ -8,6 +8,8 @@
 //   page ages    u64[]             one word per 64 KiB page: when it was taken, counted in pages
 //   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
 //                                  and runs of 4 KiB units (large values, large tables)
+//   mailboxes    Mailbox[]         one per process, beyond the memory limit: a ring of messages to all others, and
+//                                  what its clients subscribe to; committed when first used
 //
 // Offsets count from the segment's start; there are no pointers, but for the robust list links, which only
 // the kernel follows, in the process that wrote them. Every word that several processes write is an
@@ -27,7 +29,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -114,6 +116,25 @@ struct TransactionArea {
   RedoEntry* redo() { return reinterpret_cast<RedoEntry*>(reinterpret_cast<Word*>(this + 1) + block_limit); }
 };
 
+/// The memory behind a process's Mailbox: the ring, then two halves for its subscription table (subscription_table.h).
+inline constexpr std::uint64_t kRingBytes = 256 * 1024;
+inline constexpr std::uint64_t kSubscriptionHalfBytes = 3 << 20 | 512 * 1024;
+inline constexpr std::uint64_t kMailboxBytes = 8 << 20;
+static_assert(kRingBytes + 2 * kSubscriptionHalfBytes <= kMailboxBytes);
+
+/// What a process tells the others, and how far it has read what they told. Written by its owner, but for `rung`. Goes
+/// through no redo list: a word at a time is all that is ever changed.
+struct Mailbox {
+  alignas(64) Word tail;  ///< bytes put into the ring since ever: whole fragments
+  Word reserved;          ///< up to here the ring may be overwritten right now
+  Word listens;           ///< not 0: the owner reads the others' rings
+  Word rung;              ///< not 0: somebody has rung the owner's bell and it has not looked since
+  Word table;             ///< which table is valid (subscription_table.h); 0: no subscriptions
+  Word pattern_version;   ///< moves when a pattern's count does
+  Word key_count;         ///< keys that are watched
+  std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
+};
+
 /// One process's part. Written by its owner alone, except by a recoverer, under `repair`, after its death.
 struct alignas(64) ProcessRecord {
   RobustLock repair;
@@ -130,6 +151,7 @@ struct alignas(64) ProcessRecord {
   std::array<Word, kHeldLimit> held;                     ///< Extent words
   alignas(64) std::array<Word, kPinLimit> pins;          ///< offsets of runs being copied without a lock
   alignas(64) std::array<Word, static_cast<std::size_t>(Counter::kCount)> counters;
+  Mailbox mailbox;
 };
 
 struct Header {
@@ -148,6 +170,7 @@ struct Header {
   std::uint64_t page_ages_offset;
   std::uint64_t arena_offset;
   std::uint64_t page_count;
+  std::uint64_t mailboxes_offset;  ///< = size_bytes: they are not part of the memory limit
   std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody
   std::atomic<std::uint32_t> lock_timeout_ms;  ///< after how long
   alignas(64) Word flush_generation;  ///< changed under flush_lock
@@ -156,6 +179,7 @@ struct Header {
   /// waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and clears it.
   RobustLock gate_lock;
   Word exclusive;
+  Word key_subscriptions;  ///< 0: nobody watches a key; never too small, after deaths perhaps too large
   Word evicts;  ///< not 0: when memory is short, keys are evicted; the master sets it
   /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
   alignas(64) RobustLock arena_lock;

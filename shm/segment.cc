@@ -39,6 +39,17 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
   header.arena_offset = round_up(header.page_ages_offset + most_pages * 8, kPageBytes);
   header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
+  header.mailboxes_offset = size_bytes;
+}
+
+constexpr std::uint64_t kMailboxesBytes = kMailboxBytes * kProcessLimit;
+
+// Its subscribers went with it. The header's sum is corrected last: too large is harmless.
+void forget_subscriptions(Header& header, Mailbox& mailbox) {
+  mailbox.listens.store(0);
+  mailbox.table.store(0);
+  mailbox.pattern_version.fetch_add(1);
+  header.key_subscriptions.fetch_sub(mailbox.key_count.exchange(0));
 }
 
 }  // namespace
@@ -52,6 +63,13 @@ Segment::~Segment() = default;
 
 ProcessRecord& Segment::process(std::uint32_t index) {
   return reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset)[index];
+}
+
+char* Segment::mailbox_memory(std::uint32_t index) { return base_ + header().mailboxes_offset + index * kMailboxBytes; }
+
+bool Segment::commit_mailbox(std::uint32_t index, std::uint64_t begin, std::uint64_t end) {
+  const std::uint64_t offset = header().mailboxes_offset + index * kMailboxBytes;
+  return commit_memory(offset + begin, offset + end);
 }
 
 int Segment::descriptor() const { return impl_->file.get(); }
@@ -71,6 +89,7 @@ void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
   owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);
+  forget_subscriptions(header(), process(index).mailbox);
   // Its connections ended with it.
   auto& counters = process(index).counters;
   counters[static_cast<std::size_t>(Counter::kConnectionsClosed)].store(
@@ -152,7 +171,11 @@ void recover_all(Segment& segment) {
     free_lock(record.repair);
     for (Word& pin : record.pins) pin.store(0);
     record.pid.store(0);
+    forget_subscriptions(header, record.mailbox);
+    record.mailbox.tail.store(0);
+    record.mailbox.reserved.store(0);
   }
+  header.key_subscriptions.store(0);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
     LockOwner owner(segment.base(), i);
@@ -187,6 +210,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     return system_error("mkdir(" + options.directory + ") for the segment");
   }
   const std::string path = options.directory + "/segment";
+  const std::uint64_t file_bytes = size_bytes + kMailboxesBytes;
   for (int attempt = 0; attempt < 2; ++attempt) {
     Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return system_error("open(" + path + ") for the segment");
@@ -196,8 +220,10 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     const bool existed = status.st_size > 0;
     std::string reason;
     if (existed && options.fresh) reason = "a fresh start was asked for";
-    if (existed && reason.empty() && static_cast<std::uint64_t>(status.st_size) != size_bytes) {
-      reason = "size in bytes: expected " + std::to_string(size_bytes) + ", found " + std::to_string(status.st_size);
+    if (existed && reason.empty() && static_cast<std::uint64_t>(status.st_size) != file_bytes) {
+      const auto found_bytes = static_cast<std::uint64_t>(status.st_size);
+      reason = "size in bytes: expected " + std::to_string(size_bytes) + ", found " +
+               std::to_string(found_bytes - (found_bytes < kMailboxesBytes ? 0 : kMailboxesBytes));
     }
     std::unique_ptr<Segment> segment(new Segment);
     segment->impl_ = std::make_unique<Impl>();
@@ -207,13 +233,13 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     if (reason.empty()) {
       const std::uint64_t fixed_end = 4096 + sizeof(Slot) * kSlotCount +
                                       sizeof(ProcessRecord) * (options.worker_count + 1);
-      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(size_bytes)) != 0 ||
+      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(file_bytes)) != 0 ||
                        !segment->commit_memory(0, fixed_end + 8192))) {
         return system_error("making " + path + " of " + std::to_string(size_bytes) + " bytes");
       }
       try {
         const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
-        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, size_bytes);
+        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes);
       } catch (const ipc::interprocess_exception& exception) {
         return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
       }
@@ -253,7 +279,8 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
   segment->path_ = path;
-  segment->size_bytes_ = static_cast<std::uint64_t>(status.st_size);
+  const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
+  segment->size_bytes_ = file_bytes - std::min(file_bytes, kMailboxesBytes);
   try {
     const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
     struct stat named {};
@@ -261,7 +288,7 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
         named.st_ino != status.st_ino) {
       return Error{ExitStatus::kSystem, 0, path + " is another file than the segment in use"};
     }
-    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, segment->size_bytes_);
+    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes);
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
   }
@@ -277,7 +304,7 @@ Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions&
   segment->impl_ = std::make_unique<Impl>();
   segment->size_bytes_ = std::max(kSmallestBytes, options.size_bytes / kPageBytes * kPageBytes);
   try {
-    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_);
+    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_ + kMailboxesBytes);
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(), std::string("mapping memory: ") + exception.what()};
   }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "worker/message_hub.h"
+
 namespace memento {
 namespace {
 
@@ -67,6 +69,19 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
   }
   output.shrink(kKeptBytes);
   return session_.is_closing() ? finish() : Wait::kInput;
+}
+
+Connection::Wait Connection::push(Keyspace& keyspace) {
+  ClientState& client = session_.client();
+  ByteBuffer pushes = std::move(client.pushes);
+  if (client.is_overrun || output_.size() + pushes.size() > MessageHub::kPushLimitBytes) return Wait::kClosed;
+  if (session_.is_closing() || ends_) return registered;
+  output_.append(pushes.view());
+  if (registered == Wait::kOutput) return registered;
+  if (!send(output_, keyspace)) return Wait::kClosed;
+  if (!output_.empty()) return Wait::kOutput;
+  output_.shrink(0);
+  return registered;
 }
 
 Connection::Wait Connection::end() {

@@ -35,6 +35,9 @@ class Connection {
   /// The socket takes bytes again: sends what waits, then goes on with requests that were left.
   Wait on_writable(Turn& turn, SessionContext& context, ByteBuffer& output);
 
+  /// Sends what was pushed to the client. kClosed: more waits for it than is kept for anybody, or messages were lost.
+  Wait push(Keyspace& keyspace);
+
   /// Executes nothing more: sends what waits to be sent, then closes as finish() does.
   Wait end();
 

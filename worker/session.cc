@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "worker/command/command_table.h"
 #include "worker/command/dispatch.h"
+#include "worker/command/command_meter.h"
 #include "worker/command/words.h"
 
 namespace memento {
@@ -164,7 +166,9 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   std::size_t taken = 0;
   std::uint64_t executed = 0;
   paused_ = false;
+  CommandMeter meter(context.services, client_);
   client_.active_ms = context.keyspace.now_ms();
+  if (client_.has_pushes) take_pushes(output);
   while (!closing_ && taken < bytes.size()) {
     if (output.size() >= kOutputPauseBytes) {
       paused_ = true;
@@ -180,10 +184,25 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
     while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
-      execute(batch.requests[done++], batch, command);
+      const Request& request = batch.requests[done++];
+      const bool is_alone = meter.begin(request.command, request.argument_count);
+      const std::uint64_t errors = command.reply.error_count();
+      const std::size_t reply_begin = output.size();
+      execute(request, batch, command);
+      if (command.reply.error_count() != errors) [[unlikely]] {
+        meter.note_error(output.view().substr(reply_begin), std::exchange(command.was_rejected, false));
+      }
+      if (is_alone) [[unlikely]] {
+        meter.end_run(std::span(batch.arguments).subspan(request.first_argument, request.argument_count));
+      }
+      if (client_.has_pushes) [[unlikely]] take_pushes(output);
       closing_ = command.close_after_reply;
     }
     executed += done;
+    if (done > 0) {
+      const Request& last = batch.requests[done - 1];
+      meter.end_run(std::span(batch.arguments).subspan(last.first_argument, last.argument_count));
+    }
     if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
       taken += batch.requests[done - 1].input_end;
       forget_incomplete();
@@ -197,9 +216,15 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     }
     if (batch.input_bytes == 0 && is_text() == was_text) break;  // what is left is not a whole request
   }
+  meter.count_executed(executed);
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());
   return taken;
+}
+
+void Session::take_pushes(ByteBuffer& output) {
+  output.append(client_.pushes.view());
+  client_.pushes = ByteBuffer();
 }
 
 void Session::report_broken(CommandContext& command) {

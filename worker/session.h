@@ -90,6 +90,8 @@ class Session {
   void prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
   void parse_line(std::string_view line, std::size_t input_end, Batch& batch);
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
+  /// Messages come behind the reply to the request that they were sent in.
+  void take_pushes(ByteBuffer& output);
   void report_broken(CommandContext& command);
   void forget_incomplete();
 

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "worker/connection.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -81,7 +83,8 @@ class Worker {
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
         facts_{context_.start_ms, context_.options.workers, context_.index, context_.options},
-        services_{facts_, context_.settings},
+        hub_(context_.segment, keyspace_, context_.process),
+        services_{facts_, context_.settings, hub_},
         session_{keyspace_, services_} {}
 
   int run();
@@ -92,6 +95,8 @@ class Worker {
   void on_event(const epoll_event& event);
   void on_connection(int descriptor, std::uint32_t events);
   void take_turns();
+  void on_bell();
+  void push_messages();
   void on_signal();
   void on_timer();
   const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
@@ -105,11 +110,14 @@ class Worker {
   void tell_ready();
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
+  void update_statistics();
+  WorkerStatistics& statistics() { return context_.settings.statistics[context_.index]; }
   bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.settings.max_clients.load()); }
 
   WorkerContext context_;
   Keyspace keyspace_;
   const ServerFacts facts_;
+  MessageHub hub_;
   WorkerServices services_;
   SessionContext session_;
   std::array<Turn, kTurnLimit> turns_;
@@ -124,6 +132,8 @@ class Worker {
   std::deque<Refused> refused_;  ///< those not served that wait to be told, oldest first
   std::size_t connection_count_ = 0;
   std::uint64_t next_id_ = 1;
+  TimeMs rated_ms_ = 0;  ///< operations per second were found then
+  std::uint64_t rated_executed_ = 0;
   bool accepting_ = true;
   bool leaving_ = false;  ///< now
   bool ending_ = false;   ///< when the last connection has ended
@@ -140,6 +150,7 @@ bool Worker::set_up() {
   signals_ = make_signals();
   timer_ = make_timer(kTickMs);
   if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) &&
+      (hub_.bell_descriptor() < 0 || watch(hub_.bell_descriptor())) &&
       std::ranges::all_of(context_.listen_sockets, [this](const Fd& listener) { return watch(listener.get()); })) {
     return true;
   }
@@ -160,6 +171,7 @@ int Worker::run() {
     keyspace_.set_now_ms(wall_time_ms());
     for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
     take_turns();
+    push_messages();
   }
   return static_cast<int>(ExitStatus::kOk);
 }
@@ -170,6 +182,8 @@ void Worker::on_event(const epoll_event& event) {
     accept_connections(descriptor);
   } else if (descriptor == timer_.get()) {
     on_timer();
+  } else if (descriptor == hub_.bell_descriptor()) {
+    on_bell();
   } else if (descriptor == signals_.get()) {
     on_signal();
   } else if (descriptor == quit_timer_.get()) {
@@ -211,6 +225,18 @@ void Worker::take_turns() {
   }
 }
 
+void Worker::on_bell() {
+  hub_.silence_bell();
+  hub_.receive();
+}
+
+void Worker::push_messages() {
+  for (ClientState* client : hub_.take_pushed()) {
+    Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
+    settle(connection, connection.push(keyspace_));
+  }
+}
+
 void Worker::settle(Connection& connection, Connection::Wait wait) {
   if (wait == connection.registered) return;
   if (wait == Connection::Wait::kClosed) return close(connection);
@@ -221,6 +247,7 @@ void Worker::settle(Connection& connection, Connection::Wait wait) {
 
 void Worker::close(Connection& connection) {
   const bool was_served = !connection.is_refused;
+  hub_.forget(connection.session().client());
   connections_[static_cast<std::size_t>(connection.descriptor())].reset();
   if (!was_served) return;
   --connection_count_;
@@ -271,6 +298,7 @@ void Worker::admit(Fd socket, const Refusal* refusal) {
   client.connected_ms = client.active_ms = keyspace_.now_ms();
   client.authenticated = !context_.settings.password.is_set();
   if (refusal != nullptr) {
+    add_to(statistics().rejected_connections, 1);
     connection.is_refused = true;
     connection.session().refuse(*refusal);
     refused_.push_back(Refused{descriptor, client.id, client.connected_ms, refusal});
@@ -351,10 +379,32 @@ void Worker::on_signal() {
   }
 }
 
+// What others read of this worker and no event counts.
+void Worker::update_statistics() {
+  constexpr TimeMs kRatePeriodMs = 1000;
+  WorkerStatistics& record = statistics();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
+  record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
+  record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
+  const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
+  if (used_bytes > context_.settings.memory_peak_bytes.load()) context_.settings.memory_peak_bytes = used_bytes;
+  const TimeMs elapsed_ms = keyspace_.now_ms() - rated_ms_;
+  if (elapsed_ms < kRatePeriodMs) return;
+  const std::uint64_t executed = record.executed.load(std::memory_order_relaxed);
+  const std::uint64_t rate = (executed - rated_executed_) * 1000 / static_cast<std::uint64_t>(elapsed_ms);
+  record.operations_per_second.store(rated_ms_ == 0 ? 0 : rate, std::memory_order_relaxed);
+  rated_executed_ = executed;
+  rated_ms_ = keyspace_.now_ms();
+}
+
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
+  hub_.receive();  // a bell may have been lost
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
+  update_statistics();
   set_timer(timer_, keyspace_.maintain(kMaintenanceUs) ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;
   accepting_ = true;

@@ -7,6 +7,7 @@
 
 #include "shm/check.h"
 #include "shm/segment.h"
+#include "worker/message_hub.h"
 #include "worker/session.h"
 
 namespace {
@@ -21,7 +22,8 @@ struct World {
   Keyspace keyspace{*segment, 1};
   ServerFacts facts{0, 1, 0, {}};
   LiveSettings settings;
-  WorkerServices services{facts, settings};
+  MessageHub hub{*segment, keyspace, 1};
+  WorkerServices services{facts, settings, hub};
   SessionContext context{keyspace, services};
   Batch batch;
   int inputs = 0;
@@ -51,6 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       output.consume(output.size());
     } while (session.is_paused());
   }
+  world.hub.forget(session.client());
   if (++world.inputs % kInputsPerCheck == 0) check(world);
   return 0;
 }

@@ -188,7 +188,7 @@ TEST(Upgrade, UnusableBinariesAreRefused) {
   UpgradeServer server({"--config", config});
   ASSERT_EQ(server->request("SET a 1"), "OK");
   server.install(program("memento-other-layout"));
-  server.expect_refusal("layout version: expected 4294967295, found 1");
+  server.expect_refusal("layout version: expected 4294967295, found 2");
   server.install_script("#!/bin/sh\nexit 0\n");
   server.expect_refusal("it does not know how to take over");
   server.install_script("#!/bin/sh\nkill -SEGV $$\n");

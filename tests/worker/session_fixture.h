@@ -10,6 +10,7 @@
 
 #include "shm/check.h"
 #include "shm/segment.h"
+#include "worker/message_hub.h"
 #include "worker/session.h"
 
 namespace memento::testing {
@@ -27,6 +28,9 @@ inline std::string frame(const Words& words) {
 class Conversation {
  public:
   explicit Conversation(SessionContext& context) : context_(context) {}
+  ~Conversation() { context_.services.hub.forget(session_.client()); }
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
 
   /// Gives the bytes as one read would; the replies.
   std::string say(std::string_view bytes) {
@@ -55,6 +59,13 @@ class Conversation {
     return replies;
   }
 
+  /// Messages that came without having been asked for.
+  std::string pushes() {
+    ByteBuffer pushes = std::move(session_.client().pushes);
+    session_.client().pushes = ByteBuffer();
+    return std::string(pushes.view());
+  }
+
   Session& session() { return session_; }
   std::size_t left_bytes() const { return input_.size(); }
 
@@ -71,7 +82,9 @@ class SessionTest : public ::testing::Test {
   explicit SessionTest(std::uint64_t value_limit_bytes = 1 << 20, std::uint64_t memory_bytes = 64 << 20) {
     segment_ = std::move(*Segment::create_anonymous({"", memory_bytes, 1, value_limit_bytes, false}));
     keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
-    context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, services_});
+    hub_ = std::make_unique<MessageHub>(*segment_, *keyspace_, 1);
+    services_ = std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *hub_});
+    context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, *services_});
   }
   ~SessionTest() override {
     const CheckReport report = check_segment(*segment_);
@@ -98,7 +111,8 @@ class SessionTest : public ::testing::Test {
   std::unique_ptr<Keyspace> keyspace_;
   const ServerFacts facts_{0, 2, 0, {}};
   LiveSettings settings_;
-  WorkerServices services_{facts_, settings_};
+  std::unique_ptr<MessageHub> hub_;
+  std::unique_ptr<WorkerServices> services_;
   std::unique_ptr<SessionContext> context_;
   Batch batch_;
   bool closed_ = false;

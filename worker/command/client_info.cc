@@ -14,6 +14,7 @@ namespace {
 std::string flags_of(const ClientState& client) {
   std::string flags;
   if (client.transaction != nullptr) flags += 'x';
+  if (client.subscriptions != nullptr) flags += 'P';
   if (client.no_evict) flags += 'e';
   if (client.no_touch) flags += 'T';
   return flags.empty() ? "N" : flags;
@@ -37,6 +38,8 @@ std::string address_of(int descriptor, int (*ask)(int, sockaddr*, socklen_t*)) {
 
 }  // namespace
 
+std::string peer_address(const ClientState& client) { return address_of(client.descriptor, getpeername); }
+
 std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   std::string line;
   const auto add = [&](const char* name, std::string_view value) {
@@ -52,8 +55,8 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("idle", std::to_string((now_ms - client.active_ms) / 1000));
   add("flags", flags_of(client));
   add("db", "0");
-  add("sub", "0");
-  add("psub", "0");
+  add("sub", std::to_string(client.subscription_count(SubscriptionKind::kChannel)));
+  add("psub", std::to_string(client.subscription_count(SubscriptionKind::kPattern)));
   add("ssub", "0");
   add("multi", client.transaction != nullptr ? std::to_string(client.transaction->queue.size()) : "-1");
   add("watch", std::to_string(client.watched.size()));

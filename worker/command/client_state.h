@@ -2,13 +2,17 @@
 // read and change it; the session owns it. One per connection, in its worker.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "shm/os/clock.h"
+#include "shm/subscription_table.h"
+#include "worker/wire/byte_buffer.h"
 #include "worker/wire/reply_writer.h"
 
 namespace memento {
@@ -37,6 +41,16 @@ struct Transaction {
   bool is_broken = false;  ///< a request could not be queued: EXEC will refuse
 };
 
+/// What a client subscribes to; changed by the MessageHub.
+struct Subscriptions {
+  using Names = std::set<std::string, std::less<>>;
+  std::array<Names, 3> names;
+
+  Names& of(SubscriptionKind kind) { return names[static_cast<std::size_t>(kind)]; }
+  const Names& of(SubscriptionKind kind) const { return names[static_cast<std::size_t>(kind)]; }
+  bool is_empty() const { return names[0].empty() && names[1].empty() && names[2].empty(); }
+};
+
 enum class ReplyMode : std::uint8_t {
   kOn,
   kOff,       ///< until CLIENT REPLY ON
@@ -59,9 +73,14 @@ struct ClientState {
   int descriptor = -1;  ///< the socket, for its addresses
   std::unique_ptr<Transaction> transaction;  ///< between MULTI and EXEC
   std::vector<WatchedKey> watched;
+  std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
+  ByteBuffer pushes;        ///< messages that are not on their way yet
+  bool has_pushes = false;  ///< the MessageHub lists it as pushed to
+  bool is_overrun = false;  ///< messages were lost: to be closed
 
   /// Requests are executed as they come and answered.
-  bool is_ordinary() const { return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn; }
+  bool is_ordinary() const { return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn && subscriptions == nullptr; }
+  std::size_t subscription_count(SubscriptionKind kind) const { return subscriptions == nullptr ? 0 : subscriptions->of(kind).size(); }
   int resp_version() const { return protocol == Protocol::kResp3 ? 3 : 2; }
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "shm/keyspace.h"
 #include "worker/command/client_state.h"
@@ -13,13 +14,21 @@
 
 namespace memento {
 
+/// A PUBLISH that EXEC has yet to do.
+struct Message {
+  std::string_view channel;
+  std::string_view bytes;
+};
+
 struct CommandContext {
   Keyspace& keyspace;
   ReplyWriter reply;
   WorkerServices& services;
   ClientState& client;
   bool close_after_reply = false;  ///< set by QUIT
-  bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace and the reply are undone
+  bool was_rejected = false;  ///< the error was found before the handler ran
+  bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace, the reply and `published` are undone
+  std::vector<Message> published{};  ///< inside EXEC, which sends them at its end
 };
 
 /// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
@@ -54,6 +63,7 @@ enum CommandFlag : std::uint32_t {
   kPubSubFlag = 1 << 13,
   kDangerous = 1 << 14,
   kEndsMulti = 1 << 15,  ///< EXEC: even a malformed one ends the transaction
+  kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
 };
 
 /// Where the keys stand among a call's words.

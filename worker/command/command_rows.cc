@@ -17,6 +17,7 @@ constexpr KeyPositions kSecondWord{2, 2, 1};
 constexpr std::uint32_t kReadFast = kReadonly | kFast;
 constexpr std::uint32_t kStore = kWrite | kDenyOom;
 constexpr std::uint32_t kAnyTime = kLoading | kStale | kNoScript;
+constexpr std::uint32_t kSubscribing = kPubSubFlag | kAnyTime | kNoMulti | kSubscribedToo;
 constexpr const char* kOwn = "memento";  // a command Redis does not have
 
 // name, arity, flags, keys, rest of line, handler, group, since, arguments, summary
@@ -97,18 +98,29 @@ constexpr Command kCommands[] = {
     {"WATCH", -2, kAnyTime | kFast | kUnqueued, kAllWords, 0, handlers::watch, kTransaction, "2.2.0", "key [key ...]", "Let EXEC do nothing if one of the keys changes until then"},
     {"UNWATCH", 1, kAnyTime | kFast, kNoKey, 0, handlers::unwatch, kTransaction, "2.2.0", "", "Forget the watched keys"},
 
-    {"PING", -1, kFast, kNoKey, 1, handlers::ping, kConnection, "1.0.0", "[message]", "PONG, or the message"},
+    {"SUBSCRIBE", -2, kSubscribing, kNoKey, 0, handlers::subscribe, kPubSub, "2.0.0", "channel [channel ...]", "Receive the messages published to channels"},
+    {"UNSUBSCRIBE", -1, kSubscribing, kNoKey, 0, handlers::unsubscribe, kPubSub, "2.0.0", "[channel ...]", "End that, for all channels by default"},
+    {"PSUBSCRIBE", -2, kSubscribing, kNoKey, 0, handlers::psubscribe, kPubSub, "2.0.0", "glob [glob ...]", "Receive the messages to all channels that match"},
+    {"PUNSUBSCRIBE", -1, kSubscribing, kNoKey, 0, handlers::punsubscribe, kPubSub, "2.0.0", "[glob ...]", "End that, for all patterns by default"},
+    {"PUBLISH", 3, kPubSubFlag | kLoading | kStale | kFast, kNoKey, 2, handlers::publish, kPubSub, "2.0.0", "channel message", "Send a message; how many clients receive it"},
+    {"PUBSUB", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kPubSub, "2.8.0", "subcommand", "About channels; PUBSUB HELP"},
+    {"SUB", -2, kSubscribing, kNoKey, 0, handlers::sub, kPubSub, kOwn, "key [key ...]", "Receive each new value of keys"},
+    {"UNSUB", -1, kSubscribing, kNoKey, 0, handlers::unsub, kPubSub, kOwn, "[key ...]", "End that, for all keys by default"},
+
+    {"PING", -1, kFast | kSubscribedToo, kNoKey, 1, handlers::ping, kConnection, "1.0.0", "[message]", "PONG, or the message"},
     {"ECHO", 2, kFast, kNoKey, 1, handlers::echo, kConnection, "1.0.0", "message", "The message"},
     {"SELECT", 2, kFast | kLoading | kStale, kNoKey, 0, handlers::select, kConnection, "1.0.0", "index", "There is one keyspace, 0"},
     {"HELLO", -1, kAnyTime | kFast | kNoAuth | kNoMulti, kNoKey, 0, handlers::hello, kConnection, "6.0.0", "[2 | 3 [AUTH default password] [SETNAME name]]", "The server; the protocol to speak from here on"},
     {"AUTH", -2, kAnyTime | kFast | kNoAuth, kNoKey, 0, handlers::auth, kConnection, "1.0.0", "[default] password", "Give the password"},
     {"CLIENT", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kConnection, "2.4.0", "subcommand", "About this connection; CLIENT HELP"},
-    {"RESET", 1, kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::reset, kConnection, "6.2.0", "", "The connection as it was when it began"},
-    {"QUIT", -1, kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, "1.0.0", "", "End the connection"},
+    {"RESET", 1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::reset, kConnection, "6.2.0", "", "The connection as it was when it began"},
+    {"QUIT", -1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, "1.0.0", "", "End the connection"},
     {"EXIT", -1, kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, kOwn, "", "End the connection"},
 
     {"INFO", -1, kLoading | kStale | kDangerous, kNoKey, 0, handlers::info, kServer, "1.0.0", "[section ...]", "Figures about the server"},
     {"CONFIG", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.0.0", "subcommand", "Parameters; CONFIG HELP"},
+    {"SLOWLOG", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.2.12", "subcommand", "Commands that took long; SLOWLOG HELP"},
+    {"LATENCY", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.8.13", "subcommand", "How long commands take; LATENCY HELP"},
     {"COMMAND", -1, kLoading | kStale | kContainer, kNoKey, 0, handlers::command_all, kServer, "2.8.13", "[subcommand]", "The commands, for programs; COMMAND HELP"},
     {"TIME", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::time, kServer, "2.6.0", "", "Seconds since 1970, and microseconds"},
     {"DEBUG", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "1.0.0", "subcommand", "For tests; DEBUG HELP"},
@@ -142,14 +154,30 @@ constexpr Command kSubcommands[] = {
     {"DEBUG|HELP", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::subcommand_help, kServer, "1.0.0", "", "The subcommands"},
     {"DEBUG|SLEEP", 3, kAdmin | kAnyTime | kNoMulti, kNoKey, 0, handlers::debug_sleep, kServer, "1.0.0", "seconds", "Stop the worker for a while"},
 
+    {"LATENCY|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "2.8.13", "", "The subcommands"},
+    {"LATENCY|HISTOGRAM", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_histogram, kServer, "7.0.0", "[command ...]", "How many calls took how long"},
+    {"LATENCY|HISTORY", 3, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_history, kServer, "2.8.13", "event", "Times and milliseconds of an event's samples"},
+    {"LATENCY|LATEST", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_latest, kServer, "2.8.13", "", "The latest and the longest sample of each event"},
+    {"LATENCY|RESET", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_reset, kServer, "2.8.13", "", "Forget the samples of all events"},
+
     {"MEMORY|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "4.0.0", "", "The subcommands"},
     {"MEMORY|USAGE", -3, kReadonly, kSecondWord, 0, handlers::memory_usage, kServer, "4.0.0", "key [SAMPLES count]", "Bytes that a key and its value take"},
+
+    {"PUBSUB|CHANNELS", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_channels, kPubSub, "2.8.0", "[glob]", "Channels that somebody subscribes to"},
+    {"PUBSUB|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kPubSub, "6.2.0", "", "The subcommands"},
+    {"PUBSUB|NUMPAT", 2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_numpat, kPubSub, "2.8.0", "", "How many patterns are subscribed to"},
+    {"PUBSUB|NUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_numsub, kPubSub, "2.8.0", "[channel ...]", "How many clients subscribe to channels"},
 
     {"OBJECT|ENCODING", 3, kReadonly, kSecondWord, 0, handlers::object_encoding, kKeyspace, "2.2.3", "key", "int, embstr or raw, by the value"},
     {"OBJECT|FREQ", 3, kReadonly, kSecondWord, 0, handlers::object_freq, kKeyspace, "4.0.0", "key", "Refused: frequencies of use are not kept"},
     {"OBJECT|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kKeyspace, "6.2.0", "", "The subcommands"},
     {"OBJECT|IDLETIME", 3, kReadonly, kSecondWord, 0, handlers::object_idletime, kKeyspace, "2.2.3", "key", "Seconds since the key was stored"},
     {"OBJECT|REFCOUNT", 3, kReadonly, kSecondWord, 0, handlers::object_refcount, kKeyspace, "2.2.3", "key", "1"},
+
+    {"SLOWLOG|GET", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::slowlog_get, kServer, "2.2.12", "[count]", "The newest lines, 10 by default; -1: all"},
+    {"SLOWLOG|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "6.2.0", "", "The subcommands"},
+    {"SLOWLOG|LEN", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::slowlog_len, kServer, "2.2.12", "", "How many lines there are"},
+    {"SLOWLOG|RESET", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::slowlog_reset, kServer, "2.2.12", "", "Forget the lines"},
 };
 
 }  // namespace

@@ -87,6 +87,13 @@ const Command* find_subcommand(const Command& container, std::string_view name) 
   return &container;
 }
 
+std::size_t command_index(const Command& command) {
+  static const std::span<const Command> commands = all_commands();
+  static const Command* const subcommands = all_subcommands().data();
+  const auto index = static_cast<std::size_t>(&command - commands.data());
+  return index < commands.size() ? index : commands.size() + static_cast<std::size_t>(&command - subcommands);
+}
+
 std::span<const Command> subcommands_of(const Command& container) {
   const std::span<const Command> rows = all_subcommands();
   const auto belongs = [&](const Command& row) {

@@ -26,6 +26,9 @@ inline const Command* resolve_subcommand(const Command* command, std::span<const
   return find_subcommand(*command, words[1]);
 }
 
+/// A command's number among all rows, subcommands included.
+std::size_t command_index(const Command& command);
+
 std::string_view group_title(CommandGroup group);
 /// The group as Redis's COMMAND DOCS names it.
 std::string_view group_name(CommandGroup group);

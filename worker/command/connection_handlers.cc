@@ -7,6 +7,7 @@
 #include "worker/command/handlers.h"
 #include "worker/command/number_text.h"
 #include "worker/command/words.h"
+#include "worker/message_hub.h"
 
 namespace memento::handlers {
 namespace {
@@ -45,6 +46,12 @@ void tell_hello(CommandContext& context) {
 
 void ping(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "PING");
+  if (context.client.subscriptions != nullptr && context.reply.protocol() == Protocol::kResp2) {
+    context.reply.begin_array(2);
+    context.reply.bulk("pong");
+    context.reply.bulk(call.count() == 2 ? call[1] : "");
+    return context.reply.end();
+  }
   if (call.count() == 2) return context.reply.bulk(call[1]);
   context.reply.status("PONG");
 }
@@ -116,6 +123,7 @@ void hello(CommandContext& context, const Call& call) {
 
 void reset(CommandContext& context, const Call&) {
   ClientState& client = context.client;
+  context.services.hub.forget(client);
   client.transaction.reset();
   client.watched.clear();
   client.name.clear();

@@ -5,6 +5,7 @@
 
 #include "worker/command/handler_support.h"
 #include "worker/command/words.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -47,13 +48,44 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
   return check_keys(context, *command, call);
 }
 
-// Before the password was given, inside MULTI.
+// Somebody watches some key. Kept out of line for those who pass it by.
+[[gnu::noinline, gnu::cold]] void run_watched(CommandContext& context, const Command& command, const Call& call) {
+  std::vector<std::pair<HashedKey, std::uint64_t>> keys;
+  const std::size_t last = command.keys.first == 0 ? 0 : command.last_key(call.count());
+  for (auto i = static_cast<std::size_t>(command.keys.first); i != 0 && i <= last; i += static_cast<std::size_t>(command.keys.step)) {
+    const HashedKey key = context.keyspace.hash(call[i]);
+    keys.emplace_back(key, context.keyspace.watch_version(key));
+  }
+  command.handler(context, call);
+  for (const auto& [key, version] : keys) {
+    if (context.keyspace.watch_version(key) != version) context.services.hub.publish_value(key);
+  }
+}
+
+void run(CommandContext& context, const Command& command, const Call& call) {
+  if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
+    if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
+  }
+  command.handler(context, call);
+}
+
+// Before the password was given, inside MULTI, while it subscribes.
 void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
   ClientState& client = context.client;
-  if (!client.authenticated && !command.has(kNoAuth)) return context.reply.error("NOAUTH Authentication required.");
-  if (client.transaction == nullptr || command.has(kUnqueued)) return command.handler(context, call);
+  if (!client.authenticated && !command.has(kNoAuth)) {
+    context.was_rejected = true;
+    return context.reply.error("NOAUTH Authentication required.");
+  }
+  if (client.subscriptions != nullptr && client.protocol == Protocol::kResp2 && !command.has(kSubscribedToo)) {
+    if (client.transaction != nullptr) client.transaction->is_broken = true;
+    context.was_rejected = true;
+    return context.reply.error("ERR Can't execute '" + lower_case(command.name) +
+                               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+  }
+  if (client.transaction == nullptr || command.has(kUnqueued)) return run(context, command, call);
   if (command.has(kNoMulti)) {
     client.transaction->is_broken = true;
+    context.was_rejected = true;
     return context.reply.error("ERR Command not allowed inside a transaction");
   }
   client.transaction->queue.push_back(QueuedCall{&command, {call.args.begin(), call.args.end()}});
@@ -81,15 +113,17 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
                            command->keys.first == command->keys.last &&
                            call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
-    if (is_simple || check_form(context, command, call)) command->handler(context, call);
+    if (is_simple || check_form(context, command, call)) return run(context, *command, call);
+    context.was_rejected = true;
     return;
   }
   const ReplyMode mode = client.reply_mode;
   const ReplyWriter::Mark mark = context.reply.mark();
   if (check_form(context, command, call)) {
     dispatch_carefully(context, *command, call);
-  } else if (client.transaction != nullptr) {
-    client.transaction->is_broken = true;
+  } else {
+    context.was_rejected = true;
+    if (client.transaction != nullptr) client.transaction->is_broken = true;
   }
   if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);
   if (mode == ReplyMode::kSkipNext && client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;

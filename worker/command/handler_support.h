@@ -1,6 +1,8 @@
 // What several handlers share: error texts, and the reply to a write.
 #pragma once
 
+#include <array>
+
 #include "worker/command/command.h"
 
 namespace memento::handlers {
@@ -35,6 +37,16 @@ IndexRange index_range(std::int64_t first, std::int64_t last, std::int64_t size)
 /// Both from the end and the last in front of the first: GETRANGE and BITCOUNT select nothing then, even where
 /// index_range() clamps both to the first element.
 constexpr bool is_backwards(std::int64_t first, std::int64_t last) { return first < 0 && last < 0 && first > last; }
+
+/// A command's statistics over all workers since CONFIG RESETSTAT (slow_handlers.cc).
+struct CommandTotals {
+  std::uint64_t calls = 0;
+  std::uint64_t nanoseconds = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t failed = 0;
+  std::array<std::uint64_t, kLatencyBuckets> buckets{};
+};
+CommandTotals command_totals(CommandContext& context, const Command& command);
 
 /// May a connection be called so? (client_handlers.cc)
 bool is_client_name(std::string_view name);

@@ -96,6 +96,18 @@ void watch(CommandContext&, const Call&);
 void unwatch(CommandContext&, const Call&);
 void exec(CommandContext&, const Call&);
 
+// pubsub_handlers.cc
+void subscribe(CommandContext&, const Call&);
+void psubscribe(CommandContext&, const Call&);
+void sub(CommandContext&, const Call&);
+void unsubscribe(CommandContext&, const Call&);
+void punsubscribe(CommandContext&, const Call&);
+void unsub(CommandContext&, const Call&);
+void publish(CommandContext&, const Call&);
+void pubsub_channels(CommandContext&, const Call&);
+void pubsub_numsub(CommandContext&, const Call&);
+void pubsub_numpat(CommandContext&, const Call&);
+
 // connection_handlers.cc
 void ping(CommandContext&, const Call&);
 void echo(CommandContext&, const Call&);
@@ -127,6 +139,15 @@ void command_info(CommandContext&, const Call&);
 void command_docs(CommandContext&, const Call&);
 void command_list(CommandContext&, const Call&);
 void command_getkeys(CommandContext&, const Call&);
+
+// slow_handlers.cc
+void slowlog_get(CommandContext& context, const Call& call);
+void slowlog_len(CommandContext& context, const Call& call);
+void slowlog_reset(CommandContext& context, const Call& call);
+void latency_latest(CommandContext& context, const Call& call);
+void latency_history(CommandContext& context, const Call& call);
+void latency_reset(CommandContext& context, const Call& call);
+void latency_histogram(CommandContext& context, const Call& call);
 
 // server_handlers.cc
 void info(CommandContext&, const Call&);

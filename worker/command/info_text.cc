@@ -5,10 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 
 #include "conf/size_text.h"
 #include "conf/version.h"
+#include "worker/command/command_meter.h"
+#include "worker/command/command_table.h"
+#include "worker/command/handler_support.h"
 #include "worker/command/words.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -23,7 +29,9 @@ class Lines {
     if (!text_.empty()) text_ += line_end_;
     text_.append("# ").append(title).append(line_end_);
   }
-  void add(std::string_view name, std::string_view value) { text_.append(name).append(":").append(value).append(line_end_); }
+  void add(std::string_view name, std::string_view value) {
+    text_.append(name).append(":").append(value).append(line_end_);
+  }
   void add(std::string_view name, std::uint64_t value) { add(name, std::to_string(value)); }
   const std::string& text() const { return text_; }
 
@@ -35,13 +43,43 @@ class Lines {
 // Since the start or the last CONFIG RESETSTAT.
 std::uint64_t since_reset(CommandContext& context, Counter counter) {
   const std::uint64_t sum = context.keyspace.counter_sum(counter);
-  return sum - std::min(sum, context.services.settings.counter_floors[static_cast<std::size_t>(counter)].load());
+  return sum -
+         std::min(sum, context.services.settings.counter_floors[static_cast<std::size_t>(counter)].load());
+}
+
+// A figure of all workers' records; since the last CONFIG RESETSTAT, unless it `survives` that.
+template <class Member>
+std::uint64_t statistics_sum(CommandContext& context, Member&& member, bool survives = false) {
+  const LiveSettings& settings = context.services.settings;
+  std::uint64_t sum = 0;
+  for (std::size_t worker = 0; worker < context.services.facts.worker_count; ++worker) {
+    const WorkerStatistics& record = settings.statistics[worker];
+    if (survives || record.generation.load() == settings.statistics_generation.load())
+      sum += member(record).load();
+  }
+  return sum;
+}
+
+std::string format_number(const char* format, double number) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, number);
+  return text;
+}
+
+// Resident memory of the answering worker: the parts of the segment it used, and its own.
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t all_pages = 0;
+  std::uint64_t resident_pages = 0;
+  file >> all_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 // 40 hex digits that differ from run to run and are the same in all processes of one.
 std::string run_id(const ServerFacts& facts) {
   constexpr const char* kDigits = "0123456789abcdef";
-  std::uint64_t state = static_cast<std::uint64_t>(facts.start_ms) ^ static_cast<std::uint64_t>(getppid()) << 48;
+  std::uint64_t state = static_cast<std::uint64_t>(facts.start_ms) ^ static_cast<std::uint64_t>(getppid())
+                                                                         << 48;
   std::string id;
   while (id.size() < 40) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -82,6 +120,10 @@ void memory(CommandContext& context, Lines& lines) {
   const std::uint64_t limit_bytes = context.keyspace.memory_limit_bytes();
   lines.add("used_memory", used_bytes);
   lines.add("used_memory_human", format_size(used_bytes));
+  const std::uint64_t peak_bytes = std::max(used_bytes, context.services.settings.memory_peak_bytes.load());
+  lines.add("used_memory_rss", resident_bytes());
+  lines.add("used_memory_peak", peak_bytes);
+  lines.add("used_memory_peak_human", format_size(peak_bytes));
   lines.add("used_memory_dataset", context.keyspace.payload_bytes());
   lines.add("maxmemory", limit_bytes);
   lines.add("maxmemory_human", format_size(limit_bytes));
@@ -95,9 +137,17 @@ void persistence(CommandContext&, Lines& lines) {
 }
 
 void stats(CommandContext& context, Lines& lines) {
-  const auto add = [&](std::string_view name, Counter counter) { lines.add(name, since_reset(context, counter)); };
+  const auto add = [&](std::string_view name, Counter counter) {
+    lines.add(name, since_reset(context, counter));
+  };
   add("total_connections_received", Counter::kConnectionsAccepted);
   add("total_commands_processed", Counter::kCommands);
+  lines.add("instantaneous_ops_per_sec",
+            statistics_sum(
+                context, [](const auto& record) -> auto& { return record.operations_per_second; }, true));
+  lines.add("rejected_connections",
+            statistics_sum(
+                context, [](const auto& record) -> auto& { return record.rejected_connections; }));
   add("total_net_input_bytes", Counter::kBytesRead);
   add("total_net_output_bytes", Counter::kBytesWritten);
   add("keyspace_hits", Counter::kHits);
@@ -105,6 +155,8 @@ void stats(CommandContext& context, Lines& lines) {
   add("expired_keys", Counter::kExpired);
   add("evicted_keys", Counter::kEvicted);
   add("total_error_replies", Counter::kErrors);
+  lines.add("pubsub_channels", context.services.hub.subscriptions(SubscriptionKind::kChannel).size());
+  lines.add("pubsub_patterns", context.services.hub.subscriptions(SubscriptionKind::kPattern).size());
 }
 
 void replication(CommandContext&, Lines& lines) {
@@ -112,13 +164,68 @@ void replication(CommandContext&, Lines& lines) {
   lines.add("connected_slaves", 0);
 }
 
+void cpu(CommandContext& context, Lines& lines) {
+  const auto seconds = [&](auto member) {
+    return format_number("%.6f", static_cast<double>(statistics_sum(context, member, true)) / 1e6);
+  };
+  lines.add("used_cpu_sys", seconds([](const auto& record) -> auto& { return record.cpu_system_us; }));
+  lines.add("used_cpu_user", seconds([](const auto& record) -> auto& { return record.cpu_user_us; }));
+}
+
+template <class Write>
+void for_each_used_command(CommandContext& context, Write&& write) {
+  for (const std::span<const Command> rows : {all_commands(), all_subcommands()}) {
+    for (const Command& command : rows) {
+      const handlers::CommandTotals totals = handlers::command_totals(context, command);
+      if (totals.calls + totals.rejected + totals.failed > 0) write(lower_case(command.name), totals);
+    }
+  }
+}
+
+void command_statistics(CommandContext& context, Lines& lines) {
+  for_each_used_command(context, [&](const std::string& name, const handlers::CommandTotals& totals) {
+    const double usec = static_cast<double>(totals.nanoseconds) / 1000;
+    lines.add("cmdstat_" + name,
+              "calls=" + std::to_string(totals.calls) + ",usec=" + std::to_string(totals.nanoseconds / 1000) +
+                  ",usec_per_call=" +
+                  format_number("%.2f", totals.calls == 0 ? 0 : usec / static_cast<double>(totals.calls)) +
+                  ",rejected_calls=" + std::to_string(totals.rejected) +
+                  ",failed_calls=" + std::to_string(totals.failed));
+  });
+}
+
+void error_statistics(CommandContext& context, Lines& lines) {
+  for (std::size_t i = 0; i < std::size(kErrorCodes); ++i) {
+    const std::uint64_t count = statistics_sum(
+        context, [i](const auto& record) -> auto& { return record.errors[i]; });
+    if (count > 0) lines.add("errorstat_" + std::string(kErrorCodes[i]), "count=" + std::to_string(count));
+  }
+}
+
+// Upper ends of the histogram's steps, which are powers of two.
+void latency_statistics(CommandContext& context, Lines& lines) {
+  for_each_used_command(context, [&](const std::string& name, const handlers::CommandTotals& totals) {
+    const auto percentile = [&](double part) {
+      std::uint64_t sum = 0;
+      std::size_t i = 0;
+      while (i + 1 < kLatencyBuckets &&
+             static_cast<double>(sum += totals.buckets[i]) < part * static_cast<double>(totals.calls))
+        ++i;
+      return format_number("%.3f", static_cast<double>(1ull << i));
+    };
+    if (totals.calls == 0) return;
+    lines.add("latency_percentiles_usec_" + name,
+              "p50=" + percentile(0.5) + ",p99=" + percentile(0.99) + ",p99.9=" + percentile(0.999));
+  });
+}
+
 void cluster(CommandContext&, Lines& lines) { lines.add("cluster_enabled", 0); }
 
 void keyspace(CommandContext& context, Lines& lines) {
   const std::uint64_t keys = context.keyspace.key_count();
   if (keys > 0) {
-    lines.add("db0", "keys=" + std::to_string(keys) + ",expires=" + std::to_string(context.keyspace.expiring_key_count()) +
-                         ",avg_ttl=0");
+    lines.add("db0", "keys=" + std::to_string(keys) +
+                         ",expires=" + std::to_string(context.keyspace.expiring_key_count()) + ",avg_ttl=0");
   }
   lines.add("keys", keys);
   lines.add("payload_bytes", context.keyspace.payload_bytes());
@@ -127,22 +234,38 @@ void keyspace(CommandContext& context, Lines& lines) {
 struct Section {
   std::string_view title;
   void (*write)(CommandContext&, Lines&);
+  bool is_extra = false;  ///< only when asked for, by its name or by ALL
 };
 constexpr Section kSections[] = {
-    {"Server", server}, {"Clients", clients},         {"Memory", memory},   {"Persistence", persistence},
-    {"Stats", stats},   {"Replication", replication}, {"Cluster", cluster}, {"Keyspace", keyspace},
+    {"Server", server},
+    {"Clients", clients},
+    {"Memory", memory},
+    {"Persistence", persistence},
+    {"Stats", stats},
+    {"Replication", replication},
+    {"CPU", cpu},
+    {"Commandstats", command_statistics, true},
+    {"Errorstats", error_statistics},
+    {"Latencystats", latency_statistics, true},
+    {"Cluster", cluster},
+    {"Keyspace", keyspace},
 };
 
-bool is_everything(std::string_view word) { return is_word(word, "ALL") || is_word(word, "EVERYTHING") || is_word(word, "DEFAULT"); }
+bool is_everything(std::string_view word) { return is_word(word, "ALL") || is_word(word, "EVERYTHING"); }
 
 }  // namespace
 
 std::string info_text(CommandContext& context, std::span<const std::string_view> wanted) {
   Lines lines(context.reply.is_text() ? "\n" : "\r\n");
-  const bool wants_all = wanted.empty() || std::ranges::any_of(wanted, is_everything);
+  const bool wants_all = std::ranges::any_of(wanted, is_everything);
+  const bool wants_default =
+      wants_all || wanted.empty() ||
+      std::ranges::any_of(wanted, [](std::string_view word) { return is_word(word, "DEFAULT"); });
   for (const Section& section : kSections) {
-    const auto names_it = [&](std::string_view word) { return is_word(word, section.title); };
-    if (!wants_all && std::ranges::none_of(wanted, names_it)) continue;
+    const auto names_it = [&](std::string_view word) {
+      return lower_case(word) == lower_case(section.title);
+    };
+    if (!(section.is_extra ? wants_all : wants_default) && std::ranges::none_of(wanted, names_it)) continue;
     lines.title(section.title);
     section.write(context, lines);
   }

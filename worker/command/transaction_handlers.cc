@@ -6,6 +6,7 @@
 
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
+#include "worker/message_hub.h"
 
 namespace memento::handlers {
 namespace {
@@ -59,6 +60,21 @@ struct Execution {
   }
 };
 
+// What was executed is told once, now that it is done.
+void tell_others(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls) {
+  MessageHub& hub = context.services.hub;
+  for (const Message& message : context.published) hub.publish(message.channel, message.bytes);
+  context.published.clear();
+  if (!hub.watches_keys()) return;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const Command& command = *transaction.queue[i].command;
+    if (!command.has(kWrite) || command.keys.first == 0 || command.group == CommandGroup::kExpiry) continue;
+    for (auto k = static_cast<std::size_t>(command.keys.first); k <= command.last_key(calls[i].count()); k += static_cast<std::size_t>(command.keys.step)) {
+      hub.publish_value(context.keyspace.hash(calls[i][k]));
+    }
+  }
+}
+
 }  // namespace
 
 void multi(CommandContext& context, const Call&) {
@@ -103,6 +119,7 @@ void exec(CommandContext& context, const Call&) {
   bool conflicts = false;
   const auto body = [&] {
     context.reply.roll_back(begin);
+    context.published.clear();
     conflicts = !std::ranges::all_of(watched, [&](const WatchedKey& key) { return is_unchanged(keyspace, key); });
     if (conflicts) return false;
     context.reply.begin_array(execution.calls.size());
@@ -113,6 +130,7 @@ void exec(CommandContext& context, const Call&) {
   context.in_exec = true;
   const WriteStatus status = execution.needs_all_keys ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = false;
+  if (!conflicts && status != WriteStatus::kOutOfMemory) tell_others(context, *transaction, execution.calls);
   if (conflicts) {
     context.reply.roll_back(begin);
     context.reply.nil_array();

@@ -11,6 +11,8 @@
 
 namespace memento {
 
+class MessageHub;
+
 /// Facts about the server that INFO tells.
 struct ServerFacts {
   TimeMs start_ms = 0;
@@ -22,6 +24,7 @@ struct ServerFacts {
 struct WorkerServices {
   const ServerFacts& facts;
   LiveSettings& settings;
+  MessageHub& hub;
 };
 
 }  // namespace memento

@@ -1,0 +1,66 @@
+// Programs and libraries that people use with Redis, each against a running server of three workers. A script
+// drives one client and looks at what it gets; it ends with status 0, or with 77 when the client is not
+// installed, which is reported as skipped. Scripts get the server's port; their language's own assertions say
+// what is wrong.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "tests/integration/test_server.h"
+
+namespace memento::testing {
+namespace {
+
+constexpr int kNotInstalled = 77;
+constexpr const char* kTimeoutSeconds = "60";
+
+struct RealClient {
+  const char* name;
+  const char* script;
+  const char* mode = "";  ///< what of it, for scripts that have a choice
+};
+void PrintTo(const RealClient& client, std::ostream* out) { *out << client.script << " " << client.mode; }
+
+constexpr RealClient kClients[] = {
+    {"RedisCli", "redis_cli.sh", "resp2"},
+    {"RedisCliResp3", "redis_cli.sh", "resp3"},
+    {"RedisCliScan", "redis_cli.sh", "scan"},
+    {"RedisCliBigkeys", "redis_cli.sh", "bigkeys"},
+    {"RedisCliMemkeys", "redis_cli.sh", "memkeys"},
+    {"RedisCliStat", "redis_cli.sh", "stat"},
+    {"RedisCliPipe", "redis_cli.sh", "pipe"},
+    {"RedisCliLatency", "redis_cli.sh", "latency"},
+    {"RedisBenchmark", "redis_benchmark.sh"},
+    {"RedisPy", "redis_py.py"},
+    {"DjangoCache", "django_cache.py", "django"},
+    {"DjangoRedis", "django_cache.py", "django_redis"},
+    {"RubyRedis", "ruby_redis.rb"},
+    {"Ioredis", "node.sh", "ioredis"},
+    {"NodeRedis", "node.sh", "node_redis"},
+    {"ExpressSession", "node.sh", "express_session"},
+    {"Hiredis", "hiredis.sh"},
+    {"Redigo", "redigo.sh"},
+    {"PrometheusRedisExporter", "redis_exporter.py"},
+};
+
+class Clients : public ::testing::TestWithParam<RealClient> {
+ protected:
+  TestServer server_{{"--workers", "3"}};
+};
+
+TEST_P(Clients, Works) {
+  const std::string script = std::filesystem::absolute(std::string("tests/clients/") + GetParam().script);
+  const Finished run = run_program(
+      "/usr/bin/timeout", {kTimeoutSeconds, script, std::to_string(server_.port()), GetParam().mode});
+  if (run.status == kNotInstalled) GTEST_SKIP() << run.output << run.errors;
+  EXPECT_EQ(run.status, 0) << run.output << run.errors;
+}
+
+INSTANTIATE_TEST_SUITE_P(Real, Clients, ::testing::ValuesIn(kClients),
+                         [](const auto& client) { return std::string(client.param.name); });
+
+}  // namespace
+}  // namespace memento::testing

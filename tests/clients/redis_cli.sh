@@ -1,0 +1,58 @@
+#!/bin/sh
+# redis-cli, in the mode of the second argument. Each comparison names what it expected.
+set -eu
+port="$1"
+mode="$2"
+command -v redis-cli >/dev/null || { echo "redis-cli is not installed"; exit 77; }
+cli() { redis-cli -p "$port" "$@"; }
+expect() { [ "$1" = "$2" ] || { echo "expected '$1', got '$2'"; exit 1; }; }
+contains() { case "$1" in *"$2"*) ;; *) echo "no '$2' in: $1"; exit 1 ;; esac; }
+fill() { for i in 1 2 3 4 5 6 7 8 9; do cli set "key:$i" "$(printf "%0${i}0d" 7)" >/dev/null; done; }
+
+case "$mode" in
+  resp2|resp3)
+    [ "$mode" = resp3 ] && cli() { redis-cli -3 -p "$port" "$@"; }
+    expect PONG "$(cli ping)"
+    expect OK "$(cli set greeting "hello world")"
+    expect "hello world" "$(cli get greeting)"
+    expect "" "$(cli get nothing)"
+    expect 11 "$(cli strlen greeting)"
+    expect OK "$(cli set short 1 ex 100 nx)"
+    contains "100 99" "$(cli ttl short)"  # a second may have passed
+    expect "hello world
+1" "$(cli mget greeting short)"
+    contains "$(cli nosuch 2>&1)" "ERR unknown command 'nosuch'"
+    contains "$(cli config get maxclients)" maxclients
+    contains "$(cli command docs get)" summary
+    expect "OK
+QUEUED
+QUEUED
+2
+3" "$(printf 'multi\nincr short\nincr short\nexec\n' | cli)"
+    ;;
+  scan)
+    fill
+    expect 9 "$(cli --scan --pattern 'key:*' | sort -u | wc -l)"
+    ;;
+  bigkeys)
+    fill
+    contains "$(cli --bigkeys)" "Biggest string found '\"key:9\"' has 90 bytes"
+    ;;
+  memkeys)
+    fill
+    contains "$(cli --memkeys)" "Biggest string found '\"key:9\"' has"
+    ;;
+  stat)
+    fill
+    contains "$(stdbuf -oL timeout 1 redis-cli -p "$port" --stat -i 0.1 || true)" "9     "
+    ;;
+  pipe)
+    contains "$(for i in $(seq 1000); do printf '*3\r\n$3\r\nSET\r\n$%d\r\np:%d\r\n$1\r\nx\r\n' $((2 + ${#i})) "$i"; done | cli --pipe)" \
+      "errors: 0, replies: 1000"
+    expect 1000 "$(cli dbsize)"
+    ;;
+  latency)
+    samples="$(cli --latency --raw -i 0.3 | awk '{ print $4 }')"
+    [ "$samples" -gt 0 ] || { echo "no samples"; exit 1; }
+    ;;
+esac

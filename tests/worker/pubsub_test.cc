@@ -1,0 +1,207 @@
+// Messages between clients of one worker and of two: each worker here is a hub and a keyspace on the same
+// segment.
+#include <thread>
+
+#include "tests/worker/session_fixture.h"
+#include "worker/message_hub.h"
+
+namespace memento::testing {
+namespace {
+
+std::string pushed(const Words& words, char type = '*') {
+  std::string bytes = type + std::to_string(words.size()) + "\r\n";
+  for (const std::string& word : words) {
+    bytes +=
+        word.starts_with(':') ? word + "\r\n" : "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  }
+  return bytes;
+}
+
+class PubSubTest : public SessionTest {
+ protected:
+  PubSubTest() {
+    segment_->header().process_count = 3;
+    // A keyspace belongs to a thread; the one that receives needs none of its own.
+    other_hub_ = std::make_unique<MessageHub>(*segment_, *keyspace_, 2);
+    other_services_ = std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *other_hub_});
+    other_context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, *other_services_});
+  }
+
+  /// What a client of the other worker is sent.
+  std::string received(Conversation& client) {
+    other_hub_->receive();
+    return client.pushes();
+  }
+
+  std::unique_ptr<MessageHub> other_hub_;
+  std::unique_ptr<WorkerServices> other_services_;
+  std::unique_ptr<SessionContext> other_context_;
+};
+
+// Shows the confirmations and messages in RESP2, and what may be asked meanwhile.
+TEST_F(PubSubTest, SubscribedMode) {
+  Conversation client(*context_);
+  EXPECT_EQ(client.ask("SUBSCRIBE a b"), pushed({"subscribe", "a", ":1"}) + pushed({"subscribe", "b", ":2"}));
+  EXPECT_EQ(client.ask("PSUBSCRIBE a*"), pushed({"psubscribe", "a*", ":3"}));
+  EXPECT_EQ(client.ask("get x"),
+            "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+            "allowed in this context\r\n");
+  EXPECT_EQ(client.ask("PING"), pushed({"pong", ""}));
+  EXPECT_EQ(client.ask("PING x"), pushed({"pong", "x"}));
+  EXPECT_EQ(ask("PUBLISH a 1"), ":2\r\n");
+  EXPECT_EQ(client.pushes(), pushed({"message", "a", "1"}) + pushed({"pmessage", "a*", "a", "1"}));
+  EXPECT_EQ(ask("PUBSUB CHANNELS"), pushed({"a", "b"}));
+  EXPECT_EQ(ask("PUBSUB NUMSUB a c"), pushed({"a", ":1", "c", ":0"}));
+  EXPECT_EQ(ask("PUBSUB NUMPAT"), ":1\r\n");
+  EXPECT_EQ(client.ask("UNSUBSCRIBE"),
+            pushed({"unsubscribe", "a", ":2"}) + pushed({"unsubscribe", "b", ":1"}));
+  EXPECT_EQ(client.ask("PUNSUBSCRIBE a* none"),
+            pushed({"punsubscribe", "a*", ":0"}) + pushed({"punsubscribe", "none", ":0"}));
+  EXPECT_EQ(client.ask("UNSUBSCRIBE"), "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n");
+  EXPECT_EQ(client.ask("GET x"), "$-1\r\n");
+  client.ask("SUBSCRIBE a");
+  EXPECT_EQ(client.ask("RESET"), "+RESET\r\n");
+  EXPECT_EQ(ask("PUBLISH a 1"), ":0\r\n");
+}
+
+// Shows that RESP3 clients may do anything meanwhile, and that a message to oneself comes behind the reply.
+TEST_F(PubSubTest, Resp3) {
+  Conversation client(*context_);
+  client.ask("HELLO 3");
+  EXPECT_EQ(client.ask("SUBSCRIBE foo"), pushed({"subscribe", "foo", ":1"}, '>'));
+  EXPECT_EQ(client.ask("PUBLISH foo x"), ":1\r\n" + pushed({"message", "foo", "x"}, '>'));
+  const std::string replies =
+      client.ask_all({"MULTI", "PUBLISH foo bar", "PUBLISH foo vaz", "SET k v", "EXEC"});
+  EXPECT_EQ(replies, "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n:1\r\n:1\r\n+OK\r\n" +
+                         pushed({"message", "foo", "bar"}, '>') + pushed({"message", "foo", "vaz"}, '>'));
+}
+
+// Shows messages from one worker to another: counts, patterns, order, and a message larger than the ring.
+TEST_F(PubSubTest, BetweenWorkers) {
+  Conversation subscriber(*other_context_);
+  Conversation publisher(*context_);
+  subscriber.ask("SUBSCRIBE news");
+  subscriber.ask("PSUBSCRIBE n?ws");
+  EXPECT_EQ(publisher.ask("PUBLISH news one"), ":2\r\n");
+  EXPECT_EQ(publisher.ask("PUBLISH other two"), ":0\r\n");
+  EXPECT_EQ(publisher.ask("PUBLISH naws three"), ":1\r\n");
+  EXPECT_EQ(received(subscriber), pushed({"message", "news", "one"}) +
+                                      pushed({"pmessage", "n?ws", "news", "one"}) +
+                                      pushed({"pmessage", "n?ws", "naws", "three"}));
+  EXPECT_EQ(publisher.ask("PUBSUB CHANNELS n*"), pushed({"news"}));
+  EXPECT_EQ(publisher.ask("PUBSUB NUMSUB news"), pushed({"news", ":1"}));
+  EXPECT_EQ(publisher.ask("PUBSUB NUMPAT"), ":1\r\n");
+  subscriber.ask("PUNSUBSCRIBE");
+  subscriber.ask("UNSUBSCRIBE");
+  EXPECT_EQ(publisher.ask("PUBLISH news four"), ":0\r\n");
+}
+
+// Shows that a message larger than the ring, and many times the ring in small ones, arrive whole and in
+// order.
+TEST_F(PubSubTest, MoreThanTheRing) {
+  Conversation subscriber(*other_context_);
+  Conversation publisher(*context_);
+  subscriber.ask("SUBSCRIBE news");
+  const std::string large(3 * kRingBytes + 77, 'x');
+  constexpr int kMessages = 20'000;
+  std::string expected = pushed({"message", "news", large});
+  for (int i = 0; i < kMessages; ++i)
+    expected += pushed({"message", "news", std::to_string(i) + std::string(40, '-')});
+  std::string got;
+  std::thread reader([&] {
+    while (got.size() < expected.size()) got += received(subscriber);
+  });
+  EXPECT_EQ(publisher.ask({"PUBLISH", "news", large}), ":1\r\n");
+  for (int i = 0; i < kMessages; ++i)
+    publisher.ask({"PUBLISH", "news", std::to_string(i) + std::string(40, '-')});
+  reader.join();
+  EXPECT_TRUE(got == expected);
+}
+
+// Shows that a worker that does not read holds its writer up only for a while, and that its subscribers are
+// then closed.
+TEST_F(PubSubTest, StoppedReader) {
+  Conversation subscriber(*other_context_);
+  Conversation publisher(*context_);
+  subscriber.ask("SUBSCRIBE news");
+  const std::string message(kRingBytes / 4, 'x');
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(publisher.ask({"PUBLISH", "news", message}), ":1\r\n");
+  EXPECT_EQ(received(subscriber), "");
+  EXPECT_TRUE(subscriber.session().client().is_overrun);
+  Conversation next(*other_context_);
+  next.ask("SUBSCRIBE news");
+  EXPECT_EQ(publisher.ask("PUBLISH news again"), ":2\r\n");
+  EXPECT_EQ(received(next), pushed({"message", "news", "again"}));
+}
+
+// Shows that what a dead worker's clients subscribed to is forgotten when its record is repaired.
+TEST_F(PubSubTest, DeadWorkersCountsVanish) {
+  Conversation subscriber(*other_context_);
+  subscriber.ask("SUBSCRIBE news");
+  subscriber.ask("SUB k");
+  EXPECT_EQ(ask("PUBLISH news x"), ":1\r\n");
+  EXPECT_TRUE(hub_->watches_keys());
+  segment_->process(2).mailbox.table.store(0);  // the end of it must not need the table
+  segment_->recover_process(2);
+  EXPECT_EQ(ask("PUBLISH news x"), ":0\r\n");
+  EXPECT_EQ(ask("PUBSUB CHANNELS"), "*0\r\n");
+  EXPECT_FALSE(hub_->watches_keys());
+  keyspace_ = nullptr;  // the repair took over this thread's list of locks
+  keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
+}
+
+// Shows that a client whose messages pile up is marked to be closed, and others are not.
+TEST_F(PubSubTest, LimitOfWaitingMessages) {
+  Conversation slow(*context_);
+  Conversation other(*context_);
+  slow.ask("SUBSCRIBE news");
+  other.ask("SUBSCRIBE news");
+  const std::string message(1 << 20, 'x');
+  for (std::size_t i = 0; i <= MessageHub::kPushLimitBytes / message.size(); ++i) {
+    hub_->publish("news", message);
+    other.pushes();
+  }
+  EXPECT_TRUE(slow.session().client().is_overrun);
+  EXPECT_EQ(slow.pushes(), "");
+  EXPECT_FALSE(other.session().client().is_overrun);
+}
+
+// Shows SUB: each new value, nothing for what changed nothing, nil for a removed key; from this worker and
+// another.
+TEST_F(PubSubTest, WatchedKeys) {
+  Conversation watcher(*other_context_);
+  Conversation text(*context_);
+  Conversation writer(*context_);
+  EXPECT_EQ(watcher.ask("SUB k l"), pushed({"sub", "k", ":1"}) + pushed({"sub", "l", ":2"}));
+  EXPECT_EQ(text.say("SUB k\n"), "sub\nk\n1\r\n");
+  writer.ask_all({"SET k 1", "SET k 2", "SET other 3", "SETNX k 4", "EXPIRE k 100", "INCR l", "DEL k l"});
+  EXPECT_EQ(received(watcher),
+            pushed({"value", "k", "1"}) + pushed({"value", "k", "2"}) + pushed({"value", "l", "1"}) +
+                "*3\r\n$5\r\nvalue\r\n$1\r\nk\r\n$-1\r\n*3\r\n$5\r\nvalue\r\n$1\r\nl\r\n$-1\r\n");
+  EXPECT_EQ(text.pushes(), "value\nk\n1\r\nvalue\nk\n2\r\nvalue\nk\n(null)\r\n");
+  writer.ask_all({"MULTI", "SET k a", "SET k b", "EXEC"});
+  EXPECT_EQ(text.pushes(), "value\nk\nb\r\n");
+  EXPECT_EQ(text.say("UNSUB\nGET k\n"), "unsub\nk\n0\r\nb\r\n");
+}
+
+// Shows that the table of subscriptions grows, forgets, and begins anew, with every count right.
+TEST_F(PubSubTest, ManyChannels) {
+  Conversation subscriber(*other_context_);
+  constexpr int kChannels = 30'000;
+  const auto name = [](int i) { return "channel:" + std::to_string(i); };
+  for (int i = 0; i < kChannels; ++i) subscriber.ask({"SUBSCRIBE", name(i)});
+  for (int i = 0; i < kChannels; i += 2) subscriber.ask({"UNSUBSCRIBE", name(i)});
+  for (int i = 0; i < kChannels; ++i) {
+    ASSERT_EQ(count_subscribers(*segment_, 2, SubscriptionKind::kChannel, name(i)),
+              static_cast<std::uint32_t>(i % 2))
+        << i;
+  }
+  for (int i = 0; i < 3000; ++i) subscriber.ask({"PSUBSCRIBE", std::to_string(i) + "*"});
+  EXPECT_EQ(hub_->subscriptions(SubscriptionKind::kPattern).size(), 3000u);
+  EXPECT_EQ(hub_->subscriptions(SubscriptionKind::kChannel).size(), kChannels / 2u);
+  EXPECT_EQ(subscriber.ask({"SUBSCRIBE", std::string(kSubscriptionNameLimitBytes + 1, 'x')}),
+            "-ERR name is longer than the limit of 16384 bytes\r\n");
+}
+
+}  // namespace
+}  // namespace memento::testing

@@ -1,0 +1,292 @@
+// See message_hub.h.
+#include "worker/message_hub.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "worker/command/glob.h"
+
+namespace memento {
+namespace {
+
+constexpr int kReadTries = 8;
+
+/// In front of a message in the ring: the name, and then the payload, follow.
+struct MessageHeader {
+  std::uint64_t version;  ///< of a key's slot
+  std::uint32_t name_bytes;
+  SubscriptionKind kind;  ///< kChannel or kKey
+  std::uint8_t exists;    ///< of a key: it has a value
+  std::uint16_t reserved;
+};
+static_assert(sizeof(MessageHeader) == 16);
+
+std::string_view bytes_of(const MessageHeader& header) {
+  return {reinterpret_cast<const char*>(&header), sizeof header};
+}
+
+}  // namespace
+
+MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t process)
+    : segment_(segment),
+      header_(segment.header()),
+      keyspace_(keyspace),
+      process_(process),
+      table_(segment, process),
+      ring_(segment, process) {}
+
+// The sum over all keys is raised before and lowered after this process's part of it: it is never too small.
+bool MessageHub::tell_count(SubscriptionKind kind, const std::string& name, std::size_t before,
+                            std::size_t now) {
+  if (!table_.set_count(kind, name, static_cast<std::uint32_t>(now))) return false;
+  if (kind != SubscriptionKind::kKey || (before == 0) == (now == 0)) return true;
+  Word& own = segment_.process(process_).mailbox.key_count;
+  if (now != 0) {
+    header_.key_subscriptions.fetch_add(1);
+    own.fetch_add(1);
+  } else {
+    own.fetch_sub(1);
+    header_.key_subscriptions.fetch_sub(1);
+  }
+  return true;
+}
+
+MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKind kind,
+                                             std::string_view name) {
+  if (client.subscriptions == nullptr) client.subscriptions = std::make_unique<Subscriptions>();
+  auto& names = client.subscriptions->of(kind);
+  if (names.contains(name)) return Subscribed::kAlready;
+  ring_.listen();
+  auto found = audiences(kind).find(name);
+  if (found == audiences(kind).end()) {
+    found = audiences(kind).emplace(name, Audience{}).first;
+    if (kind == SubscriptionKind::kKey) found->second.version = keyspace_.watch_version(keyspace_.hash(name));
+  }
+  std::vector<ClientState*>& clients = found->second.clients;
+  if (!tell_count(kind, found->first, clients.size(), clients.size() + 1)) {
+    if (clients.empty()) audiences(kind).erase(found);
+    if (client.subscriptions->is_empty()) client.subscriptions.reset();
+    return Subscribed::kNoRoom;
+  }
+  clients.push_back(&client);
+  names.emplace(name);
+  return Subscribed::kNew;
+}
+
+bool MessageHub::unsubscribe(ClientState& client, SubscriptionKind kind, std::string_view name) {
+  if (client.subscriptions == nullptr) return false;
+  auto& names = client.subscriptions->of(kind);
+  const auto own = names.find(name);
+  if (own == names.end()) return false;
+  const auto found = audiences(kind).find(name);
+  std::vector<ClientState*>& clients = found->second.clients;
+  clients.erase(std::ranges::find(clients, &client));
+  tell_count(kind, found->first, clients.size() + 1, clients.size());
+  if (clients.empty()) audiences(kind).erase(found);
+  names.erase(own);
+  if (client.subscriptions->is_empty()) client.subscriptions.reset();
+  if (std::ranges::all_of(audiences_, [](const Audiences& all) { return all.empty(); }))
+    ring_.stop_listening();
+  return true;
+}
+
+void MessageHub::forget(ClientState& client) {
+  for (const auto kind : {SubscriptionKind::kChannel, SubscriptionKind::kPattern, SubscriptionKind::kKey}) {
+    while (client.subscriptions != nullptr && !client.subscriptions->of(kind).empty()) {
+      unsubscribe(client, kind, std::string(*client.subscriptions->of(kind).begin()));
+    }
+  }
+  if (client.has_pushes) std::erase(pushed_, &client);
+  client.has_pushes = false;
+}
+
+const std::vector<SubscriptionCount>& MessageHub::patterns_of(std::uint32_t process) {
+  Patterns& known = patterns_[process];
+  const std::uint64_t version =
+      segment_.process(process).mailbox.pattern_version.load(std::memory_order_acquire);
+  if (known.version != version) {
+    known.list = list_subscriptions(segment_, process, SubscriptionKind::kPattern);
+    known.version = version;
+  }
+  return known.list;
+}
+
+MessageHub::Receivers MessageHub::other_receivers(std::string_view channel) {
+  Receivers receivers;
+  const std::uint32_t count = process_count();
+  for (std::uint32_t process = 0; process < count; ++process) {
+    if (process == process_ || segment_.process(process).mailbox.table.load(std::memory_order_acquire) == 0)
+      continue;
+    std::uint64_t subscribers = count_subscribers(segment_, process, SubscriptionKind::kChannel, channel);
+    for (const SubscriptionCount& pattern : patterns_of(process)) {
+      if (glob_match(pattern.name, channel)) subscribers += pattern.subscribers;
+    }
+    if (subscribers == 0) continue;
+    receivers.count += subscribers;
+    receivers.processes.set(process);
+  }
+  return receivers;
+}
+
+std::uint64_t MessageHub::count_receivers(std::string_view channel) {
+  std::uint64_t count = other_receivers(channel).count;
+  if (const auto found = audiences(SubscriptionKind::kChannel).find(channel);
+      found != audiences(SubscriptionKind::kChannel).end()) {
+    count += found->second.clients.size();
+  }
+  for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
+    if (glob_match(pattern, channel)) count += audience.clients.size();
+  }
+  return count;
+}
+
+std::optional<std::uint64_t> MessageHub::publish(std::string_view channel, std::string_view message) {
+  const Receivers receivers = other_receivers(channel);
+  if (receivers.count != 0) {
+    const MessageHeader header{0, static_cast<std::uint32_t>(channel.size()), SubscriptionKind::kChannel, 0,
+                               0};
+    if (!ring_.send({bytes_of(header), channel, message}, receivers.processes, [this] { receive(); }))
+      return std::nullopt;
+  }
+  return receivers.count + deliver(channel, message);
+}
+
+std::uint64_t MessageHub::deliver(std::string_view channel, std::string_view message) {
+  std::uint64_t count = 0;
+  if (const auto found = audiences(SubscriptionKind::kChannel).find(channel);
+      found != audiences(SubscriptionKind::kChannel).end()) {
+    for (ClientState* client : found->second.clients) {
+      push(*client, [&](ReplyWriter& writer) {
+        writer.begin_push(3);
+        writer.bulk("message");
+        writer.bulk(channel);
+        writer.bulk(message);
+        writer.end();
+      });
+    }
+    count += found->second.clients.size();
+  }
+  for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
+    if (!glob_match(pattern, channel)) continue;
+    for (ClientState* client : audience.clients) {
+      push(*client, [&, &name = pattern](ReplyWriter& writer) {
+        writer.begin_push(4);
+        writer.bulk("pmessage");
+        writer.bulk(name);
+        writer.bulk(channel);
+        writer.bulk(message);
+        writer.end();
+      });
+    }
+    count += audience.clients.size();
+  }
+  return count;
+}
+
+// Two workers that write one key may send its values in another order than they were written in, so each goes
+// with the version of the slot that it was read at, and receivers pass on only what is newer than what they
+// had.
+void MessageHub::publish_value(const HashedKey& key) {
+  std::bitset<kProcessLimit> readers;
+  const std::uint32_t count = process_count();
+  for (std::uint32_t process = 0; process < count; ++process) {
+    const Mailbox& mailbox = segment_.process(process).mailbox;
+    if (mailbox.key_count.load(std::memory_order_acquire) == 0) continue;
+    if (count_subscribers(segment_, process, SubscriptionKind::kKey, key.bytes) != 0) readers.set(process);
+  }
+  if (readers.none()) return;
+  std::string value;
+  bool exists = false;
+  std::uint64_t version = 0;
+  for (int attempt = 0; attempt < kReadTries; ++attempt) {
+    version = keyspace_.watch_version(key);
+    exists = keyspace_.read(key, [&](const EntryView& entry) { value.assign(entry.value); });
+    if (!exists) value.clear();
+    if (keyspace_.watch_version(key) == version) break;
+  }
+  const bool is_own = readers.test(process_);
+  readers.reset(process_);
+  if (readers.any()) {
+    const MessageHeader header{version, static_cast<std::uint32_t>(key.bytes.size()), SubscriptionKind::kKey,
+                               exists, 0};
+    ring_.send({bytes_of(header), key.bytes, value}, readers, [this] { receive(); });
+  }
+  if (is_own) deliver_value(key.bytes, version, exists, value);
+}
+
+void MessageHub::deliver_value(std::string_view key, std::uint64_t version, bool exists,
+                               std::string_view value) {
+  const auto found = audiences(SubscriptionKind::kKey).find(key);
+  if (found == audiences(SubscriptionKind::kKey).end() || version <= found->second.version) return;
+  found->second.version = version;
+  for (ClientState* client : found->second.clients) {
+    push(*client, [&](ReplyWriter& writer) {
+      writer.begin_push(3);
+      writer.bulk("value");
+      writer.bulk(key);
+      exists ? writer.bulk(value) : writer.nil();
+      writer.end();
+    });
+  }
+}
+
+std::map<std::string, std::uint64_t> MessageHub::subscriptions(SubscriptionKind kind) const {
+  std::map<std::string, std::uint64_t> all;
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    for (const SubscriptionCount& one : list_subscriptions(segment_, process, kind))
+      all[one.name] += one.subscribers;
+  }
+  return all;
+}
+
+std::uint64_t MessageHub::count(SubscriptionKind kind, std::string_view name) const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    sum += count_subscribers(segment_, process, kind, name);
+  }
+  return sum;
+}
+
+void MessageHub::receive() {
+  if (!ring_.receive([this](std::string_view bytes) { on_message(bytes); })) close_all_subscribers();
+}
+
+void MessageHub::on_message(std::string_view bytes) {
+  MessageHeader header{};
+  if (bytes.size() < sizeof header) return;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  bytes.remove_prefix(sizeof header);
+  if (header.name_bytes > bytes.size()) return;
+  const std::string_view name = bytes.substr(0, header.name_bytes);
+  const std::string_view payload = bytes.substr(header.name_bytes);
+  if (header.kind == SubscriptionKind::kKey) {
+    deliver_value(name, header.version, header.exists != 0, payload);
+  } else {
+    deliver(name, payload);
+  }
+}
+
+void MessageHub::close_all_subscribers() {
+  for (const Audiences& all : audiences_) {
+    for (const auto& [name, audience] : all) {
+      for (ClientState* client : audience.clients) {
+        client->is_overrun = true;
+        note_pushed(*client);
+      }
+    }
+  }
+}
+
+void MessageHub::note_pushed(ClientState& client) {
+  if (client.pushes.size() > kPushLimitBytes) client.is_overrun = true;
+  if (client.is_overrun) client.pushes = ByteBuffer();
+  if (std::exchange(client.has_pushes, true)) return;
+  pushed_.push_back(&client);
+}
+
+std::vector<ClientState*> MessageHub::take_pushed() {
+  for (ClientState* client : pushed_) client->has_pushes = false;
+  return std::exchange(pushed_, {});
+}
+
+}  // namespace memento

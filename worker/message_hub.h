@@ -1,0 +1,118 @@
+// MessageHub: who of this worker's clients subscribes to what, and the way of messages between workers. Runs
+// in workers.
+//
+// A message for clients of this worker is written to their `pushes`; one for others goes into this worker's
+// ring (shm/mailbox.h), once for all of them. How many subscribers a name has is counted in the segment by
+// every worker, so a sender knows whom to wake and what to answer without asking. Nothing is sent to a socket
+// here: the worker does that with take_pushed(), and a session with its own client's, behind the reply that
+// it is writing.
+//
+// Who cannot be told all is told so by being closed: a client whose pushes pass kPushLimitBytes, and all
+// subscribers of a worker that lost messages because it did not read for longer than others wait for it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "shm/keyspace.h"
+#include "shm/mailbox.h"
+#include "shm/subscription_table.h"
+#include "worker/command/client_state.h"
+
+namespace memento {
+
+class MessageHub {
+ public:
+  static constexpr std::size_t kPushLimitBytes =
+      32 << 20;  ///< of a client's messages that its socket has not taken
+
+  MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t process);
+
+  enum class Subscribed { kNew, kAlready, kNoRoom };
+  /// REQUIRES: name.size() <= kSubscriptionNameLimitBytes.
+  Subscribed subscribe(ClientState& client, SubscriptionKind kind, std::string_view name);
+  /// False: it did not subscribe to that.
+  bool unsubscribe(ClientState& client, SubscriptionKind kind, std::string_view name);
+  /// The client is gone, or begins anew. Every client that subscribed is given here before it ends.
+  void forget(ClientState& client);
+
+  /// How many clients subscribe, channel and patterns, over all workers.
+  std::uint64_t count_receivers(std::string_view channel);
+  /// Sends it to all of them; how many. Nothing: out of memory.
+  std::optional<std::uint64_t> publish(std::string_view channel, std::string_view message);
+
+  /// False, cheaply: nobody anywhere watches a key.
+  bool watches_keys() const { return header_.key_subscriptions.load(std::memory_order_relaxed) != 0; }
+  /// Sends the value that the key has now to those who watch it.
+  void publish_value(const HashedKey& key);
+
+  /// Over all workers, by name.
+  std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const;
+  std::uint64_t count(SubscriptionKind kind, std::string_view name) const;
+
+  /// Writes what others sent to its clients' pushes.
+  void receive();
+  /// Readable when there is something to receive; -1: there is no such thing.
+  int bell_descriptor() { return ring_.bell().descriptor(); }
+
+  void silence_bell() { ring_.bell().silence(); }
+
+  /// Something that answers no request, for this client.
+  template <class Write>
+  void push(ClientState& client, Write&& write) {
+    if (client.is_overrun) return;
+    ReplyWriter writer(client.pushes, client.protocol);
+    write(writer);
+    note_pushed(client);
+  }
+  /// The clients that were pushed to since the last call.
+  std::vector<ClientState*> take_pushed();
+
+ private:
+  struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+  struct Audience {
+    std::vector<ClientState*> clients;
+    std::uint64_t version = 0;  ///< of a key's slot: what is not newer has been told
+  };
+  using Audiences = std::unordered_map<std::string, Audience, NameHash, std::equal_to<>>;
+  struct Receivers {
+    std::uint64_t count = 0;
+    std::bitset<kProcessLimit> processes;
+  };
+  struct Patterns {
+    std::uint64_t version = 0;
+    std::vector<SubscriptionCount> list;
+  };
+
+  Audiences& audiences(SubscriptionKind kind) { return audiences_[static_cast<std::size_t>(kind)]; }
+  bool tell_count(SubscriptionKind kind, const std::string& name, std::size_t before, std::size_t now);
+  Receivers other_receivers(std::string_view channel);
+  const std::vector<SubscriptionCount>& patterns_of(std::uint32_t process);
+  std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }
+  std::uint64_t deliver(std::string_view channel, std::string_view message);
+  void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
+  void on_message(std::string_view bytes);
+  void close_all_subscribers();
+  void note_pushed(ClientState& client);
+
+  Segment& segment_;
+  Header& header_;
+  Keyspace& keyspace_;
+  const std::uint32_t process_;
+  SubscriptionTable table_;
+  MessageRing ring_;
+  std::array<Audiences, 3> audiences_;
+  std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
+  std::vector<ClientState*> pushed_;
+};
+
+}  // namespace memento
