@@ -182,7 +182,7 @@ void Master::on_stuck_lock(std::uint64_t signal_value) {
   if (std::ranges::none_of(children_, is_holder) && std::ranges::none_of(predecessors_, is_holder)) return;
   kill(static_cast<pid_t>(stuck.thread_id), SIGKILL);
   log_->warning("the worker with pid " + std::to_string(stuck.thread_id) +
-                " kept a lock that others waited for, " + std::to_string(options_.lock_timeout_s) +
+                " kept a lock or a value that others waited for, " + std::to_string(options_.lock_timeout_s) +
                 " s long; it is killed");
 }
 

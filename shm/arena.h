@@ -98,6 +98,8 @@ class Arena {
 
   /// Frees old runs that wait for readers. True when all places are empty.
   bool free_old_runs();
+  /// Frees old runs, or waits a moment for who reads them; `waits` counts the moments and begins at 0.
+  void wait_for_readers(std::uint32_t* waits);
   /// Returns all magazines and held extents to the pages: a record nobody will use again.
   void give_back_all();
 
@@ -149,6 +151,7 @@ class Arena {
   bool commit_more_pages(std::uint64_t pages);
   bool allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size);
   bool is_pinned(std::uint64_t entry_offset) const;
+  const Word* find_pin(std::uint64_t entry_offset, std::uint32_t* process) const;
   void give_back_from(Word& place, std::uint64_t entry_offset);
   void stage_open_pages(const PageInfo& page, std::int64_t change);
 

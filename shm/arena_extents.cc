@@ -14,6 +14,8 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::uint32_t kReaderWaitUs = 100;
+constexpr std::uint32_t kReaderWaitsPerSlice = LockOwner::kWaitSliceMs * 1000 / kReaderWaitUs;
 
 constexpr std::uint64_t bits(std::uint64_t first, std::uint64_t count) {
   return (count >= 64 ? ~0ull : (1ull << count) - 1) << first;
@@ -221,14 +223,22 @@ std::uint64_t Arena::capacity(std::uint64_t entry_offset) const {
   return reinterpret_cast<Word*>(base_ + entry_offset - 8)->load(kRelaxed) * kUnitBytes - 8;
 }
 
-bool Arena::is_pinned(std::uint64_t entry_offset) const {
-  if (planted(Plant::kPinIgnored)) return false;
+// Null: no process copies it.
+const Word* Arena::find_pin(std::uint64_t entry_offset, std::uint32_t* process) const {
+  if (planted(Plant::kPinIgnored)) return nullptr;
   for (std::uint32_t i = 0; i < header_.process_count; ++i) {
     for (const Word& pin : segment_.process(i).pins) {
-      if (pin.load(std::memory_order_acquire) == entry_offset) return true;
+      if (pin.load(std::memory_order_acquire) != entry_offset) continue;
+      *process = i;
+      return &pin;
     }
   }
-  return false;
+  return nullptr;
+}
+
+bool Arena::is_pinned(std::uint64_t entry_offset) const {
+  std::uint32_t process = 0;
+  return find_pin(entry_offset, &process) != nullptr;
 }
 
 bool Arena::free_old_runs() {
@@ -245,6 +255,20 @@ bool Arena::free_old_runs() {
   return all_free;
 }
 
+// Readers that copy the old runs finish without us, but for one that was stopped: that is the master's to end.
+void Arena::wait_for_readers(std::uint32_t* waits) {
+  if (free_old_runs()) return;
+  usleep(kReaderWaitUs);
+  if (++*waits % kReaderWaitsPerSlice != 0) return;
+  for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
+    const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
+    std::uint32_t process = 0;
+    const Word* pin = extent.word == 0 ? nullptr : find_pin(extent.offset() + 8, &process);
+    if (pin == nullptr) continue;
+    owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), *waits / kReaderWaitsPerSlice);
+  }
+}
+
 TransactionArea* Arena::transaction_area() const {
   const Extent run{record_.held[kHeldTransaction].load(kRelaxed)};
   return run.word == 0 ? nullptr : reinterpret_cast<TransactionArea*>(base_ + run.offset());
@@ -258,9 +282,7 @@ std::uint64_t Arena::block_word(std::uint64_t entry_offset) const {
 
 // Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives that back.
 void Arena::give_back_from(Word& place, std::uint64_t entry_offset) {
-  while (!has_room_for(entry_offset)) {
-    if (!free_old_runs()) usleep(100);  // readers that copy them finish without us
-  }
+  for (std::uint32_t waits = 0; !has_room_for(entry_offset);) wait_for_readers(&waits);
   settle(entry_offset);  // a dead predecessor may have left the magazine full
   redo_.stage(place, 0);
   stage_exchange(kNoClass, entry_offset);

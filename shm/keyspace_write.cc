@@ -161,10 +161,7 @@ bool Keyspace::Impl::lock_for_write(Slot& slot, bool may_insert) {
 // such a table changes the magazines, so it is done before a block is chosen.
 void Keyspace::Impl::make_room() {
   drain_dead_table();
-  // Replaced runs wait for readers that copy them; those finish without us.
-  while (!arena.has_room_for_run()) {
-    if (!arena.free_old_runs()) usleep(100);
-  }
+  for (std::uint32_t waits = 0; !arena.has_room_for_run();) arena.wait_for_readers(&waits);
 }
 
 bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_class) {

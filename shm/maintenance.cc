@@ -118,9 +118,7 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   std::uint64_t removed = 0;
   for (const std::string& text : collect_keys(number, true)) {
     const HashedKey key{text, number, hash_in_slot(text, header.hash_seed)};
-    while (!arena.has_room_for_run()) {
-      if (!arena.free_old_runs()) usleep(100);  // readers that copy them finish without us
-    }
+    for (std::uint32_t waits = 0; !arena.has_room_for_run();) arena.wait_for_readers(&waits);
     std::uint64_t offset = 0;
     {
       const SlotGuard guard(*this, slot);
@@ -140,7 +138,7 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
 
 void Keyspace::give_back() {
   impl_->reclaim_inherited();
-  while (!impl_->arena.free_old_runs()) usleep(100);  // readers that copy them finish without us
+  for (std::uint32_t waits = 0; !impl_->arena.free_old_runs();) impl_->arena.wait_for_readers(&waits);
   impl_->arena.give_back_all();
 }
 

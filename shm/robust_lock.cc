@@ -17,7 +17,6 @@ namespace memento {
 namespace {
 
 constexpr int kSpinLimit = 100;
-constexpr std::uint32_t kWaitSliceMs = 100;
 
 long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
            const timespec* limit = nullptr) {
@@ -26,7 +25,7 @@ long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
 
 // False when nobody woke us within a slice of time.
 bool wait_for_change(std::atomic<std::uint32_t>& word, std::uint32_t value) {
-  const timespec slice{0, kWaitSliceMs * 1'000'000};
+  const timespec slice{0, LockOwner::kWaitSliceMs * 1'000'000};
   return futex(word, FUTEX_WAIT, value, &slice) == 0 || errno != ETIMEDOUT;
 }
 
@@ -118,13 +117,11 @@ bool LockOwner::lock_contended(RobustLock& lock) {
     }
     const std::uint32_t holder = seen & FUTEX_TID_MASK;
     slow_slices = std::exchange(slow_holder, holder) == holder ? slow_slices + 1 : 1;
-    on_slow_wait(lock, holder, slow_slices);
+    on_slow_wait(&lock, holder, slow_slices);
   }
 }
 
-// After each slice in which `thread_id` held the lock. Slices are counted, not the clock read: a waiter that
-// was stopped together with the holder counts one.
-void LockOwner::on_slow_wait(const RobustLock& lock, std::uint32_t thread_id, std::uint32_t slices) const {
+void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, std::uint32_t slices) const {
   const auto& header = *reinterpret_cast<const Header*>(base_);
   const auto master = static_cast<pid_t>(header.master_pid.load(std::memory_order_relaxed));
   if (master == 0) return;
@@ -139,7 +136,7 @@ void LockOwner::on_slow_wait(const RobustLock& lock, std::uint32_t thread_id, st
     kill(static_cast<pid_t>(thread_id), SIGKILL);
     return;
   }
-  const auto offset = static_cast<std::uint64_t>(reinterpret_cast<const char*>(&lock) - base_);
+  const auto offset = static_cast<std::uint64_t>(static_cast<const char*>(what) - base_);
   sigval value{};
   value.sival_ptr = reinterpret_cast<void*>(StuckLock{offset, thread_id}.to_signal_value());
   sigqueue(master, stuck_lock_signal(), value);

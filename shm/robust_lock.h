@@ -18,11 +18,11 @@
 
 namespace memento {
 
-/// The signal, queued to the master, by which a waiter tells that a lock is not let go. Its value says which
-/// lock and who held it.
+/// The signal, queued to the master, by which a waiter tells that a lock, or a pin on a run, is not let go. Its value
+/// says which and who held it.
 int stuck_lock_signal();
 struct StuckLock {
-  std::uint64_t offset = 0;  ///< of the RobustLock
+  std::uint64_t offset = 0;  ///< of the RobustLock or the pin
   std::uint32_t thread_id = 0;
 
   std::uint64_t to_signal_value() const { return offset << kThreadIdBits | thread_id; }
@@ -36,6 +36,8 @@ struct StuckLock {
 
 class LockOwner {
  public:
+  static constexpr std::uint32_t kWaitSliceMs = 100;
+
   /// Registers the calling thread's robust list (set_robust_list): glibc's robust mutexes are not used here.
   LockOwner(char* segment_base, std::uint32_t process);
   ~LockOwner();
@@ -47,6 +49,11 @@ class LockOwner {
   /// REQUIRES: held, with no redo entries committed but not applied.
   void unlock(RobustLock& lock);
 
+  /// After each slice (100 ms) in which `thread_id` held a lock, or a run by a pin, that we wait for: tells the master
+  /// every lock-timeout, and ends this process when its master is dead. Slices are counted, not the clock read: a waiter
+  /// that was stopped together with the holder counts one.
+  void on_slow_wait(const void* what, std::uint32_t thread_id, std::uint32_t slices) const;
+
   /// Completes the committed changes of a record whose owner is dead. `incarnation` is the dead owner's: when
   /// the record has another one, somebody repaired it already.
   void repair(std::uint32_t process, std::uint32_t incarnation, bool reap);
@@ -55,8 +62,6 @@ class LockOwner {
   bool acquire(RobustLock& lock);
   void complete(ProcessRecord& record, std::uint32_t incarnation, bool reap);
   bool lock_contended(RobustLock& lock);
-  void on_slow_wait(const RobustLock& lock, std::uint32_t thread_id, std::uint32_t slices) const;
-
   char* base_;
   std::uint32_t thread_id_;
   std::uint32_t holder_;

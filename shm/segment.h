@@ -61,6 +61,7 @@ class Segment {
 
   /// Repairs what a dead process left: completes its committed changes, releases its pins. Idempotent; any
   /// process may call it for any record whose owner is dead. The master calls it when it reaps a child.
+  /// REQUIRES: this thread has no Keyspace: a thread has one robust list.
   void recover_process(std::uint32_t index);
 
   /// Makes record `index` usable: commits its memory. False: the tmpfs is full. The master calls it before it forks
@@ -69,7 +70,7 @@ class Segment {
 
   /// From now on waiters tell this process, the master, of a lock that its holder keeps for `lock_timeout_ms`.
   void watch_locks(int master_pid, int lock_timeout_ms);
-  /// The thread that holds the lock at this offset; 0: nobody, or no lock lies there.
+  /// The thread that holds the lock at this offset, or whose pin lies there and is set; 0: nobody, or it is neither.
   std::uint32_t lock_holder(std::uint64_t offset) const;
 
   std::uint64_t size_bytes() const { return size_bytes_; }

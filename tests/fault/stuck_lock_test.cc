@@ -149,7 +149,7 @@ TEST_F(StuckLock, StoppedHolderIsKilled) {
   ASSERT_TRUE(stored) << server_->log();
   EXPECT_EQ(*stored, "OK");
   EXPECT_TRUE(log_says("the worker with pid " + std::to_string(holder_) +
-                       " kept a lock that others waited for, 1 s long"));
+                       " kept a lock or a value that others waited for, 1 s long"));
   EXPECT_FALSE(one_.read_reply());
   EXPECT_EQ(server_->request("GET a"), "after");
 }
