@@ -236,6 +236,7 @@ void Arena::stage_page_release(std::uint64_t page) {
   stage_used_units(-static_cast<std::int64_t>(kUnitsPerPage));
   stage_free_pages(1);
   header_.page_hint.store(page, kRelaxed);
+  lower_unit_hints(page);
 }
 
 void Arena::stage_used_units(std::int64_t change) {

@@ -139,7 +139,11 @@ class Arena {
   bool claim_page(std::uint64_t kind, std::uint64_t flags, std::uint64_t* page);
   std::uint64_t stage_next_age();
   bool find_line_page(std::uint64_t lines, std::uint64_t* page);
-  bool find_units(std::uint64_t units, std::uint64_t* first) const;
+  bool find_units(std::uint64_t units, bool may_take_free_page, std::uint64_t* first);
+  bool find_units_in(std::uint64_t page, std::uint64_t end, std::uint64_t units, bool may_take_free_page,
+                     std::uint64_t* first) const;
+  Word& unit_hint(std::uint64_t units);
+  void lower_unit_hints(std::uint64_t page);
   std::uint64_t free_pages_around(std::uint64_t first, std::uint64_t units) const;
   void stage_units(std::uint64_t first, std::uint64_t units, bool used);
   void stage_run_start(std::uint64_t first_unit, bool begins);

@@ -23,13 +23,37 @@ constexpr std::uint64_t bits(std::uint64_t first, std::uint64_t count) {
 
 }  // namespace
 
-// REQUIRES: arena lock held. First fit over the unit bitmap, outside pages that are being emptied.
-bool Arena::find_units(std::uint64_t units, std::uint64_t* first) const {
+// REQUIRES: arena lock held. First fit over the unit bitmap, from where extents of about this size were found last.
+bool Arena::find_units(std::uint64_t units, bool may_take_free_page, std::uint64_t* first) {
   const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
+  Word& hint = unit_hint(units);
+  const std::uint64_t begin = std::min(hint.load(kRelaxed), pages);
+  const std::uint64_t pages_of_extent = units / kUnitsPerPage + 2;  // one may begin before the hint and end behind it
+  if (!find_units_in(begin, pages, units, may_take_free_page, first) &&
+      !find_units_in(0, std::min(begin + pages_of_extent, pages), units, may_take_free_page, first)) {
+    return false;
+  }
+  hint.store(*first / kUnitsPerPage, kRelaxed);
+  return true;
+}
+
+void Arena::lower_unit_hints(std::uint64_t page) {
+  for (Word& hint : header_.unit_hints) {
+    if (hint.load(kRelaxed) > page) hint.store(page, kRelaxed);
+  }
+}
+
+Word& Arena::unit_hint(std::uint64_t units) {
+  return header_.unit_hints[std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(units)), kUnitHintLimit) - 1];
+}
+
+// Among pages [page, end), outside those that are being emptied.
+bool Arena::find_units_in(std::uint64_t page, std::uint64_t end, std::uint64_t units, bool may_take_free_page,
+                          std::uint64_t* first) const {
   std::uint64_t length = 0;
-  for (std::uint64_t page = 0; page < pages; ++page) {
+  for (; page < end; ++page) {
     const std::uint64_t used = used_units_of(page);
-    if (used == 0xffff || info(page).is_draining()) {
+    if (used == 0xffff || (used == 0 && !may_take_free_page) || info(page).is_draining()) {
       length = 0;
       continue;
     }
@@ -66,6 +90,7 @@ void Arena::stage_units(std::uint64_t first, std::uint64_t units, bool used) {
   stage_used_units(used ? static_cast<std::int64_t>(units) : -static_cast<std::int64_t>(units));
   const auto pages = static_cast<std::int64_t>(free_pages_around(first, units));
   stage_free_pages(used ? -pages : pages);
+  if (!used) lower_unit_hints(first / kUnitsPerPage);
   while (units > 0) {
     const std::uint64_t bit = first % 64;
     const std::uint64_t here = std::min(units, 64 - bit);
@@ -101,7 +126,8 @@ bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind
     {
       const LockGuard guard(owner_, header_.arena_lock);
       std::uint64_t first = 0;
-      if (find_units(units, &first) && may_take_pages(free_pages_around(first, units))) {
+      if (find_units(units, true, &first) && (may_take_pages(free_pages_around(first, units)) ||
+                                              find_units(units, false, &first))) {
         const std::uint64_t offset = header_.arena_offset + first * kUnitBytes;
         if (kind == Extent::kRun) reinterpret_cast<Word*>(base_ + offset)->store(units, kRelaxed);
         stage_units(first, units, true);

@@ -39,6 +39,7 @@ inline constexpr std::uint32_t kProcessLimit = 130;
 inline constexpr std::uint32_t kRedoLimit = 2048;
 inline constexpr std::uint32_t kMagazineLimit = 64;
 inline constexpr std::uint32_t kPinLimit = 4;
+inline constexpr std::uint32_t kUnitHintLimit = 8;
 
 /// A robust futex (Linux: Documentation/locking/robust-futexes). `word` holds the owner's thread id and the
 /// kernel's WAITERS and OWNER_DIED bits; `holder` says which process record to repair when the owner died.
@@ -188,6 +189,7 @@ struct Header {
   Word free_pages;     ///< committed pages without a unit in use
   Word page_sequence;  ///< age of the page taken last
   Word ghosts;         ///< Extent of the run with the evicted keys' fingerprints (eviction.cc), or 0
+  std::array<Word, kUnitHintLimit> unit_hints;  ///< page to look from for extents of [2^i, 2^(i+1)) units; hints
   alignas(64) Word page_hint;                 ///< where to look for a free page first; a hint
   std::array<std::array<Word, kClassLimit>, 2> open_pages;  ///< pages of the class with free blocks; main pages second
   Word memory_shortages;                      ///< counted up to ask every process to give its blocks back; a hint
