@@ -121,6 +121,7 @@ class Parser {
     add("--value-limit", o.value_limit_bytes, size_between(1, kLargestValueBytes), "Longest value (512MiB)", "SIZE");
     add("--eviction", o.eviction, is_eviction_policy, "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)",
         "POLICY");
+    add("--huge-pages", o.huge_pages, yes_or_no, "Turn memory that is in use into huge pages: yes or no (yes)", "YES|NO");
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
         "Clients served at the same time (10000)", "COUNT");
     add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),

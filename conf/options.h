@@ -24,6 +24,7 @@ struct Options {
   std::string log_file;            ///< empty: stderr
   std::uint64_t value_limit_bytes = 512ull << 20;
   EvictionPolicy eviction = EvictionPolicy::kNoEviction;
+  bool huge_pages = true;
   int max_clients = 10000;
   int quit_timeout_s = 10;
   int lock_timeout_s = 5;

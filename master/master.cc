@@ -23,6 +23,8 @@ namespace {
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::int64_t kStopPatienceMs = 5000;
 constexpr std::int64_t kQuitGraceMs = 2000;  // beyond the workers' own time limit
+constexpr std::int64_t kHugePagePauseMs = 20;
+constexpr std::int64_t kHugePageCheckMs = 1000;
 constexpr rlim_t kOwnDescriptors = 192;      // listening sockets of 128 workers, and a few
 constexpr std::uint64_t kMemoryStepBytes = 64 * 1024;  // a segment has whole pages
 
@@ -66,6 +68,7 @@ int Master::run() {
     on_ready();
     respawn_due();
     kill_late_predecessors();
+    make_huge_pages();
     if (state_ != State::kRunning && monotonic_time_ns() >= kill_at_ns_) signal_all(SIGKILL);
   }
   pid_file_.remove();
@@ -142,6 +145,7 @@ Outcome Master::open_segment() {
       {options_.directory, options_.memory_bytes, options_.workers, options_.value_limit_bytes, options_.fresh}, &report);
   if (!segment) return segment.error();
   segment_ = std::move(*segment);
+  huge_pages_.emplace(*segment_);
   if (!report.set_aside_message.empty()) log_->warning(report.set_aside_message);
   if (report.attached) {
     log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) + " ms");
@@ -154,6 +158,7 @@ Outcome Master::take_over() {
   Result<std::unique_ptr<Segment>> segment = Segment::adopt(Fd(handover_->segment), handover_->directory);
   if (!segment) return segment.error();
   segment_ = std::move(*segment);
+  huge_pages_.emplace(*segment_);
   for (const int socket : handover_->sockets) listen_sockets_.emplace_back(socket);
   if (handover_->pid_file_lock >= 0) {
     pid_file_ = PidFile::taken_over(Fd(handover_->pid_file_lock), handover_->pid_file);
@@ -216,8 +221,16 @@ int Master::wait_timeout_ms() const {
     if (process.kill_at_ns != 0) next_ns = std::min(next_ns, process.kill_at_ns);
   }
   if (upgrade_check_.is_running()) next_ns = std::min(next_ns, upgrade_check_.kill_at_ns());
+  if (state_ == State::kRunning && options_.huge_pages) next_ns = std::min(next_ns, huge_pages_at_ns_);
   if (next_ns == INT64_MAX) return -1;
   return static_cast<int>(std::clamp<std::int64_t>((next_ns - monotonic_time_ns()) / kNsPerMs + 1, 0, 60'000));
+}
+
+// One piece in a turn of the loop, and a pause after each: signals are not to wait, nor other users of the memory bus.
+void Master::make_huge_pages() {
+  if (state_ != State::kRunning || !options_.huge_pages || monotonic_time_ns() < huge_pages_at_ns_) return;
+  const bool more = huge_pages_->advance();
+  huge_pages_at_ns_ = monotonic_time_ns() + (more ? kHugePagePauseMs : kHugePageCheckMs) * kNsPerMs;
 }
 
 void Master::on_signals() {
@@ -257,6 +270,7 @@ void Master::reload() {
   const Options& fresh = parsed.options;
   const Result<std::string> password = find_password(fresh);
   if (!password) return log_->error("configuration not changed: " + password.error().message);
+  options_.huge_pages = fresh.huge_pages;
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.lock_timeout_s = fresh.lock_timeout_s;

@@ -22,6 +22,7 @@
 #include "master/upgrade.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
+#include "shm/huge_pages.h"
 #include "shm/segment.h"
 
 namespace memento {
@@ -79,6 +80,7 @@ class Master {
   void report_end(const std::string& text);
   void respawn_due();
   void on_ready();
+  void make_huge_pages();
   void on_stuck_lock(std::uint64_t signal_value);
   void signal_all(int signal_number);
   bool any_running() const;
@@ -105,6 +107,8 @@ class Master {
   Fd ready_reader_;  ///< workers write their pids when they accept connections
   Fd ready_writer_;
   std::unique_ptr<Segment> segment_;
+  std::optional<HugePages> huge_pages_;
+  std::int64_t huge_pages_at_ns_ = 0;
   std::optional<SharedSettings> settings_;
   std::vector<Fd> listen_sockets_;  ///< at least as many as workers
   std::vector<Child> children_;     ///< by worker's index

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -50,6 +51,15 @@ void forget_subscriptions(Header& header, Mailbox& mailbox) {
   mailbox.table.store(0);
   mailbox.pattern_version.fetch_add(1);
   header.key_subscriptions.fetch_sub(mailbox.key_count.exchange(0));
+}
+
+// A free address for a mapping of `bytes`, at the beginning of a huge page, so that huge pages can be mapped there;
+// null: wherever the kernel likes.
+void* aligned_address(std::uint64_t bytes) {
+  void* area = mmap(nullptr, bytes + Segment::kHugePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (area == MAP_FAILED) return nullptr;
+  munmap(area, bytes + Segment::kHugePageBytes);
+  return reinterpret_cast<void*>(round_up(reinterpret_cast<std::uintptr_t>(area), Segment::kHugePageBytes));
 }
 
 }  // namespace
@@ -245,7 +255,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
       }
       try {
         const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
-        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes);
+        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes, aligned_address(file_bytes));
       } catch (const ipc::interprocess_exception& exception) {
         return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
       }
@@ -294,7 +304,7 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
         named.st_ino != status.st_ino) {
       return Error{ExitStatus::kSystem, 0, path + " is another file than the segment in use"};
     }
-    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes);
+    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes, aligned_address(file_bytes));
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
   }

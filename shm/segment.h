@@ -36,6 +36,8 @@ struct AttachReport {
 
 class Segment {
  public:
+  static constexpr std::uint64_t kHugePageBytes = 2ull << 20;  ///< x86-64, and arm64 with pages of 4 KiB
+
   /// Creates or attaches, recovers and checks. Errors: directory or file not usable, another server runs on it.
   static Result<std::unique_ptr<Segment>> create_or_attach(const SegmentOptions& options, AttachReport* report);
 

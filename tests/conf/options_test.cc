@@ -223,6 +223,8 @@ TEST(ConfPassword, Sources) {
   EXPECT_EQ(checked.text, "memento: /nowhere/x (requirepass-file): cannot be read\n");
   unsetenv("MEMENTO_REQUIREPASS");
   EXPECT_FALSE(parse_file("protected-mode no\n").options.protected_mode);
+  EXPECT_FALSE(parse_file("huge-pages no\n").options.huge_pages);
+  EXPECT_TRUE(parse_file("huge-pages 2\n").ends);
   EXPECT_TRUE(parse_file("protected-mode maybe\n").ends);
 
   Password password;

@@ -1,0 +1,98 @@
+// A process that was stopped while it copies large values without a lock: its pins keep replaced runs from being
+// freed, and whoever has no place left for another one waits for it.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+#include <thread>
+
+#include "shm/layout.h"
+#include "tests/shm/keyspace_fixture.h"
+
+namespace memento {
+namespace {
+
+using testing::expect_sound;
+using testing::get;
+using testing::make_segment;
+
+constexpr std::size_t kValueBytes = 40'000;  // a run
+constexpr std::uint32_t kReaders = 2;        // records 2 and 3; 1 is the writer's
+
+std::string name(std::uint32_t number) { return "k" + std::to_string(number); }
+
+std::uint64_t entry_offset(Segment& segment, Keyspace& keyspace, const std::string& key) {
+  std::uint64_t offset = 0;
+  keyspace.read(keyspace.hash(key), [&](const EntryView& view) {
+    offset = static_cast<std::uint64_t>(view.value.data() - segment.base()) - key.size() - 2 * sizeof(Word);
+  });
+  return offset;
+}
+
+// Shows that a writer with no place left for a replaced run has the stopped readers whose pins are in its way ended, and
+// then goes on.
+TEST(StuckReader, IsEndedForAWriterThatWaits) {
+  auto segment = make_segment(64ull << 20, 1 + kReaders);
+  std::array<pid_t, kReaders> readers{};
+  {
+    Keyspace keyspace(*segment, 1);
+    for (std::uint32_t i = 0; i <= kOldRunLimit; ++i) {
+      ASSERT_EQ(keyspace.set(keyspace.hash(name(i)), std::string(kValueBytes, 'a')), WriteStatus::kDone);
+    }
+    for (std::uint32_t i = 0; i < kReaders; ++i) {
+      readers[i] = fork();
+      if (readers[i] == 0) {
+        for (;;) pause();
+      }
+      ProcessRecord& record = segment->process(2 + i);
+      record.pid = static_cast<std::uint32_t>(readers[i]);
+      for (std::uint32_t k = 0; k < kPinLimit; ++k) {
+        record.pins[k] = entry_offset(*segment, keyspace, name(i * kPinLimit + k));
+      }
+      kill(readers[i], SIGSTOP);
+    }
+    static_assert(kReaders * kPinLimit == kOldRunLimit);
+    segment->watch_locks(getpid(), 1);  // we are the master, too
+  }
+  std::thread writer([&] {
+    Keyspace keyspace(*segment, 1);
+    for (std::uint32_t i = 0; i <= kOldRunLimit; ++i) {
+      EXPECT_EQ(keyspace.set(keyspace.hash(name(i)), std::string(kValueBytes, 'b')), WriteStatus::kDone);
+    }
+  });
+  for (std::uint32_t i = 0; i < kReaders; ++i) {
+    int status = 0;
+    ASSERT_EQ(waitpid(readers[i], &status, 0), readers[i]);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    segment->recover_process(2 + i);
+  }
+  writer.join();
+  Keyspace keyspace(*segment, 1);
+  std::string value;
+  for (std::uint32_t i = 0; i <= kOldRunLimit; ++i) {
+    ASSERT_TRUE(get(keyspace, name(i), &value));
+    EXPECT_EQ(value, std::string(kValueBytes, 'b'));
+  }
+  expect_sound(*segment);
+}
+
+// Shows what the master believes of a report: a pin that is set names its process, one that is not names nobody.
+TEST(StuckReader, IsNamedByItsPin) {
+  auto segment = make_segment(16ull << 20, 2);
+  ProcessRecord& record = segment->process(2);
+  record.pid = 4711;
+  record.pins[1] = 4096;
+  const auto offset_of = [&](const Word& pin) {
+    return static_cast<std::uint64_t>(reinterpret_cast<const char*>(&pin) - segment->base());
+  };
+  EXPECT_EQ(segment->lock_holder(offset_of(record.pins[1])), 4711u);
+  EXPECT_EQ(segment->lock_holder(offset_of(record.pins[0])), 0u);
+  EXPECT_EQ(segment->lock_holder(offset_of(record.counters[0])), 0u);
+  record.pid = 0;
+  record.pins[1] = 0;
+}
+
+}  // namespace
+}  // namespace memento
