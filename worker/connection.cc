@@ -74,7 +74,7 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
 Connection::Wait Connection::push(Keyspace& keyspace) {
   ClientState& client = session_.client();
   ByteBuffer pushes = std::move(client.pushes);
-  if (client.is_overrun || output_.size() + pushes.size() > MessageHub::kPushLimitBytes) return Wait::kClosed;
+  if (client.must_close || output_.size() + pushes.size() > MessageHub::kPushLimitBytes) return Wait::kClosed;
   if (session_.is_closing() || ends_) return registered;
   output_.append(pushes.view());
   if (registered == Wait::kOutput) return registered;

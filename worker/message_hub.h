@@ -7,14 +7,18 @@
 // here: the worker does that with take_pushed(), and a session with its own client's, behind the reply that
 // it is writing.
 //
+// Commands for clients in MONITOR go the same way, the lines of one turn of a client as one message.
+//
 // Who cannot be told all is told so by being closed: a client whose pushes pass kPushLimitBytes, and all
-// subscribers of a worker that lost messages because it did not read for longer than others wait for it.
+// subscribers and monitors of a worker that lost messages because it did not read for longer than others wait
+// for it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -52,6 +56,13 @@ class MessageHub {
   /// Sends the value that the key has now to those who watch it.
   void publish_value(const HashedKey& key);
 
+  /// False, cheaply: no client anywhere is in MONITOR.
+  bool has_monitors() const { return header_.monitors.load(std::memory_order_relaxed) != 0; }
+  void begin_monitor(ClientState& client);
+  /// A command that the client had executed; goes to all clients in MONITOR with send_shown() or before.
+  void show(const ClientState& client, const Command& command, std::span<const std::string_view> words);
+  void send_shown();
+
   /// Over all workers, by name.
   std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const;
   std::uint64_t count(SubscriptionKind kind, std::string_view name) const;
@@ -66,7 +77,7 @@ class MessageHub {
   /// Something that answers no request, for this client.
   template <class Write>
   void push(ClientState& client, Write&& write) {
-    if (client.is_overrun) return;
+    if (client.must_close) return;
     ReplyWriter writer(client.pushes, client.protocol);
     write(writer);
     note_pushed(client);
@@ -100,7 +111,10 @@ class MessageHub {
   std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }
   std::uint64_t deliver(std::string_view channel, std::string_view message);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
+  void stop_listening_if_idle();
   void on_message(std::string_view bytes);
+  void deliver_shown(std::string_view lines);
+  void end_monitor(ClientState& client);
   void close_all_subscribers();
   void note_pushed(ClientState& client);
 
@@ -113,6 +127,10 @@ class MessageHub {
   std::array<Audiences, 3> audiences_;
   std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
   std::vector<ClientState*> pushed_;
+  std::vector<ClientState*> monitors_;
+  std::string shown_;               ///< lines for clients in MONITOR that are not on their way yet
+  std::uint64_t shown_client_ = 0;  ///< whose address `shown_address_` is
+  std::string shown_address_;
 };
 
 }  // namespace memento

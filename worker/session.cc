@@ -5,10 +5,11 @@
 #include <span>
 #include <utility>
 
+#include "worker/command/command_meter.h"
 #include "worker/command/command_table.h"
 #include "worker/command/dispatch.h"
-#include "worker/command/command_meter.h"
 #include "worker/command/words.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -46,9 +47,13 @@ void hash_key(Request& request, const Arguments& arguments, const Keyspace& keys
 // What a browser sends that was sent here by a page: nobody wants it executed.
 bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
 
+std::span<const std::string_view> words_of(const Request& request, const Batch& batch) {
+  return std::span(batch.arguments).subspan(request.first_argument, request.argument_count);
+}
+
 void execute(const Request& request, const Batch& batch, CommandContext& context) {
   if (request.greets) return context.reply.status("+PONG");
-  const Call call{std::span(batch.arguments).subspan(request.first_argument, request.argument_count), request.key};
+  const Call call{words_of(request, batch), request.key};
   if (request.command == nullptr && is_http(call[0])) {
     context.close_after_reply = true;
     return;
@@ -180,6 +185,9 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       prefetch_entries(batch, context.keyspace);
     }
     batch.is_prepared = false;
+    bool is_shown = context.services.hub.has_monitors();
+    if (is_shown) [[unlikely]]
+      meter.time_each();
     const bool was_text = is_text();
     command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
@@ -189,11 +197,16 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       const std::uint64_t errors = command.reply.error_count();
       const std::size_t reply_begin = output.size();
       execute(request, batch, command);
+      bool was_rejected = false;
       if (command.reply.error_count() != errors) [[unlikely]] {
-        meter.note_error(output.view().substr(reply_begin), std::exchange(command.was_rejected, false));
+        was_rejected = std::exchange(command.was_rejected, false);
+        meter.note_error(output.view().substr(reply_begin), was_rejected);
       }
       if (is_alone) [[unlikely]] {
-        meter.end_run(std::span(batch.arguments).subspan(request.first_argument, request.argument_count));
+        meter.end_run(words_of(request, batch));
+        if (is_shown && !was_rejected) show(request, batch, context.services.hub);
+        is_shown = context.services.hub.has_monitors();  // it may have been MONITOR
+        if (is_shown) meter.time_each();
       }
       if (client_.has_pushes) [[unlikely]] take_pushes(output);
       closing_ = command.close_after_reply;
@@ -201,8 +214,10 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     executed += done;
     if (done > 0) {
       const Request& last = batch.requests[done - 1];
-      meter.end_run(std::span(batch.arguments).subspan(last.first_argument, last.argument_count));
+      meter.end_run(words_of(last, batch));
     }
+    if (is_shown) [[unlikely]]
+      context.services.hub.send_shown();
     if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
       taken += batch.requests[done - 1].input_end;
       forget_incomplete();
@@ -220,6 +235,13 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());
   return taken;
+}
+
+// What was queued is shown by EXEC.
+void Session::show(const Request& request, const Batch& batch, MessageHub& hub) const {
+  if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
+    return;
+  hub.show(client_, *request.command, words_of(request, batch));
 }
 
 void Session::take_pushes(ByteBuffer& output) {

@@ -92,6 +92,8 @@ class Session {
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
   /// Messages come behind the reply to the request that they were sent in.
   void take_pushes(ByteBuffer& output);
+  /// To clients in MONITOR.
+  void show(const Request& request, const Batch& batch, MessageHub& hub) const;
   void report_broken(CommandContext& command);
   void forget_incomplete();
 

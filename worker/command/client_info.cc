@@ -13,8 +13,9 @@ namespace {
 
 std::string flags_of(const ClientState& client) {
   std::string flags;
+  if (client.is_monitor()) flags += 'O';
+  if (client.is_subscribed()) flags += 'P';
   if (client.transaction != nullptr) flags += 'x';
-  if (client.subscriptions != nullptr) flags += 'P';
   if (client.no_evict) flags += 'e';
   if (client.no_touch) flags += 'T';
   return flags.empty() ? "N" : flags;

@@ -2,6 +2,7 @@
 // read and change it; the session owns it. One per connection, in its worker.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -45,10 +46,14 @@ struct Transaction {
 struct Subscriptions {
   using Names = std::set<std::string, std::less<>>;
   std::array<Names, 3> names;
+  bool monitors = false;  ///< MONITOR: receives every command
 
   Names& of(SubscriptionKind kind) { return names[static_cast<std::size_t>(kind)]; }
   const Names& of(SubscriptionKind kind) const { return names[static_cast<std::size_t>(kind)]; }
-  bool is_empty() const { return names[0].empty() && names[1].empty() && names[2].empty(); }
+  bool has_names() const {
+    return !std::ranges::all_of(names, [](const Names& some) { return some.empty(); });
+  }
+  bool is_empty() const { return !has_names() && !monitors; }
 };
 
 enum class ReplyMode : std::uint8_t {
@@ -76,10 +81,13 @@ struct ClientState {
   std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
   ByteBuffer pushes;        ///< messages that are not on their way yet
   bool has_pushes = false;  ///< the MessageHub lists it as pushed to
-  bool is_overrun = false;  ///< messages were lost: to be closed
+  bool must_close = false;  ///< messages were lost: nothing more is executed
 
   /// Requests are executed as they come and answered.
   bool is_ordinary() const { return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn && subscriptions == nullptr; }
+  /// Receives messages: RESP2 allows it few commands.
+  bool is_subscribed() const { return subscriptions != nullptr && subscriptions->has_names(); }
+  bool is_monitor() const { return subscriptions != nullptr && subscriptions->monitors; }
   std::size_t subscription_count(SubscriptionKind kind) const { return subscriptions == nullptr ? 0 : subscriptions->of(kind).size(); }
   int resp_version() const { return protocol == Protocol::kResp3 ? 3 : 2; }
 };

@@ -49,21 +49,22 @@ enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeys
 enum CommandFlag : std::uint32_t {
   kWrite = 1 << 0,
   kReadonly = 1 << 1,
-  kDenyOom = 1 << 2,   ///< may need memory
+  kDenyOom = 1 << 2,  ///< may need memory
   kAdmin = 1 << 3,
-  kFast = 1 << 4,      ///< constant time
-  kNoAuth = 1 << 5,    ///< allowed before AUTH
+  kFast = 1 << 4,    ///< constant time
+  kNoAuth = 1 << 5,  ///< allowed before AUTH
   kNoScript = 1 << 6,
   kLoading = 1 << 7,
   kStale = 1 << 8,
-  kNoMulti = 1 << 9,   ///< refused inside MULTI
-  kUnqueued = 1 << 10, ///< executed at once inside MULTI
-  kAllKeys = 1 << 11,  ///< works on all slots
+  kNoMulti = 1 << 9,     ///< refused inside MULTI
+  kUnqueued = 1 << 10,   ///< executed at once inside MULTI
+  kAllKeys = 1 << 11,    ///< works on all slots
   kContainer = 1 << 12,  ///< has subcommands
   kPubSubFlag = 1 << 13,
   kDangerous = 1 << 14,
-  kEndsMulti = 1 << 15,  ///< EXEC: even a malformed one ends the transaction
+  kEndsMulti = 1 << 15,      ///< EXEC: even a malformed one ends the transaction
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
+  kPublishes = 1 << 17,      ///< sends messages to others
 };
 
 /// Where the keys stand among a call's words.
@@ -85,7 +86,7 @@ struct Command {
   std::string_view arguments;
   std::string_view summary;
 
-  bool has(CommandFlag flag) const { return (flags & flag) != 0; }
+  bool has(std::uint32_t any_of) const { return (flags & any_of) != 0; }
   bool accepts(std::size_t count) const {
     return arity >= 0 ? count == static_cast<std::size_t>(arity) : count >= static_cast<std::size_t>(-arity);
   }

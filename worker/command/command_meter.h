@@ -30,6 +30,8 @@ class CommandMeter {
 
   CommandMeter(WorkerServices& services, const ClientState& client);
 
+  /// From now on each command is a run of its own.
+  void time_each() { times_each_ = true; }
   /// In front of each command. True: it is a run of its own, call end_run() behind it.
   bool begin(const Command* command, std::size_t word_count) {
     const bool is_alone = times_each_ || command == nullptr || !is_brief(*command, word_count);

@@ -102,7 +102,7 @@ constexpr Command kCommands[] = {
     {"UNSUBSCRIBE", -1, kSubscribing, kNoKey, 0, handlers::unsubscribe, kPubSub, "2.0.0", "[channel ...]", "End that, for all channels by default"},
     {"PSUBSCRIBE", -2, kSubscribing, kNoKey, 0, handlers::psubscribe, kPubSub, "2.0.0", "glob [glob ...]", "Receive the messages to all channels that match"},
     {"PUNSUBSCRIBE", -1, kSubscribing, kNoKey, 0, handlers::punsubscribe, kPubSub, "2.0.0", "[glob ...]", "End that, for all patterns by default"},
-    {"PUBLISH", 3, kPubSubFlag | kLoading | kStale | kFast, kNoKey, 2, handlers::publish, kPubSub, "2.0.0", "channel message", "Send a message; how many clients receive it"},
+    {"PUBLISH", 3, kPubSubFlag | kPublishes | kLoading | kStale | kFast, kNoKey, 2, handlers::publish, kPubSub, "2.0.0", "channel message", "Send a message; how many clients receive it"},
     {"PUBSUB", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kPubSub, "2.8.0", "subcommand", "About channels; PUBSUB HELP"},
     {"SUB", -2, kSubscribing, kNoKey, 0, handlers::sub, kPubSub, kOwn, "key [key ...]", "Receive each new value of keys"},
     {"UNSUB", -1, kSubscribing, kNoKey, 0, handlers::unsub, kPubSub, kOwn, "[key ...]", "End that, for all keys by default"},
@@ -119,6 +119,7 @@ constexpr Command kCommands[] = {
 
     {"INFO", -1, kLoading | kStale | kDangerous, kNoKey, 0, handlers::info, kServer, "1.0.0", "[section ...]", "Figures about the server"},
     {"CONFIG", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.0.0", "subcommand", "Parameters; CONFIG HELP"},
+    {"MONITOR", 1, kAdmin | kAnyTime, kNoKey, 0, handlers::monitor, kServer, "1.0.0", "", "Receive every command that any client has executed"},
     {"SLOWLOG", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.2.12", "subcommand", "Commands that took long; SLOWLOG HELP"},
     {"LATENCY", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.8.13", "subcommand", "How long commands take; LATENCY HELP"},
     {"COMMAND", -1, kLoading | kStale | kContainer, kNoKey, 0, handlers::command_all, kServer, "2.8.13", "[subcommand]", "The commands, for programs; COMMAND HELP"},

@@ -127,6 +127,9 @@ void client_reply(CommandContext&, const Call&);
 void client_no_evict(CommandContext&, const Call&);
 void client_no_touch(CommandContext&, const Call&);
 
+// monitor_handler.cc
+void monitor(CommandContext&, const Call&);
+
 // config_handlers.cc
 void config_get(CommandContext&, const Call&);
 void config_set(CommandContext&, const Call&);

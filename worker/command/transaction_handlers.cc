@@ -65,6 +65,10 @@ void tell_others(CommandContext& context, const Transaction& transaction, const 
   MessageHub& hub = context.services.hub;
   for (const Message& message : context.published) hub.publish(message.channel, message.bytes);
   context.published.clear();
+  if (hub.has_monitors()) {
+    for (std::size_t i = 0; i < calls.size(); ++i)
+      hub.show(context.client, *transaction.queue[i].command, calls[i].args);
+  }
   if (!hub.watches_keys()) return;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const Command& command = *transaction.queue[i].command;
