@@ -42,6 +42,11 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
   if (session_.is_closing() || ends_) return finish();
+  if (session_.client().waits != ClientWait::kNothing) return Wait::kParked;
+  return resume(turn, context, output);
+}
+
+Connection::Wait Connection::resume(Turn& turn, SessionContext& context, ByteBuffer& output) {
   turn.bytes = &input_;
   turn.batch.is_prepared = false;
   return serve(turn, context, output);
@@ -68,6 +73,7 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
     return Wait::kOutput;
   }
   output.shrink(kKeptBytes);
+  if (session_.is_parked()) return Wait::kParked;
   return session_.is_closing() ? finish() : Wait::kInput;
 }
 

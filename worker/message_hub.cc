@@ -16,15 +16,13 @@ constexpr int kReadTries = 8;
 
 constexpr std::size_t kShownBytes = 32 * 1024;  // lines that are sent before a turn's end
 
-enum class MessageType : std::uint8_t { kPublished, kValue, kShown };
-
 /// In front of a message in the ring: the name, and then the payload, follow.
 struct MessageHeader {
   MessageType type;
-  std::uint8_t exists = 0;  ///< of a key: it has a value
-  std::uint16_t reserved = 0;
+  std::uint8_t exists = 0;    ///< of a key: it has a value
+  std::uint16_t process = 0;  ///< the sender of an answer
   std::uint32_t name_bytes = 0;
-  std::uint64_t version = 0;  ///< of a key's slot
+  std::uint64_t number = 0;  ///< version of a key's slot, or of a question
 };
 static_assert(sizeof(MessageHeader) == 16);
 
@@ -40,7 +38,9 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       keyspace_(keyspace),
       process_(process),
       table_(segment, process),
-      ring_(segment, process) {}
+      ring_(segment, process),
+      clients_(segment, process, *this),
+      pause_(segment.header()) {}
 
 // The sum over all keys is raised before and lowered after this process's part of it: it is never too small.
 bool MessageHub::tell_count(SubscriptionKind kind, const std::string& name, std::size_t before,
@@ -96,10 +96,16 @@ bool MessageHub::unsubscribe(ClientState& client, SubscriptionKind kind, std::st
   return true;
 }
 
+bool MessageHub::needs_ring() const {
+  const auto is_empty = [](const Audiences& all) { return all.empty(); };
+  return !monitors_.empty() || clients_.is_asking() || !std::ranges::all_of(audiences_, is_empty);
+}
+
+// Who asks may have sent an order before it took its question back.
 void MessageHub::stop_listening_if_idle() {
-  const bool has_audience =
-      !std::ranges::all_of(audiences_, [](const Audiences& all) { return all.empty(); });
-  if (!has_audience && monitors_.empty()) ring_.stop_listening();
+  if (!ring_.is_listening() || needs_ring() || clients_.is_asked()) return;
+  receive();
+  ring_.stop_listening();
 }
 
 void MessageHub::forget(ClientState& client) {
@@ -111,6 +117,28 @@ void MessageHub::forget(ClientState& client) {
   if (client.is_monitor()) end_monitor(client);
   if (client.has_pushes) std::erase(pushed_, &client);
   client.has_pushes = false;
+}
+
+void MessageHub::remove(ClientState& client) {
+  forget(client);
+  clients_.remove(client);
+}
+
+void MessageHub::close(ClientState& client) {
+  client.must_close = true;
+  note_pushed(client);
+}
+
+void MessageHub::wake(const std::bitset<kProcessLimit>& readers) {
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    if (readers.test(process)) ring_.wake(process);
+  }
+}
+
+void MessageHub::send(MessageType type, std::uint64_t number, std::string_view bytes,
+                      const std::bitset<kProcessLimit>& readers) {
+  const MessageHeader header{type, 0, static_cast<std::uint16_t>(process_), 0, number};
+  ring_.send({bytes_of(header), bytes}, readers, [this] { receive(); });
 }
 
 const std::vector<SubscriptionCount>& MessageHub::patterns_of(std::uint32_t process) {
@@ -315,6 +343,13 @@ std::uint64_t MessageHub::count(SubscriptionKind kind, std::string_view name) co
   return sum;
 }
 
+void MessageHub::serve() {
+  receive();
+  clients_.answer(keyspace_.now_ms());
+  clients_.look(keyspace_.now_ms());
+  stop_listening_if_idle();
+}
+
 void MessageHub::receive() {
   if (!ring_.receive([this](std::string_view bytes) { on_message(bytes); })) close_all_subscribers();
 }
@@ -331,9 +366,13 @@ void MessageHub::on_message(std::string_view bytes) {
     case MessageType::kPublished:
       return static_cast<void>(deliver(name, payload));
     case MessageType::kValue:
-      return deliver_value(name, header.version, header.exists != 0, payload);
+      return deliver_value(name, header.number, header.exists != 0, payload);
     case MessageType::kShown:
       return deliver_shown(payload);
+    case MessageType::kAnswer:
+      return clients_.on_answer(header.process, header.number, payload);
+    case MessageType::kOrder:
+      return clients_.on_order(payload);
   }
 }
 
@@ -341,15 +380,11 @@ void MessageHub::close_all_subscribers() {
   for (const Audiences& all : audiences_) {
     for (const auto& [name, audience] : all) {
       for (ClientState* client : audience.clients) {
-        client->must_close = true;
-        note_pushed(*client);
+        close(*client);
       }
     }
   }
-  for (ClientState* client : monitors_) {
-    client->must_close = true;
-    note_pushed(*client);
-  }
+  for (ClientState* client : monitors_) close(*client);
 }
 
 void MessageHub::note_pushed(ClientState& client) {

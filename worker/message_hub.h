@@ -27,9 +27,20 @@
 #include "shm/keyspace.h"
 #include "shm/mailbox.h"
 #include "shm/subscription_table.h"
+#include "worker/client_directory.h"
+#include "worker/client_pause.h"
 #include "worker/command/client_state.h"
 
 namespace memento {
+
+/// What is sent from worker to worker.
+enum class MessageType : std::uint8_t {
+  kPublished,
+  kValue,   ///< of a watched key
+  kShown,   ///< lines for monitors
+  kAnswer,  ///< to a ClientDirectory's question
+  kOrder,   ///< clients to close
+};
 
 class MessageHub {
  public:
@@ -43,8 +54,21 @@ class MessageHub {
   Subscribed subscribe(ClientState& client, SubscriptionKind kind, std::string_view name);
   /// False: it did not subscribe to that.
   bool unsubscribe(ClientState& client, SubscriptionKind kind, std::string_view name);
-  /// The client is gone, or begins anew. Every client that subscribed is given here before it ends.
+  /// The client begins anew.
   void forget(ClientState& client);
+  /// The client is gone. Every client is given here before it ends.
+  void remove(ClientState& client);
+  /// Nothing more of the client's is executed, and its connection is closed.
+  void close(ClientState& client);
+
+  ClientDirectory& clients() { return clients_; }
+  ClientPause& pause() { return pause_; }
+
+  /// Begins to read what others send; until nobody needs it any more.
+  void listen() { ring_.listen(); }
+  void wake(const std::bitset<kProcessLimit>& readers);
+  void send(MessageType type, std::uint64_t number, std::string_view bytes,
+            const std::bitset<kProcessLimit>& readers);
 
   /// How many clients subscribe, channel and patterns, over all workers.
   std::uint64_t count_receivers(std::string_view channel);
@@ -67,8 +91,8 @@ class MessageHub {
   std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const;
   std::uint64_t count(SubscriptionKind kind, std::string_view name) const;
 
-  /// Writes what others sent to its clients' pushes.
-  void receive();
+  /// Takes what others sent, and answers what they ask. Not within a handler.
+  void serve();
   /// Readable when there is something to receive; -1: there is no such thing.
   int bell_descriptor() { return ring_.bell().descriptor(); }
 
@@ -112,6 +136,9 @@ class MessageHub {
   std::uint64_t deliver(std::string_view channel, std::string_view message);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
   void stop_listening_if_idle();
+  bool needs_ring() const;
+  /// Writes what others sent to its clients' pushes.
+  void receive();
   void on_message(std::string_view bytes);
   void deliver_shown(std::string_view lines);
   void end_monitor(ClientState& client);
@@ -124,6 +151,8 @@ class MessageHub {
   const std::uint32_t process_;
   SubscriptionTable table_;
   MessageRing ring_;
+  ClientDirectory clients_;
+  ClientPause pause_;
   std::array<Audiences, 3> audiences_;
   std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
   std::vector<ClientState*> pushed_;

@@ -27,8 +27,12 @@ inline std::string frame(const Words& words) {
 /// A client: its session, and the input it has not used up.
 class Conversation {
  public:
-  explicit Conversation(SessionContext& context) : context_(context) {}
-  ~Conversation() { context_.services.hub.forget(session_.client()); }
+  explicit Conversation(SessionContext& context) : context_(context) {
+    session_.client().id = context.services.hub.clients().next_id();
+    session_.client().connected_ms = context.keyspace.now_ms();
+    context.services.hub.clients().add(session_.client());
+  }
+  ~Conversation() { context_.services.hub.remove(session_.client()); }
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
 
@@ -142,7 +146,7 @@ class TwoWorkersTest : public SessionTest {
 
   /// What a client of the other worker is sent.
   std::string received(Conversation& client) {
-    other_hub_->receive();
+    other_hub_->serve();
     return client.pushes();
   }
 

@@ -13,6 +13,7 @@
 
 #include "shm/os/clock.h"
 #include "shm/subscription_table.h"
+#include "worker/command/client_facts.h"
 #include "worker/wire/byte_buffer.h"
 #include "worker/wire/reply_writer.h"
 
@@ -62,13 +63,16 @@ enum class ReplyMode : std::uint8_t {
   kSkipNext,  ///< the next request's reply is dropped
 };
 
+/// What a client's next request waits for before it is executed.
+enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers };
+
 struct ClientState {
   Protocol protocol = Protocol::kText;
   ReplyMode reply_mode = ReplyMode::kOn;
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
-  std::uint64_t id = 0;  ///< unique over all workers of a run
+  std::uint64_t id = 0;  ///< unique over all workers, as long as the segment lives
   TimeMs connected_ms = 0;
   TimeMs active_ms = 0;  ///< last request
   const Command* last_command = nullptr;
@@ -81,7 +85,11 @@ struct ClientState {
   std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
   ByteBuffer pushes;        ///< messages that are not on their way yet
   bool has_pushes = false;  ///< the MessageHub lists it as pushed to
-  bool must_close = false;  ///< messages were lost: nothing more is executed
+  ClientWait waits = ClientWait::kNothing;
+  std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
+  const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST
+  const ByteBuffer* waiting_output = nullptr;
+  bool must_close = false;  ///< killed, or messages were lost: nothing more is executed
 
   /// Requests are executed as they come and answered.
   bool is_ordinary() const { return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn && subscriptions == nullptr; }

@@ -27,8 +27,12 @@ struct CommandContext {
   ClientState& client;
   bool close_after_reply = false;  ///< set by QUIT
   bool was_rejected = false;  ///< the error was found before the handler ran
+  bool parks =
+      false;  ///< nothing was replied: the request is to be executed again when the client need not wait
+  bool ends_batch = false;  ///< what follows is to be looked at anew
   bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace, the reply and `published` are undone
   std::vector<Message> published{};  ///< inside EXEC, which sends them at its end
+  std::vector<std::uint64_t> closed{};  ///< clients that EXEC has yet to close
 };
 
 /// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
@@ -65,6 +69,7 @@ enum CommandFlag : std::uint32_t {
   kEndsMulti = 1 << 15,      ///< EXEC: even a malformed one ends the transaction
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
   kPublishes = 1 << 17,      ///< sends messages to others
+  kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
 };
 
 /// Where the keys stand among a call's words.

@@ -42,6 +42,8 @@ class CommandMeter {
   }
   /// The command begun last answered with an error; `reply` is what it wrote.
   void note_error(std::string_view reply, bool was_rejected);
+  /// The command begun last has not been executed. REQUIRES: it is a run of its own.
+  void drop_run() { count_ = 0; }
   /// `words` are those of the run's last command.
   void end_run(std::span<const std::string_view> words);
   void count_executed(std::uint64_t count) { add_to(record_.executed, count); }

@@ -130,6 +130,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     context.was_rejected = true;
     if (client.transaction != nullptr) client.transaction->is_broken = true;
   }
+  if (context.parks) return;
   if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);
   if (mode == ReplyMode::kSkipNext && client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;
 }

@@ -9,6 +9,7 @@ void monitor(CommandContext& context, const Call&) {
   if (context.in_exec) return context.reply.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
   if (context.client.is_monitor()) return;  // as in Redis there is no second reply
   context.services.hub.begin_monitor(context.client);
+  context.ends_batch = true;
   context.reply.ok();
 }
 
