@@ -29,7 +29,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -133,6 +133,8 @@ struct Mailbox {
   Word table;             ///< which table is valid (subscription_table.h); 0: no subscriptions
   Word pattern_version;   ///< moves when a pattern's count does
   Word key_count;         ///< keys that are watched
+  Word monitors;          ///< clients in MONITOR
+  Word question;          ///< not 0: the owner asks the others about their clients, by this number
   std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
 };
 
@@ -182,6 +184,8 @@ struct Header {
   Word exclusive;
   Word key_subscriptions;  ///< 0: nobody watches a key; never too small, after deaths perhaps too large
   Word evicts;  ///< not 0: when memory is short, keys are evicted; the master sets it
+  alignas(64) Word monitors;  ///< clients in MONITOR; never too small, after deaths perhaps too large
+  Word pause;  ///< CLIENT PAUSE: its end, ms since 1970 << 1 | all commands, not only writes; 0: none
   /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
   alignas(64) RobustLock arena_lock;
   Word committed_pages;  ///< pages of the arena that fallocate has granted
@@ -195,6 +199,8 @@ struct Header {
   Word memory_shortages;                      ///< counted up to ask every process to give its blocks back; a hint
   std::array<Word, kClassLimit> class_hints;  ///< page with free blocks of the class; hints
   std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
+  Word client_ids;                            ///< connections numbered since the segment was made
+  Word questions;                             ///< numbers given to Mailbox::question
 };
 static_assert(sizeof(Header) <= 4096);
 

@@ -46,6 +46,8 @@ class MessageRing {
   /// Calls on_message(bytes) for each whole message that came. False: some were lost.
   bool receive(const std::function<void(std::string_view)>& on_message);
 
+  /// Rings its bell, so that it looks.
+  void wake(std::uint32_t reader);
   Bell& bell() { return bell_; }
 
  private:
@@ -54,7 +56,6 @@ class MessageRing {
   /// The first reader that has yet to read what `bytes` more would overwrite; kProcessLimit: none.
   std::uint32_t slow_reader(std::uint64_t bytes);
   void put(std::uint64_t position, const void* bytes, std::uint64_t count);
-  void wake(std::uint32_t reader);
 
   Segment& segment_;
   Mailbox& mailbox_;

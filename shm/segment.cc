@@ -45,12 +45,14 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
 
 constexpr std::uint64_t kMailboxesBytes = kMailboxBytes * kProcessLimit;
 
-// Its subscribers went with it. The header's sum is corrected last: too large is harmless.
+// Its subscribers went with it. The header's sums are corrected last: too large is harmless.
 void forget_subscriptions(Header& header, Mailbox& mailbox) {
   mailbox.listens.store(0);
   mailbox.table.store(0);
   mailbox.pattern_version.fetch_add(1);
   header.key_subscriptions.fetch_sub(mailbox.key_count.exchange(0));
+  header.monitors.fetch_sub(mailbox.monitors.exchange(0));
+  mailbox.question.store(0);
 }
 
 // A free address for a mapping of `bytes`, at the beginning of a huge page, so that huge pages can be mapped there;
@@ -192,6 +194,8 @@ void recover_all(Segment& segment) {
     record.mailbox.reserved.store(0);
   }
   header.key_subscriptions.store(0);
+  header.monitors.store(0);
+  header.pause.store(0);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
     LockOwner owner(segment.base(), i);

@@ -42,6 +42,11 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
   if (session_.is_closing() || ends_) return finish();
+  if (session_.client().waits != ClientWait::kNothing) return Wait::kParked;
+  return resume(turn, context, output);
+}
+
+Connection::Wait Connection::resume(Turn& turn, SessionContext& context, ByteBuffer& output) {
   turn.bytes = &input_;
   turn.batch.is_prepared = false;
   return serve(turn, context, output);
@@ -68,13 +73,14 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
     return Wait::kOutput;
   }
   output.shrink(kKeptBytes);
+  if (session_.is_parked()) return Wait::kParked;
   return session_.is_closing() ? finish() : Wait::kInput;
 }
 
 Connection::Wait Connection::push(Keyspace& keyspace) {
   ClientState& client = session_.client();
   ByteBuffer pushes = std::move(client.pushes);
-  if (client.is_overrun || output_.size() + pushes.size() > MessageHub::kPushLimitBytes) return Wait::kClosed;
+  if (client.must_close || output_.size() + pushes.size() > MessageHub::kPushLimitBytes) return Wait::kClosed;
   if (session_.is_closing() || ends_) return registered;
   output_.append(pushes.view());
   if (registered == Wait::kOutput) return registered;

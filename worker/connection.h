@@ -19,9 +19,13 @@ struct Turn {
 
 class Connection {
  public:
-  enum class Wait { kInput, kOutput, kClosed };  ///< what it wants next; kClosed: drop it
+  /// What it wants next. kParked: nothing, its request waits (ClientState::waits); kClosed: drop it.
+  enum class Wait { kInput, kOutput, kParked, kClosed };
 
-  explicit Connection(Fd socket) : socket_(std::move(socket)) {}
+  explicit Connection(Fd socket) : socket_(std::move(socket)) {
+    session_.client().waiting_input = &input_;
+    session_.client().waiting_output = &output_;
+  }
 
   int descriptor() const { return socket_.get(); }
   Session& session() { return session_; }
@@ -34,6 +38,9 @@ class Connection {
 
   /// The socket takes bytes again: sends what waits, then goes on with requests that were left.
   Wait on_writable(Turn& turn, SessionContext& context, ByteBuffer& output);
+
+  /// The request that waited need not do so any more: goes on with it.
+  Wait resume(Turn& turn, SessionContext& context, ByteBuffer& output);
 
   /// Sends what was pushed to the client. kClosed: more waits for it than is kept for anybody, or messages were lost.
   Wait push(Keyspace& keyspace);

@@ -4,20 +4,25 @@
 #include <algorithm>
 #include <cstring>
 
+#include "worker/command/client_info.h"
+#include "worker/command/command.h"
 #include "worker/command/glob.h"
+#include "worker/command/shown_words.h"
 
 namespace memento {
 namespace {
 
 constexpr int kReadTries = 8;
 
+constexpr std::size_t kShownBytes = 32 * 1024;  // lines that are sent before a turn's end
+
 /// In front of a message in the ring: the name, and then the payload, follow.
 struct MessageHeader {
-  std::uint64_t version;  ///< of a key's slot
-  std::uint32_t name_bytes;
-  SubscriptionKind kind;  ///< kChannel or kKey
-  std::uint8_t exists;    ///< of a key: it has a value
-  std::uint16_t reserved;
+  MessageType type;
+  std::uint8_t exists = 0;    ///< of a key: it has a value
+  std::uint16_t process = 0;  ///< the sender of an answer
+  std::uint32_t name_bytes = 0;
+  std::uint64_t number = 0;  ///< version of a key's slot, or of a question
 };
 static_assert(sizeof(MessageHeader) == 16);
 
@@ -33,7 +38,9 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       keyspace_(keyspace),
       process_(process),
       table_(segment, process),
-      ring_(segment, process) {}
+      ring_(segment, process),
+      clients_(segment, process, *this),
+      pause_(segment.header()) {}
 
 // The sum over all keys is raised before and lowered after this process's part of it: it is never too small.
 bool MessageHub::tell_count(SubscriptionKind kind, const std::string& name, std::size_t before,
@@ -85,9 +92,20 @@ bool MessageHub::unsubscribe(ClientState& client, SubscriptionKind kind, std::st
   if (clients.empty()) audiences(kind).erase(found);
   names.erase(own);
   if (client.subscriptions->is_empty()) client.subscriptions.reset();
-  if (std::ranges::all_of(audiences_, [](const Audiences& all) { return all.empty(); }))
-    ring_.stop_listening();
+  stop_listening_if_idle();
   return true;
+}
+
+bool MessageHub::needs_ring() const {
+  const auto is_empty = [](const Audiences& all) { return all.empty(); };
+  return !monitors_.empty() || clients_.is_asking() || !std::ranges::all_of(audiences_, is_empty);
+}
+
+// Who asks may have sent an order before it took its question back.
+void MessageHub::stop_listening_if_idle() {
+  if (!ring_.is_listening() || needs_ring() || clients_.is_asked()) return;
+  receive();
+  ring_.stop_listening();
 }
 
 void MessageHub::forget(ClientState& client) {
@@ -96,8 +114,31 @@ void MessageHub::forget(ClientState& client) {
       unsubscribe(client, kind, std::string(*client.subscriptions->of(kind).begin()));
     }
   }
+  if (client.is_monitor()) end_monitor(client);
   if (client.has_pushes) std::erase(pushed_, &client);
   client.has_pushes = false;
+}
+
+void MessageHub::remove(ClientState& client) {
+  forget(client);
+  clients_.remove(client);
+}
+
+void MessageHub::close(ClientState& client) {
+  client.must_close = true;
+  note_pushed(client);
+}
+
+void MessageHub::wake(const std::bitset<kProcessLimit>& readers) {
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    if (readers.test(process)) ring_.wake(process);
+  }
+}
+
+void MessageHub::send(MessageType type, std::uint64_t number, std::string_view bytes,
+                      const std::bitset<kProcessLimit>& readers) {
+  const MessageHeader header{type, 0, static_cast<std::uint16_t>(process_), 0, number};
+  ring_.send({bytes_of(header), bytes}, readers, [this] { receive(); });
 }
 
 const std::vector<SubscriptionCount>& MessageHub::patterns_of(std::uint32_t process) {
@@ -143,8 +184,7 @@ std::uint64_t MessageHub::count_receivers(std::string_view channel) {
 std::optional<std::uint64_t> MessageHub::publish(std::string_view channel, std::string_view message) {
   const Receivers receivers = other_receivers(channel);
   if (receivers.count != 0) {
-    const MessageHeader header{0, static_cast<std::uint32_t>(channel.size()), SubscriptionKind::kChannel, 0,
-                               0};
+    const MessageHeader header{MessageType::kPublished, 0, 0, static_cast<std::uint32_t>(channel.size()), 0};
     if (!ring_.send({bytes_of(header), channel, message}, receivers.processes, [this] { receive(); }))
       return std::nullopt;
   }
@@ -207,8 +247,8 @@ void MessageHub::publish_value(const HashedKey& key) {
   const bool is_own = readers.test(process_);
   readers.reset(process_);
   if (readers.any()) {
-    const MessageHeader header{version, static_cast<std::uint32_t>(key.bytes.size()), SubscriptionKind::kKey,
-                               exists, 0};
+    const MessageHeader header{MessageType::kValue, exists, 0, static_cast<std::uint32_t>(key.bytes.size()),
+                               version};
     ring_.send({bytes_of(header), key.bytes, value}, readers, [this] { receive(); });
   }
   if (is_own) deliver_value(key.bytes, version, exists, value);
@@ -230,6 +270,62 @@ void MessageHub::deliver_value(std::string_view key, std::uint64_t version, bool
   }
 }
 
+// The sum over all processes is raised before and lowered after this process's part of it: it is never too
+// small.
+void MessageHub::begin_monitor(ClientState& client) {
+  if (client.subscriptions == nullptr) client.subscriptions = std::make_unique<Subscriptions>();
+  ring_.listen();
+  client.subscriptions->monitors = true;
+  monitors_.push_back(&client);
+  header_.monitors.fetch_add(1);
+  segment_.process(process_).mailbox.monitors.fetch_add(1);
+}
+
+void MessageHub::end_monitor(ClientState& client) {
+  segment_.process(process_).mailbox.monitors.fetch_sub(1);
+  header_.monitors.fetch_sub(1);
+  std::erase(monitors_, &client);
+  client.subscriptions->monitors = false;
+  if (client.subscriptions->is_empty()) client.subscriptions.reset();
+  stop_listening_if_idle();
+}
+
+// Each line in shown_ has its length in front. One that no client may hold ends where that shows.
+void MessageHub::show(const ClientState& client, const Command& command,
+                      std::span<const std::string_view> words) {
+  if (command.has(kAdmin)) return;
+  if (std::exchange(shown_client_, client.id) != client.id || shown_address_.empty()) {
+    shown_address_ = peer_address(client);
+  }
+  const std::string line = monitor_line(wall_time_us(), shown_address_, command, words, kPushLimitBytes + 1);
+  const auto line_bytes = static_cast<std::uint32_t>(line.size());
+  shown_.append(reinterpret_cast<const char*>(&line_bytes), sizeof line_bytes).append(line);
+  if (shown_.size() > kShownBytes) send_shown();
+}
+
+void MessageHub::send_shown() {
+  if (shown_.empty()) return;
+  const std::string lines = std::exchange(shown_, {});
+  std::bitset<kProcessLimit> readers;
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    if (segment_.process(process).mailbox.monitors.load(std::memory_order_acquire) != 0) readers.set(process);
+  }
+  readers.reset(process_);
+  if (readers.any())
+    ring_.send({bytes_of(MessageHeader{MessageType::kShown}), lines}, readers, [this] { receive(); });
+  deliver_shown(lines);
+}
+
+void MessageHub::deliver_shown(std::string_view lines) {
+  while (!monitors_.empty() && !lines.empty()) {
+    std::uint32_t line_bytes = 0;
+    std::memcpy(&line_bytes, lines.data(), sizeof line_bytes);
+    const std::string_view line = lines.substr(sizeof line_bytes, line_bytes);
+    lines.remove_prefix(sizeof line_bytes + line_bytes);
+    for (ClientState* client : monitors_) push(*client, [&](ReplyWriter& writer) { writer.status(line); });
+  }
+}
+
 std::map<std::string, std::uint64_t> MessageHub::subscriptions(SubscriptionKind kind) const {
   std::map<std::string, std::uint64_t> all;
   for (std::uint32_t process = 0; process < process_count(); ++process) {
@@ -247,6 +343,13 @@ std::uint64_t MessageHub::count(SubscriptionKind kind, std::string_view name) co
   return sum;
 }
 
+void MessageHub::serve() {
+  receive();
+  clients_.answer(keyspace_.now_ms());
+  clients_.look(keyspace_.now_ms());
+  stop_listening_if_idle();
+}
+
 void MessageHub::receive() {
   if (!ring_.receive([this](std::string_view bytes) { on_message(bytes); })) close_all_subscribers();
 }
@@ -259,10 +362,17 @@ void MessageHub::on_message(std::string_view bytes) {
   if (header.name_bytes > bytes.size()) return;
   const std::string_view name = bytes.substr(0, header.name_bytes);
   const std::string_view payload = bytes.substr(header.name_bytes);
-  if (header.kind == SubscriptionKind::kKey) {
-    deliver_value(name, header.version, header.exists != 0, payload);
-  } else {
-    deliver(name, payload);
+  switch (header.type) {
+    case MessageType::kPublished:
+      return static_cast<void>(deliver(name, payload));
+    case MessageType::kValue:
+      return deliver_value(name, header.number, header.exists != 0, payload);
+    case MessageType::kShown:
+      return deliver_shown(payload);
+    case MessageType::kAnswer:
+      return clients_.on_answer(header.process, header.number, payload);
+    case MessageType::kOrder:
+      return clients_.on_order(payload);
   }
 }
 
@@ -270,16 +380,16 @@ void MessageHub::close_all_subscribers() {
   for (const Audiences& all : audiences_) {
     for (const auto& [name, audience] : all) {
       for (ClientState* client : audience.clients) {
-        client->is_overrun = true;
-        note_pushed(*client);
+        close(*client);
       }
     }
   }
+  for (ClientState* client : monitors_) close(*client);
 }
 
 void MessageHub::note_pushed(ClientState& client) {
-  if (client.pushes.size() > kPushLimitBytes) client.is_overrun = true;
-  if (client.is_overrun) client.pushes = ByteBuffer();
+  if (client.pushes.size() > kPushLimitBytes) client.must_close = true;
+  if (client.must_close) client.pushes = ByteBuffer();
   if (std::exchange(client.has_pushes, true)) return;
   pushed_.push_back(&client);
 }

@@ -7,14 +7,18 @@
 // here: the worker does that with take_pushed(), and a session with its own client's, behind the reply that
 // it is writing.
 //
+// Commands for clients in MONITOR go the same way, the lines of one turn of a client as one message.
+//
 // Who cannot be told all is told so by being closed: a client whose pushes pass kPushLimitBytes, and all
-// subscribers of a worker that lost messages because it did not read for longer than others wait for it.
+// subscribers and monitors of a worker that lost messages because it did not read for longer than others wait
+// for it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,9 +27,20 @@
 #include "shm/keyspace.h"
 #include "shm/mailbox.h"
 #include "shm/subscription_table.h"
+#include "worker/client_directory.h"
+#include "worker/client_pause.h"
 #include "worker/command/client_state.h"
 
 namespace memento {
+
+/// What is sent from worker to worker.
+enum class MessageType : std::uint8_t {
+  kPublished,
+  kValue,   ///< of a watched key
+  kShown,   ///< lines for monitors
+  kAnswer,  ///< to a ClientDirectory's question
+  kOrder,   ///< clients to close
+};
 
 class MessageHub {
  public:
@@ -39,8 +54,21 @@ class MessageHub {
   Subscribed subscribe(ClientState& client, SubscriptionKind kind, std::string_view name);
   /// False: it did not subscribe to that.
   bool unsubscribe(ClientState& client, SubscriptionKind kind, std::string_view name);
-  /// The client is gone, or begins anew. Every client that subscribed is given here before it ends.
+  /// The client begins anew.
   void forget(ClientState& client);
+  /// The client is gone. Every client is given here before it ends.
+  void remove(ClientState& client);
+  /// Nothing more of the client's is executed, and its connection is closed.
+  void close(ClientState& client);
+
+  ClientDirectory& clients() { return clients_; }
+  ClientPause& pause() { return pause_; }
+
+  /// Begins to read what others send; until nobody needs it any more.
+  void listen() { ring_.listen(); }
+  void wake(const std::bitset<kProcessLimit>& readers);
+  void send(MessageType type, std::uint64_t number, std::string_view bytes,
+            const std::bitset<kProcessLimit>& readers);
 
   /// How many clients subscribe, channel and patterns, over all workers.
   std::uint64_t count_receivers(std::string_view channel);
@@ -52,12 +80,19 @@ class MessageHub {
   /// Sends the value that the key has now to those who watch it.
   void publish_value(const HashedKey& key);
 
+  /// False, cheaply: no client anywhere is in MONITOR.
+  bool has_monitors() const { return header_.monitors.load(std::memory_order_relaxed) != 0; }
+  void begin_monitor(ClientState& client);
+  /// A command that the client had executed; goes to all clients in MONITOR with send_shown() or before.
+  void show(const ClientState& client, const Command& command, std::span<const std::string_view> words);
+  void send_shown();
+
   /// Over all workers, by name.
   std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const;
   std::uint64_t count(SubscriptionKind kind, std::string_view name) const;
 
-  /// Writes what others sent to its clients' pushes.
-  void receive();
+  /// Takes what others sent, and answers what they ask. Not within a handler.
+  void serve();
   /// Readable when there is something to receive; -1: there is no such thing.
   int bell_descriptor() { return ring_.bell().descriptor(); }
 
@@ -66,7 +101,7 @@ class MessageHub {
   /// Something that answers no request, for this client.
   template <class Write>
   void push(ClientState& client, Write&& write) {
-    if (client.is_overrun) return;
+    if (client.must_close) return;
     ReplyWriter writer(client.pushes, client.protocol);
     write(writer);
     note_pushed(client);
@@ -100,7 +135,13 @@ class MessageHub {
   std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }
   std::uint64_t deliver(std::string_view channel, std::string_view message);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
+  void stop_listening_if_idle();
+  bool needs_ring() const;
+  /// Writes what others sent to its clients' pushes.
+  void receive();
   void on_message(std::string_view bytes);
+  void deliver_shown(std::string_view lines);
+  void end_monitor(ClientState& client);
   void close_all_subscribers();
   void note_pushed(ClientState& client);
 
@@ -110,9 +151,15 @@ class MessageHub {
   const std::uint32_t process_;
   SubscriptionTable table_;
   MessageRing ring_;
+  ClientDirectory clients_;
+  ClientPause pause_;
   std::array<Audiences, 3> audiences_;
   std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
   std::vector<ClientState*> pushed_;
+  std::vector<ClientState*> monitors_;
+  std::string shown_;               ///< lines for clients in MONITOR that are not on their way yet
+  std::uint64_t shown_client_ = 0;  ///< whose address `shown_address_` is
+  std::string shown_address_;
 };
 
 }  // namespace memento

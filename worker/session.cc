@@ -5,10 +5,11 @@
 #include <span>
 #include <utility>
 
+#include "worker/command/command_meter.h"
 #include "worker/command/command_table.h"
 #include "worker/command/dispatch.h"
-#include "worker/command/command_meter.h"
 #include "worker/command/words.h"
+#include "worker/message_hub.h"
 
 namespace memento {
 namespace {
@@ -46,9 +47,13 @@ void hash_key(Request& request, const Arguments& arguments, const Keyspace& keys
 // What a browser sends that was sent here by a page: nobody wants it executed.
 bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
 
+std::span<const std::string_view> words_of(const Request& request, const Batch& batch) {
+  return std::span(batch.arguments).subspan(request.first_argument, request.argument_count);
+}
+
 void execute(const Request& request, const Batch& batch, CommandContext& context) {
   if (request.greets) return context.reply.status("+PONG");
-  const Call call{std::span(batch.arguments).subspan(request.first_argument, request.argument_count), request.key};
+  const Call call{words_of(request, batch), request.key};
   if (request.command == nullptr && is_http(call[0])) {
     context.close_after_reply = true;
     return;
@@ -166,6 +171,8 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   std::size_t taken = 0;
   std::uint64_t executed = 0;
   paused_ = false;
+  parked_ = false;
+  MessageHub& hub = context.services.hub;
   CommandMeter meter(context.services, client_);
   client_.active_ms = context.keyspace.now_ms();
   if (client_.has_pushes) take_pushes(output);
@@ -180,20 +187,39 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       prefetch_entries(batch, context.keyspace);
     }
     batch.is_prepared = false;
+    bool is_shown = hub.has_monitors();
+    if (is_shown) [[unlikely]]
+      meter.time_each();
+    std::size_t runnable = batch.count;
+    if (hub.pause().is_set() && batch.count > 0) [[unlikely]] {
+      parked_ = is_postponed(batch.requests[0], context);
+      runnable = parked_ ? 0 : 1;
+      if (parked_) hub.clients().postpone(client_);
+    }
     const bool was_text = is_text();
     command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
-    while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
+    while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       const Request& request = batch.requests[done++];
       const bool is_alone = meter.begin(request.command, request.argument_count);
       const std::uint64_t errors = command.reply.error_count();
       const std::size_t reply_begin = output.size();
       execute(request, batch, command);
+      bool was_rejected = false;
       if (command.reply.error_count() != errors) [[unlikely]] {
-        meter.note_error(output.view().substr(reply_begin), std::exchange(command.was_rejected, false));
+        was_rejected = std::exchange(command.was_rejected, false);
+        meter.note_error(output.view().substr(reply_begin), was_rejected);
       }
       if (is_alone) [[unlikely]] {
-        meter.end_run(std::span(batch.arguments).subspan(request.first_argument, request.argument_count));
+        if (std::exchange(command.parks, false)) {
+          meter.drop_run();
+          parked_ = true;
+          --done;
+          break;
+        }
+        meter.end_run(words_of(request, batch));
+        if (is_shown && !was_rejected) show(request, batch, hub);
+        if (std::exchange(command.ends_batch, false)) runnable = done;
       }
       if (client_.has_pushes) [[unlikely]] take_pushes(output);
       closing_ = command.close_after_reply;
@@ -201,11 +227,14 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     executed += done;
     if (done > 0) {
       const Request& last = batch.requests[done - 1];
-      meter.end_run(std::span(batch.arguments).subspan(last.first_argument, last.argument_count));
+      meter.end_run(words_of(last, batch));
     }
+    if (is_shown) [[unlikely]]
+      hub.send_shown();
     if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
-      taken += batch.requests[done - 1].input_end;
+      if (done > 0) taken += batch.requests[done - 1].input_end;
       forget_incomplete();
+      if (parked_) break;
       continue;
     }
     if (is_text() != was_text) forget_incomplete();
@@ -222,9 +251,36 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   return taken;
 }
 
+// What was queued is shown by EXEC.
+void Session::show(const Request& request, const Batch& batch, MessageHub& hub) const {
+  if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
+    return;
+  hub.show(client_, *request.command, words_of(request, batch));
+}
+
 void Session::take_pushes(ByteBuffer& output) {
   output.append(client_.pushes.view());
   client_.pushes = ByteBuffer();
+  if (client_.must_close) closing_ = true;
+}
+
+// Errors that dispatch finds are not held back, as in Redis.
+bool Session::is_postponed(const Request& request, SessionContext& context) const {
+  const ClientPause& pause = context.services.hub.pause();
+  const TimeMs now_ms = context.keyspace.now_ms();
+  if (request.greets) return pause.holds(false, now_ms);
+  const Command* const command = request.command;
+  if (client_.is_monitor() || command == nullptr || !command->accepts(request.argument_count)) return false;
+  if (!client_.authenticated && !command->has(kNoAuth)) return false;
+  if (client_.is_subscribed() && client_.protocol == Protocol::kResp2 && !command->has(kSubscribedToo))
+    return false;
+  bool may_write = command->has(kWrite | kPublishes);
+  if (command->has(kEndsMulti) && client_.transaction != nullptr) {
+    may_write = std::ranges::any_of(client_.transaction->queue, [](const QueuedCall& call) {
+      return call.command->has(kWrite | kPublishes);
+    });
+  }
+  return pause.holds(may_write, now_ms);
 }
 
 void Session::report_broken(CommandContext& command) {

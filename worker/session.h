@@ -72,6 +72,8 @@ class Session {
   /// The client will not be served: its first byte, which tells the protocol, is answered so. Then the session is closing.
   void refuse(const Refusal& refusal) { refusal_ = &refusal; }
 
+  /// The last call stopped at a request that waits (ClientState::waits).
+  bool is_parked() const { return parked_; }
   /// The last call stopped because of the output, not for want of input.
   bool is_paused() const { return paused_; }
   /// Nothing more is to be read: send the output and close.
@@ -92,6 +94,10 @@ class Session {
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
   /// Messages come behind the reply to the request that they were sent in.
   void take_pushes(ByteBuffer& output);
+  /// CLIENT PAUSE holds it back.
+  bool is_postponed(const Request& request, SessionContext& context) const;
+  /// To clients in MONITOR.
+  void show(const Request& request, const Batch& batch, MessageHub& hub) const;
   void report_broken(CommandContext& command);
   void forget_incomplete();
 
@@ -102,6 +108,7 @@ class Session {
   bool fresh_ = true;              ///< nothing but PING lines came yet
   bool broken_ = false;
   bool paused_ = false;
+  bool parked_ = false;
   bool closing_ = false;
 };
 

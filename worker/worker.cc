@@ -70,6 +70,12 @@ bool is_this_machine(const sockaddr_storage& peer) {
   return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
 }
 
+// Those of a parked connection tell only that the client has ended it.
+std::uint32_t events_of(Connection::Wait wait) {
+  if (wait == Connection::Wait::kOutput) return EPOLLOUT;
+  return wait == Connection::Wait::kParked ? EPOLLRDHUP : EPOLLIN;
+}
+
 struct Refused {
   int descriptor;
   std::uint64_t id;  ///< of the connection; the descriptor may be another's by now
@@ -96,6 +102,7 @@ class Worker {
   void on_connection(int descriptor, std::uint32_t events);
   void take_turns();
   void on_bell();
+  void resume_clients();
   void push_messages();
   void on_signal();
   void on_timer();
@@ -131,7 +138,6 @@ class Worker {
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
   std::deque<Refused> refused_;  ///< those not served that wait to be told, oldest first
   std::size_t connection_count_ = 0;
-  std::uint64_t next_id_ = 1;
   TimeMs rated_ms_ = 0;  ///< operations per second were found then
   std::uint64_t rated_executed_ = 0;
   bool accepting_ = true;
@@ -171,6 +177,7 @@ int Worker::run() {
     keyspace_.set_now_ms(wall_time_ms());
     for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
     take_turns();
+    if (hub_.clients().has_waiting()) resume_clients();
     push_messages();
   }
   return static_cast<int>(ExitStatus::kOk);
@@ -202,6 +209,8 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
     settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(turns_[turn_count_], session_, output_));
+  } else if (connection.registered == Connection::Wait::kParked) {
+    settle(connection, Connection::Wait::kClosed);
   } else {
     taking_turns_[turn_count_++] = &connection;
     if (turn_count_ == kTurnLimit) take_turns();
@@ -227,7 +236,21 @@ void Worker::take_turns() {
 
 void Worker::on_bell() {
   hub_.silence_bell();
-  hub_.receive();
+  hub_.serve();
+}
+
+// Those whose request waited for other workers or for the end of a pause. Some may have to wait again.
+void Worker::resume_clients() {
+  ClientDirectory& clients = hub_.clients();
+  clients.look(keyspace_.now_ms());
+  for (ClientState* client : clients.take_ready()) {
+    Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
+    if (connection.registered == Connection::Wait::kParked) {
+      settle(connection, connection.resume(turns_[0], session_, output_));
+    }
+  }
+  clients.close_question();
+  if (clients.has_waiting()) set_timer(timer_, kBusyTickMs);
 }
 
 void Worker::push_messages() {
@@ -241,13 +264,13 @@ void Worker::settle(Connection& connection, Connection::Wait wait) {
   if (wait == connection.registered) return;
   if (wait == Connection::Wait::kClosed) return close(connection);
   connection.registered = wait;
-  epoll_event event{wait == Connection::Wait::kOutput ? EPOLLOUT : EPOLLIN, {.fd = connection.descriptor()}};
+  epoll_event event{events_of(wait), {.fd = connection.descriptor()}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.descriptor(), &event) != 0) close(connection);
 }
 
 void Worker::close(Connection& connection) {
   const bool was_served = !connection.is_refused;
-  hub_.forget(connection.session().client());
+  hub_.remove(connection.session().client());
   connections_[static_cast<std::size_t>(connection.descriptor())].reset();
   if (!was_served) return;
   --connection_count_;
@@ -293,7 +316,7 @@ void Worker::admit(Fd socket, const Refusal* refusal) {
   connections_[place] = std::make_unique<Connection>(std::move(socket));
   Connection& connection = *connections_[place];
   ClientState& client = connection.session().client();
-  client.id = next_id_++ * context_.options.workers + context_.index;
+  client.id = hub_.clients().next_id();
   client.descriptor = descriptor;
   client.connected_ms = client.active_ms = keyspace_.now_ms();
   client.authenticated = !context_.settings.password.is_set();
@@ -304,6 +327,7 @@ void Worker::admit(Fd socket, const Refusal* refusal) {
     refused_.push_back(Refused{descriptor, client.id, client.connected_ms, refusal});
     return tell_refused(0, kRefusedLimit);
   }
+  hub_.clients().add(client);
   ++connection_count_;
   keyspace_.count(Counter::kConnectionsAccepted);
 }
@@ -402,10 +426,11 @@ void Worker::update_statistics() {
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
-  hub_.receive();  // a bell may have been lost
+  hub_.serve();  // a bell may have been lost
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   update_statistics();
-  set_timer(timer_, keyspace_.maintain(kMaintenanceUs) ? kBusyTickMs : kTickMs);
+  const bool is_busy = keyspace_.maintain(kMaintenanceUs) || hub_.clients().has_waiting();
+  set_timer(timer_, is_busy ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;
   accepting_ = true;
   for (const Fd& listener : context_.listen_sockets) accepting_ = watch(listener.get()) && accepting_;

@@ -9,11 +9,13 @@ namespace memento {
 /// Milliseconds since the Unix epoch.
 using TimeMs = std::int64_t;
 
-inline TimeMs wall_time_ms() {
+inline std::int64_t wall_time_us() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<TimeMs>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
 }
+
+inline TimeMs wall_time_ms() { return wall_time_us() / 1000; }
 
 inline std::int64_t monotonic_time_ns() {
   timespec now{};

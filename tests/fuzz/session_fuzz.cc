@@ -53,7 +53,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       output.consume(output.size());
     } while (session.is_paused());
   }
-  world.hub.forget(session.client());
+  world.hub.remove(session.client());
+  world.hub.pause().end();
   if (++world.inputs % kInputsPerCheck == 0) check(world);
   return 0;
 }

@@ -8,35 +8,7 @@
 namespace memento::testing {
 namespace {
 
-std::string pushed(const Words& words, char type = '*') {
-  std::string bytes = type + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words) {
-    bytes +=
-        word.starts_with(':') ? word + "\r\n" : "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-  }
-  return bytes;
-}
-
-class PubSubTest : public SessionTest {
- protected:
-  PubSubTest() {
-    segment_->header().process_count = 3;
-    // A keyspace belongs to a thread; the one that receives needs none of its own.
-    other_hub_ = std::make_unique<MessageHub>(*segment_, *keyspace_, 2);
-    other_services_ = std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *other_hub_});
-    other_context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, *other_services_});
-  }
-
-  /// What a client of the other worker is sent.
-  std::string received(Conversation& client) {
-    other_hub_->receive();
-    return client.pushes();
-  }
-
-  std::unique_ptr<MessageHub> other_hub_;
-  std::unique_ptr<WorkerServices> other_services_;
-  std::unique_ptr<SessionContext> other_context_;
-};
+using PubSubTest = TwoWorkersTest;
 
 // Shows the confirmations and messages in RESP2, and what may be asked meanwhile.
 TEST_F(PubSubTest, SubscribedMode) {
@@ -127,7 +99,7 @@ TEST_F(PubSubTest, StoppedReader) {
   const std::string message(kRingBytes / 4, 'x');
   for (int i = 0; i < 20; ++i) EXPECT_EQ(publisher.ask({"PUBLISH", "news", message}), ":1\r\n");
   EXPECT_EQ(received(subscriber), "");
-  EXPECT_TRUE(subscriber.session().client().is_overrun);
+  EXPECT_TRUE(subscriber.session().client().must_close);
   Conversation next(*other_context_);
   next.ask("SUBSCRIBE news");
   EXPECT_EQ(publisher.ask("PUBLISH news again"), ":2\r\n");
@@ -161,9 +133,9 @@ TEST_F(PubSubTest, LimitOfWaitingMessages) {
     hub_->publish("news", message);
     other.pushes();
   }
-  EXPECT_TRUE(slow.session().client().is_overrun);
+  EXPECT_TRUE(slow.session().client().must_close);
   EXPECT_EQ(slow.pushes(), "");
-  EXPECT_FALSE(other.session().client().is_overrun);
+  EXPECT_FALSE(other.session().client().must_close);
 }
 
 // Shows SUB: each new value, nothing for what changed nothing, nil for a removed key; from this worker and

@@ -27,8 +27,12 @@ inline std::string frame(const Words& words) {
 /// A client: its session, and the input it has not used up.
 class Conversation {
  public:
-  explicit Conversation(SessionContext& context) : context_(context) {}
-  ~Conversation() { context_.services.hub.forget(session_.client()); }
+  explicit Conversation(SessionContext& context) : context_(context) {
+    session_.client().id = context.services.hub.clients().next_id();
+    session_.client().connected_ms = context.keyspace.now_ms();
+    context.services.hub.clients().add(session_.client());
+  }
+  ~Conversation() { context_.services.hub.remove(session_.client()); }
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
 
@@ -117,6 +121,38 @@ class SessionTest : public ::testing::Test {
   Batch batch_;
   bool closed_ = false;
   std::size_t left_bytes_ = 0;
+};
+
+/// A message as it is pushed: an array of strings, and of numbers that begin with a colon.
+inline std::string pushed(const Words& words, char type = '*') {
+  std::string bytes = type + std::to_string(words.size()) + "\r\n";
+  for (const std::string& word : words) {
+    bytes +=
+        word.starts_with(':') ? word + "\r\n" : "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  }
+  return bytes;
+}
+
+/// Two workers: each is a hub on the same segment.
+class TwoWorkersTest : public SessionTest {
+ protected:
+  TwoWorkersTest() {
+    segment_->header().process_count = 3;
+    // A keyspace belongs to a thread; the one that receives needs none of its own.
+    other_hub_ = std::make_unique<MessageHub>(*segment_, *keyspace_, 2);
+    other_services_ = std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *other_hub_});
+    other_context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, *other_services_});
+  }
+
+  /// What a client of the other worker is sent.
+  std::string received(Conversation& client) {
+    other_hub_->serve();
+    return client.pushes();
+  }
+
+  std::unique_ptr<MessageHub> other_hub_;
+  std::unique_ptr<WorkerServices> other_services_;
+  std::unique_ptr<SessionContext> other_context_;
 };
 
 }  // namespace memento::testing

@@ -1,4 +1,6 @@
-// See client_info.h. Figures about Redis's buffers, which no connection has here, are left out.
+// See client_info.h. A connection has buffers of its own only while a request is incomplete or a reply waits
+// to be sent; the others, and the words of requests, are shared by all connections of a worker and count for
+// none of them.
 #include "worker/command/client_info.h"
 
 #include <arpa/inet.h>
@@ -13,11 +15,22 @@ namespace {
 
 std::string flags_of(const ClientState& client) {
   std::string flags;
+  if (client.is_monitor()) flags += 'O';
+  if (client.is_subscribed()) flags += 'P';
   if (client.transaction != nullptr) flags += 'x';
-  if (client.subscriptions != nullptr) flags += 'P';
+  if (client.waits == ClientWait::kPause) flags += 'b';
   if (client.no_evict) flags += 'e';
   if (client.no_touch) flags += 'T';
   return flags.empty() ? "N" : flags;
+}
+
+std::size_t queued_bytes(const ClientState& client) {
+  std::size_t bytes = 0;
+  if (client.transaction == nullptr) return 0;
+  for (const QueuedCall& call : client.transaction->queue) {
+    for (const std::string& word : call.words) bytes += word.size();
+  }
+  return bytes;
 }
 
 // 127.0.0.1:50000 or [::1]:50000; nothing when the socket has none (any more).
@@ -60,6 +73,24 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("ssub", "0");
   add("multi", client.transaction != nullptr ? std::to_string(client.transaction->queue.size()) : "-1");
   add("watch", std::to_string(client.watched.size()));
+  const auto size = [](const ByteBuffer* buffer) { return buffer == nullptr ? 0 : buffer->size(); };
+  const auto capacity = [](const ByteBuffer* buffer) { return buffer == nullptr ? 0 : buffer->capacity(); };
+  const auto add_number = [&](const char* name, std::size_t number) { add(name, std::to_string(number)); };
+  const std::size_t input = size(client.waiting_input);
+  const std::size_t output = size(client.waiting_output);
+  const std::size_t queued = queued_bytes(client);
+  add_number("qbuf", input);
+  add_number("qbuf-free", capacity(client.waiting_input) - input);
+  add_number("argv-mem", 0);
+  add_number("multi-mem", queued);
+  add_number("rbs", capacity(client.waiting_output));
+  add_number("rbp", output);
+  add_number("obl", output);
+  add_number("oll", 0);
+  add_number("omem", client.pushes.capacity());
+  add_number("tot-mem", sizeof client + queued + capacity(client.waiting_input) +
+                            capacity(client.waiting_output) + client.pushes.capacity());
+  add("events", output == 0 ? "r" : "rw");
   add("cmd", client.last_command != nullptr ? lower_case(client.last_command->name) : "NULL");
   add("user", "default");
   add("redir", "-1");
@@ -67,6 +98,11 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("lib-name", client.library_name);
   add("lib-ver", client.library_version);
   return line;
+}
+
+ClientFacts facts_of(const ClientState& client, TimeMs now_ms) {
+  const ClientType type = client.is_subscribed() ? ClientType::kPubSub : ClientType::kNormal;
+  return {client.id, (now_ms - client.connected_ms) / 1000, type, client_info_line(client, now_ms)};
 }
 
 }  // namespace memento

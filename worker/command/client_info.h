@@ -3,12 +3,15 @@
 
 #include <string>
 
+#include "worker/command/client_facts.h"
 #include "worker/command/client_state.h"
 
 namespace memento {
 
 /// `name=value` pairs parted by spaces, named as Redis names them, without a line end.
 std::string client_info_line(const ClientState& client, TimeMs now_ms);
+
+ClientFacts facts_of(const ClientState& client, TimeMs now_ms);
 
 /// The client's ADDRESS:PORT; nothing when it has no socket.
 std::string peer_address(const ClientState& client);

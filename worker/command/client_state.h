@@ -2,6 +2,7 @@
 // read and change it; the session owns it. One per connection, in its worker.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,7 @@
 
 #include "shm/os/clock.h"
 #include "shm/subscription_table.h"
+#include "worker/command/client_facts.h"
 #include "worker/wire/byte_buffer.h"
 #include "worker/wire/reply_writer.h"
 
@@ -45,10 +47,14 @@ struct Transaction {
 struct Subscriptions {
   using Names = std::set<std::string, std::less<>>;
   std::array<Names, 3> names;
+  bool monitors = false;  ///< MONITOR: receives every command
 
   Names& of(SubscriptionKind kind) { return names[static_cast<std::size_t>(kind)]; }
   const Names& of(SubscriptionKind kind) const { return names[static_cast<std::size_t>(kind)]; }
-  bool is_empty() const { return names[0].empty() && names[1].empty() && names[2].empty(); }
+  bool has_names() const {
+    return !std::ranges::all_of(names, [](const Names& some) { return some.empty(); });
+  }
+  bool is_empty() const { return !has_names() && !monitors; }
 };
 
 enum class ReplyMode : std::uint8_t {
@@ -57,13 +63,16 @@ enum class ReplyMode : std::uint8_t {
   kSkipNext,  ///< the next request's reply is dropped
 };
 
+/// What a client's next request waits for before it is executed.
+enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers };
+
 struct ClientState {
   Protocol protocol = Protocol::kText;
   ReplyMode reply_mode = ReplyMode::kOn;
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
-  std::uint64_t id = 0;  ///< unique over all workers of a run
+  std::uint64_t id = 0;  ///< unique over all workers, as long as the segment lives
   TimeMs connected_ms = 0;
   TimeMs active_ms = 0;  ///< last request
   const Command* last_command = nullptr;
@@ -76,10 +85,17 @@ struct ClientState {
   std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
   ByteBuffer pushes;        ///< messages that are not on their way yet
   bool has_pushes = false;  ///< the MessageHub lists it as pushed to
-  bool is_overrun = false;  ///< messages were lost: to be closed
+  ClientWait waits = ClientWait::kNothing;
+  std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
+  const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST
+  const ByteBuffer* waiting_output = nullptr;
+  bool must_close = false;  ///< killed, or messages were lost: nothing more is executed
 
   /// Requests are executed as they come and answered.
   bool is_ordinary() const { return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn && subscriptions == nullptr; }
+  /// Receives messages: RESP2 allows it few commands.
+  bool is_subscribed() const { return subscriptions != nullptr && subscriptions->has_names(); }
+  bool is_monitor() const { return subscriptions != nullptr && subscriptions->monitors; }
   std::size_t subscription_count(SubscriptionKind kind) const { return subscriptions == nullptr ? 0 : subscriptions->of(kind).size(); }
   int resp_version() const { return protocol == Protocol::kResp3 ? 3 : 2; }
 };

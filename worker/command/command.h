@@ -27,8 +27,12 @@ struct CommandContext {
   ClientState& client;
   bool close_after_reply = false;  ///< set by QUIT
   bool was_rejected = false;  ///< the error was found before the handler ran
+  bool parks =
+      false;  ///< nothing was replied: the request is to be executed again when the client need not wait
+  bool ends_batch = false;  ///< what follows is to be looked at anew
   bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace, the reply and `published` are undone
   std::vector<Message> published{};  ///< inside EXEC, which sends them at its end
+  std::vector<std::uint64_t> closed{};  ///< clients that EXEC has yet to close
 };
 
 /// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
@@ -49,21 +53,23 @@ enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeys
 enum CommandFlag : std::uint32_t {
   kWrite = 1 << 0,
   kReadonly = 1 << 1,
-  kDenyOom = 1 << 2,   ///< may need memory
+  kDenyOom = 1 << 2,  ///< may need memory
   kAdmin = 1 << 3,
-  kFast = 1 << 4,      ///< constant time
-  kNoAuth = 1 << 5,    ///< allowed before AUTH
+  kFast = 1 << 4,    ///< constant time
+  kNoAuth = 1 << 5,  ///< allowed before AUTH
   kNoScript = 1 << 6,
   kLoading = 1 << 7,
   kStale = 1 << 8,
-  kNoMulti = 1 << 9,   ///< refused inside MULTI
-  kUnqueued = 1 << 10, ///< executed at once inside MULTI
-  kAllKeys = 1 << 11,  ///< works on all slots
+  kNoMulti = 1 << 9,     ///< refused inside MULTI
+  kUnqueued = 1 << 10,   ///< executed at once inside MULTI
+  kAllKeys = 1 << 11,    ///< works on all slots
   kContainer = 1 << 12,  ///< has subcommands
   kPubSubFlag = 1 << 13,
   kDangerous = 1 << 14,
-  kEndsMulti = 1 << 15,  ///< EXEC: even a malformed one ends the transaction
+  kEndsMulti = 1 << 15,      ///< EXEC: even a malformed one ends the transaction
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
+  kPublishes = 1 << 17,      ///< sends messages to others
+  kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
 };
 
 /// Where the keys stand among a call's words.
@@ -85,7 +91,7 @@ struct Command {
   std::string_view arguments;
   std::string_view summary;
 
-  bool has(CommandFlag flag) const { return (flags & flag) != 0; }
+  bool has(std::uint32_t any_of) const { return (flags & any_of) != 0; }
   bool accepts(std::size_t count) const {
     return arity >= 0 ? count == static_cast<std::size_t>(arity) : count >= static_cast<std::size_t>(-arity);
   }

@@ -8,6 +8,7 @@
 
 #include "worker/command/client_info.h"
 #include "worker/command/command_table.h"
+#include "worker/command/shown_words.h"
 
 namespace memento {
 namespace {
@@ -115,7 +116,8 @@ void CommandMeter::log(std::span<const std::string_view> words, std::uint64_t du
   put(peer_address(client_));
   put(std::string_view(client_.name).substr(0, kSlowArgumentBytes));
   std::uint64_t arguments = 0;
-  for (const std::string_view word : words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = shown_word(*run_[0], words, i);
     if (arguments == kSlowArguments || used + 2 > kSlowTextBytes) break;
     if (word.size() <= kSlowArgumentBytes) {
       put(word);

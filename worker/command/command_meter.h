@@ -30,6 +30,8 @@ class CommandMeter {
 
   CommandMeter(WorkerServices& services, const ClientState& client);
 
+  /// From now on each command is a run of its own.
+  void time_each() { times_each_ = true; }
   /// In front of each command. True: it is a run of its own, call end_run() behind it.
   bool begin(const Command* command, std::size_t word_count) {
     const bool is_alone = times_each_ || command == nullptr || !is_brief(*command, word_count);
@@ -40,6 +42,8 @@ class CommandMeter {
   }
   /// The command begun last answered with an error; `reply` is what it wrote.
   void note_error(std::string_view reply, bool was_rejected);
+  /// The command begun last has not been executed. REQUIRES: it is a run of its own.
+  void drop_run() { count_ = 0; }
   /// `words` are those of the run's last command.
   void end_run(std::span<const std::string_view> words);
   void count_executed(std::uint64_t count) { add_to(record_.executed, count); }

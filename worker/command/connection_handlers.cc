@@ -46,7 +46,7 @@ void tell_hello(CommandContext& context) {
 
 void ping(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "PING");
-  if (context.client.subscriptions != nullptr && context.reply.protocol() == Protocol::kResp2) {
+  if (context.client.is_subscribed() && context.reply.protocol() == Protocol::kResp2) {
     context.reply.begin_array(2);
     context.reply.bulk("pong");
     context.reply.bulk(call.count() == 2 ? call[1] : "");

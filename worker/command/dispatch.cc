@@ -76,11 +76,16 @@ void dispatch_carefully(CommandContext& context, const Command& command, const C
     context.was_rejected = true;
     return context.reply.error("NOAUTH Authentication required.");
   }
-  if (client.subscriptions != nullptr && client.protocol == Protocol::kResp2 && !command.has(kSubscribedToo)) {
+  if (client.is_subscribed() && client.protocol == Protocol::kResp2 && !command.has(kSubscribedToo)) {
     if (client.transaction != nullptr) client.transaction->is_broken = true;
     context.was_rejected = true;
     return context.reply.error("ERR Can't execute '" + lower_case(command.name) +
                                "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+  }
+  if (client.is_monitor() && command.has(kWrite | kReadonly | kPublishes)) {
+    if (client.transaction != nullptr) client.transaction->is_broken = true;
+    context.was_rejected = true;
+    return context.reply.error("ERR Replica can't interact with the keyspace");
   }
   if (client.transaction == nullptr || command.has(kUnqueued)) return run(context, command, call);
   if (command.has(kNoMulti)) {
@@ -125,6 +130,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     context.was_rejected = true;
     if (client.transaction != nullptr) client.transaction->is_broken = true;
   }
+  if (context.parks) return;
   if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);
   if (mode == ReplyMode::kSkipNext && client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;
 }

@@ -127,6 +127,15 @@ void client_reply(CommandContext&, const Call&);
 void client_no_evict(CommandContext&, const Call&);
 void client_no_touch(CommandContext&, const Call&);
 
+// client_list_handlers.cc
+void client_list(CommandContext&, const Call&);
+void client_kill(CommandContext&, const Call&);
+void client_pause(CommandContext&, const Call&);
+void client_unpause(CommandContext&, const Call&);
+
+// monitor_handler.cc
+void monitor(CommandContext&, const Call&);
+
 // config_handlers.cc
 void config_get(CommandContext&, const Call&);
 void config_set(CommandContext&, const Call&);

@@ -65,6 +65,11 @@ void tell_others(CommandContext& context, const Transaction& transaction, const 
   MessageHub& hub = context.services.hub;
   for (const Message& message : context.published) hub.publish(message.channel, message.bytes);
   context.published.clear();
+  close_clients(context, std::exchange(context.closed, {}));
+  if (hub.has_monitors()) {
+    for (std::size_t i = 0; i < calls.size(); ++i)
+      hub.show(context.client, *transaction.queue[i].command, calls[i].args);
+  }
   if (!hub.watches_keys()) return;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const Command& command = *transaction.queue[i].command;
@@ -107,6 +112,13 @@ void unwatch(CommandContext& context, const Call&) {
 
 void exec(CommandContext& context, const Call&) {
   if (context.client.transaction == nullptr) return context.reply.error("ERR EXEC without MULTI");
+  const auto asks = [](const QueuedCall& call) { return call.command->has(kAsksOthers); };
+  if (!context.client.transaction->is_broken &&
+      std::ranges::any_of(context.client.transaction->queue, asks) &&
+      !context.services.hub.clients().know_others(context.client)) {
+    context.parks = true;
+    return;
+  }
   const std::unique_ptr<Transaction> transaction = std::move(context.client.transaction);
   const std::vector<WatchedKey> watched = std::move(context.client.watched);
   context.client.watched.clear();
@@ -120,6 +132,7 @@ void exec(CommandContext& context, const Call&) {
   const auto body = [&] {
     context.reply.roll_back(begin);
     context.published.clear();
+    context.closed.clear();
     conflicts = !std::ranges::all_of(watched, [&](const WatchedKey& key) { return is_unchanged(keyspace, key); });
     if (conflicts) return false;
     context.reply.begin_array(execution.calls.size());
@@ -130,6 +143,7 @@ void exec(CommandContext& context, const Call&) {
   context.in_exec = true;
   const WriteStatus status = execution.needs_all_keys ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = false;
+  context.client.others.reset();
   if (!conflicts && status != WriteStatus::kOutOfMemory) tell_others(context, *transaction, execution.calls);
   if (conflicts) {
     context.reply.roll_back(begin);

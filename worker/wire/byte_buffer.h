@@ -36,6 +36,7 @@ class ByteBuffer {
   std::size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
   std::size_t room() const { return capacity_ - end_; }
+  std::size_t capacity() const { return capacity_; }
 
   /// At least `count` writable bytes at the end; follow with commit().
   char* reserve(std::size_t count) {

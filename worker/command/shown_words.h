@@ -1,0 +1,25 @@
+// A request as others may see it, in MONITOR and SLOWLOG: passwords hidden, bytes quoted. Runs in workers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace memento {
+
+struct Command;
+
+/// A word of a request, or what stands for it when it is a password.
+std::string_view shown_word(const Command& command, std::span<const std::string_view> words,
+                            std::size_t index);
+
+/// Appends ` "word"` with what is not printable ASCII escaped; nothing of what lies beyond `limit_bytes` of
+/// `*text`.
+void append_quoted(std::string_view word, std::size_t limit_bytes, std::string* text);
+
+/// A line of MONITOR without its end: time, database and address, words. It ends at about `limit_bytes`.
+std::string monitor_line(std::int64_t time_us, std::string_view address, const Command& command,
+                         std::span<const std::string_view> words, std::size_t limit_bytes);
+
+}  // namespace memento
