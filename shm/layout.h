@@ -195,6 +195,7 @@ struct Header {
   std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
 };
 static_assert(sizeof(Header) <= 4096);
+static_assert(offsetof(Header, magic) == 0 && offsetof(Header, layout_version) == 8);  // in every layout
 
 /// Differs when any struct above has another size: a segment of another build is not attached.
 inline constexpr std::uint32_t kStructHash = static_cast<std::uint32_t>(

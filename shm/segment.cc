@@ -130,14 +130,33 @@ void format_segment(Header& header, const SegmentOptions& options, std::uint64_t
   header.magic = kMagic;  // last: a half-made segment is never attached
 }
 
-std::string mismatch(const Header& header, std::uint64_t size_bytes) {
-  const auto differ = [](const char* what, std::uint64_t expected, std::uint64_t found) {
-    return std::string(what) + ": expected " + std::to_string(expected) + ", found " + std::to_string(found);
-  };
+std::string differ(const char* what, std::uint64_t expected, std::uint64_t found) {
+  return std::string(what) + ": expected " + std::to_string(expected) + ", found " + std::to_string(found);
+}
+
+// What lies at the same place in every layout: whether the rest means what this build takes it for.
+std::string unknown_layout(const Header& header) {
   if (header.magic != kMagic) return "not a memento segment, or one never completed";
   if (header.layout_version != kLayoutVersion) {
     return differ("layout version", kLayoutVersion, header.layout_version);
   }
+  return "";
+}
+
+// Before it is mapped. Another layout has files of another size, so the size is looked at last.
+std::string file_mismatch(const Fd& file, std::uint64_t found_bytes, std::uint64_t size_bytes) {
+  Header header{};
+  if (pread(file.get(), static_cast<void*>(&header), sizeof header, 0) < 0) return "it cannot be read";
+  const std::string unknown = unknown_layout(header);
+  if (!unknown.empty()) return unknown;
+  if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
+  const std::uint64_t file_bytes = size_bytes + kMailboxesBytes;
+  return found_bytes == file_bytes ? "" : differ("bytes of the file", file_bytes, found_bytes);
+}
+
+std::string mismatch(const Header& header, std::uint64_t size_bytes) {
+  const std::string unknown = unknown_layout(header);
+  if (!unknown.empty()) return unknown;
   if (header.process_count > kProcessLimit) return differ("most processes", kProcessLimit, header.process_count);
   if (header.struct_hash != kStructHash) return differ("struct hash", kStructHash, header.struct_hash);
   if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
@@ -220,10 +239,8 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     const bool existed = status.st_size > 0;
     std::string reason;
     if (existed && options.fresh) reason = "a fresh start was asked for";
-    if (existed && reason.empty() && static_cast<std::uint64_t>(status.st_size) != file_bytes) {
-      const auto found_bytes = static_cast<std::uint64_t>(status.st_size);
-      reason = "size in bytes: expected " + std::to_string(size_bytes) + ", found " +
-               std::to_string(found_bytes - (found_bytes < kMailboxesBytes ? 0 : kMailboxesBytes));
+    if (existed && reason.empty()) {
+      reason = file_mismatch(file, static_cast<std::uint64_t>(status.st_size), size_bytes);
     }
     std::unique_ptr<Segment> segment(new Segment);
     segment->impl_ = std::make_unique<Impl>();
