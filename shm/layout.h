@@ -29,7 +29,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -131,7 +131,6 @@ struct Mailbox {
   Word rung;              ///< not 0: somebody has rung the owner's bell and it has not looked since
   Word table;             ///< which table is valid (subscription_table.h); 0: no subscriptions
   Word pattern_version;   ///< moves when a pattern's count does
-  Word key_count;         ///< keys that are watched
   std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
 };
 
@@ -179,7 +178,7 @@ struct Header {
   /// waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and clears it.
   RobustLock gate_lock;
   Word exclusive;
-  Word key_subscriptions;  ///< 0: nobody watches a key; never too small, after deaths perhaps too large
+  std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys
   Word evicts;  ///< not 0: when memory is short, keys are evicted; the master sets it
   /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
   alignas(64) RobustLock arena_lock;
@@ -195,6 +194,7 @@ struct Header {
   std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
 };
 static_assert(sizeof(Header) <= 4096);
+static_assert(kProcessLimit <= 64 * std::tuple_size_v<decltype(Header::key_watchers)>);
 static_assert(offsetof(Header, magic) == 0 && offsetof(Header, layout_version) == 8);  // in every layout
 
 /// Differs when any struct above has another size: a segment of another build is not attached.

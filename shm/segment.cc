@@ -44,12 +44,12 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
 
 constexpr std::uint64_t kMailboxesBytes = kMailboxBytes * kProcessLimit;
 
-// Its subscribers went with it. The header's sum is corrected last: too large is harmless.
-void forget_subscriptions(Header& header, Mailbox& mailbox) {
+// Its subscribers went with it.
+void forget_subscriptions(Header& header, Mailbox& mailbox, std::uint32_t index) {
   mailbox.listens.store(0);
   mailbox.table.store(0);
   mailbox.pattern_version.fetch_add(1);
-  header.key_subscriptions.fetch_sub(mailbox.key_count.exchange(0));
+  header.key_watchers[index / 64].fetch_and(~(1ull << index % 64));
 }
 
 }  // namespace
@@ -89,7 +89,7 @@ void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
   owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);
-  forget_subscriptions(header(), process(index).mailbox);
+  forget_subscriptions(header(), process(index).mailbox, index);
   // Its connections ended with it.
   auto& counters = process(index).counters;
   counters[static_cast<std::size_t>(Counter::kConnectionsClosed)].store(
@@ -190,11 +190,10 @@ void recover_all(Segment& segment) {
     free_lock(record.repair);
     for (Word& pin : record.pins) pin.store(0);
     record.pid.store(0);
-    forget_subscriptions(header, record.mailbox);
+    forget_subscriptions(header, record.mailbox, i);
     record.mailbox.tail.store(0);
     record.mailbox.reserved.store(0);
   }
-  header.key_subscriptions.store(0);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
     LockOwner owner(segment.base(), i);

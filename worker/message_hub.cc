@@ -35,22 +35,6 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       table_(segment, process),
       ring_(segment, process) {}
 
-// The sum over all keys is raised before and lowered after this process's part of it: it is never too small.
-bool MessageHub::tell_count(SubscriptionKind kind, const std::string& name, std::size_t before,
-                            std::size_t now) {
-  if (!table_.set_count(kind, name, static_cast<std::uint32_t>(now))) return false;
-  if (kind != SubscriptionKind::kKey || (before == 0) == (now == 0)) return true;
-  Word& own = segment_.process(process_).mailbox.key_count;
-  if (now != 0) {
-    header_.key_subscriptions.fetch_add(1);
-    own.fetch_add(1);
-  } else {
-    own.fetch_sub(1);
-    header_.key_subscriptions.fetch_sub(1);
-  }
-  return true;
-}
-
 MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKind kind,
                                              std::string_view name) {
   if (client.subscriptions == nullptr) client.subscriptions = std::make_unique<Subscriptions>();
@@ -63,11 +47,12 @@ MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKi
     if (kind == SubscriptionKind::kKey) found->second.version = keyspace_.watch_version(keyspace_.hash(name));
   }
   std::vector<ClientState*>& clients = found->second.clients;
-  if (!tell_count(kind, found->first, clients.size(), clients.size() + 1)) {
+  if (!table_.set_count(kind, found->first, static_cast<std::uint32_t>(clients.size() + 1))) {
     if (clients.empty()) audiences(kind).erase(found);
     if (client.subscriptions->is_empty()) client.subscriptions.reset();
     return Subscribed::kNoRoom;
   }
+  if (kind == SubscriptionKind::kKey) watcher_bits().fetch_or(watcher_bit());
   clients.push_back(&client);
   names.emplace(name);
   return Subscribed::kNew;
@@ -81,8 +66,9 @@ bool MessageHub::unsubscribe(ClientState& client, SubscriptionKind kind, std::st
   const auto found = audiences(kind).find(name);
   std::vector<ClientState*>& clients = found->second.clients;
   clients.erase(std::ranges::find(clients, &client));
-  tell_count(kind, found->first, clients.size() + 1, clients.size());
+  table_.set_count(kind, found->first, static_cast<std::uint32_t>(clients.size()));
   if (clients.empty()) audiences(kind).erase(found);
+  if (audiences(SubscriptionKind::kKey).empty()) watcher_bits().fetch_and(~watcher_bit());
   names.erase(own);
   if (client.subscriptions->is_empty()) client.subscriptions.reset();
   if (std::ranges::all_of(audiences_, [](const Audiences& all) { return all.empty(); }))
@@ -190,8 +176,7 @@ void MessageHub::publish_value(const HashedKey& key) {
   std::bitset<kProcessLimit> readers;
   const std::uint32_t count = process_count();
   for (std::uint32_t process = 0; process < count; ++process) {
-    const Mailbox& mailbox = segment_.process(process).mailbox;
-    if (mailbox.key_count.load(std::memory_order_acquire) == 0) continue;
+    if ((header_.key_watchers[process / 64].load(std::memory_order_acquire) >> process % 64 & 1) == 0) continue;
     if (count_subscribers(segment_, process, SubscriptionKind::kKey, key.bytes) != 0) readers.set(process);
   }
   if (readers.none()) return;

@@ -48,7 +48,11 @@ class MessageHub {
   std::optional<std::uint64_t> publish(std::string_view channel, std::string_view message);
 
   /// False, cheaply: nobody anywhere watches a key.
-  bool watches_keys() const { return header_.key_subscriptions.load(std::memory_order_relaxed) != 0; }
+  bool watches_keys() const {
+    const auto& watchers = header_.key_watchers;
+    return (watchers[0].load(std::memory_order_relaxed) | watchers[1].load(std::memory_order_relaxed) |
+            watchers[2].load(std::memory_order_relaxed)) != 0;
+  }
   /// Sends the value that the key has now to those who watch it.
   void publish_value(const HashedKey& key);
 
@@ -94,7 +98,8 @@ class MessageHub {
   };
 
   Audiences& audiences(SubscriptionKind kind) { return audiences_[static_cast<std::size_t>(kind)]; }
-  bool tell_count(SubscriptionKind kind, const std::string& name, std::size_t before, std::size_t now);
+  Word& watcher_bits() const { return header_.key_watchers[process_ / 64]; }
+  std::uint64_t watcher_bit() const { return 1ull << process_ % 64; }
   Receivers other_receivers(std::string_view channel);
   const std::vector<SubscriptionCount>& patterns_of(std::uint32_t process);
   std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "shm/layout.h"
 #include "shm/segment.h"
 #include "tests/fault/storm_load.h"
 #include "tests/integration/test_server.h"
@@ -188,7 +189,7 @@ TEST(Upgrade, UnusableBinariesAreRefused) {
   UpgradeServer server({"--config", config});
   ASSERT_EQ(server->request("SET a 1"), "OK");
   server.install(program("memento-other-layout"));
-  server.expect_refusal("layout version: expected 4294967295, found 2");
+  server.expect_refusal("layout version: expected 4294967295, found " + std::to_string(kLayoutVersion));
   server.install_script("#!/bin/sh\nexit 0\n");
   server.expect_refusal("it does not know how to take over");
   server.install_script("#!/bin/sh\nkill -SEGV $$\n");

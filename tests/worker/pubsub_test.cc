@@ -150,6 +150,29 @@ TEST_F(PubSubTest, DeadWorkersCountsVanish) {
   keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
 }
 
+// Shows that a worker that died between any two steps of watching a key, or of no longer watching it, leaves nothing:
+// the states are those between the two words that are changed, and the repair may be done twice.
+TEST_F(PubSubTest, DeathsWhileAKeyIsWatched) {
+  Conversation other(*context_);
+  for (const bool is_listed : {false, true}) {
+    Conversation watcher(*other_context_);
+    watcher.ask("SUB k");
+    if (!is_listed) segment_->process(2).mailbox.table.store(0);
+    if (is_listed) segment_->header().key_watchers[0].store(0);
+    for (int i = 0; i < 2; ++i) {
+      segment_->recover_process(2);
+      EXPECT_FALSE(hub_->watches_keys());
+    }
+    other.ask("SUB k");
+    segment_->recover_process(2);
+    EXPECT_TRUE(hub_->watches_keys());
+    other.ask("UNSUB k");
+    EXPECT_FALSE(hub_->watches_keys());
+  }
+  keyspace_ = nullptr;  // the repair took over this thread's list of locks
+  keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
+}
+
 // Shows that a client whose messages pile up is marked to be closed, and others are not.
 TEST_F(PubSubTest, LimitOfWaitingMessages) {
   Conversation slow(*context_);
