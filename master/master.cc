@@ -23,7 +23,8 @@ namespace {
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::int64_t kStopPatienceMs = 5000;
 constexpr std::int64_t kQuitGraceMs = 2000;  // beyond the workers' own time limit
-constexpr rlim_t kOwnDescriptors = 192;      // listening sockets of 128 workers, and a few
+constexpr rlim_t kOwnDescriptors = 192;        // at least
+constexpr rlim_t kDescriptorsPerWorker = 5;    // its listening socket; bells and mailboxes, also of predecessors
 constexpr std::uint64_t kMemoryStepBytes = 64 * 1024;  // a segment has whole pages
 
 // What the master does about each signal; it learns of them through one signalfd.
@@ -183,14 +184,15 @@ Outcome Master::take_over() {
 void Master::raise_descriptor_limit() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t wanted = static_cast<rlim_t>(options_.max_clients) + kOwnDescriptors;
+  const rlim_t own = std::max(kOwnDescriptors, 64 + kDescriptorsPerWorker * options_.workers);
+  const rlim_t wanted = static_cast<rlim_t>(options_.max_clients) + own;
   if (limit.rlim_cur < wanted) {
     limit.rlim_cur = std::min(limit.rlim_max, wanted);
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
   if (limit.rlim_cur < wanted) {
-    options_.max_clients = std::max(1, static_cast<int>(limit.rlim_cur) - static_cast<int>(kOwnDescriptors));
+    options_.max_clients = std::max(1, static_cast<int>(limit.rlim_cur) - static_cast<int>(own));
     log_->warning("max-clients is " + std::to_string(options_.max_clients) + ": the limit of open files is " +
                   std::to_string(limit.rlim_cur) + " (ulimit -n, LimitNOFILE=)");
   }

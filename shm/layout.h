@@ -8,8 +8,9 @@
 //   page ages    u64[]             one word per 64 KiB page: when it was taken, counted in pages
 //   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
 //                                  and runs of 4 KiB units (large values, large tables)
-//   mailboxes    Mailbox[]         one per process, beyond the memory limit: a ring of messages to all others, and
-//                                  what its clients subscribe to; committed when first used
+//
+// Each process's ring of messages to all others, and what its clients subscribe to, lie in a file of its own beside
+// the segment (mailbox_file.h), made when first used.
 //
 // Offsets count from the segment's start; there are no pointers, but for the robust list links, which only
 // the kernel follows, in the process that wrote them. Every word that several processes write is an
@@ -116,16 +117,14 @@ struct TransactionArea {
   RedoEntry* redo() { return reinterpret_cast<RedoEntry*>(reinterpret_cast<Word*>(this + 1) + block_limit); }
 };
 
-/// The memory behind a process's Mailbox: the ring, then two halves for its subscription table (subscription_table.h).
-inline constexpr std::uint64_t kRingBytes = 256 * 1024;
+/// Sizes in a process's mailbox file. A ring holds twice what a client's messages may pile up to.
 inline constexpr std::uint64_t kSubscriptionHalfBytes = 3 << 20 | 512 * 1024;
-inline constexpr std::uint64_t kMailboxBytes = 8 << 20;
-static_assert(kRingBytes + 2 * kSubscriptionHalfBytes <= kMailboxBytes);
+inline constexpr std::uint64_t kRingBytes = 64 << 20;
 
 /// What a process tells the others, and how far it has read what they told. Written by its owner, but for `rung`. Goes
 /// through no redo list: a word at a time is all that is ever changed.
 struct Mailbox {
-  alignas(64) Word tail;  ///< bytes put into the ring since ever: whole fragments
+  alignas(64) Word tail;  ///< bytes put into the ring since ever: whole messages
   Word reserved;          ///< up to here the ring may be overwritten right now
   Word listens;           ///< not 0: the owner reads the others' rings
   Word rung;              ///< not 0: somebody has rung the owner's bell and it has not looked since
@@ -169,7 +168,6 @@ struct Header {
   std::uint64_t page_ages_offset;
   std::uint64_t arena_offset;
   std::uint64_t page_count;
-  std::uint64_t mailboxes_offset;  ///< = size_bytes: they are not part of the memory limit
   std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody
   std::atomic<std::uint32_t> lock_timeout_ms;  ///< after how long
   alignas(64) Word flush_generation;  ///< changed under flush_lock

@@ -16,6 +16,7 @@
 #include "shm/arena.h"
 #include "shm/check.h"
 #include "shm/layout.h"
+#include "shm/mailbox_file.h"
 #include "shm/robust_lock.h"
 
 namespace memento {
@@ -39,10 +40,7 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
   header.arena_offset = round_up(header.page_ages_offset + most_pages * 8, kPageBytes);
   header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
-  header.mailboxes_offset = size_bytes;
 }
-
-constexpr std::uint64_t kMailboxesBytes = kMailboxBytes * kProcessLimit;
 
 // Its subscribers went with it.
 void forget_subscriptions(Header& header, Mailbox& mailbox, std::uint32_t index) {
@@ -57,6 +55,7 @@ void forget_subscriptions(Header& header, Mailbox& mailbox, std::uint32_t index)
 struct Segment::Impl {
   Fd file;
   ipc::mapped_region region;
+  std::unique_ptr<MailboxFiles> mailboxes;
 };
 
 Segment::~Segment() = default;
@@ -65,12 +64,7 @@ ProcessRecord& Segment::process(std::uint32_t index) {
   return reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset)[index];
 }
 
-char* Segment::mailbox_memory(std::uint32_t index) { return base_ + header().mailboxes_offset + index * kMailboxBytes; }
-
-bool Segment::commit_mailbox(std::uint32_t index, std::uint64_t begin, std::uint64_t end) {
-  const std::uint64_t offset = header().mailboxes_offset + index * kMailboxBytes;
-  return commit_memory(offset + begin, offset + end);
-}
+MailboxFiles& Segment::mailboxes() { return *impl_->mailboxes; }
 
 int Segment::descriptor() const { return impl_->file.get(); }
 
@@ -150,8 +144,7 @@ std::string file_mismatch(const Fd& file, std::uint64_t found_bytes, std::uint64
   const std::string unknown = unknown_layout(header);
   if (!unknown.empty()) return unknown;
   if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
-  const std::uint64_t file_bytes = size_bytes + kMailboxesBytes;
-  return found_bytes == file_bytes ? "" : differ("bytes of the file", file_bytes, found_bytes);
+  return found_bytes == size_bytes ? "" : differ("bytes of the file", size_bytes, found_bytes);
 }
 
 std::string mismatch(const Header& header, std::uint64_t size_bytes) {
@@ -228,7 +221,6 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     return system_error("mkdir(" + options.directory + ") for the segment");
   }
   const std::string path = options.directory + "/segment";
-  const std::uint64_t file_bytes = size_bytes + kMailboxesBytes;
   for (int attempt = 0; attempt < 2; ++attempt) {
     Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return system_error("open(" + path + ") for the segment");
@@ -245,17 +237,19 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     segment->impl_ = std::make_unique<Impl>();
     segment->impl_->file = std::move(file);
     segment->path_ = path;
+    segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
+    segment->impl_->mailboxes->remove_all();
     segment->size_bytes_ = size_bytes;
     if (reason.empty()) {
       const std::uint64_t fixed_end = 4096 + sizeof(Slot) * kSlotCount +
                                       sizeof(ProcessRecord) * (options.worker_count + 1);
-      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(file_bytes)) != 0 ||
+      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(size_bytes)) != 0 ||
                        !segment->commit_memory(0, fixed_end + 8192))) {
         return system_error("making " + path + " of " + std::to_string(size_bytes) + " bytes");
       }
       try {
         const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
-        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes);
+        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, size_bytes);
       } catch (const ipc::interprocess_exception& exception) {
         return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
       }
@@ -294,9 +288,9 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
   if (fstat(file.get(), &status) != 0) return system_error("fstat of the segment taken over");
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
+  segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
   segment->path_ = path;
-  const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
-  segment->size_bytes_ = file_bytes - std::min(file_bytes, kMailboxesBytes);
+  segment->size_bytes_ = static_cast<std::uint64_t>(status.st_size);
   try {
     const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
     struct stat named {};
@@ -304,7 +298,7 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
         named.st_ino != status.st_ino) {
       return Error{ExitStatus::kSystem, 0, path + " is another file than the segment in use"};
     }
-    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes);
+    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, segment->size_bytes_);
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
   }
@@ -318,9 +312,10 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
 Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions& options) {
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
+  segment->impl_->mailboxes = std::make_unique<MailboxFiles>("");
   segment->size_bytes_ = std::max(kSmallestBytes, options.size_bytes / kPageBytes * kPageBytes);
   try {
-    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_ + kMailboxesBytes);
+    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_);
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(), std::string("mapping memory: ") + exception.what()};
   }

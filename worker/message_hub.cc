@@ -11,15 +11,20 @@ namespace {
 
 constexpr int kReadTries = 8;
 
+}  // namespace
+
 /// In front of a message in the ring: the name, and then the payload, follow.
 struct MessageHeader {
   std::uint64_t version;  ///< of a key's slot
   std::uint32_t name_bytes;
   SubscriptionKind kind;  ///< kChannel or kKey
   std::uint8_t exists;    ///< of a key: it has a value
-  std::uint16_t reserved;
+  std::uint8_t is_lost;   ///< the payload could not be sent: who waits for it is to be closed
+  std::uint8_t reserved;
 };
 static_assert(sizeof(MessageHeader) == 16);
+
+namespace {
 
 std::string_view bytes_of(const MessageHeader& header) {
   return {reinterpret_cast<const char*>(&header), sizeof header};
@@ -129,12 +134,35 @@ std::uint64_t MessageHub::count_receivers(std::string_view channel) {
 std::optional<std::uint64_t> MessageHub::publish(std::string_view channel, std::string_view message) {
   const Receivers receivers = other_receivers(channel);
   if (receivers.count != 0) {
-    const MessageHeader header{0, static_cast<std::uint32_t>(channel.size()), SubscriptionKind::kChannel, 0,
-                               0};
-    if (!ring_.send({bytes_of(header), channel, message}, receivers.processes, [this] { receive(); }))
-      return std::nullopt;
+    if (!send({0, 0, SubscriptionKind::kChannel, 0, 0, 0}, channel, message, receivers.processes)) return std::nullopt;
   }
   return receivers.count + deliver(channel, message);
+}
+
+void MessageHub::publish_promised(std::string_view channel, std::string_view message) {
+  const Receivers receivers = other_receivers(channel);
+  if (receivers.count != 0) {
+    send_or_close({0, 0, SubscriptionKind::kChannel, 0, 0, 0}, channel, message, receivers.processes);
+  }
+  deliver(channel, message);
+}
+
+bool MessageHub::send(MessageHeader header, std::string_view name, std::string_view payload,
+                      const std::bitset<kProcessLimit>& readers) {
+  header.name_bytes = static_cast<std::uint32_t>(name.size());
+  if (sizeof header + name.size() + payload.size() > MessageRing::kMessageLimitBytes) {
+    header.is_lost = 1;
+    payload = {};
+  }
+  return ring_.send({bytes_of(header), name, payload}, readers);
+}
+
+void MessageHub::send_or_close(MessageHeader header, std::string_view name, std::string_view payload,
+                               const std::bitset<kProcessLimit>& readers) {
+  if (send(header, name, payload, readers)) return;
+  ++unsent_messages_;
+  header.is_lost = 1;
+  if (!send(header, name, {}, readers)) ring_.lose();
 }
 
 std::uint64_t MessageHub::deliver(std::string_view channel, std::string_view message) {
@@ -192,9 +220,7 @@ void MessageHub::publish_value(const HashedKey& key) {
   const bool is_own = readers.test(process_);
   readers.reset(process_);
   if (readers.any()) {
-    const MessageHeader header{version, static_cast<std::uint32_t>(key.bytes.size()), SubscriptionKind::kKey,
-                               exists, 0};
-    ring_.send({bytes_of(header), key.bytes, value}, readers, [this] { receive(); });
+    send_or_close({version, 0, SubscriptionKind::kKey, exists, 0, 0}, key.bytes, value, readers);
   }
   if (is_own) deliver_value(key.bytes, version, exists, value);
 }
@@ -233,7 +259,10 @@ std::uint64_t MessageHub::count(SubscriptionKind kind, std::string_view name) co
 }
 
 void MessageHub::receive() {
-  if (!ring_.receive([this](std::string_view bytes) { on_message(bytes); })) close_all_subscribers();
+  if (ring_.receive([this](std::string_view bytes) { on_message(bytes); })) return;
+  for (const Audiences& all : audiences_) {
+    for (const auto& [name, audience] : all) late_subscribers_ += close_subscribers(audience);
+  }
 }
 
 void MessageHub::on_message(std::string_view bytes) {
@@ -244,6 +273,7 @@ void MessageHub::on_message(std::string_view bytes) {
   if (header.name_bytes > bytes.size()) return;
   const std::string_view name = bytes.substr(0, header.name_bytes);
   const std::string_view payload = bytes.substr(header.name_bytes);
+  if (header.is_lost != 0) return close_receivers(header.kind, name);
   if (header.kind == SubscriptionKind::kKey) {
     deliver_value(name, header.version, header.exists != 0, payload);
   } else {
@@ -251,15 +281,35 @@ void MessageHub::on_message(std::string_view bytes) {
   }
 }
 
-void MessageHub::close_all_subscribers() {
-  for (const Audiences& all : audiences_) {
-    for (const auto& [name, audience] : all) {
-      for (ClientState* client : audience.clients) {
-        client->is_overrun = true;
-        note_pushed(*client);
-      }
-    }
+void MessageHub::close_receivers(SubscriptionKind kind, std::string_view name) {
+  if (const auto found = audiences(kind).find(name); found != audiences(kind).end()) {
+    missed_subscribers_ += close_subscribers(found->second);
   }
+  if (kind != SubscriptionKind::kChannel) return;
+  for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
+    if (glob_match(pattern, name)) missed_subscribers_ += close_subscribers(audience);
+  }
+}
+
+std::uint64_t MessageHub::close_subscribers(const Audience& audience) {
+  std::uint64_t count = 0;
+  for (ClientState* client : audience.clients) {
+    count += std::exchange(client->is_overrun, true) ? 0 : 1;
+    note_pushed(*client);
+  }
+  return count;
+}
+
+std::string MessageHub::take_losses() {
+  std::string text;
+  const auto tell = [&](std::uint64_t& count, const std::string& what) {
+    if (count != 0) text += (text.empty() ? "" : "; ") + std::to_string(std::exchange(count, 0)) + what;
+  };
+  tell(late_subscribers_, " subscribers are closed: this worker did not read in time what others sent them");
+  tell(missed_subscribers_, " subscribers are closed: a message for them was too long, or there was no memory for it");
+  tell(unsent_messages_, " messages could not be sent to other workers, whose subscribers are closed: no memory for them "
+                         "beside " + segment_.path());
+  return text;
 }
 
 void MessageHub::note_pushed(ClientState& client) {

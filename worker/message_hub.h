@@ -7,8 +7,9 @@
 // here: the worker does that with take_pushed(), and a session with its own client's, behind the reply that
 // it is writing.
 //
-// Who cannot be told all is told so by being closed: a client whose pushes pass kPushLimitBytes, and all
-// subscribers of a worker that lost messages because it did not read for longer than others wait for it.
+// Who cannot be told all is told so by being closed: a client whose pushes pass kPushLimitBytes; the subscribers
+// of a message that is too long for any of them, or for which there was no memory when it was promised already; and
+// all subscribers of a worker that lost messages because others sent a whole ring before it read them.
 #pragma once
 
 #include <array>
@@ -26,6 +27,8 @@
 #include "worker/command/client_state.h"
 
 namespace memento {
+
+struct MessageHeader;
 
 class MessageHub {
  public:
@@ -46,6 +49,8 @@ class MessageHub {
   std::uint64_t count_receivers(std::string_view channel);
   /// Sends it to all of them; how many. Nothing: out of memory.
   std::optional<std::uint64_t> publish(std::string_view channel, std::string_view message);
+  /// For a message whose publisher has been told already how many get it.
+  void publish_promised(std::string_view channel, std::string_view message);
 
   /// False, cheaply: nobody anywhere watches a key.
   bool watches_keys() const {
@@ -60,8 +65,10 @@ class MessageHub {
   std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const;
   std::uint64_t count(SubscriptionKind kind, std::string_view name) const;
 
-  /// Writes what others sent to its clients' pushes.
+  /// Writes what others sent to its clients' pushes; when there is much of it, a part: then the bell rings again.
   void receive();
+  /// A line for the log about messages that were lost since the last call; empty: none.
+  std::string take_losses();
   /// Readable when there is something to receive; -1: there is no such thing.
   int bell_descriptor() { return ring_.bell().descriptor(); }
 
@@ -103,10 +110,17 @@ class MessageHub {
   Receivers other_receivers(std::string_view channel);
   const std::vector<SubscriptionCount>& patterns_of(std::uint32_t process);
   std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }
+  /// To other workers; what is too long for any client closes those who wait for it. False: out of memory.
+  bool send(MessageHeader header, std::string_view name, std::string_view payload,
+            const std::bitset<kProcessLimit>& readers);
+  void send_or_close(MessageHeader header, std::string_view name, std::string_view payload,
+                     const std::bitset<kProcessLimit>& readers);
   std::uint64_t deliver(std::string_view channel, std::string_view message);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
   void on_message(std::string_view bytes);
-  void close_all_subscribers();
+  void close_receivers(SubscriptionKind kind, std::string_view name);
+  /// How many were not closed yet.
+  std::uint64_t close_subscribers(const Audience& audience);
   void note_pushed(ClientState& client);
 
   Segment& segment_;
@@ -118,6 +132,10 @@ class MessageHub {
   std::array<Audiences, 3> audiences_;
   std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
   std::vector<ClientState*> pushed_;
+  // Not yet told the log:
+  std::uint64_t late_subscribers_ = 0;
+  std::uint64_t missed_subscribers_ = 0;
+  std::uint64_t unsent_messages_ = 0;
 };
 
 }  // namespace memento

@@ -231,6 +231,7 @@ void Worker::on_bell() {
 }
 
 void Worker::push_messages() {
+  if (const std::string losses = hub_.take_losses(); !losses.empty()) context_.log.warning(losses);
   for (ClientState* client : hub_.take_pushed()) {
     Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
     settle(connection, connection.push(keyspace_));
@@ -415,6 +416,7 @@ void Worker::on_timer() {
 
 int run_worker(WorkerContext context) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of the call then
   return Worker(std::move(context)).run();
 }
 
