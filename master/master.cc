@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <tuple>
 
 #include "conf/password_source.h"
 #include "conf/size_text.h"
@@ -16,6 +17,7 @@
 #include "master/listen_socket.h"
 #include "shm/keyspace.h"
 #include "shm/robust_lock.h"
+#include "worker/command/command_meter.h"
 
 namespace memento {
 namespace {
@@ -98,6 +100,8 @@ Outcome Master::start() {
   Result<SharedSettings> settings = SharedSettings::create();
   if (!settings) return settings.error();
   settings_.emplace(std::move(*settings));
+  apply_thresholds(options_);
+  take_over_statistics();
   const Result<std::string> password = find_password(options_);
   if (!password) return password.error();
   apply_access(*password);
@@ -148,6 +152,19 @@ Outcome Master::open_segment() {
     log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) + " ms");
   }
   return Done{};
+}
+
+void Master::take_over_statistics() {
+  StatisticsRecords& statistics = (*settings_)->statistics;
+  if (handover_ && statistics.take_over(handover_->statistics, statistics_layout())) return;
+  statistics.begin(statistics_layout());
+  if (handover_) log_->info("The statistics of commands begin anew: the binary before counts others");
+}
+
+void Master::apply_thresholds(const Options& from) {
+  (*settings_)->slow_after_us = from.slow_after_us;
+  (*settings_)->slow_shown = from.slow_shown;
+  (*settings_)->latency_after_ms = from.latency_after_ms;
 }
 
 // After exec: the files are open and the workers of the binary before this one run.
@@ -259,6 +276,9 @@ void Master::reload() {
   const Options& fresh = parsed.options;
   const Result<std::string> password = find_password(fresh);
   if (!password) return log_->error("configuration not changed: " + password.error().message);
+  const auto thresholds = [](auto& o) { return std::tie(o.slow_after_us, o.slow_shown, o.latency_after_ms); };
+  if (thresholds(fresh) != thresholds(options_)) apply_thresholds(fresh);  // else what CONFIG SET changed stays
+  thresholds(options_) = thresholds(fresh);
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.lock_timeout_s = fresh.lock_timeout_s;

@@ -35,7 +35,10 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
 }
 
-Keyspace::Keyspace(Segment& segment, std::uint32_t process) : impl_(std::make_unique<Impl>(segment, process)) {
+Keyspace::Keyspace(Segment& segment, std::uint32_t process)
+    : impl_(std::make_unique<Impl>(segment, process)),
+      contentions_(&impl_->owner.contentions),
+      searches_(&impl_->arena.searches) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();
   // A predecessor's connections ended with it.

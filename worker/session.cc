@@ -43,6 +43,8 @@ void hash_key(Request& request, const Arguments& arguments, const Keyspace& keys
   keyspace.prefetch_slot(request.key);
 }
 
+static_assert(CommandMeter::kRunLimit == Batch::kLimit);
+
 // What a browser sends that was sent here by a page: nobody wants it executed.
 bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
 
@@ -183,25 +185,30 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     const bool was_text = is_text();
     command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
+    const auto words_of = [&batch](const Request& request) {
+      return std::span<const std::string_view>(batch.arguments).subspan(request.first_argument, request.argument_count);
+    };
     while (done < batch.count && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       const Request& request = batch.requests[done++];
-      const bool is_alone = meter.begin(request.command, request.argument_count);
+      const bool is_alone = meter.begin(request.command, request.argument_count,
+                                        [&] { return words_of(batch.requests[done - 2]); });
+      const std::uint64_t detours = context.keyspace.detours();
       const std::uint64_t errors = command.reply.error_count();
       const std::size_t reply_begin = output.size();
       execute(request, batch, command);
       if (command.reply.error_count() != errors) [[unlikely]] {
         meter.note_error(output.view().substr(reply_begin), std::exchange(command.was_rejected, false));
       }
-      if (is_alone) [[unlikely]] {
-        meter.end_run(std::span(batch.arguments).subspan(request.first_argument, request.argument_count));
-      }
+      const std::size_t input_begin = done > 1 ? batch.requests[done - 2].input_end : 0;
+      const bool was_long = request.input_end - input_begin + output.size() - reply_begin > CommandMeter::kMuchBytes ||
+                            context.keyspace.detours() != detours;
+      if (is_alone || was_long) [[unlikely]] meter.end_run(words_of(request), was_long);
       if (client_.has_pushes) [[unlikely]] take_pushes(output);
       closing_ = command.close_after_reply;
     }
     executed += done;
     if (done > 0) {
-      const Request& last = batch.requests[done - 1];
-      meter.end_run(std::span(batch.arguments).subspan(last.first_argument, last.argument_count));
+      meter.end_run(words_of(batch.requests[done - 1]), false);
     }
     if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
       taken += batch.requests[done - 1].input_end;
