@@ -21,17 +21,9 @@ struct LiveSettings {
   std::atomic<int> quit_timeout_ms{0};     ///< how long QUIT lets connections finish
   std::atomic<bool> protected_mode{true};  ///< without a password only this machine is served
   Password password;
-  std::array<std::atomic<std::uint64_t>, 16>
-      counter_floors{};                             ///< what the counters were at CONFIG RESETSTAT
   std::atomic<std::int64_t> slow_after_us{10'000};  ///< commands that take longer are logged; negative: none
   std::atomic<std::int64_t> slow_shown{128};        ///< lines of SLOWLOG
-  std::atomic<std::uint64_t> slow_next{1};          ///< number of the next line
-  std::atomic<std::uint64_t> slow_floor{0};         ///< lines below it were reset
-  std::atomic<std::int64_t> latency_after_ms{
-      0};  ///< commands that take as long are samples of LATENCY; 0: none
-  std::atomic<std::uint64_t> latency_generation{0};
-  std::atomic<std::uint64_t> statistics_generation{0};
-  std::atomic<std::uint64_t> memory_peak_bytes{0};
+  std::atomic<std::int64_t> latency_after_ms{0};    ///< commands that take as long are samples of LATENCY; 0: none
   StatisticsRecords statistics;
 };
 

@@ -131,6 +131,13 @@ class Parser {
     add("--requirepass", o.password, not_empty, "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
     add("--requirepass-file", o.password_file, not_empty, "File whose first line is the password", "FILE");
     add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");
+    constexpr std::int64_t kDayUs = 86'400'000'000;
+    add("--slowlog-log-slower-than", o.slow_after_us, number_between(-1, kDayUs, "a number of microseconds"),
+        "Log commands that take as long in SLOWLOG; -1: none (10000)", "MICROSECONDS");
+    add("--slowlog-max-len", o.slow_shown, number_between(0, 1'000'000, "a number of lines"),
+        "Lines that SLOWLOG shows, at most 128 for each worker (128)", "COUNT");
+    add("--latency-monitor-threshold", o.latency_after_ms, number_between(0, kDayUs / 1000, "a number of milliseconds"),
+        "Sample commands that take as long for LATENCY; 0: none (0)", "MILLISECONDS");
     app_.add_flag("-c,--cluster", unused_flag_, "Cluster mode (not there yet)");
     app_.add_option("-f,--nodes", nodes_file_, "Cluster: file of the nodes (not there yet)")->type_name("FILE");
     app_.add_option("-i,--name", node_name_, "Cluster: this node's name (not there yet)")->type_name("NAME");

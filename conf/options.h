@@ -31,6 +31,9 @@ struct Options {
   std::string password;       ///< empty: see password_source.h
   std::string password_file;  ///< empty: none
   bool protected_mode = true;
+  std::int64_t slow_after_us = 10'000;  ///< negative: no command is logged as slow
+  std::int64_t slow_shown = 128;
+  std::int64_t latency_after_ms = 0;  ///< 0: nothing is sampled
   bool daemon = false;
   bool fresh = false;
   std::string config_file;  ///< empty: none; as given

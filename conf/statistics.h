@@ -1,13 +1,15 @@
-// Statistics of the workers beside the keyspace's own counters: commands, error codes, slow commands. One
-// record per worker in memory that all processes of a run share; pages that nobody uses are never touched.
-// They end with the run.
+// Statistics of the workers beside the keyspace's own counters: commands, error codes, slow commands. They lie in a
+// memory file that all processes of a server share: a front, and one record for each process record of the segment.
+// Records that nobody used are never touched. An upgrade hands the file over; it ends with the server.
 //
-// A record is written by its worker alone, with plain relaxed stores; a worker that replaces a killed one
-// goes on with it. To reset is to count up a generation: each owner clears its record when it notices,
-// readers skip older ones.
+// A record is written by its worker alone, with plain relaxed stores; who comes after it in the same process record
+// goes on with it. To reset is to count up a generation: each owner clears its record when it notices, readers skip
+// older ones.
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -23,21 +25,23 @@ inline void add_to(StatisticsWord& word, std::uint64_t amount) {
   word.store(word.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
-inline constexpr std::size_t kStatisticsLimit = 128;  // workers
+inline constexpr std::size_t kStatisticsLimit = 130;  // process records
 inline constexpr std::size_t kCommandStatisticsLimit = 256;
 inline constexpr std::size_t kErrorCodeLimit = 16;
 inline constexpr std::size_t kLatencyBuckets = 32;
 inline constexpr std::size_t kSlowLineLimit = 128;
 inline constexpr std::size_t kSlowTextBytes = 464;
 inline constexpr std::size_t kLatencySampleLimit = 160;
+inline constexpr std::size_t kLatencyEvents = 2;  // "command", "fast-command"
+inline constexpr std::size_t kCounterLimit = 16;
 
 struct alignas(64) CommandStatistics {
   StatisticsWord calls;
   StatisticsWord nanoseconds;
   StatisticsWord rejected;  ///< refused before they were executed
   StatisticsWord failed;
-  std::array<StatisticsWord, kLatencyBuckets>
-      buckets;  ///< calls that took less than 2^i microseconds, and not less than half
+  /// Calls that took less than 2^i microseconds, and not less than half.
+  std::array<StatisticsWord, kLatencyBuckets> buckets;
 };
 
 /// A slow command. `number` is 0 while the rest is being written, so a line cut off by a kill is not shown.
@@ -48,12 +52,13 @@ struct SlowLine {
   std::uint64_t text_bytes;
   std::uint64_t argument_count;
   std::uint64_t reserved;
-  std::array<char, kSlowTextBytes>
-      text;  ///< address, name, arguments: 16 bits of length and the bytes of each
+  /// Address, name, arguments: 16 bits of length and the bytes of each.
+  std::array<char, kSlowTextBytes> text;
 };
 
 /// Samples of one latency event, a word each: seconds << 32 | milliseconds.
 struct LatencyEvent {
+  StatisticsWord generation;  ///< of LATENCY RESET
   StatisticsWord count;
   StatisticsWord most_ms;
   std::array<StatisticsWord, kLatencySampleLimit> samples;
@@ -66,31 +71,83 @@ struct alignas(64) WorkerStatistics {
   StatisticsWord rejected_connections;
   StatisticsWord cpu_user_us;
   StatisticsWord cpu_system_us;
-  StatisticsWord latency_generation;  ///< of LATENCY RESET
   std::array<StatisticsWord, kErrorCodeLimit> errors;
   std::array<CommandStatistics, kCommandStatisticsLimit> commands;
-  std::array<LatencyEvent, 2> latency;  ///< "command", "fast-command"
+  std::array<LatencyEvent, kLatencyEvents> latency;
   StatisticsWord slow_count;
   std::array<SlowLine, kSlowLineLimit> slow_lines;
 };
 
-/// The records of all workers. Children inherit the mapping, which nothing ends but its process.
+/// What is one for all workers.
+struct StatisticsFront {
+  StatisticsWord layout;        ///< what the words of the file mean, as its maker had them
+  StatisticsWord record_count;  ///< records below it were used
+  StatisticsWord generation;    ///< counted up by CONFIG RESETSTAT
+  std::array<StatisticsWord, kCounterLimit> counter_floors;  ///< what the keyspace's counters were then
+  StatisticsWord slow_next;                                  ///< number of the last line of SLOWLOG
+  StatisticsWord slow_floor;                                 ///< lines up to it were reset
+  std::array<StatisticsWord, kLatencyEvents> latency_generations;
+  StatisticsWord memory_peak_bytes;
+};
+
+/// The front by ->, the records by []. Children inherit the mapping, which nothing ends but its process.
 class StatisticsRecords {
  public:
-  StatisticsRecords() {
-    void* memory =
-        mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    records_ = static_cast<WorkerStatistics*>(memory);  // all zero, which is an empty record
+  StatisticsRecords() : StatisticsRecords(memfd_create("memento-statistics", MFD_CLOEXEC)) {}
+  ~StatisticsRecords() {
+    munmap(front_, kBytes);
+    close(file_);
   }
-  ~StatisticsRecords() { munmap(records_, kBytes); }
   StatisticsRecords(const StatisticsRecords&) = delete;
   StatisticsRecords& operator=(const StatisticsRecords&) = delete;
 
-  WorkerStatistics& operator[](std::size_t worker) const { return records_[worker]; }
+  StatisticsFront* operator->() const { return front_; }
+  WorkerStatistics& operator[](std::size_t record) const { return records_[record]; }
+  int descriptor() const { return file_; }
+
+  /// Says that these are of this layout: a number that differs when a word of the file means something else.
+  void begin(std::uint64_t layout) { front_->layout = layout_of(layout); }
+  /// Goes on with what another program left in this file, which is closed otherwise. False: it is of another layout.
+  bool take_over(int file, std::uint64_t layout) {
+    struct stat status {};
+    if (fstat(file, &status) != 0 || status.st_size != static_cast<off_t>(kBytes)) return close(file), false;
+    void* const memory = map(file);
+    auto* const front = static_cast<StatisticsFront*>(memory);
+    if (memory == MAP_FAILED || front->layout.load() != layout_of(layout)) {
+      if (memory != MAP_FAILED) munmap(memory, kBytes);
+      return close(file), false;
+    }
+    munmap(front_, kBytes);
+    close(file_);
+    file_ = file;
+    set(memory);
+    return true;
+  }
+  /// Somebody is about to have this record.
+  void use(std::uint64_t record) {
+    if (front_->record_count.load() <= record) front_->record_count = record + 1;
+  }
 
  private:
-  static constexpr std::size_t kBytes = sizeof(WorkerStatistics) * kStatisticsLimit;
+  static constexpr std::size_t kFrontBytes = 4096;
+  static_assert(sizeof(StatisticsFront) <= kFrontBytes);
+  static constexpr std::size_t kBytes = kFrontBytes + sizeof(WorkerStatistics) * kStatisticsLimit;
+
+  explicit StatisticsRecords(int file) : file_(file) {  // all zero, which is an empty record
+    void* const memory = file < 0 || ftruncate(file, kBytes) != 0 ? MAP_FAILED : map(file);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    set(memory);
+    use(1);
+  }
+  static void* map(int file) { return mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); }
+  static std::uint64_t layout_of(std::uint64_t layout) { return layout * 31 + sizeof(StatisticsFront); }
+  void set(void* memory) {
+    front_ = static_cast<StatisticsFront*>(memory);
+    records_ = reinterpret_cast<WorkerStatistics*>(static_cast<char*>(memory) + kFrontBytes);
+  }
+
+  int file_;
+  StatisticsFront* front_;
   WorkerStatistics* records_;
 };
 

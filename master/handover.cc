@@ -53,6 +53,7 @@ void read_field(const std::string& name, const std::string& value, Handover* han
   if (name == "start_ms") read_number(value, &handover->start_ms);
   if (name == "segment") read_number(value, &handover->segment);
   if (name == "pid_file_lock") read_number(value, &handover->pid_file_lock);
+  if (name == "statistics") read_number(value, &handover->statistics);
   if (name == "socket") read_number(value, &handover->sockets.emplace_back(-1));
   if (name == "predecessor") {
     Predecessor& process = handover->predecessors.emplace_back();
@@ -69,7 +70,7 @@ void keep_over_exec(int descriptor, bool keep) {
 
 std::vector<int> Handover::descriptors() const {
   std::vector<int> all = sockets;
-  for (const int one : {segment, pid_file_lock}) {
+  for (const int one : {segment, pid_file_lock, statistics}) {
     if (one >= 0) all.push_back(one);
   }
   return all;
@@ -85,6 +86,7 @@ Result<Fd> Handover::write() const {
   writer.field("start_ms", start_ms);
   writer.field("segment", segment);
   writer.field("pid_file_lock", pid_file_lock);
+  writer.field("statistics", statistics);
   for (const int socket : sockets) writer.field("socket", socket);
   for (const Predecessor& process : predecessors) {
     std::ostringstream text;

@@ -37,6 +37,7 @@ struct Handover {
   TimeMs start_ms = 0;
   int segment = -1;  ///< descriptors; the receiver makes Fds of them
   int pid_file_lock = -1;
+  int statistics = -1;
   std::vector<int> sockets;
   std::vector<Predecessor> predecessors;
 

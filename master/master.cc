@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <tuple>
 
 #include "conf/password_source.h"
 #include "conf/size_text.h"
@@ -16,6 +17,7 @@
 #include "master/listen_socket.h"
 #include "shm/keyspace.h"
 #include "shm/robust_lock.h"
+#include "worker/command/command_meter.h"
 
 namespace memento {
 namespace {
@@ -25,7 +27,8 @@ constexpr std::int64_t kStopPatienceMs = 5000;
 constexpr std::int64_t kQuitGraceMs = 2000;  // beyond the workers' own time limit
 constexpr std::int64_t kHugePagePauseMs = 20;
 constexpr std::int64_t kHugePageCheckMs = 1000;
-constexpr rlim_t kOwnDescriptors = 192;      // listening sockets of 128 workers, and a few
+constexpr rlim_t kOwnDescriptors = 192;        // at least
+constexpr rlim_t kDescriptorsPerWorker = 5;    // its listening socket; bells and mailboxes, also of predecessors
 constexpr std::uint64_t kMemoryStepBytes = 64 * 1024;  // a segment has whole pages
 
 // What the master does about each signal; it learns of them through one signalfd.
@@ -100,6 +103,8 @@ Outcome Master::start() {
   Result<SharedSettings> settings = SharedSettings::create();
   if (!settings) return settings.error();
   settings_.emplace(std::move(*settings));
+  apply_thresholds(options_);
+  take_over_statistics();
   const Result<std::string> password = find_password(options_);
   if (!password) return password.error();
   apply_access(*password);
@@ -153,6 +158,19 @@ Outcome Master::open_segment() {
   return Done{};
 }
 
+void Master::take_over_statistics() {
+  StatisticsRecords& statistics = (*settings_)->statistics;
+  if (handover_ && statistics.take_over(handover_->statistics, statistics_layout())) return;
+  statistics.begin(statistics_layout());
+  if (handover_) log_->info("The statistics of commands begin anew: the binary before counts others");
+}
+
+void Master::apply_thresholds(const Options& from) {
+  (*settings_)->slow_after_us = from.slow_after_us;
+  (*settings_)->slow_shown = from.slow_shown;
+  (*settings_)->latency_after_ms = from.latency_after_ms;
+}
+
 // After exec: the files are open and the workers of the binary before this one run.
 Outcome Master::take_over() {
   Result<std::unique_ptr<Segment>> segment = Segment::adopt(Fd(handover_->segment), handover_->directory);
@@ -188,14 +206,15 @@ Outcome Master::take_over() {
 void Master::raise_descriptor_limit() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t wanted = static_cast<rlim_t>(options_.max_clients) + kOwnDescriptors;
+  const rlim_t own = std::max(kOwnDescriptors, 64 + kDescriptorsPerWorker * options_.workers);
+  const rlim_t wanted = static_cast<rlim_t>(options_.max_clients) + own;
   if (limit.rlim_cur < wanted) {
     limit.rlim_cur = std::min(limit.rlim_max, wanted);
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
   if (limit.rlim_cur < wanted) {
-    options_.max_clients = std::max(1, static_cast<int>(limit.rlim_cur) - static_cast<int>(kOwnDescriptors));
+    options_.max_clients = std::max(1, static_cast<int>(limit.rlim_cur) - static_cast<int>(own));
     log_->warning("max-clients is " + std::to_string(options_.max_clients) + ": the limit of open files is " +
                   std::to_string(limit.rlim_cur) + " (ulimit -n, LimitNOFILE=)");
   }
@@ -271,6 +290,9 @@ void Master::reload() {
   const Result<std::string> password = find_password(fresh);
   if (!password) return log_->error("configuration not changed: " + password.error().message);
   options_.huge_pages = fresh.huge_pages;
+  const auto thresholds = [](auto& o) { return std::tie(o.slow_after_us, o.slow_shown, o.latency_after_ms); };
+  if (thresholds(fresh) != thresholds(options_)) apply_thresholds(fresh);  // else what CONFIG SET changed stays
+  thresholds(options_) = thresholds(fresh);
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.lock_timeout_s = fresh.lock_timeout_s;

@@ -59,6 +59,8 @@ class Master {
   Outcome open_all();
   Outcome open_segment();
   Outcome take_over();
+  void take_over_statistics();
+  void apply_thresholds(const Options& from);
   /// Who is let in.
   void apply_access(const std::string& password);
   void raise_descriptor_limit();

@@ -52,6 +52,7 @@ Handover Master::make_handover() const {
   handover.start_ms = start_ms_;
   handover.segment = segment_->descriptor();
   handover.pid_file_lock = pid_file_.descriptor();
+  handover.statistics = (*settings_)->statistics.descriptor();
   for (const Fd& socket : listen_sockets_) handover.sockets.push_back(socket.get());
   handover.predecessors = predecessors_;
   for (std::uint32_t i = 0; i < children_.size(); ++i) {
@@ -75,6 +76,7 @@ void Master::retire_predecessors(std::uint32_t index) {
 void Master::on_predecessor_end(std::size_t place, int status) {
   Predecessor& process = predecessors_[place];
   segment_->recover_process(process.record);
+  (*settings_)->statistics[process.record].operations_per_second = 0;
   const bool was_killed = WIFSIGNALED(status);
   if (!process.is_cleaner) {
     const std::string name = "an old worker (pid " + std::to_string(process.pid) + ") ";

@@ -40,6 +40,7 @@ Outcome Master::spawn(std::uint32_t index) {
   Child& child = children_[index];
   if (child.record == 0) child.record = free_record();
   if (!segment_->open_process(child.record)) return system_error("fallocate of a worker's record");
+  (*settings_)->statistics.use(child.record);
   const pid_t master = getpid();
   const pid_t pid = fork();
   if (pid < 0) return system_error("fork of a worker");

@@ -272,6 +272,7 @@ bool Arena::may_take_pages(std::uint64_t pages) const {
 
 // Grants more pages of the arena. The system call is made without the lock: fallocate twice is harmless.
 bool Arena::commit_more_pages(std::uint64_t pages) {
+  ++searches;
   const std::uint64_t before = header_.committed_pages.load(std::memory_order_acquire);
   if (before >= header_.page_count) return false;
   std::uint64_t after = std::min(header_.page_count, before + std::max(pages, kCommitChunkPages));

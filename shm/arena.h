@@ -25,6 +25,8 @@ class Arena {
  public:
   Arena(Segment& segment, ProcessRecord& record, LockOwner& owner, RedoList& redo);
 
+  std::uint64_t searches = 0;  ///< how often more than a block was looked for
+
   // Blocks (arena.cc).
 
   /// Makes sure the magazine of the class holds a block and has a free place. False: out of memory.

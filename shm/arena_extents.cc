@@ -122,6 +122,7 @@ void Arena::stage_run_start(std::uint64_t first_unit, bool begins) {
 
 bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size) {
   assert(record_.held[role].load(kRelaxed) == 0);
+  ++searches;
   for (;;) {
     {
       const LockGuard guard(owner_, header_.arena_lock);

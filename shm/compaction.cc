@@ -190,6 +190,7 @@ bool Keyspace::Impl::shrink_tables() {
 // came back, so that trying again is worth it.
 bool Keyspace::Impl::find_memory(std::uint64_t units) {
   ++rooms_made;
+  ++arena.searches;
   if (reclaim_flushed() || compact() || shrink_tables()) return true;
   const bool evicts = header.evicts.load(kRelaxed) != 0;
   if (units > 1 &&

@@ -36,7 +36,9 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
 }
 
 Keyspace::Keyspace(Segment& segment, std::uint32_t process)
-    : impl_(std::make_unique<Impl>(segment, process)) {
+    : impl_(std::make_unique<Impl>(segment, process)),
+      contentions_(&impl_->owner.contentions),
+      searches_(&impl_->arena.searches) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();
   // A predecessor's connections ended with it.

@@ -91,6 +91,10 @@ class Keyspace {
   void set_now_ms(TimeMs now_ms);
   TimeMs now_ms() const;
 
+  /// Differs after a call that may have taken long for another reason than the size of what was given or got: it waited
+  /// for a lock, or memory had to be found.
+  std::uint64_t detours() const { return *contentions_ + *searches_; }
+
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
   HashedKey hash(std::string_view bytes) const;
   /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn,
@@ -209,6 +213,8 @@ class Keyspace {
   struct Transaction;
   class SlotGuard;
   std::unique_ptr<Impl> impl_;
+  const std::uint64_t* contentions_;  ///< counted in it
+  const std::uint64_t* searches_;
 };
 
 template <class Reset, class Copy>

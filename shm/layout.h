@@ -8,8 +8,9 @@
 //   page ages    u64[]             one word per 64 KiB page: when it was taken, counted in pages
 //   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
 //                                  and runs of 4 KiB units (large values, large tables)
-//   mailboxes    Mailbox[]         one per process, beyond the memory limit: a ring of messages to all others, and
-//                                  what its clients subscribe to; committed when first used
+//
+// Each process's ring of messages to all others, and what its clients subscribe to, lie in a file of its own beside
+// the segment (mailbox_file.h), made when first used.
 //
 // Offsets count from the segment's start; there are no pointers, but for the robust list links, which only
 // the kernel follows, in the process that wrote them. Every word that several processes write is an
@@ -117,22 +118,19 @@ struct TransactionArea {
   RedoEntry* redo() { return reinterpret_cast<RedoEntry*>(reinterpret_cast<Word*>(this + 1) + block_limit); }
 };
 
-/// The memory behind a process's Mailbox: the ring, then two halves for its subscription table (subscription_table.h).
-inline constexpr std::uint64_t kRingBytes = 256 * 1024;
+/// Sizes in a process's mailbox file. A ring holds twice what a client's messages may pile up to.
 inline constexpr std::uint64_t kSubscriptionHalfBytes = 3 << 20 | 512 * 1024;
-inline constexpr std::uint64_t kMailboxBytes = 8 << 20;
-static_assert(kRingBytes + 2 * kSubscriptionHalfBytes <= kMailboxBytes);
+inline constexpr std::uint64_t kRingBytes = 64 << 20;
 
 /// What a process tells the others, and how far it has read what they told. Written by its owner, but for `rung`. Goes
 /// through no redo list: a word at a time is all that is ever changed.
 struct Mailbox {
-  alignas(64) Word tail;  ///< bytes put into the ring since ever: whole fragments
+  alignas(64) Word tail;  ///< bytes put into the ring since ever: whole messages
   Word reserved;          ///< up to here the ring may be overwritten right now
   Word listens;           ///< not 0: the owner reads the others' rings
   Word rung;              ///< not 0: somebody has rung the owner's bell and it has not looked since
   Word table;             ///< which table is valid (subscription_table.h); 0: no subscriptions
   Word pattern_version;   ///< moves when a pattern's count does
-  Word key_count;         ///< keys that are watched
   Word monitors;          ///< clients in MONITOR
   Word question;          ///< not 0: the owner asks the others about their clients, by this number
   std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
@@ -173,7 +171,6 @@ struct Header {
   std::uint64_t page_ages_offset;
   std::uint64_t arena_offset;
   std::uint64_t page_count;
-  std::uint64_t mailboxes_offset;  ///< = size_bytes: they are not part of the memory limit
   std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody
   std::atomic<std::uint32_t> lock_timeout_ms;  ///< after how long
   alignas(64) Word flush_generation;  ///< changed under flush_lock
@@ -182,7 +179,7 @@ struct Header {
   /// waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and clears it.
   RobustLock gate_lock;
   Word exclusive;
-  Word key_subscriptions;  ///< 0: nobody watches a key; never too small, after deaths perhaps too large
+  std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys
   Word evicts;  ///< not 0: when memory is short, keys are evicted; the master sets it
   alignas(64) Word monitors;  ///< clients in MONITOR; never too small, after deaths perhaps too large
   Word pause;  ///< CLIENT PAUSE: its end, ms since 1970 << 1 | all commands, not only writes; 0: none
@@ -203,6 +200,8 @@ struct Header {
   Word questions;                             ///< numbers given to Mailbox::question
 };
 static_assert(sizeof(Header) <= 4096);
+static_assert(kProcessLimit <= 64 * std::tuple_size_v<decltype(Header::key_watchers)>);
+static_assert(offsetof(Header, magic) == 0 && offsetof(Header, layout_version) == 8);  // in every layout
 
 /// Differs when any struct above has another size: a segment of another build is not attached.
 inline constexpr std::uint32_t kStructHash = static_cast<std::uint32_t>(

@@ -92,6 +92,7 @@ void LockOwner::lock(RobustLock& lock) {
 
 // True when the former owner died.
 bool LockOwner::lock_contended(RobustLock& lock) {
+  ++contentions;
   std::uint32_t waiters = 0;
   std::uint32_t slow_holder = 0;
   std::uint32_t slow_slices = 0;

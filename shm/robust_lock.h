@@ -58,6 +58,8 @@ class LockOwner {
   /// the record has another one, somebody repaired it already.
   void repair(std::uint32_t process, std::uint32_t incarnation, bool reap);
 
+  std::uint64_t contentions = 0;  ///< how often a lock was held by somebody else
+
  private:
   bool acquire(RobustLock& lock);
   void complete(ProcessRecord& record, std::uint32_t incarnation, bool reap);

@@ -17,6 +17,7 @@
 #include "shm/arena.h"
 #include "shm/check.h"
 #include "shm/layout.h"
+#include "shm/mailbox_file.h"
 #include "shm/robust_lock.h"
 
 namespace memento {
@@ -40,19 +41,16 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
   header.arena_offset = round_up(header.page_ages_offset + most_pages * 8, kPageBytes);
   header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
-  header.mailboxes_offset = size_bytes;
 }
 
-constexpr std::uint64_t kMailboxesBytes = kMailboxBytes * kProcessLimit;
-
-// Its subscribers went with it. The header's sums are corrected last: too large is harmless.
-void forget_subscriptions(Header& header, Mailbox& mailbox) {
+// Its subscribers and monitors went with it. The header's sum is corrected last: too large is harmless.
+void forget_clients(Header& header, Mailbox& mailbox, std::uint32_t index) {
   mailbox.listens.store(0);
   mailbox.table.store(0);
   mailbox.pattern_version.fetch_add(1);
-  header.key_subscriptions.fetch_sub(mailbox.key_count.exchange(0));
-  header.monitors.fetch_sub(mailbox.monitors.exchange(0));
   mailbox.question.store(0);
+  header.key_watchers[index / 64].fetch_and(~(1ull << index % 64));
+  header.monitors.fetch_sub(mailbox.monitors.exchange(0));
 }
 
 // A free address for a mapping of `bytes`, at the beginning of a huge page, so that huge pages can be mapped there;
@@ -69,6 +67,7 @@ void* aligned_address(std::uint64_t bytes) {
 struct Segment::Impl {
   Fd file;
   ipc::mapped_region region;
+  std::unique_ptr<MailboxFiles> mailboxes;
 };
 
 Segment::~Segment() = default;
@@ -77,12 +76,7 @@ ProcessRecord& Segment::process(std::uint32_t index) {
   return reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset)[index];
 }
 
-char* Segment::mailbox_memory(std::uint32_t index) { return base_ + header().mailboxes_offset + index * kMailboxBytes; }
-
-bool Segment::commit_mailbox(std::uint32_t index, std::uint64_t begin, std::uint64_t end) {
-  const std::uint64_t offset = header().mailboxes_offset + index * kMailboxBytes;
-  return commit_memory(offset + begin, offset + end);
-}
+MailboxFiles& Segment::mailboxes() { return *impl_->mailboxes; }
 
 int Segment::descriptor() const { return impl_->file.get(); }
 
@@ -101,7 +95,7 @@ void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
   owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);
-  forget_subscriptions(header(), process(index).mailbox);
+  forget_clients(header(), process(index).mailbox, index);
   // Its connections ended with it.
   auto& counters = process(index).counters;
   counters[static_cast<std::size_t>(Counter::kConnectionsClosed)].store(
@@ -148,14 +142,32 @@ void format_segment(Header& header, const SegmentOptions& options, std::uint64_t
   header.magic = kMagic;  // last: a half-made segment is never attached
 }
 
-std::string mismatch(const Header& header, std::uint64_t size_bytes) {
-  const auto differ = [](const char* what, std::uint64_t expected, std::uint64_t found) {
-    return std::string(what) + ": expected " + std::to_string(expected) + ", found " + std::to_string(found);
-  };
+std::string differ(const char* what, std::uint64_t expected, std::uint64_t found) {
+  return std::string(what) + ": expected " + std::to_string(expected) + ", found " + std::to_string(found);
+}
+
+// What lies at the same place in every layout: whether the rest means what this build takes it for.
+std::string unknown_layout(const Header& header) {
   if (header.magic != kMagic) return "not a memento segment, or one never completed";
   if (header.layout_version != kLayoutVersion) {
     return differ("layout version", kLayoutVersion, header.layout_version);
   }
+  return "";
+}
+
+// Before it is mapped. Another layout has files of another size, so the size is looked at last.
+std::string file_mismatch(const Fd& file, std::uint64_t found_bytes, std::uint64_t size_bytes) {
+  Header header{};
+  if (pread(file.get(), static_cast<void*>(&header), sizeof header, 0) < 0) return "it cannot be read";
+  const std::string unknown = unknown_layout(header);
+  if (!unknown.empty()) return unknown;
+  if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
+  return found_bytes == size_bytes ? "" : differ("bytes of the file", size_bytes, found_bytes);
+}
+
+std::string mismatch(const Header& header, std::uint64_t size_bytes) {
+  const std::string unknown = unknown_layout(header);
+  if (!unknown.empty()) return unknown;
   if (header.process_count > kProcessLimit) return differ("most processes", kProcessLimit, header.process_count);
   if (header.struct_hash != kStructHash) return differ("struct hash", kStructHash, header.struct_hash);
   if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
@@ -189,11 +201,10 @@ void recover_all(Segment& segment) {
     free_lock(record.repair);
     for (Word& pin : record.pins) pin.store(0);
     record.pid.store(0);
-    forget_subscriptions(header, record.mailbox);
+    forget_clients(header, record.mailbox, i);
     record.mailbox.tail.store(0);
     record.mailbox.reserved.store(0);
   }
-  header.key_subscriptions.store(0);
   header.monitors.store(0);
   header.pause.store(0);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
@@ -230,7 +241,6 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     return system_error("mkdir(" + options.directory + ") for the segment");
   }
   const std::string path = options.directory + "/segment";
-  const std::uint64_t file_bytes = size_bytes + kMailboxesBytes;
   for (int attempt = 0; attempt < 2; ++attempt) {
     Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return system_error("open(" + path + ") for the segment");
@@ -240,26 +250,26 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     const bool existed = status.st_size > 0;
     std::string reason;
     if (existed && options.fresh) reason = "a fresh start was asked for";
-    if (existed && reason.empty() && static_cast<std::uint64_t>(status.st_size) != file_bytes) {
-      const auto found_bytes = static_cast<std::uint64_t>(status.st_size);
-      reason = "size in bytes: expected " + std::to_string(size_bytes) + ", found " +
-               std::to_string(found_bytes - (found_bytes < kMailboxesBytes ? 0 : kMailboxesBytes));
+    if (existed && reason.empty()) {
+      reason = file_mismatch(file, static_cast<std::uint64_t>(status.st_size), size_bytes);
     }
     std::unique_ptr<Segment> segment(new Segment);
     segment->impl_ = std::make_unique<Impl>();
     segment->impl_->file = std::move(file);
     segment->path_ = path;
+    segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
+    segment->impl_->mailboxes->remove_all();
     segment->size_bytes_ = size_bytes;
     if (reason.empty()) {
       const std::uint64_t fixed_end = 4096 + sizeof(Slot) * kSlotCount +
                                       sizeof(ProcessRecord) * (options.worker_count + 1);
-      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(file_bytes)) != 0 ||
+      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(size_bytes)) != 0 ||
                        !segment->commit_memory(0, fixed_end + 8192))) {
         return system_error("making " + path + " of " + std::to_string(size_bytes) + " bytes");
       }
       try {
         const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
-        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes, aligned_address(file_bytes));
+        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, size_bytes, aligned_address(size_bytes));
       } catch (const ipc::interprocess_exception& exception) {
         return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
       }
@@ -298,9 +308,9 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
   if (fstat(file.get(), &status) != 0) return system_error("fstat of the segment taken over");
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
+  segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
   segment->path_ = path;
-  const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
-  segment->size_bytes_ = file_bytes - std::min(file_bytes, kMailboxesBytes);
+  segment->size_bytes_ = static_cast<std::uint64_t>(status.st_size);
   try {
     const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
     struct stat named {};
@@ -308,7 +318,8 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
         named.st_ino != status.st_ino) {
       return Error{ExitStatus::kSystem, 0, path + " is another file than the segment in use"};
     }
-    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, file_bytes, aligned_address(file_bytes));
+    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, segment->size_bytes_,
+                                                  aligned_address(segment->size_bytes_));
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
   }
@@ -322,9 +333,10 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
 Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions& options) {
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
+  segment->impl_->mailboxes = std::make_unique<MailboxFiles>("");
   segment->size_bytes_ = std::max(kSmallestBytes, options.size_bytes / kPageBytes * kPageBytes);
   try {
-    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_ + kMailboxesBytes);
+    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_);
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(), std::string("mapping memory: ") + exception.what()};
   }

@@ -15,6 +15,7 @@
 
 namespace memento {
 
+class MailboxFiles;
 struct Header;
 struct ProcessRecord;
 
@@ -55,11 +56,7 @@ class Segment {
   Header& header() { return *reinterpret_cast<Header*>(base_); }
   char* base() { return base_; }
   ProcessRecord& process(std::uint32_t index);
-  /// The kMailboxBytes behind a record's mailbox. REQUIRES: before it is touched, commit_mailbox() or a sign that its
-  /// owner did so.
-  char* mailbox_memory(std::uint32_t index);
-  /// Makes its first `end` bytes from `begin` safe to touch. False: the tmpfs is full.
-  bool commit_mailbox(std::uint32_t index, std::uint64_t begin, std::uint64_t end);
+  MailboxFiles& mailboxes();
 
   /// Repairs what a dead process left: completes its committed changes, releases its pins. Idempotent; any
   /// process may call it for any record whose owner is dead. The master calls it when it reaps a child.

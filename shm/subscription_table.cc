@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shm/mailbox_file.h"
+
 namespace memento {
 namespace {
 
@@ -26,16 +28,15 @@ static_assert(sizeof(Name) == kNameHeaderBytes);
 
 constexpr std::uint64_t name_bytes(std::size_t size) { return (kNameHeaderBytes + size + 7) / 8 * 8; }
 
-/// One table: cells, patterns, names. `word` is Mailbox::table: generation << 8 | scale << 1 | half, plus 1
-/// << 7.
+/// One table: cells, patterns, names.
 struct Table {
-  std::uint64_t word;
-  char* begin;
+  std::uint64_t word;  ///< Mailbox::table: generation << 8 | 1 << 7 | scale << 1 | half
+  char* begin;         ///< nullptr: its file is not there
 
   static std::uint64_t make_word(std::uint64_t generation, std::uint64_t scale, std::uint64_t half) {
     return generation << 8 | 1 << 7 | scale << 1 | half;
   }
-  static std::uint64_t offset_of(std::uint64_t half) { return kRingBytes + half * kSubscriptionHalfBytes; }
+  static std::uint64_t offset_of(std::uint64_t half) { return half * kSubscriptionHalfBytes; }
 
   std::uint64_t half() const { return word & 1; }
   std::uint64_t scale() const { return word >> 1 & 63; }
@@ -98,7 +99,8 @@ std::uint64_t hash_of(const Header& header, SubscriptionKind kind, std::string_v
 }
 
 Table table_of(Segment& segment, std::uint32_t process, std::uint64_t word) {
-  return {word, segment.mailbox_memory(process) + Table::offset_of(word & 1)};
+  char* const tables = segment.mailboxes().tables(process);
+  return {word, tables == nullptr ? nullptr : tables + Table::offset_of(word & 1)};
 }
 
 bool is_still(const Mailbox& mailbox, std::uint64_t word) {
@@ -199,7 +201,8 @@ bool SubscriptionTable::rebuild() {
     if (fits || scale == kScaleLimit) break;
   }
   const std::uint64_t begin = Table::offset_of(fresh.half());
-  if (!segment_.commit_mailbox(process_, begin, begin + fresh.bytes())) return false;
+  if (!segment_.mailboxes().commit_tables(process_, begin, begin + fresh.bytes())) return false;
+  fresh = table_of(segment_, process_, fresh.word);  // it may not have been mapped before
   std::memset(fresh.begin, 0, fresh.bytes() - fresh.heap_limit());
   used_cells_ = pattern_cells_ = heap_bytes_ = 0;
   Filler filler{fresh, used_cells_, pattern_cells_, heap_bytes_};
@@ -247,8 +250,9 @@ std::uint32_t count_subscribers(Segment& segment, std::uint32_t process, Subscri
   for (;;) {
     const std::uint64_t word = mailbox.table.load(std::memory_order_acquire);
     if (word == 0) return 0;
-    const Word* const value =
-        table_of(segment, process, word).find_hashed(kind, name, hash_of(segment.header(), kind, name));
+    const Table table = table_of(segment, process, word);
+    if (table.begin == nullptr) return 0;
+    const Word* const value = table.find_hashed(kind, name, hash_of(segment.header(), kind, name));
     const std::uint32_t subscribers =
         value == nullptr ? 0 : static_cast<std::uint32_t>(value->load(std::memory_order_acquire) >> 32);
     if (is_still(mailbox, word)) return subscribers;
@@ -262,7 +266,9 @@ std::vector<SubscriptionCount> list_subscriptions(Segment& segment, std::uint32_
     std::vector<SubscriptionCount> all;
     const std::uint64_t word = mailbox.table.load(std::memory_order_acquire);
     if (word == 0) return all;
-    for_each(table_of(segment, process, word), kind, [&](std::string_view name, std::uint32_t subscribers) {
+    const Table table = table_of(segment, process, word);
+    if (table.begin == nullptr) return all;
+    for_each(table, kind, [&](std::string_view name, std::uint32_t subscribers) {
       all.push_back({std::string(name), subscribers});
     });
     if (is_still(mailbox, word)) return all;

@@ -16,15 +16,21 @@ constexpr int kReadTries = 8;
 
 constexpr std::size_t kShownBytes = 32 * 1024;  // lines that are sent before a turn's end
 
+}  // namespace
+
 /// In front of a message in the ring: the name, and then the payload, follow.
 struct MessageHeader {
   MessageType type;
-  std::uint8_t exists = 0;    ///< of a key: it has a value
-  std::uint16_t process = 0;  ///< the sender of an answer
+  std::uint8_t exists = 0;   ///< of a key: it has a value
+  std::uint8_t is_lost = 0;  ///< the payload could not be sent: who waits for it is to be closed
+  std::uint8_t process = 0;  ///< the sender of an answer
   std::uint32_t name_bytes = 0;
   std::uint64_t number = 0;  ///< version of a key's slot, or of a question
 };
 static_assert(sizeof(MessageHeader) == 16);
+static_assert(kProcessLimit <= 256);
+
+namespace {
 
 std::string_view bytes_of(const MessageHeader& header) {
   return {reinterpret_cast<const char*>(&header), sizeof header};
@@ -42,22 +48,6 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       clients_(segment, process, *this),
       pause_(segment.header()) {}
 
-// The sum over all keys is raised before and lowered after this process's part of it: it is never too small.
-bool MessageHub::tell_count(SubscriptionKind kind, const std::string& name, std::size_t before,
-                            std::size_t now) {
-  if (!table_.set_count(kind, name, static_cast<std::uint32_t>(now))) return false;
-  if (kind != SubscriptionKind::kKey || (before == 0) == (now == 0)) return true;
-  Word& own = segment_.process(process_).mailbox.key_count;
-  if (now != 0) {
-    header_.key_subscriptions.fetch_add(1);
-    own.fetch_add(1);
-  } else {
-    own.fetch_sub(1);
-    header_.key_subscriptions.fetch_sub(1);
-  }
-  return true;
-}
-
 MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKind kind,
                                              std::string_view name) {
   if (client.subscriptions == nullptr) client.subscriptions = std::make_unique<Subscriptions>();
@@ -70,11 +60,12 @@ MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKi
     if (kind == SubscriptionKind::kKey) found->second.version = keyspace_.watch_version(keyspace_.hash(name));
   }
   std::vector<ClientState*>& clients = found->second.clients;
-  if (!tell_count(kind, found->first, clients.size(), clients.size() + 1)) {
+  if (!table_.set_count(kind, found->first, static_cast<std::uint32_t>(clients.size() + 1))) {
     if (clients.empty()) audiences(kind).erase(found);
     if (client.subscriptions->is_empty()) client.subscriptions.reset();
     return Subscribed::kNoRoom;
   }
+  if (kind == SubscriptionKind::kKey) watcher_bits().fetch_or(watcher_bit());
   clients.push_back(&client);
   names.emplace(name);
   return Subscribed::kNew;
@@ -88,8 +79,9 @@ bool MessageHub::unsubscribe(ClientState& client, SubscriptionKind kind, std::st
   const auto found = audiences(kind).find(name);
   std::vector<ClientState*>& clients = found->second.clients;
   clients.erase(std::ranges::find(clients, &client));
-  tell_count(kind, found->first, clients.size() + 1, clients.size());
+  table_.set_count(kind, found->first, static_cast<std::uint32_t>(clients.size()));
   if (clients.empty()) audiences(kind).erase(found);
+  if (audiences(SubscriptionKind::kKey).empty()) watcher_bits().fetch_and(~watcher_bit());
   names.erase(own);
   if (client.subscriptions->is_empty()) client.subscriptions.reset();
   stop_listening_if_idle();
@@ -137,8 +129,8 @@ void MessageHub::wake(const std::bitset<kProcessLimit>& readers) {
 
 void MessageHub::send(MessageType type, std::uint64_t number, std::string_view bytes,
                       const std::bitset<kProcessLimit>& readers) {
-  const MessageHeader header{type, 0, static_cast<std::uint16_t>(process_), 0, number};
-  ring_.send({bytes_of(header), bytes}, readers, [this] { receive(); });
+  const MessageHeader header{type, 0, 0, static_cast<std::uint8_t>(process_), 0, number};
+  ring_.send({bytes_of(header), bytes}, readers);
 }
 
 const std::vector<SubscriptionCount>& MessageHub::patterns_of(std::uint32_t process) {
@@ -184,11 +176,35 @@ std::uint64_t MessageHub::count_receivers(std::string_view channel) {
 std::optional<std::uint64_t> MessageHub::publish(std::string_view channel, std::string_view message) {
   const Receivers receivers = other_receivers(channel);
   if (receivers.count != 0) {
-    const MessageHeader header{MessageType::kPublished, 0, 0, static_cast<std::uint32_t>(channel.size()), 0};
-    if (!ring_.send({bytes_of(header), channel, message}, receivers.processes, [this] { receive(); }))
-      return std::nullopt;
+    if (!send({MessageType::kPublished}, channel, message, receivers.processes)) return std::nullopt;
   }
   return receivers.count + deliver(channel, message);
+}
+
+void MessageHub::publish_promised(std::string_view channel, std::string_view message) {
+  const Receivers receivers = other_receivers(channel);
+  if (receivers.count != 0) {
+    send_or_close({MessageType::kPublished}, channel, message, receivers.processes);
+  }
+  deliver(channel, message);
+}
+
+bool MessageHub::send(MessageHeader header, std::string_view name, std::string_view payload,
+                      const std::bitset<kProcessLimit>& readers) {
+  header.name_bytes = static_cast<std::uint32_t>(name.size());
+  if (sizeof header + name.size() + payload.size() > MessageRing::kMessageLimitBytes) {
+    header.is_lost = 1;
+    payload = {};
+  }
+  return ring_.send({bytes_of(header), name, payload}, readers);
+}
+
+void MessageHub::send_or_close(MessageHeader header, std::string_view name, std::string_view payload,
+                               const std::bitset<kProcessLimit>& readers) {
+  if (send(header, name, payload, readers)) return;
+  ++unsent_messages_;
+  header.is_lost = 1;
+  if (!send(header, name, {}, readers)) ring_.lose();
 }
 
 std::uint64_t MessageHub::deliver(std::string_view channel, std::string_view message) {
@@ -230,8 +246,7 @@ void MessageHub::publish_value(const HashedKey& key) {
   std::bitset<kProcessLimit> readers;
   const std::uint32_t count = process_count();
   for (std::uint32_t process = 0; process < count; ++process) {
-    const Mailbox& mailbox = segment_.process(process).mailbox;
-    if (mailbox.key_count.load(std::memory_order_acquire) == 0) continue;
+    if ((header_.key_watchers[process / 64].load(std::memory_order_acquire) >> process % 64 & 1) == 0) continue;
     if (count_subscribers(segment_, process, SubscriptionKind::kKey, key.bytes) != 0) readers.set(process);
   }
   if (readers.none()) return;
@@ -247,9 +262,7 @@ void MessageHub::publish_value(const HashedKey& key) {
   const bool is_own = readers.test(process_);
   readers.reset(process_);
   if (readers.any()) {
-    const MessageHeader header{MessageType::kValue, exists, 0, static_cast<std::uint32_t>(key.bytes.size()),
-                               version};
-    ring_.send({bytes_of(header), key.bytes, value}, readers, [this] { receive(); });
+    send_or_close({MessageType::kValue, exists, 0, 0, 0, version}, key.bytes, value, readers);
   }
   if (is_own) deliver_value(key.bytes, version, exists, value);
 }
@@ -311,8 +324,7 @@ void MessageHub::send_shown() {
     if (segment_.process(process).mailbox.monitors.load(std::memory_order_acquire) != 0) readers.set(process);
   }
   readers.reset(process_);
-  if (readers.any())
-    ring_.send({bytes_of(MessageHeader{MessageType::kShown}), lines}, readers, [this] { receive(); });
+  if (readers.any()) send_or_close({MessageType::kShown}, {}, lines, readers);
   deliver_shown(lines);
 }
 
@@ -351,7 +363,11 @@ void MessageHub::serve() {
 }
 
 void MessageHub::receive() {
-  if (!ring_.receive([this](std::string_view bytes) { on_message(bytes); })) close_all_subscribers();
+  if (ring_.receive([this](std::string_view bytes) { on_message(bytes); })) return;
+  for (const Audiences& all : audiences_) {
+    for (const auto& [name, audience] : all) late_subscribers_ += close_clients(audience.clients);
+  }
+  late_subscribers_ += close_clients(monitors_);
 }
 
 void MessageHub::on_message(std::string_view bytes) {
@@ -362,6 +378,7 @@ void MessageHub::on_message(std::string_view bytes) {
   if (header.name_bytes > bytes.size()) return;
   const std::string_view name = bytes.substr(0, header.name_bytes);
   const std::string_view payload = bytes.substr(header.name_bytes);
+  if (header.is_lost != 0) return close_receivers(header.type, name);
   switch (header.type) {
     case MessageType::kPublished:
       return static_cast<void>(deliver(name, payload));
@@ -376,15 +393,37 @@ void MessageHub::on_message(std::string_view bytes) {
   }
 }
 
-void MessageHub::close_all_subscribers() {
-  for (const Audiences& all : audiences_) {
-    for (const auto& [name, audience] : all) {
-      for (ClientState* client : audience.clients) {
-        close(*client);
-      }
-    }
+void MessageHub::close_receivers(MessageType type, std::string_view name) {
+  if (type == MessageType::kShown) missed_subscribers_ += close_clients(monitors_);
+  if (type != MessageType::kPublished && type != MessageType::kValue) return;
+  const bool is_key = type == MessageType::kValue;
+  const Audiences& named = audiences(is_key ? SubscriptionKind::kKey : SubscriptionKind::kChannel);
+  if (const auto found = named.find(name); found != named.end()) missed_subscribers_ += close_clients(found->second.clients);
+  if (is_key) return;
+  for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
+    if (glob_match(pattern, name)) missed_subscribers_ += close_clients(audience.clients);
   }
-  for (ClientState* client : monitors_) close(*client);
+}
+
+std::uint64_t MessageHub::close_clients(const std::vector<ClientState*>& clients) {
+  std::uint64_t count = 0;
+  for (ClientState* client : clients) {
+    count += client->must_close ? 0 : 1;
+    close(*client);
+  }
+  return count;
+}
+
+std::string MessageHub::take_losses() {
+  std::string text;
+  const auto tell = [&](std::uint64_t& count, const std::string& what) {
+    if (count != 0) text += (text.empty() ? "" : "; ") + std::to_string(std::exchange(count, 0)) + what;
+  };
+  tell(late_subscribers_, " subscribers are closed: this worker did not read in time what others sent them");
+  tell(missed_subscribers_, " subscribers are closed: a message for them was too long, or there was no memory for it");
+  tell(unsent_messages_, " messages could not be sent to other workers, whose subscribers are closed: no memory for them "
+                         "beside " + segment_.path());
+  return text;
 }
 
 void MessageHub::note_pushed(ClientState& client) {

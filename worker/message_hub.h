@@ -9,9 +9,9 @@
 //
 // Commands for clients in MONITOR go the same way, the lines of one turn of a client as one message.
 //
-// Who cannot be told all is told so by being closed: a client whose pushes pass kPushLimitBytes, and all
-// subscribers and monitors of a worker that lost messages because it did not read for longer than others wait
-// for it.
+// Who cannot be told all is told so by being closed: a client whose pushes pass kPushLimitBytes; the receivers of a
+// message that is too long for any of them, or for which there was no memory when it was promised already; and all
+// subscribers and monitors of a worker that lost messages because others sent a whole ring before it read them.
 #pragma once
 
 #include <array>
@@ -41,6 +41,8 @@ enum class MessageType : std::uint8_t {
   kAnswer,  ///< to a ClientDirectory's question
   kOrder,   ///< clients to close
 };
+
+struct MessageHeader;
 
 class MessageHub {
  public:
@@ -74,9 +76,15 @@ class MessageHub {
   std::uint64_t count_receivers(std::string_view channel);
   /// Sends it to all of them; how many. Nothing: out of memory.
   std::optional<std::uint64_t> publish(std::string_view channel, std::string_view message);
+  /// For a message whose publisher has been told already how many get it.
+  void publish_promised(std::string_view channel, std::string_view message);
 
   /// False, cheaply: nobody anywhere watches a key.
-  bool watches_keys() const { return header_.key_subscriptions.load(std::memory_order_relaxed) != 0; }
+  bool watches_keys() const {
+    const auto& watchers = header_.key_watchers;
+    return (watchers[0].load(std::memory_order_relaxed) | watchers[1].load(std::memory_order_relaxed) |
+            watchers[2].load(std::memory_order_relaxed)) != 0;
+  }
   /// Sends the value that the key has now to those who watch it.
   void publish_value(const HashedKey& key);
 
@@ -91,8 +99,11 @@ class MessageHub {
   std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const;
   std::uint64_t count(SubscriptionKind kind, std::string_view name) const;
 
-  /// Takes what others sent, and answers what they ask. Not within a handler.
+  /// Takes what others sent, and answers what they ask; when there is much of it, a part: then the bell rings again. Not
+  /// within a handler.
   void serve();
+  /// A line for the log about messages that were lost since the last call; empty: none.
+  std::string take_losses();
   /// Readable when there is something to receive; -1: there is no such thing.
   int bell_descriptor() { return ring_.bell().descriptor(); }
 
@@ -129,10 +140,16 @@ class MessageHub {
   };
 
   Audiences& audiences(SubscriptionKind kind) { return audiences_[static_cast<std::size_t>(kind)]; }
-  bool tell_count(SubscriptionKind kind, const std::string& name, std::size_t before, std::size_t now);
+  Word& watcher_bits() const { return header_.key_watchers[process_ / 64]; }
+  std::uint64_t watcher_bit() const { return 1ull << process_ % 64; }
   Receivers other_receivers(std::string_view channel);
   const std::vector<SubscriptionCount>& patterns_of(std::uint32_t process);
   std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }
+  /// To other workers; what is too long for any client closes those who wait for it. False: out of memory.
+  bool send(MessageHeader header, std::string_view name, std::string_view payload,
+            const std::bitset<kProcessLimit>& readers);
+  void send_or_close(MessageHeader header, std::string_view name, std::string_view payload,
+                     const std::bitset<kProcessLimit>& readers);
   std::uint64_t deliver(std::string_view channel, std::string_view message);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
   void stop_listening_if_idle();
@@ -142,7 +159,9 @@ class MessageHub {
   void on_message(std::string_view bytes);
   void deliver_shown(std::string_view lines);
   void end_monitor(ClientState& client);
-  void close_all_subscribers();
+  void close_receivers(MessageType type, std::string_view name);
+  /// How many were not closed yet.
+  std::uint64_t close_clients(const std::vector<ClientState*>& clients);
   void note_pushed(ClientState& client);
 
   Segment& segment_;
@@ -160,6 +179,10 @@ class MessageHub {
   std::string shown_;               ///< lines for clients in MONITOR that are not on their way yet
   std::uint64_t shown_client_ = 0;  ///< whose address `shown_address_` is
   std::string shown_address_;
+  // Not yet told the log:
+  std::uint64_t late_subscribers_ = 0;
+  std::uint64_t missed_subscribers_ = 0;
+  std::uint64_t unsent_messages_ = 0;
 };
 
 }  // namespace memento

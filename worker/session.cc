@@ -44,6 +44,8 @@ void hash_key(Request& request, const Arguments& arguments, const Keyspace& keys
   keyspace.prefetch_slot(request.key);
 }
 
+static_assert(CommandMeter::kRunLimit == Batch::kLimit);
+
 // What a browser sends that was sent here by a page: nobody wants it executed.
 bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
 
@@ -201,7 +203,9 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     std::size_t done = 0;
     while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       const Request& request = batch.requests[done++];
-      const bool is_alone = meter.begin(request.command, request.argument_count);
+      const bool is_alone = meter.begin(request.command, request.argument_count,
+                                        [&] { return words_of(batch.requests[done - 2], batch); });
+      const std::uint64_t detours = context.keyspace.detours();
       const std::uint64_t errors = command.reply.error_count();
       const std::size_t reply_begin = output.size();
       execute(request, batch, command);
@@ -210,14 +214,17 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
         was_rejected = std::exchange(command.was_rejected, false);
         meter.note_error(output.view().substr(reply_begin), was_rejected);
       }
-      if (is_alone) [[unlikely]] {
+      const std::size_t input_begin = done > 1 ? batch.requests[done - 2].input_end : 0;
+      const bool was_long = request.input_end - input_begin + output.size() - reply_begin > CommandMeter::kMuchBytes ||
+                            context.keyspace.detours() != detours;
+      if (is_alone || was_long) [[unlikely]] {
         if (std::exchange(command.parks, false)) {
           meter.drop_run();
           parked_ = true;
           --done;
           break;
         }
-        meter.end_run(words_of(request, batch));
+        meter.end_run(words_of(request, batch), was_long);
         if (is_shown && !was_rejected) show(request, batch, hub);
         if (std::exchange(command.ends_batch, false)) runnable = done;
       }
@@ -226,8 +233,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     }
     executed += done;
     if (done > 0) {
-      const Request& last = batch.requests[done - 1];
-      meter.end_run(words_of(last, batch));
+      meter.end_run(words_of(batch.requests[done - 1], batch), false);
     }
     if (is_shown) [[unlikely]]
       hub.send_shown();

@@ -88,7 +88,7 @@ class Worker {
   explicit Worker(WorkerContext context)
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
-        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options},
+        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options, context_.process},
         hub_(context_.segment, keyspace_, context_.process),
         services_{facts_, context_.settings, hub_},
         session_{keyspace_, services_} {}
@@ -118,7 +118,7 @@ class Worker {
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
   void update_statistics();
-  WorkerStatistics& statistics() { return context_.settings.statistics[context_.index]; }
+  WorkerStatistics& statistics() { return context_.settings.statistics[context_.process]; }
   bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.settings.max_clients.load()); }
 
   WorkerContext context_;
@@ -254,6 +254,7 @@ void Worker::resume_clients() {
 }
 
 void Worker::push_messages() {
+  if (const std::string losses = hub_.take_losses(); !losses.empty()) context_.log.warning(losses);
   for (ClientState* client : hub_.take_pushed()) {
     Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
     settle(connection, connection.push(keyspace_));
@@ -413,7 +414,8 @@ void Worker::update_statistics() {
   record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
   record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
   const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
-  if (used_bytes > context_.settings.memory_peak_bytes.load()) context_.settings.memory_peak_bytes = used_bytes;
+  StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
+  if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
   const TimeMs elapsed_ms = keyspace_.now_ms() - rated_ms_;
   if (elapsed_ms < kRatePeriodMs) return;
   const std::uint64_t executed = record.executed.load(std::memory_order_relaxed);
@@ -440,6 +442,7 @@ void Worker::on_timer() {
 
 int run_worker(WorkerContext context) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of the call then
   return Worker(std::move(context)).run();
 }
 

@@ -60,6 +60,9 @@ TEST(ConfOptions, Defaults) {
   EXPECT_EQ(options.max_clients, 10000);
   EXPECT_EQ(options.quit_timeout_s, 10);
   EXPECT_EQ(options.lock_timeout_s, 5);
+  EXPECT_EQ(options.slow_after_us, 10'000);
+  EXPECT_EQ(options.slow_shown, 128);
+  EXPECT_EQ(options.latency_after_ms, 0);
   EXPECT_EQ(options.eviction, EvictionPolicy::kNoEviction);
   EXPECT_FALSE(options.daemon || options.fresh || options.test_only);
   EXPECT_TRUE(options.pid_file.empty() && options.log_file.empty());
@@ -189,8 +192,23 @@ TEST(ConfOptions, SampleFileIsComplete) {
   EXPECT_EQ(parsed.options.max_clients, defaults.max_clients);
   EXPECT_EQ(parsed.options.quit_timeout_s, defaults.quit_timeout_s);
   EXPECT_EQ(parsed.options.lock_timeout_s, defaults.lock_timeout_s);
+  EXPECT_EQ(parsed.options.slow_after_us, defaults.slow_after_us);
+  EXPECT_EQ(parsed.options.slow_shown, defaults.slow_shown);
+  EXPECT_EQ(parsed.options.latency_after_ms, defaults.latency_after_ms);
   EXPECT_EQ(parsed.options.eviction, defaults.eviction);
   EXPECT_EQ(parsed.options.daemon, defaults.daemon);
+}
+
+// Shows the thresholds of SLOWLOG and LATENCY in a file, and what is none.
+TEST(ConfOptions, Thresholds) {
+  const Options given =
+      parse_file("slowlog-log-slower-than -1\nslowlog-max-len 0\nlatency-monitor-threshold 250\n").options;
+  EXPECT_EQ(given.slow_after_us, -1);
+  EXPECT_EQ(given.slow_shown, 0);
+  EXPECT_EQ(given.latency_after_ms, 250);
+  EXPECT_EQ(parse_file("slowlog-log-slower-than -2\nlatency-monitor-threshold x\n", {"-t"}).text,
+            "FILE:1: slowlog-log-slower-than: '-2' is not a number of microseconds (-1 to 86400000000)\n"
+            "FILE:2: latency-monitor-threshold: 'x' is not a number of milliseconds (0 to 86400000)\n");
 }
 
 // Shows both eviction policies, and what is none.

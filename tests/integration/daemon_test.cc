@@ -300,6 +300,35 @@ TEST(Daemon, HupReadsTheConfigurationAgain) {
   EXPECT_EQ(*refusal, "(error) too many clients; see max-clients");
 }
 
+// Shows that HUP takes over thresholds of SLOWLOG and LATENCY that changed in the file, and otherwise leaves what CONFIG
+// SET made of them.
+TEST(Daemon, HupAndTheThresholdsOfTheFile) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  const auto configure = [&](const std::string& text) { std::ofstream(config) << text; };
+  configure("latency-monitor-threshold 5\nslowlog-max-len 7\n");
+  TestServer server({"--config", config});
+  const auto threshold = [&] { return server.request("CONFIG GET latency-monitor-threshold"); };
+  EXPECT_NE(threshold().find("5"), std::string::npos) << threshold();
+  EXPECT_NE(server.request("CONFIG GET slowlog-max-len").find("7"), std::string::npos);
+  EXPECT_EQ(server.request("CONFIG SET latency-monitor-threshold 6"), "OK");
+  const auto hup = [&](int count) {
+    server.signal(SIGHUP);
+    return wait_until([&] {
+      const std::string log = server.log();
+      int seen = 0;
+      for (std::size_t at = 0; (at = log.find("Configuration read again", at)) != log.npos; ++at) ++seen;
+      return seen == count;
+    });
+  };
+  ASSERT_TRUE(hup(1));
+  EXPECT_NE(threshold().find("6"), std::string::npos) << threshold();
+  configure("latency-monitor-threshold 9\n");
+  ASSERT_TRUE(hup(2));
+  EXPECT_NE(threshold().find("9"), std::string::npos) << threshold();
+  EXPECT_NE(server.request("CONFIG GET slowlog-max-len").find("128"), std::string::npos);
+}
+
 // Shows that a detached server finds its relative paths again on HUP, though it left the folder where it was started.
 TEST(Daemon, HupFindsRelativePaths) {
   const TemporaryFolder folder;

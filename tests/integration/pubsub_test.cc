@@ -110,20 +110,27 @@ TEST(PubSub, SlowSubscriberIsClosed) {
   EXPECT_GT(sent, 30);
 }
 
-// Shows that a worker that was stopped holds publishers up for a while only, and tells its subscribers by
-// closing them.
+// Shows that a worker that was stopped holds nobody up, whatever is published and written meanwhile, and tells its
+// subscribers, and the log, that they missed some of it.
 TEST(PubSub, StoppedWorker) {
   TestServer server;
   Client subscriber = server.connect();
   const pid_t listening = worker_of(subscriber);
   Client publisher = connect_to(server, listening, true);
   ask(subscriber, "SUBSCRIBE news");
+  ask(subscriber, "SUB k");
   kill(listening, SIGSTOP);
-  const std::string message(100'000, 'x');
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(publisher, "PUBLISH news " + message), "1");
+  const std::string message(1'000'000, 'x');
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_EQ(ask(publisher, "PUBLISH news " + message), "1");
+    EXPECT_EQ(ask(publisher, "SET k " + message), "OK");
+  }
   kill(listening, SIGCONT);
   Result<std::string> got = subscriber.read_reply();
   while (got) got = subscriber.read_reply();
+  EXPECT_TRUE(wait_until([&] {
+    return server.log().find("1 subscribers are closed: this worker did not read in time") != std::string::npos;
+  })) << server.log();
   EXPECT_TRUE(wait_until([&] { return ask(publisher, "PUBLISH news x") == "0"; }));
 }
 

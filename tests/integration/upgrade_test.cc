@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "shm/layout.h"
 #include "shm/segment.h"
 #include "tests/fault/storm_load.h"
 #include "tests/integration/test_server.h"
@@ -188,7 +189,7 @@ TEST(Upgrade, UnusableBinariesAreRefused) {
   UpgradeServer server({"--config", config});
   ASSERT_EQ(server->request("SET a 1"), "OK");
   server.install(program("memento-other-layout"));
-  server.expect_refusal("layout version: expected 4294967295, found 2");
+  server.expect_refusal("layout version: expected 4294967295, found " + std::to_string(kLayoutVersion));
   server.install_script("#!/bin/sh\nexit 0\n");
   server.expect_refusal("it does not know how to take over");
   server.install_script("#!/bin/sh\nkill -SEGV $$\n");
@@ -264,6 +265,39 @@ TEST(Upgrade, WorkersFollowTheConfiguration) {
   kill(master, SIGTERM);
   EXPECT_TRUE(
       wait_until([&] { return read_file(folder.path() + "/log").find("Stopped") != std::string::npos; }));
+}
+
+// Shows that SLOWLOG, LATENCY and the counts of commands go on over upgrades, together with what workers of the binary
+// before still count, and that a reset reaches these too.
+TEST(Upgrade, StatisticsGoOn) {
+  UpgradeServer server({"--quit-timeout", "600", "--slowlog-log-slower-than", "0", "--latency-monitor-threshold", "1"});
+  Client old = server->connect();
+  const auto ask = [&](const std::string& line) {
+    const Result<std::string> reply = old.request(line);
+    return reply ? *reply : "no reply: " + reply.error().message;
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(ask("SETEX k 100 v"), "OK");
+  EXPECT_EQ(ask("DEBUG SLEEP 0.002"), "OK");
+  const auto is_counted = [&](const std::string& calls) {
+    return server->request("INFO commandstats").find("cmdstat_setex:calls=" + calls + ",") != std::string::npos;
+  };
+  for (int upgrades = 1; upgrades <= 3; ++upgrades) {
+    server->signal(SIGUSR2);
+    ASSERT_TRUE(wait_until([&] { return count_in(server->log(), "Upgraded to version") == static_cast<std::size_t>(upgrades); }));
+    EXPECT_TRUE(is_counted(std::to_string(4 + upgrades))) << server->request("INFO commandstats");
+    EXPECT_EQ(ask("SETEX k 100 v"), "OK");
+    EXPECT_TRUE(is_counted(std::to_string(5 + upgrades))) << server->request("INFO commandstats");
+    EXPECT_EQ(count_in(server->request("SLOWLOG GET 128"), "SETEX"), static_cast<std::size_t>(5 + upgrades));
+    EXPECT_NE(server->request("LATENCY LATEST").find("command"), std::string::npos);
+  }
+  EXPECT_EQ(count_in(server->log(), "begin anew"), 0u);
+  EXPECT_EQ(server->request("CONFIG RESETSTAT"), "OK");
+  EXPECT_EQ(server->request("SLOWLOG RESET"), "OK");
+  EXPECT_FALSE(is_counted("8"));
+  EXPECT_EQ(ask("SETEX k 100 v"), "OK");
+  EXPECT_TRUE(is_counted("1"));
+  EXPECT_EQ(count_in(server->request("SLOWLOG GET 128"), "SETEX"), 1u);
+  ASSERT_TRUE(old.request("QUIT"));
 }
 
 // Shows that an old worker serves the connections it has to their end, that a further upgrade does not wait

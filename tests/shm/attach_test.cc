@@ -2,6 +2,7 @@
 // have that record again.
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "shm/layout.h"
@@ -17,10 +18,20 @@ class Attach : public ::testing::Test {
   void SetUp() override { ASSERT_NE(mkdtemp(folder_), nullptr); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  std::unique_ptr<Segment> attach(std::uint32_t workers, AttachReport* report) {
-    auto segment = Segment::create_or_attach({folder_, 32ull << 20, workers}, report);
+  std::unique_ptr<Segment> attach(std::uint32_t workers, AttachReport* report, std::uint64_t size_bytes = 32ull << 20) {
+    auto segment = Segment::create_or_attach({folder_, size_bytes, workers}, report);
     EXPECT_TRUE(segment);
     return std::move(*segment);
+  }
+  std::string path() const { return std::string(folder_) + "/segment"; }
+  /// Why what is there is not used.
+  std::string refusal(std::uint64_t size_bytes) {
+    AttachReport report;
+    attach(1, &report, size_bytes);
+    EXPECT_FALSE(report.attached);
+    const std::string& text = report.set_aside_message;
+    const std::size_t begin = text.find('(') + 1;
+    return text.substr(begin, text.find(')') - begin);
   }
 
  private:
@@ -68,6 +79,29 @@ TEST_F(Attach, FewerWorkersAfterATransaction) {
   EXPECT_TRUE(report.attached) << report.set_aside_message;
   EXPECT_EQ(report.key_count, 300u);
   testing::expect_sound(*segment);
+}
+
+// Shows the reason for which a segment is set aside: that it is of another layout is said whatever its size.
+TEST_F(Attach, ReasonsToSetAside) {
+  constexpr std::uint64_t kSize = 32ull << 20;
+  AttachReport report;
+  attach(1, &report);
+  EXPECT_EQ(refusal(2 * kSize), "size in bytes: expected 67108864, found 33554432");
+  const auto set_version = [&](std::uint32_t version) {
+    std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offsetof(Header, layout_version));
+    file.write(reinterpret_cast<const char*>(&version), sizeof version);
+  };
+  const std::string other_version = "layout version: expected " + std::to_string(kLayoutVersion) + ", found 1";
+  for (const std::uint64_t file_bytes : {kSize, 2 * kSize, kSize / 2}) {
+    set_version(1);
+    std::filesystem::resize_file(path(), file_bytes);
+    EXPECT_EQ(refusal(2 * kSize), other_version) << file_bytes;
+  }
+  std::filesystem::resize_file(path(), kSize);
+  EXPECT_EQ(refusal(2 * kSize), "bytes of the file: expected 67108864, found 33554432");
+  std::ofstream(path()) << "something else";
+  EXPECT_EQ(refusal(2 * kSize), "not a memento segment, or one never completed");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // segment.
 #include <thread>
 
+#include "tests/shm/no_mailbox_memory.h"
 #include "tests/worker/session_fixture.h"
 #include "worker/message_hub.h"
 
@@ -68,13 +69,12 @@ TEST_F(PubSubTest, BetweenWorkers) {
   EXPECT_EQ(publisher.ask("PUBLISH news four"), ":0\r\n");
 }
 
-// Shows that a message larger than the ring, and many times the ring in small ones, arrive whole and in
-// order.
-TEST_F(PubSubTest, MoreThanTheRing) {
+// Shows that a large message, and many small ones, arrive whole and in order while they are sent.
+TEST_F(PubSubTest, LargeAndMany) {
   Conversation subscriber(*other_context_);
   Conversation publisher(*context_);
   subscriber.ask("SUBSCRIBE news");
-  const std::string large(3 * kRingBytes + 77, 'x');
+  const std::string large(20'000'077, 'x');
   constexpr int kMessages = 20'000;
   std::string expected = pushed({"message", "news", large});
   for (int i = 0; i < kMessages; ++i)
@@ -83,23 +83,28 @@ TEST_F(PubSubTest, MoreThanTheRing) {
   std::thread reader([&] {
     while (got.size() < expected.size()) got += received(subscriber);
   });
-  EXPECT_EQ(publisher.ask({"PUBLISH", "news", large}), ":1\r\n");
+  EXPECT_EQ(hub_->publish("news", large), 1u);
   for (int i = 0; i < kMessages; ++i)
     publisher.ask({"PUBLISH", "news", std::to_string(i) + std::string(40, '-')});
   reader.join();
   EXPECT_TRUE(got == expected);
 }
 
-// Shows that a worker that does not read holds its writer up only for a while, and that its subscribers are
-// then closed.
+// Shows that a worker that does not read does not hold its writer up: it gets what fits the ring, and when it is
+// more, its subscribers are closed and the log is told.
 TEST_F(PubSubTest, StoppedReader) {
   Conversation subscriber(*other_context_);
   Conversation publisher(*context_);
   subscriber.ask("SUBSCRIBE news");
-  const std::string message(kRingBytes / 4, 'x');
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(publisher.ask({"PUBLISH", "news", message}), ":1\r\n");
+  const std::string message(1 << 20, 'x');
+  EXPECT_EQ(publisher.ask({"PUBLISH", "news", message}), ":1\r\n");
+  EXPECT_EQ(received(subscriber), pushed({"message", "news", message}));
+  for (std::uint64_t sent = 0; sent <= kRingBytes; sent += message.size())
+    EXPECT_EQ(publisher.ask({"PUBLISH", "news", message}), ":1\r\n");
   EXPECT_EQ(received(subscriber), "");
   EXPECT_TRUE(subscriber.session().client().must_close);
+  EXPECT_EQ(other_hub_->take_losses(), "1 subscribers are closed: this worker did not read in time what others sent them");
+  EXPECT_EQ(other_hub_->take_losses(), "");
   Conversation next(*other_context_);
   next.ask("SUBSCRIBE news");
   EXPECT_EQ(publisher.ask("PUBLISH news again"), ":2\r\n");
@@ -114,12 +119,84 @@ TEST_F(PubSubTest, DeadWorkersCountsVanish) {
   EXPECT_EQ(ask("PUBLISH news x"), ":1\r\n");
   EXPECT_TRUE(hub_->watches_keys());
   segment_->process(2).mailbox.table.store(0);  // the end of it must not need the table
+  segment_->header().key_watchers[2].store(2);  // of the last process
   segment_->recover_process(2);
+  EXPECT_TRUE(hub_->watches_keys());
+  segment_->recover_process(129);
   EXPECT_EQ(ask("PUBLISH news x"), ":0\r\n");
   EXPECT_EQ(ask("PUBSUB CHANNELS"), "*0\r\n");
   EXPECT_FALSE(hub_->watches_keys());
   keyspace_ = nullptr;  // the repair took over this thread's list of locks
   keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
+}
+
+// Shows that a worker that died between any two steps of watching a key, or of no longer watching it, leaves nothing:
+// the states are those between the two words that are changed, and the repair may be done twice.
+TEST_F(PubSubTest, DeathsWhileAKeyIsWatched) {
+  Conversation other(*context_);
+  for (const bool is_listed : {false, true}) {
+    Conversation watcher(*other_context_);
+    watcher.ask("SUB k");
+    if (!is_listed) segment_->process(2).mailbox.table.store(0);
+    if (is_listed) segment_->header().key_watchers[0].store(0);
+    for (int i = 0; i < 2; ++i) {
+      segment_->recover_process(2);
+      EXPECT_FALSE(hub_->watches_keys());
+    }
+    other.ask("SUB k");
+    segment_->recover_process(2);
+    EXPECT_TRUE(hub_->watches_keys());
+    other.ask("UNSUB k");
+    EXPECT_FALSE(hub_->watches_keys());
+  }
+  keyspace_ = nullptr;  // the repair took over this thread's list of locks
+  keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
+}
+
+// Shows what a full tmpfs does: PUBLISH says so and nobody gets anything; what EXEC promised, and a watched value,
+// closes those in other workers who miss it, and the log is told.
+TEST_F(PubSubTest, NoMemoryForMessages) {
+  Conversation far(*other_context_);
+  Conversation watcher(*other_context_);
+  Conversation near(*context_);
+  Conversation publisher(*context_);
+  far.ask("SUBSCRIBE news");
+  watcher.ask("SUB k");
+  near.ask("SUBSCRIBE news");
+  near.pushes();
+  {
+    const NoMailboxMemory none;
+    EXPECT_EQ(publisher.ask("PUBLISH news x"), "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    EXPECT_EQ(near.pushes(), "");
+    EXPECT_EQ(hub_->take_losses(), "");
+    EXPECT_EQ(received(far), "");
+    EXPECT_FALSE(far.session().client().must_close);
+    EXPECT_EQ(publisher.ask("SET k v"), "+OK\r\n");
+    EXPECT_EQ(publisher.ask_all({"MULTI", "PUBLISH news y", "EXEC"}), "+OK\r\n+QUEUED\r\n*1\r\n:2\r\n");
+  }
+  EXPECT_EQ(near.pushes(), pushed({"message", "news", "y"}));
+  EXPECT_TRUE(hub_->take_losses().starts_with("2 messages could not be sent to other workers"));
+  EXPECT_EQ(received(far) + received(watcher), "");
+  EXPECT_TRUE(far.session().client().must_close && watcher.session().client().must_close);
+  EXPECT_FALSE(near.session().client().must_close);
+}
+
+// Shows that a message too long for any client closes those who would get it, as it does in its own worker, and nobody
+// else.
+TEST_F(PubSubTest, TooLongForAnyClient) {
+  Conversation far(*other_context_);
+  Conversation pattern(*other_context_);
+  Conversation other(*other_context_);
+  Conversation near(*context_);
+  far.ask("SUBSCRIBE news");
+  pattern.ask("PSUBSCRIBE n*");
+  other.ask("SUBSCRIBE other");
+  near.ask("SUBSCRIBE news");
+  EXPECT_EQ(hub_->publish("news", std::string(MessageHub::kPushLimitBytes + 1, 'x')), 3u);
+  other_hub_->serve();
+  for (Conversation* client : {&far, &pattern, &near}) EXPECT_TRUE(client->session().client().must_close);
+  EXPECT_FALSE(other.session().client().must_close);
+  EXPECT_TRUE(other_hub_->take_losses().starts_with("2 subscribers are closed: a message for them was too long"));
 }
 
 // Shows that a client whose messages pile up is marked to be closed, and others are not.

@@ -1,11 +1,26 @@
-// What INFO, SLOWLOG and LATENCY tell of commands: counts, errors, slow ones, and that resets are felt at
-// once.
+// What INFO, SLOWLOG and LATENCY tell of commands: counts, errors, slow ones also in a pipeline, and that resets are
+// felt at once.
+#include <thread>
+
+#include "shm/hash.h"
+#include "shm/robust_lock.h"
 #include "tests/worker/session_fixture.h"
+#include "worker/command/command_meter.h"
+#include "worker/command/command_table.h"
 
 namespace memento::testing {
 namespace {
 
-using Statistics = SessionTest;
+class Statistics : public SessionTest {
+ protected:
+  Statistics() : SessionTest(64 << 20, 256 << 20) {}
+
+  static void burn_ms(std::int64_t duration_ms) {
+    const std::int64_t end_ns = monotonic_time_ns() + duration_ms * 1'000'000;
+    while (monotonic_time_ns() < end_ns) {
+    }
+  }
+};
 
 TEST_F(Statistics, CountsCallsFailuresAndRefusals) {
   ask("SET a text");
@@ -56,8 +71,92 @@ TEST_F(Statistics, LatencySamplesCommandsAboveTheThreshold) {
   ask("DEBUG SLEEP 0.002");
   EXPECT_EQ(ask("LATENCY LATEST").substr(0, 22), "*1\r\n*4\r\n$7\r\ncommand\r\n:");
   EXPECT_EQ(ask("LATENCY HISTORY command").substr(0, 8), "*1\r\n*2\r\n");
+  EXPECT_EQ(ask("LATENCY RESET fast-command"), ":0\r\n");
+  EXPECT_EQ(ask("LATENCY RESET nothing"), ":0\r\n");
+  EXPECT_EQ(ask("LATENCY HISTORY command").substr(0, 8), "*1\r\n*2\r\n");
+  EXPECT_EQ(ask("LATENCY RESET nothing Command"), ":1\r\n");
+  EXPECT_EQ(ask("LATENCY LATEST"), "*0\r\n");
+  ask("DEBUG SLEEP 0.002");
   EXPECT_EQ(ask("LATENCY RESET"), ":1\r\n");
   EXPECT_EQ(ask("LATENCY LATEST"), "*0\r\n");
+}
+
+// Shows that of commands in a pipeline the one that is slow because of its size is named, for sure, and sampled.
+TEST_F(Statistics, SlowBySizeInAPipeline) {
+  ask("CONFIG SET slowlog-log-slower-than 1000");
+  ask("CONFIG SET latency-monitor-threshold 1");
+  const std::string value(60 << 20, 'x');
+  Conversation client(*context_);
+  client.say(frame({"INCR", "n"}) + frame({"INCR", "n"}) + frame({"SET", "large", value}) + frame({"INCR", "n"}));
+  const std::string cut = "$153\r\n" + std::string(128, 'x') + "... (" + std::to_string(value.size() - 128) + " more bytes)\r\n";
+  const std::string line = "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n" + cut;
+  EXPECT_NE(ask("SLOWLOG GET").find(line), std::string::npos) << ask("SLOWLOG GET");
+  EXPECT_NE(ask("LATENCY HISTORY command").substr(0, 4), "*0\r\n");
+}
+
+// Shows the same for one that waits for a lock.
+TEST_F(Statistics, SlowByALockInAPipeline) {
+  ask("CONFIG SET slowlog-log-slower-than 1000");
+  segment_->open_process(2);
+  RobustLock& lock = reinterpret_cast<Slot*>(segment_->base() + segment_->header().slots_offset)[slot_of_key("held")].lock;
+  std::atomic<bool> is_held{false};
+  std::thread holder([&] {
+    LockOwner owner(segment_->base(), 2);
+    owner.lock(lock);
+    is_held = true;
+    while ((lock.word.load() & FUTEX_WAITERS) == 0) {
+    }
+    burn_ms(2);
+    owner.unlock(lock);
+  });
+  while (!is_held) {
+  }
+  Conversation client(*context_);
+  client.say(frame({"INCR", "a"}) + frame({"INCR", "held"}) + frame({"INCR", "b"}));
+  holder.join();
+  EXPECT_NE(ask("SLOWLOG GET").find("*2\r\n$4\r\nINCR\r\n$4\r\nheld\r\n"), std::string::npos) << ask("SLOWLOG GET");
+}
+
+// Shows that a run which was slow for no reason that shows is logged with that remark.
+TEST_F(Statistics, SlowForNoReasonInAPipeline) {
+  ask("CONFIG SET slowlog-log-slower-than 1000");
+  const Command* const get = find_command("GET");
+  const std::vector<std::string_view> words{"GET", "k"};
+  const auto previous = [&] { return std::span(words); };
+  {
+    const ClientState client;
+    CommandMeter meter(*services_, client);
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(meter.begin(get, 2, previous));
+    burn_ms(2);
+    meter.end_run(words, false);
+    for (int i = 0; i < 2; ++i) meter.begin(get, 2, previous);
+    burn_ms(2);
+    EXPECT_TRUE(meter.begin(find_command("BITCOUNT"), 2, previous));  // ends the run before it
+    meter.end_run(std::span(words).first(1), false);
+  }
+  const std::string lines = ask("SLOWLOG GET");
+  EXPECT_NE(lines.find("*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$28\r\n(one of 3 that took so long)\r\n"), std::string::npos) << lines;
+  EXPECT_NE(lines.find("(one of 2 that took so long)"), std::string::npos) << lines;
+}
+
+// Shows that statistics go on in another mapping of the same file, and not in one whose words mean something else.
+TEST_F(Statistics, AreHandedOver) {
+  settings_.statistics.begin(7);
+  ask("SET a 1");
+  ask("CONFIG SET slowlog-log-slower-than 0");
+  ask("GET a");
+  LiveSettings next;
+  EXPECT_FALSE(next.statistics.take_over(dup(settings_.statistics.descriptor()), 8));
+  EXPECT_FALSE(next.statistics.take_over(-1, 7));
+  ASSERT_TRUE(next.statistics.take_over(dup(settings_.statistics.descriptor()), 7));
+  WorkerServices services{facts_, next, *hub_};
+  SessionContext context{*keyspace_, services};
+  Conversation client(context);
+  EXPECT_NE(client.ask("INFO commandstats").find("cmdstat_set:calls=1,"), std::string::npos);
+  ask("CONFIG SET slowlog-log-slower-than -1");
+  const std::string line_count = ask("SLOWLOG LEN");
+  EXPECT_EQ(line_count, ":1\r\n");
+  EXPECT_EQ(client.ask("SLOWLOG LEN"), line_count);
 }
 
 }  // namespace

@@ -42,11 +42,22 @@ std::string_view error_code(std::string_view reply) {
 
 }  // namespace
 
+std::uint64_t statistics_layout() {
+  std::string names;
+  for (const auto rows : {all_commands(), all_subcommands()}) {
+    for (const Command& command : rows) names.append(command.name).push_back('\n');
+  }
+  for (const std::string_view code : kErrorCodes) names.append(code).push_back('\n');
+  std::uint64_t layout = sizeof(WorkerStatistics);
+  for (const char byte : names) layout = (layout ^ static_cast<unsigned char>(byte)) * 0x100000001b3;  // FNV-1a
+  return layout;
+}
+
 CommandMeter::CommandMeter(WorkerServices& services, const ClientState& client)
     : settings_(services.settings),
-      record_(services.settings.statistics[services.facts.worker_index]),
+      record_(services.settings.statistics[services.facts.process]),
       client_(client) {
-  const std::uint64_t generation = settings_.statistics_generation.load(kRelaxed);
+  const std::uint64_t generation = settings_.statistics->generation.load(kRelaxed);
   if (record_.generation.load(kRelaxed) != generation) {
     clear(record_);
     record_.generation.store(generation, kRelaxed);
@@ -72,7 +83,7 @@ void CommandMeter::note_error(std::string_view reply, bool was_rejected) {
   if (was_rejected) command = nullptr;
 }
 
-void CommandMeter::end_run(std::span<const std::string_view> words) {
+void CommandMeter::end_run(std::span<const std::string_view> words, bool was_long) {
   if (count_ == 0) return;
   const std::uint64_t now = cpu_ticks();
   const std::uint64_t ticks = now - begin_ticks_;
@@ -89,13 +100,16 @@ void CommandMeter::end_run(std::span<const std::string_view> words) {
     add_to(statistics.nanoseconds, (next - i) * share_ns);
     add_to(statistics.buckets[bucket], next - i);
   }
-  if (ticks >= slow_ticks_ && count_ == 1 && run_[0] != nullptr && !words.empty()) [[unlikely]]
-    log(words, share_ns / 1000);
+  if (ticks >= slow_ticks_) [[unlikely]] {
+    const bool is_certain = count_ == 1 || was_long;
+    const std::string remark = is_certain ? std::string() : "(one of " + std::to_string(count_) + " that took so long)";
+    if (count_ > 1 || run_[0] != nullptr) log(words, remark, ticks_to_ns(ticks) / 1000);
+  }
   count_ = 0;
 }
 
 // The line is found by its number, which is taken away first and given back last.
-void CommandMeter::log(std::span<const std::string_view> words, std::uint64_t duration_us) {
+void CommandMeter::log(std::span<const std::string_view> words, std::string_view remark, std::uint64_t duration_us) {
   const std::int64_t latency_ms = settings_.latency_after_ms.load(kRelaxed);
   if (latency_ms > 0 && duration_us >= static_cast<std::uint64_t>(latency_ms) * 1000)
     sample(duration_us / 1000);
@@ -127,24 +141,28 @@ void CommandMeter::log(std::span<const std::string_view> words, std::uint64_t du
     }
     ++arguments;
   }
+  if (!remark.empty() && used + 2 <= kSlowTextBytes) {
+    put(remark);
+    ++arguments;
+  }
   line.time_s = static_cast<std::uint64_t>(client_.active_ms / 1000);
   line.duration_us = duration_us;
   line.text_bytes = used;
   line.argument_count = arguments;
   record_.slow_count.store(count + 1, kRelaxed);
-  line.number.store(settings_.slow_next.fetch_add(1, kRelaxed), std::memory_order_release);
+  line.number.store(settings_.statistics->slow_next.fetch_add(1, kRelaxed) + 1, std::memory_order_release);
 }
 
 void CommandMeter::sample(std::uint64_t duration_ms) {
-  const std::uint64_t generation = settings_.latency_generation.load(kRelaxed);
-  if (record_.latency_generation.load(kRelaxed) != generation) {
-    for (LatencyEvent& event : record_.latency) {
-      event.count.store(0, kRelaxed);
-      event.most_ms.store(0, kRelaxed);
-    }
-    record_.latency_generation.store(generation, kRelaxed);
+  const Command* const command = run_[count_ - 1];
+  const std::size_t place = command == nullptr || command->has(kFast) ? 1 : 0;
+  LatencyEvent& event = record_.latency[place];
+  const std::uint64_t generation = settings_.statistics->latency_generations[place].load(kRelaxed);
+  if (event.generation.load(kRelaxed) != generation) {
+    event.count.store(0, kRelaxed);
+    event.most_ms.store(0, kRelaxed);
+    event.generation.store(generation, kRelaxed);
   }
-  LatencyEvent& event = record_.latency[run_[0]->has(kFast) ? 1 : 0];
   const std::uint64_t count = event.count.load(kRelaxed);
   const std::uint64_t most = std::min<std::uint64_t>(duration_ms, ~0u);
   event.samples[count % kLatencySampleLimit].store(

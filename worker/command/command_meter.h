@@ -1,11 +1,16 @@
 // CommandMeter: counts and times the commands of one call of Session::consume() in the worker's statistics,
 // and logs the slow ones. Runs in workers.
 //
-// Reading the clock around each command would cost as much as a fifth of a GET. Commands with one key, and
-// short ones without, that stand one after the other in a batch are a run, timed as one, of which each gets
-// an equal share; any other command is a run of its own, and so is every command while a threshold is below
-// kExactBelowUs. A run of several that is slow leaves no line, for nobody knows which of them it was: that
-// concerns only such commands sent in a pipeline.
+// Reading the clock around each command would cost as much as a fifth of a GET. Brief commands (with one key and in
+// constant time but for the value's size, or short ones without) that stand one after the other in a batch are a
+// run, timed as one, of which each gets an equal share; any other command is a run of its own, and so is every command
+// while a threshold is below kExactBelowUs.
+//
+// A brief command is slow for few reasons, which can be told without a clock: much was given or got, it waited for a
+// lock, memory had to be found. Then the run ends with it: if that was slow, it was this command, and its line says
+// how long the run took, of which the others hardly are a part. A run that was slow for no such reason (the processor
+// was taken away, a page of memory was not there) is logged with its last command and the remark that it was one of so
+// many.
 #pragma once
 
 #include <array>
@@ -24,19 +29,26 @@ inline constexpr std::string_view kErrorCodes[] = {"ERR",    "WRONGTYPE", "NOAUT
                                                    "DENIED", "NOSCRIPT",  "OTHER"};
 static_assert(std::size(kErrorCodes) <= kErrorCodeLimit);
 
+/// What commands and error codes the statistics count in which place: a number that differs with it.
+std::uint64_t statistics_layout();
+
 class CommandMeter {
  public:
   static constexpr std::int64_t kExactBelowUs = 1000;
+  static constexpr std::size_t kRunLimit = 16;
+  static constexpr std::size_t kMuchBytes = 16 * 1024;
 
   CommandMeter(WorkerServices& services, const ClientState& client);
 
   /// From now on each command is a run of its own.
   void time_each() { times_each_ = true; }
-  /// In front of each command. True: it is a run of its own, call end_run() behind it.
-  bool begin(const Command* command, std::size_t word_count) {
+  /// In front of each command. previous_words(): those of the command before it in the batch. True: it is a run of its
+  /// own, call end_run() behind it.
+  template <class Words>
+  bool begin(const Command* command, std::size_t word_count, Words&& previous_words) {
     const bool is_alone = times_each_ || command == nullptr || !is_brief(*command, word_count);
     if (is_alone && count_ > 0) [[unlikely]]
-      end_run({});
+      end_run(previous_words(), false);
     run_[count_++] = command;
     return is_alone;
   }
@@ -44,22 +56,23 @@ class CommandMeter {
   void note_error(std::string_view reply, bool was_rejected);
   /// The command begun last has not been executed. REQUIRES: it is a run of its own.
   void drop_run() { count_ = 0; }
-  /// `words` are those of the run's last command.
-  void end_run(std::span<const std::string_view> words);
+  /// `words` are those of the run's last command; `was_long`: there was a reason for it to take long.
+  void end_run(std::span<const std::string_view> words, bool was_long);
   void count_executed(std::uint64_t count) { add_to(record_.executed, count); }
 
  private:
   static bool is_brief(const Command& command, std::size_t word_count) {
+    if (command.has(kReadonly) && !command.has(kFast)) return false;
     if (command.keys.first != command.keys.last) return word_count <= 2;
     return command.keys.first != 0 || (word_count <= 2 && command.has(kFast));
   }
-  void log(std::span<const std::string_view> words, std::uint64_t duration_us);
+  void log(std::span<const std::string_view> words, std::string_view remark, std::uint64_t duration_us);
   void sample(std::uint64_t duration_ms);
 
   LiveSettings& settings_;
   WorkerStatistics& record_;
   const ClientState& client_;
-  std::array<const Command*, 16> run_;  ///< nullptr: not known, or rejected
+  std::array<const Command*, kRunLimit> run_;  ///< nullptr: not known, or rejected
   std::size_t count_ = 0;
   bool times_each_ = false;
   std::uint64_t slow_ticks_;

@@ -1,4 +1,5 @@
 // The rows of the command table; what a row's columns mean is in command.h, what they are read for in command_table.h.
+#include "conf/statistics.h"
 #include "worker/command/command_table.h"
 #include "worker/command/handlers.h"
 
@@ -163,7 +164,7 @@ constexpr Command kSubcommands[] = {
     {"LATENCY|HISTOGRAM", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_histogram, kServer, "7.0.0", "[command ...]", "How many calls took how long"},
     {"LATENCY|HISTORY", 3, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_history, kServer, "2.8.13", "event", "Times and milliseconds of an event's samples"},
     {"LATENCY|LATEST", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_latest, kServer, "2.8.13", "", "The latest and the longest sample of each event"},
-    {"LATENCY|RESET", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_reset, kServer, "2.8.13", "", "Forget the samples of all events"},
+    {"LATENCY|RESET", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_reset, kServer, "2.8.13", "[event ...]", "Forget the samples of events, all by default"},
 
     {"MEMORY|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "4.0.0", "", "The subcommands"},
     {"MEMORY|USAGE", -3, kReadonly, kSecondWord, 0, handlers::memory_usage, kServer, "4.0.0", "key [SAMPLES count]", "Bytes that a key and its value take"},
@@ -186,6 +187,8 @@ constexpr Command kSubcommands[] = {
 };
 
 }  // namespace
+
+static_assert(std::size(kCommands) + std::size(kSubcommands) <= kCommandStatisticsLimit);
 
 std::span<const Command> all_commands() { return kCommands; }
 std::span<const Command> all_subcommands() { return kSubcommands; }

@@ -76,8 +76,7 @@ const char* set_protected_mode(CommandContext& context, std::string_view value, 
   return nullptr;
 }
 
-static_assert(static_cast<std::size_t>(Counter::kCount) <=
-              std::tuple_size_v<decltype(LiveSettings::counter_floors)>);
+static_assert(static_cast<std::size_t>(Counter::kCount) <= kCounterLimit);
 
 constexpr Parameter kParameters[] = {
     {"appendonly", [](CommandContext&) { return std::string("no"); }},
@@ -174,9 +173,9 @@ void config_set(CommandContext& context, const Call& call) {
 // Workers clear their own statistics when they see the new generation. The keyspace's counters count on; what
 // they had is subtracted from here on.
 void config_resetstat(CommandContext& context, const Call&) {
-  ++context.services.settings.statistics_generation;
+  ++context.services.settings.statistics->generation;
   for (std::size_t i = 0; i < static_cast<std::size_t>(Counter::kCount); ++i) {
-    context.services.settings.counter_floors[i] = context.keyspace.counter_sum(static_cast<Counter>(i));
+    context.services.settings.statistics->counter_floors[i] = context.keyspace.counter_sum(static_cast<Counter>(i));
   }
   context.reply.ok();
 }

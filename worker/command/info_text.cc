@@ -44,7 +44,7 @@ class Lines {
 std::uint64_t since_reset(CommandContext& context, Counter counter) {
   const std::uint64_t sum = context.keyspace.counter_sum(counter);
   return sum -
-         std::min(sum, context.services.settings.counter_floors[static_cast<std::size_t>(counter)].load());
+         std::min(sum, context.services.settings.statistics->counter_floors[static_cast<std::size_t>(counter)].load());
 }
 
 // A figure of all workers' records; since the last CONFIG RESETSTAT, unless it `survives` that.
@@ -52,9 +52,9 @@ template <class Member>
 std::uint64_t statistics_sum(CommandContext& context, Member&& member, bool survives = false) {
   const LiveSettings& settings = context.services.settings;
   std::uint64_t sum = 0;
-  for (std::size_t worker = 0; worker < context.services.facts.worker_count; ++worker) {
-    const WorkerStatistics& record = settings.statistics[worker];
-    if (survives || record.generation.load() == settings.statistics_generation.load())
+  for (std::size_t i = 0; i < settings.statistics->record_count.load(); ++i) {
+    const WorkerStatistics& record = settings.statistics[i];
+    if (survives || record.generation.load() == settings.statistics->generation.load())
       sum += member(record).load();
   }
   return sum;
@@ -120,7 +120,7 @@ void memory(CommandContext& context, Lines& lines) {
   const std::uint64_t limit_bytes = context.keyspace.memory_limit_bytes();
   lines.add("used_memory", used_bytes);
   lines.add("used_memory_human", format_size(used_bytes));
-  const std::uint64_t peak_bytes = std::max(used_bytes, context.services.settings.memory_peak_bytes.load());
+  const std::uint64_t peak_bytes = std::max(used_bytes, context.services.settings.statistics->memory_peak_bytes.load());
   lines.add("used_memory_rss", resident_bytes());
   lines.add("used_memory_peak", peak_bytes);
   lines.add("used_memory_peak_human", format_size(peak_bytes));

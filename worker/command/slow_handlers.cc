@@ -15,6 +15,7 @@ namespace memento::handlers {
 namespace {
 
 constexpr std::string_view kEvents[] = {"command", "fast-command"};
+static_assert(std::size(kEvents) == kLatencyEvents);
 
 struct Line {
   std::uint64_t number;
@@ -26,7 +27,7 @@ struct Line {
 // False: empty, reset, or just being written.
 bool read_line(const SlowLine& line, std::uint64_t floor, Line* read) {
   read->number = line.number.load(std::memory_order_acquire);
-  if (read->number == 0 || read->number < floor) return false;
+  if (read->number == 0 || read->number <= floor) return false;
   std::array<char, kSlowTextBytes> text = line.text;
   const std::uint64_t bytes = std::min<std::uint64_t>(line.text_bytes, kSlowTextBytes);
   read->time_s = line.time_s;
@@ -47,10 +48,10 @@ bool read_line(const SlowLine& line, std::uint64_t floor, Line* read) {
 std::vector<Line> slow_lines(CommandContext& context) {
   const LiveSettings& settings = context.services.settings;
   std::vector<Line> lines;
-  for (std::size_t worker = 0; worker < context.services.facts.worker_count; ++worker) {
-    for (const SlowLine& line : settings.statistics[worker].slow_lines) {
+  for (std::size_t i = 0; i < settings.statistics->record_count.load(); ++i) {
+    for (const SlowLine& line : settings.statistics[i].slow_lines) {
       Line read{};
-      if (read_line(line, settings.slow_floor.load(), &read)) lines.push_back(std::move(read));
+      if (read_line(line, settings.statistics->slow_floor.load(), &read)) lines.push_back(std::move(read));
     }
   }
   std::ranges::sort(lines, std::greater(), &Line::number);
@@ -63,10 +64,9 @@ std::vector<Line> slow_lines(CommandContext& context) {
 std::vector<std::uint64_t> samples_of(CommandContext& context, std::size_t event, std::uint64_t* most_ms) {
   const LiveSettings& settings = context.services.settings;
   std::vector<std::uint64_t> samples;
-  for (std::size_t worker = 0; worker < context.services.facts.worker_count; ++worker) {
-    const WorkerStatistics& record = settings.statistics[worker];
-    if (record.latency_generation.load() != settings.latency_generation.load()) continue;
-    const LatencyEvent& latency = record.latency[event];
+  for (std::size_t record = 0; record < settings.statistics->record_count.load(); ++record) {
+    const LatencyEvent& latency = settings.statistics[record].latency[event];
+    if (latency.generation.load() != settings.statistics->latency_generations[event].load()) continue;
     const std::size_t count =
         std::min<std::size_t>(latency.count.load(std::memory_order_acquire), kLatencySampleLimit);
     for (std::size_t i = 0; i < count; ++i) samples.push_back(latency.samples[i].load());
@@ -113,7 +113,8 @@ void slowlog_len(CommandContext& context, const Call&) {
 }
 
 void slowlog_reset(CommandContext& context, const Call&) {
-  context.services.settings.slow_floor = context.services.settings.slow_next.load();
+  StatisticsRecords& statistics = context.services.settings.statistics;
+  statistics->slow_floor = statistics->slow_next.load();
   context.reply.ok();
 }
 
@@ -151,14 +152,16 @@ void latency_history(CommandContext& context, const Call& call) {
   context.reply.end();
 }
 
-// All events; how many had samples.
-void latency_reset(CommandContext& context, const Call&) {
+// The events named, or all; how many of them had samples.
+void latency_reset(CommandContext& context, const Call& call) {
   std::int64_t count = 0;
   for (std::size_t event = 0; event < std::size(kEvents); ++event) {
+    const auto is_it = [&](std::string_view name) { return lower_case(name) == kEvents[event]; };
     std::uint64_t most_ms = 0;
+    if (call.count() > 2 && std::ranges::none_of(call.args.subspan(2), is_it)) continue;
     if (!samples_of(context, event, &most_ms).empty()) ++count;
+    ++context.services.settings.statistics->latency_generations[event];
   }
-  ++context.services.settings.latency_generation;
   context.reply.integer(count);
 }
 
@@ -210,9 +213,9 @@ void latency_histogram(CommandContext& context, const Call& call) {
 CommandTotals command_totals(CommandContext& context, const Command& command) {
   const LiveSettings& settings = context.services.settings;
   CommandTotals totals;
-  for (std::size_t worker = 0; worker < context.services.facts.worker_count; ++worker) {
+  for (std::size_t worker = 0; worker < settings.statistics->record_count.load(); ++worker) {
     const WorkerStatistics& record = settings.statistics[worker];
-    if (record.generation.load() != settings.statistics_generation.load()) continue;
+    if (record.generation.load() != settings.statistics->generation.load()) continue;
     const CommandStatistics& statistics = record.commands[command_index(command)];
     totals.calls += statistics.calls.load();
     totals.nanoseconds += statistics.nanoseconds.load();

@@ -63,7 +63,7 @@ struct Execution {
 // What was executed is told once, now that it is done.
 void tell_others(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls) {
   MessageHub& hub = context.services.hub;
-  for (const Message& message : context.published) hub.publish(message.channel, message.bytes);
+  for (const Message& message : context.published) hub.publish_promised(message.channel, message.bytes);
   context.published.clear();
   close_clients(context, std::exchange(context.closed, {}));
   if (hub.has_monitors()) {

@@ -19,6 +19,7 @@ struct ServerFacts {
   std::uint32_t worker_count = 0;
   std::uint32_t worker_index = 0;
   Options options;
+  std::uint32_t process = 1;  ///< its record in the segment, and among the statistics
 };
 
 struct WorkerServices {
