@@ -224,7 +224,8 @@ TEST(ShmKeyspaceThreads, SeparateReadsSeeNoHalfOfATransaction) {
   std::atomic<bool> over{false};
   std::thread writer([&] {
     Keyspace keyspace(*segment, 1);
-    const std::vector<HashedKey> keys = hashed(keyspace, {"a", "b", "c", "d"});
+    const std::vector<std::string> names{"a", "b", "c", "d"};
+    const std::vector<HashedKey> keys = hashed(keyspace, names);
     for (int i = 1; i <= 20'000; ++i) {
       const auto body = [&] {
         for (const HashedKey& key : keys) keyspace.set(key, std::to_string(i));
