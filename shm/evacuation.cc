@@ -65,7 +65,8 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
   }
   if (!has_target) return false;
   const std::uint64_t target = arena.peek_target();
-  std::memcpy(base + target, base + offset, entry.total_bytes());
+  // Who empties the page of the target may look at the block without a lock, and checks afterwards (key_of_block).
+  racy_copy(base + target, base + offset, entry.total_bytes());
   redo.stage(*cell, Cell::moved(value, target, verdict.heat));
   if (!planted(Plant::kMoveWithoutVersion)) redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   arena.stage_moved(offset);
