@@ -81,7 +81,7 @@ MEMENTO_RACY bool Keyspace::Impl::key_of_block(std::uint64_t offset, std::uint64
   if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > block_bytes) return false;
   block_key.resize(entry.key_bytes);
   racy_copy(block_key.data(), entry.key(), entry.key_bytes);
-  *key = HashedKey{block_key, slot_of_key(block_key), hash_in_slot(block_key, header.hash_seed)};
+  *key = hash_key(block_key, header.hash_seed);
   return true;
 }
 

@@ -33,7 +33,9 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-inline unsigned crc16_of(std::string_view bytes) {
+}  // namespace
+
+std::uint16_t crc16(std::string_view bytes) {
   unsigned crc = 0;
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
   std::size_t left = bytes.size();
@@ -43,10 +45,10 @@ inline unsigned crc16_of(std::string_view bytes) {
                                 kTables[2][at[5]] ^ kTables[1][at[6]] ^ kTables[0][at[7]]);
   }
   for (; left > 0; --left, ++at) crc = ((crc << 8) & 0xffff) ^ kTables[0][((crc >> 8) ^ *at) & 255];
-  return crc;
+  return static_cast<std::uint16_t>(crc);
 }
 
-inline std::string_view hash_tag_of(std::string_view key) {
+std::string_view hash_tag(std::string_view key) {
   const auto* open = static_cast<const char*>(std::memchr(key.data(), '{', key.size()));
   if (open == nullptr) [[likely]]
     return key;
@@ -56,21 +58,14 @@ inline std::string_view hash_tag_of(std::string_view key) {
   return rest.substr(0, close);
 }
 
-}  // namespace
-
-std::uint16_t crc16(std::string_view bytes) { return static_cast<std::uint16_t>(crc16_of(bytes)); }
-
-std::string_view hash_tag(std::string_view key) { return hash_tag_of(key); }
-
-std::uint32_t slot_of_key(std::string_view key) { return (crc16_of(hash_tag_of(key)) & 16383u) >> 1; }
+std::uint32_t slot_of_key(std::string_view key) { return (crc16(hash_tag(key)) & 16383u) >> 1; }
 
 std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed) {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }
 
 HashedKey hash_key(std::string_view key, std::uint64_t seed) {
-  return HashedKey{key, (crc16_of(hash_tag_of(key)) & 16383u) >> 1,
-                   XXH3_64bits_withSeed(key.data(), key.size(), seed)};
+  return HashedKey{key, slot_of_key(key), hash_in_slot(key, seed)};
 }
 
 }  // namespace memento

@@ -21,6 +21,22 @@ bool in_pieces(std::uint64_t position, std::uint64_t count, Piece&& piece) {
   return piece(kRingOffset + begin, 0, head) && (head == count || piece(kRingOffset, head, count - head));
 }
 
+// Like in_pieces() with a call that may do less than it was asked to, as pread and pwrite.
+template <class Call>
+bool transfer(std::uint64_t position, std::uint64_t count, Call&& call) {
+  return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    while (size > 0) {
+      const ssize_t done = call(offset, before, size);
+      if (done < 0 && errno == EINTR) continue;
+      if (done <= 0) return false;
+      offset += static_cast<std::uint64_t>(done);
+      before += static_cast<std::uint64_t>(done);
+      size -= static_cast<std::uint64_t>(done);
+    }
+    return true;
+  });
+}
+
 }  // namespace
 
 MailboxFiles::~MailboxFiles() {
@@ -67,31 +83,15 @@ char* MailboxFiles::tables(std::uint32_t process) {
 
 bool MailboxFiles::write(std::uint32_t process, std::uint64_t position, const char* bytes, std::uint64_t count) {
   const int file = open_file(process, true);
-  return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
-    while (size > 0) {
-      const ssize_t written = pwrite(file, bytes + before, size, static_cast<off_t>(offset));
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return false;
-      offset += static_cast<std::uint64_t>(written);
-      before += static_cast<std::uint64_t>(written);
-      size -= static_cast<std::uint64_t>(written);
-    }
-    return true;
+  return transfer(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    return pwrite(file, bytes + before, size, static_cast<off_t>(offset));
   });
 }
 
 bool MailboxFiles::read(std::uint32_t process, std::uint64_t position, char* bytes, std::uint64_t count) {
   const int file = open_file(process, false);
-  return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
-    while (size > 0) {
-      const ssize_t got = pread(file, bytes + before, size, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
-      offset += static_cast<std::uint64_t>(got);
-      before += static_cast<std::uint64_t>(got);
-      size -= static_cast<std::uint64_t>(got);
-    }
-    return true;
+  return transfer(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    return pread(file, bytes + before, size, static_cast<off_t>(offset));
   });
 }
 

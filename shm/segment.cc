@@ -118,11 +118,14 @@ std::uint32_t Segment::lock_holder(std::uint64_t offset) const {
   const auto& header = *reinterpret_cast<const Header*>(base_);
   const std::uint64_t locks_end = header.processes_offset + header.process_count.load() * sizeof(ProcessRecord);
   if (offset % alignof(RobustLock) != 0 || offset + sizeof(RobustLock) > locks_end) return 0;
-  for (std::uint32_t i = 0; i < header.process_count.load(); ++i) {
-    const ProcessRecord& record = reinterpret_cast<const ProcessRecord*>(base_ + header.processes_offset)[i];
-    const auto first = static_cast<std::uint64_t>(reinterpret_cast<const char*>(record.pins.data()) - base_);
-    if (offset < first || offset >= first + sizeof record.pins) continue;
-    return record.pins[(offset - first) / sizeof(Word)].load() != 0 ? record.pid.load() : 0;
+  if (offset >= header.processes_offset) {
+    const std::uint64_t in_records = offset - header.processes_offset;
+    const std::uint64_t in_pins = in_records % sizeof(ProcessRecord) - offsetof(ProcessRecord, pins);
+    if (in_pins < sizeof(ProcessRecord::pins)) {
+      const std::uint64_t index = in_records / sizeof(ProcessRecord);
+      const auto& record = reinterpret_cast<const ProcessRecord*>(base_ + header.processes_offset)[index];
+      return record.pins[in_pins / sizeof(Word)].load() != 0 ? record.pid.load() : 0;
+    }
   }
   return reinterpret_cast<const RobustLock*>(base_ + offset)->word.load() & FUTEX_TID_MASK;
 }

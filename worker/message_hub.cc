@@ -129,8 +129,7 @@ void MessageHub::wake(const std::bitset<kProcessLimit>& readers) {
 
 void MessageHub::send(MessageType type, std::uint64_t number, std::string_view bytes,
                       const std::bitset<kProcessLimit>& readers) {
-  const MessageHeader header{type, 0, 0, static_cast<std::uint8_t>(process_), 0, number};
-  ring_.send({bytes_of(header), bytes}, readers);
+  send({type, 0, 0, static_cast<std::uint8_t>(process_), 0, number}, {}, bytes, readers);
 }
 
 const std::vector<SubscriptionCount>& MessageHub::patterns_of(std::uint32_t process) {

@@ -77,6 +77,7 @@ const char* set_protected_mode(CommandContext& context, std::string_view value, 
 }
 
 static_assert(static_cast<std::size_t>(Counter::kCount) <= kCounterLimit);
+static_assert(kProcessLimit <= kStatisticsLimit);
 
 constexpr Parameter kParameters[] = {
     {"appendonly", [](CommandContext&) { return std::string("no"); }},
