@@ -24,7 +24,7 @@ FLAGS_plant   := -O3 -DMEMENTO_PLANT
 FLAGS_tsan    := -O1 -fsanitize=thread -Wno-tsan
 CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
-LDLIBS   := -lxxhash -lpthread
+LDLIBS   := -lxxhash -lpthread -lcrypto -luv
 
 objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
 main    = $(BUILD)/obj/$(1)/main.o
@@ -33,9 +33,10 @@ SHM       := $(call objects,shm shm/os)
 CONF      := $(call objects,conf)
 WORKER    := $(call objects,worker worker/wire worker/command)
 MASTER    := $(call objects,master)
+BUS       := $(call objects,bus bus/core)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
-SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
+SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients)
 CRASH     := $(call objects,tests/crash)
 

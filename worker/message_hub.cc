@@ -186,6 +186,7 @@ void MessageHub::publish_promised(std::string_view channel, std::string_view mes
     send_or_close({MessageType::kPublished}, channel, message, receivers.processes);
   }
   deliver(channel, message);
+  if (publisher_) publisher_(channel, message);
 }
 
 bool MessageHub::send(MessageHeader header, std::string_view name, std::string_view payload,

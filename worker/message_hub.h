@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -78,6 +79,9 @@ class MessageHub {
   std::optional<std::uint64_t> publish(std::string_view channel, std::string_view message);
   /// For a message whose publisher has been told already how many get it.
   void publish_promised(std::string_view channel, std::string_view message);
+  /// In a cluster: is given what is published so, for the other nodes.
+  using Publisher = std::function<void(std::string_view channel, std::string_view message)>;
+  void set_publisher(Publisher publisher) { publisher_ = std::move(publisher); }
 
   /// False, cheaply: nobody anywhere watches a key.
   bool watches_keys() const {
@@ -172,6 +176,7 @@ class MessageHub {
   MessageRing ring_;
   ClientDirectory clients_;
   ClientPause pause_;
+  Publisher publisher_;
   std::array<Audiences, 3> audiences_;
   std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
   std::vector<ClientState*> pushed_;

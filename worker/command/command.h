@@ -14,6 +14,9 @@
 
 namespace memento {
 
+/// A cursor of SCAN is a slot and, below it, a place of so many bits.
+inline constexpr int kScanPlaceBits = 40;
+
 /// A PUBLISH that EXEC has yet to do.
 struct Message {
   std::string_view channel;

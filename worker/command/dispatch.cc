@@ -99,6 +99,8 @@ void dispatch_carefully(CommandContext& context, const Command& command, const C
 
 }  // namespace
 
+void run_command(CommandContext& context, const Command& command, const Call& call) { run(context, command, call); }
+
 bool check_keys(CommandContext& context, const Command& command, const Call& call) {
   if (command.keys.first == 0) return true;
   const std::size_t last = command.last_key(call.count());
