@@ -50,7 +50,7 @@ struct Call {
 /// REQUIRES: arity and key lengths were checked. Writes exactly one reply.
 using Handler = void (*)(CommandContext&, const Call&);
 
-enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kServer };
+enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kCluster, kServer };
 
 /// What COMMAND tells and dispatch looks at.
 enum CommandFlag : std::uint32_t {
