@@ -10,6 +10,7 @@
 #include "worker/command/dispatch.h"
 #include "worker/command/words.h"
 #include "worker/message_hub.h"
+#include "worker/wire/short_line.h"
 
 namespace memento {
 namespace {
@@ -79,19 +80,24 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
 
 void Session::add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch) {
   const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
-  batch.requests[batch.count++] =
-      Request{resolve_subcommand(command, words), first_argument, words.size(), input_end, {}, false, fresh_};
+  Request& request = batch.requests[batch.count++];
+  request.command = resolve_subcommand(command, words);
+  request.first_argument = first_argument;
+  request.argument_count = words.size();
+  request.input_end = input_end;
+  request.greets = fresh_;
 }
 
-void Session::parse_line(std::string_view line, std::size_t input_end, Batch& batch) {
-  const bool greets = fresh_ && line == "PING";
+template <class AnyLine>
+void Session::parse_line(AnyLine& line, std::size_t input_end, Batch& batch) {
+  const bool greets = fresh_ && line.text() == "PING";
   const std::size_t first = batch.arguments.size();
-  const std::string_view name = take_word(&line);
+  const std::string_view name = line.take_word();
   if (name.empty()) return;
   fresh_ = greets;
   const Command* command = find_command(name);
   batch.arguments.push_back(name);
-  split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &batch.arguments);
+  split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, &batch.arguments);
   add_request(command, first, input_end, batch);
 }
 
@@ -101,16 +107,25 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
   if (!client_.authenticated) line_limit = std::min(line_limit, kStrangerRequestBytes);
   std::size_t taken = 0;
   while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
-    std::string_view line;
+    const std::string_view left = bytes.substr(taken);
+    if (left.size() >= 64 && scanned_bytes_ == 0) {
+      if (ShortLine line(left); line.is_whole()) [[likely]] {
+        taken += line.bytes_with_end();
+        parse_line(line, taken, batch);
+        continue;
+      }
+    }
+    std::string_view text;
     std::size_t line_bytes = 0;
-    const bool whole = next_line(bytes.substr(taken), &scanned_bytes_, &line, &line_bytes);
-    if ((whole ? line.size() : scanned_bytes_) > line_limit) {
+    const bool whole = next_line(left, &scanned_bytes_, &text, &line_bytes);
+    if ((whole ? text.size() : scanned_bytes_) > line_limit) {
       broken_ = batch.count == 0;
       if (!broken_) forget_incomplete();
       break;
     }
     if (!whole) break;
     taken += line_bytes;
+    Line line(text);
     parse_line(line, taken, batch);
   }
   batch.input_bytes = taken;

@@ -90,7 +90,8 @@ class Session {
   bool is_text() const { return client_.protocol == Protocol::kText; }
   void prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
   void prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
-  void parse_line(std::string_view line, std::size_t input_end, Batch& batch);
+  template <class AnyLine>
+  void parse_line(AnyLine& line, std::size_t input_end, Batch& batch);
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
   /// Messages come behind the reply to the request that they were sent in.
   void take_pushes(ByteBuffer& output);
