@@ -39,7 +39,8 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
 Keyspace::Keyspace(Segment& segment, std::uint32_t process)
     : impl_(std::make_unique<Impl>(segment, process)),
       contentions_(&impl_->owner.contentions),
-      searches_(&impl_->arena.searches) {
+      searches_(&impl_->arena.searches),
+      hash_seed_(impl_->header.hash_seed) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();
   // A predecessor's connections ended with it.
@@ -52,8 +53,6 @@ Keyspace::~Keyspace() = default;
 
 void Keyspace::set_now_ms(TimeMs now_ms) { impl_->now_ms = now_ms; }
 TimeMs Keyspace::now_ms() const { return impl_->now_ms; }
-
-HashedKey Keyspace::hash(std::string_view bytes) const { return hash_key(bytes, impl_->header.hash_seed); }
 
 void Keyspace::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
 

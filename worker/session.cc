@@ -34,7 +34,7 @@ RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
 
 // Hashes the first key and begins to fetch its slot.
 void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
-  request.has_key = false;
+  request.has_key = request.is_plain = false;
   if (request.command == nullptr || request.command->keys.first == 0) return;
   const auto index = static_cast<std::size_t>(request.command->keys.first);
   if (index >= request.argument_count) return;
@@ -42,6 +42,7 @@ void hash_key(Request& request, const Arguments& arguments, const Keyspace& keys
   if (key.size() > kKeyLimitBytes) return;
   request.key = keyspace.hash(key);
   request.has_key = true;
+  request.is_plain = request.command->has(kPlain) && request.command->accepts(request.argument_count);
   keyspace.prefetch_slot(request.key);
 }
 
@@ -217,6 +218,10 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
     while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
+      if (batch.requests[done].is_plain && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
+        done = run_plain(batch, done, command, meter, output);
+        continue;
+      }
       const Request& request = batch.requests[done++];
       const bool is_alone = meter.begin(request.command, request.argument_count,
                                         [&] { return words_of(batch.requests[done - 2], batch); });
@@ -270,6 +275,34 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());
   return taken;
+}
+
+// Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of.
+std::size_t Session::run_plain(const Batch& batch, std::size_t done, CommandContext& command, CommandMeter& meter,
+                               ByteBuffer& output) {
+  std::size_t input_end = done > 0 ? batch.requests[done - 1].input_end : 0;
+  std::size_t output_end = output.size();
+  std::uint64_t detours = command.keyspace.detours();
+  std::uint64_t errors = command.reply.error_count();
+  while (done < batch.count && batch.requests[done].is_plain && output_end < kOutputPauseBytes) {
+    const Request& request = batch.requests[done++];
+    const std::size_t reply_begin = output_end;
+    const std::size_t request_begin = std::exchange(input_end, request.input_end);
+    meter.begin_brief(request.command);
+    run_command(command, *request.command, {words_of(request, batch), request.key});
+    output_end = output.size();
+    if (command.reply.error_count() != errors) [[unlikely]] {
+      errors = command.reply.error_count();
+      meter.note_error(output.view().substr(reply_begin), std::exchange(command.was_rejected, false));
+    }
+    const bool was_long = input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;
+    if (was_long || command.keyspace.detours() != detours) [[unlikely]] {
+      detours = command.keyspace.detours();
+      meter.end_run(words_of(request, batch), true);
+    }
+  }
+  client_.last_command = batch.requests[done - 1].command;
+  return done;
 }
 
 // What was queued is shown by EXEC.

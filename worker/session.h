@@ -22,6 +22,8 @@
 
 namespace memento {
 
+class CommandMeter;
+
 /// A parsed request. Its words are `argument_count` of the batch's arguments, from `first_argument` on.
 struct Request {
   const Command* command;  ///< nullptr: unknown
@@ -29,7 +31,8 @@ struct Request {
   std::size_t argument_count;
   std::size_t input_end;  ///< of the batch's input
   HashedKey key;
-  bool has_key;  ///< `key` is set
+  bool has_key;   ///< `key` is set
+  bool is_plain;  ///< a whole request of a command that is: its handler may be called as it is
   bool greets;   ///< a line PING before any other request
 };
 
@@ -93,6 +96,9 @@ class Session {
   template <class AnyLine>
   void parse_line(AnyLine& line, std::size_t input_end, Batch& batch);
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
+  /// Executes requests from `done` on as long as they are plain; how many are done then.
+  std::size_t run_plain(const Batch& batch, std::size_t done, CommandContext& command, CommandMeter& meter,
+                        ByteBuffer& output);
   /// Messages come behind the reply to the request that they were sent in.
   void take_pushes(ByteBuffer& output);
   /// CLIENT PAUSE holds it back.

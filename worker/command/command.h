@@ -70,6 +70,7 @@ enum CommandFlag : std::uint32_t {
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
   kPublishes = 1 << 17,      ///< sends messages to others
   kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
+  kPlain = 1 << 19,  ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
 };
 
 /// Where the keys stand among a call's words.
@@ -94,6 +95,11 @@ struct Command {
   bool has(std::uint32_t any_of) const { return (flags & any_of) != 0; }
   bool accepts(std::size_t count) const {
     return arity >= 0 ? count == static_cast<std::size_t>(arity) : count >= static_cast<std::size_t>(-arity);
+  }
+  constexpr bool is_plain() const {
+    const bool is_brief = (flags & kWrite) != 0 || (flags & (kReadonly | kFast)) == (kReadonly | kFast);
+    return is_brief && keys.first != 0 && keys.first == keys.last &&
+           (flags & (kContainer | kPubSubFlag | kNoMulti | kUnqueued)) == 0;
   }
   /// Index of the last key of a call with `count` words; below keys.first when there is none.
   std::size_t last_key(std::size_t count) const {

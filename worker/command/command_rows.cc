@@ -1,4 +1,6 @@
 // The rows of the command table; what a row's columns mean is in command.h, what they are read for in command_table.h.
+#include <array>
+
 #include "conf/statistics.h"
 #include "worker/command/command_table.h"
 #include "worker/command/handlers.h"
@@ -21,8 +23,16 @@ constexpr std::uint32_t kAnyTime = kLoading | kStale | kNoScript;
 constexpr std::uint32_t kSubscribing = kPubSubFlag | kAnyTime | kNoMulti | kSubscribedToo;
 constexpr const char* kOwn = "memento";  // a command Redis does not have
 
+template <std::size_t count>
+constexpr std::array<Command, count> with_marks(std::array<Command, count> commands) {
+  for (Command& command : commands) {
+    if (command.is_plain()) command.flags |= kPlain;
+  }
+  return commands;
+}
+
 // name, arity, flags, keys, rest of line, handler, group, since, arguments, summary
-constexpr Command kCommands[] = {
+constexpr auto kCommands = with_marks(std::to_array<Command>({
     {"SET", -3, kStore, kOneKey, 2, handlers::set, kString, "1.0.0", "key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]", "Store a value; in the text protocol the rest of the line is the value"},
     {"GET", 2, kReadFast, kOneKey, 0, handlers::get, kString, "1.0.0", "key", "The key's value"},
     {"GETP", 2, kReadFast, kOneKey, 0, handlers::getp, kString, kOwn, "key", "Value, creation time and expiry of a key"},
@@ -128,7 +138,7 @@ constexpr Command kCommands[] = {
     {"DEBUG", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "1.0.0", "subcommand", "For tests; DEBUG HELP"},
     {"LOLWUT", -1, kReadFast, kNoKey, 0, handlers::lolwut, kServer, "5.0.0", "[VERSION version]", "A picture and the version"},
     {"HELP", -1, kLoading | kStale, kNoKey, 0, handlers::help, kServer, kOwn, "[command]", "The commands, or one of them"},
-};
+}));
 
 constexpr Command kSubcommands[] = {
     {"CLIENT|GETNAME", 2, kAnyTime, kNoKey, 0, handlers::client_getname, kConnection, "2.6.9", "", "The connection's name"},

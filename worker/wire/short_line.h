@@ -38,7 +38,7 @@ class ShortLine {
     if (ends_ == 0) return;
     size_ = static_cast<std::size_t>(std::countr_zero(ends_));
     if (size_ > 0 && bytes_[size_ - 1] == '\r') --size_;
-    const std::uint64_t line = size_ < 64 ? (1ull << size_) - 1 : ~0ull;
+    const std::uint64_t line = (1ull << size_) - 1;
     spaces_ = find_in_64(bytes_, ' ') & line;
     letters_ = ~spaces_ & line;
   }
@@ -55,7 +55,7 @@ class ShortLine {
     const auto begin = static_cast<std::size_t>(std::countr_zero(letters_));
     const std::uint64_t behind = spaces_ & ~0ull << begin;
     at_ = behind == 0 ? size_ : static_cast<std::size_t>(std::countr_zero(behind));
-    letters_ = at_ < 64 ? letters_ & ~0ull << at_ : 0;
+    letters_ &= ~0ull << at_;
     return {bytes_ + begin, at_ - begin};
   }
   bool take_rest(std::string_view* rest) const {
@@ -69,7 +69,7 @@ class ShortLine {
   std::uint64_t ends_;
   std::uint64_t spaces_ = 0;
   std::uint64_t letters_ = 0;  ///< of words not yet taken
-  std::size_t size_ = 0;       ///< of the line without its end
+  std::size_t size_ = 0;       ///< of the line without its end; at most 63
   std::size_t at_ = 0;         ///< behind the last word
 };
 
