@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,10 +16,20 @@
 
 namespace memento {
 
-/// A PUBLISH that EXEC has yet to do.
-struct Message {
-  std::string_view channel;
-  std::string_view bytes;
+/// What a command inside EXEC does to others or to the client's subscriptions: it cannot be undone.
+struct PlannedStep {
+  enum class Action : std::uint8_t { kPublish, kSubscribe, kUnsubscribe };
+  Action action;
+  SubscriptionKind kind;
+  std::string name;
+  std::string_view message{};
+};
+
+/// What EXEC does once its commands are not executed again.
+struct ExecPlan {
+  std::vector<PlannedStep> steps;
+  std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
+  std::vector<std::uint64_t> closed;             ///< clients to close
 };
 
 struct CommandContext {
@@ -30,9 +42,14 @@ struct CommandContext {
   bool parks =
       false;  ///< nothing was replied: the request is to be executed again when the client need not wait
   bool ends_batch = false;  ///< what follows is to be looked at anew
-  bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace, the reply and `published` are undone
-  std::vector<Message> published{};  ///< inside EXEC, which sends them at its end
-  std::vector<std::uint64_t> closed{};  ///< clients that EXEC has yet to close
+  bool in_exec = false;     ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
+                            ///< ClientTraits and `plan` are undone
+  ExecPlan plan{};          ///< inside EXEC
+
+  /// What the client subscribes to at this point of EXEC, or without it; nullptr: nothing.
+  const Subscriptions* subscriptions() const {
+    return plan.subscriptions != nullptr ? plan.subscriptions.get() : client.subscriptions.get();
+  }
 };
 
 /// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
