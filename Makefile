@@ -24,7 +24,7 @@ FLAGS_plant   := -O3 -DMEMENTO_PLANT
 FLAGS_tsan    := -O1 -fsanitize=thread -Wno-tsan
 CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
-LDLIBS   := -lxxhash -lpthread
+LDLIBS   := -lxxhash -lpthread -lcrypto -luv
 
 objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
 main    = $(BUILD)/obj/$(1)/main.o
@@ -33,10 +33,11 @@ SHM       := $(call objects,shm shm/os)
 CONF      := $(call objects,conf)
 WORKER    := $(call objects,worker worker/wire worker/command)
 MASTER    := $(call objects,master)
+BUS       := $(call objects,bus bus/core)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
-SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients)
+SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients tests/bus tests/cluster)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
@@ -71,7 +72,7 @@ $(BIN)/memento-cli: $(call main,cli) $(CLI)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
 
-$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI))
+$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI)) $(filter %/shm/hash.o,$(SHM))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
 
@@ -157,7 +158,7 @@ fuzz:
 
 fuzzers: $(FUZZERS:%=$(BIN)/%)
 
-$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(WORKER) $(CONF) $(SHM)
+$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "worker/cluster_router.h"
 #include "worker/command/command_meter.h"
 #include "worker/command/command_table.h"
 #include "worker/command/dispatch.h"
@@ -193,6 +194,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   MessageHub& hub = context.services.hub;
   CommandMeter meter(context.services, client_);
   client_.active_ms = context.keyspace.now_ms();
+  std::size_t routed_begin = output.size();  // from there on it stands behind replies that other nodes have yet to give
   if (client_.has_pushes) take_pushes(output);
   while (!closing_ && taken < bytes.size()) {
     if (output.size() >= kOutputPauseBytes) {
@@ -214,15 +216,31 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       runnable = parked_ ? 0 : 1;
       if (parked_) hub.clients().postpone(client_);
     }
+    const bool is_routed_batch = context.router != nullptr && is_routed(batch, *context.router);
     const bool was_text = is_text();
     command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
     while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
-      if (batch.requests[done].is_plain && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
+      if (batch.requests[done].is_plain && !is_routed_batch && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
         done = run_plain(batch, done, command, meter, output);
         continue;
       }
       const Request& request = batch.requests[done++];
+      if (is_routed_batch) [[unlikely]] {
+        using Route = ClusterRouter::Route;
+        const Route route =
+            context.router->route(request.command, {words_of(request, batch), request.key}, request.has_key, command, output, &routed_begin);
+        if (route == Route::kAnswered) {
+          if (done > 1) meter.end_run(words_of(batch.requests[done - 2], batch), false);
+          if (is_shown) show(request, batch, hub);
+          continue;
+        }
+        if (route == Route::kWaits) {
+          parked_ = true;
+          --done;
+          break;
+        }
+      }
       const bool is_alone = meter.begin(request.command, request.argument_count,
                                         [&] { return words_of(batch.requests[done - 2], batch); });
       const std::uint64_t detours = context.keyspace.detours();
@@ -271,10 +289,21 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     }
     if (batch.input_bytes == 0 && is_text() == was_text) break;  // what is left is not a whole request
   }
+  if (client_.has_pending_replies()) [[unlikely]]
+    client_.replies->take_behind(output, routed_begin);
   meter.count_executed(executed);
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());
   return taken;
+}
+
+bool Session::is_routed(const Batch& batch, const ClusterRouter& router) const {
+  bool any = router.concerns_all(client_);
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    const Request& request = batch.requests[i];
+    any |= router.concerns(request.command, request.has_key, request.key);
+  }
+  return any;
 }
 
 // Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of.

@@ -22,6 +22,7 @@
 
 namespace memento {
 
+class ClusterRouter;
 class CommandMeter;
 
 /// A parsed request. Its words are `argument_count` of the batch's arguments, from `first_argument` on.
@@ -55,6 +56,7 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace);
 struct SessionContext {
   Keyspace& keyspace;
   WorkerServices& services;
+  ClusterRouter* router = nullptr;  ///< of a cluster's node
 };
 
 /// Why a client is not served. A constant.
@@ -101,6 +103,8 @@ class Session {
                         ByteBuffer& output);
   /// Messages come behind the reply to the request that they were sent in.
   void take_pushes(ByteBuffer& output);
+  /// In a cluster: some of the batch's requests may be other nodes'.
+  bool is_routed(const Batch& batch, const ClusterRouter& router) const;
   /// CLIENT PAUSE holds it back.
   bool is_postponed(const Request& request, SessionContext& context) const;
   /// To clients in MONITOR.

@@ -16,6 +16,9 @@
 
 namespace memento {
 
+/// A cursor of SCAN is a slot and, below it, a place of so many bits.
+inline constexpr int kScanPlaceBits = 40;
+
 /// What a command inside EXEC does to others or to the client's subscriptions: it cannot be undone.
 struct PlannedStep {
   enum class Action : std::uint8_t { kPublish, kSubscribe, kUnsubscribe };
@@ -64,7 +67,7 @@ struct Call {
 /// REQUIRES: arity and key lengths were checked. Writes exactly one reply.
 using Handler = void (*)(CommandContext&, const Call&);
 
-enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kServer };
+enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kCluster, kServer };
 
 /// What COMMAND tells and dispatch looks at.
 enum CommandFlag : std::uint32_t {

@@ -131,6 +131,12 @@ constexpr auto kCommands = with_marks(std::to_array<Command>({
     {"QUIT", -1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, "1.0.0", "", "End the connection"},
     {"EXIT", -1, kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, kOwn, "", "End the connection"},
 
+    {"CLUSTERINFO", 1, kAnyTime, kNoKey, 0, handlers::clusterinfo, kCluster, kOwn, "", "The cluster's nodes: name, address, slots, state"},
+    {"CLUSTER", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kCluster, "3.0.0", "subcommand", "The cluster, for clients of Redis Cluster; CLUSTER HELP"},
+    {"ASKING", 1, kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK; no slot is being moved here"},
+    {"READONLY", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK; there are no replicas to read from"},
+    {"READWRITE", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK"},
+
     {"INFO", -1, kLoading | kStale | kDangerous, kNoKey, 0, handlers::info, kServer, "1.0.0", "[section ...]", "Figures about the server"},
     {"CONFIG", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.0.0", "subcommand", "Parameters; CONFIG HELP"},
     {"MONITOR", 1, kAdmin | kAnyTime, kNoKey, 0, handlers::monitor, kServer, "1.0.0", "", "Receive every command that any client has executed"},
@@ -157,6 +163,18 @@ constexpr Command kSubcommands[] = {
     {"CLIENT|SETINFO", 4, kAnyTime, kNoKey, 0, handlers::client_setinfo, kConnection, "7.2.0", "LIB-NAME name | LIB-VER version", "Name the client's library"},
     {"CLIENT|SETNAME", 3, kAnyTime, kNoKey, 0, handlers::client_setname, kConnection, "2.6.9", "name", "Name the connection"},
     {"CLIENT|UNPAUSE", 2, kAnyTime | kAdmin, kNoKey, 0, handlers::client_unpause, kConnection, "6.2.0", "", "End CLIENT PAUSE"},
+
+    {"CLUSTER|COUNTKEYSINSLOT", 3, kStale, kNoKey, 0, handlers::cluster_countkeysinslot, kCluster, "3.0.0", "slot", "How many of this node's keys are in one of 16384 slots"},
+    {"CLUSTER|GETKEYSINSLOT", 4, kStale, kNoKey, 0, handlers::cluster_getkeysinslot, kCluster, "3.0.0", "slot count", "Some of them"},
+    {"CLUSTER|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kCluster, "5.0.0", "", "The subcommands"},
+    {"CLUSTER|INFO", 2, kStale, kNoKey, 0, handlers::cluster_info, kCluster, "3.0.0", "", "Figures about the cluster"},
+    {"CLUSTER|KEYSLOT", 3, kStale, kNoKey, 0, handlers::cluster_keyslot, kCluster, "3.0.0", "key", "The key's slot, of 16384"},
+    {"CLUSTER|LINKS", 2, kStale, kNoKey, 0, handlers::cluster_links, kCluster, "7.0.0", "", "The links to other nodes and from them"},
+    {"CLUSTER|MYID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "3.0.0", "", "This node's id"},
+    {"CLUSTER|MYSHARDID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "7.2.0", "", "The same; a shard is one node"},
+    {"CLUSTER|NODES", 2, kStale, kNoKey, 0, handlers::cluster_nodes, kCluster, "3.0.0", "", "The nodes, a line each"},
+    {"CLUSTER|SHARDS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_shards, kCluster, "7.0.0", "", "The nodes and their slots"},
+    {"CLUSTER|SLOTS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_slots, kCluster, "3.0.0", "", "Ranges of slots and their nodes"},
 
     {"COMMAND|COUNT", 2, kLoading | kStale, kNoKey, 0, handlers::command_count, kServer, "2.8.13", "", "How many commands there are"},
     {"COMMAND|DOCS", -2, kLoading | kStale, kNoKey, 0, handlers::command_docs, kServer, "7.0.0", "[command ...]", "What commands are for"},
