@@ -47,7 +47,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -129,6 +129,12 @@ kill-test:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run 'KillStorm.*' $(BIN)/memento-tests
 
+# Kills, stops and cuts of a cluster's nodes; ROUNDS= of each.
+cluster-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) MEMENTO_CLUSTER_ROUNDS=$(or $(ROUNDS),30) tests/run 'Cluster*' $(BIN)/memento-tests
+
 bench:
 	@conf/install-packages build bench
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/floor
@@ -182,6 +188,7 @@ help:
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
 	@echo "make crash-test operations killed at every instruction for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
+	@echo "make cluster-test  kill, stop and cut off a cluster's nodes under load; ROUNDS=100 of each"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"

@@ -48,7 +48,7 @@ class Bus {
  public:
   explicit Bus(BusProcess process)
       : process_(std::move(process)),
-        members_(Members::from(process_.options.nodes)),
+        members_(Members::of(process_.state)),
         keyspace_(process_.segment, process_.process),
         facts_{process_.start_ms, process_.options.workers, 0, process_.options, process_.process},
         hub_(process_.segment, keyspace_, process_.process),

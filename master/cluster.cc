@@ -47,10 +47,6 @@ Outcome Master::open_cluster() {
 
 // After exec. The old bus leaves at once, and the new one starts when it has: a channel has one reader.
 Outcome Master::take_over_cluster() {
-  if (handover_->bus_socket < 0) return Done{};
-  if (!options_.cluster) {
-    return Error{ExitStatus::kConfig, 0, "the running server is a cluster's node; it can only be upgraded with -c"};
-  }
   bus_socket_ = Fd(handover_->bus_socket);
   for (const int socket : handover_->redirect_sockets) redirect_sockets_.emplace_back(socket);
   const Result<std::string> secret = find_cluster_secret(options_);

@@ -185,7 +185,6 @@ Outcome Master::take_over() {
   segment_ = std::move(*segment);
   huge_pages_.emplace(*segment_);
   for (const int socket : handover_->sockets) listen_sockets_.emplace_back(socket);
-  if (const Outcome taken = take_over_cluster(); !taken) return taken.error();
   if (handover_->pid_file_lock >= 0) {
     pid_file_ = PidFile::taken_over(Fd(handover_->pid_file_lock), handover_->pid_file);
   }
@@ -195,11 +194,14 @@ Outcome Master::take_over() {
   in_use.port = handover_->port;
   in_use.directory = handover_->directory;
   in_use.pid_file = handover_->pid_file;
-  in_use.cluster = cluster_.has_value();
+  in_use.cluster = handover_->bus_socket >= 0;
   in_use.memory_bytes = segment_->size_bytes();
   const Options fresh = std::exchange(options_, in_use);
   const std::string waiting = changes_that_wait(fresh, true);
   if (!waiting.empty()) log_->info("Changes that need a restart: " + waiting);
+  if (options_.cluster) {
+    if (const Outcome taken = take_over_cluster(); !taken) return taken.error();
+  }
   raise_descriptor_limit();
   apply_settings();
   if (options_.workers > listen_sockets_.size()) {

@@ -32,6 +32,15 @@ Members Members::from(const ClusterFile& file) {
   return members;
 }
 
+Members Members::of(const ClusterState& state) {
+  Members members{{}, state.self};
+  for (std::uint32_t i = 0; i < state.node_count; ++i) {
+    const NodeState& node = state.nodes[i];
+    members.nodes.push_back({std::string(node.address_text()), static_cast<std::uint16_t>(node.bus_port), std::string(node.name_text())});
+  }
+  return members;
+}
+
 std::uint32_t Members::first_slot(std::size_t node) const {
   return static_cast<std::uint32_t>(node * kSlotCount / nodes.size());
 }

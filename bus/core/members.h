@@ -24,6 +24,8 @@ struct Members {
   std::uint32_t self = 0;
 
   static Members from(const ClusterFile& file);
+  /// What write_to() wrote.
+  static Members of(const ClusterState& state);
 
   std::uint32_t first_slot(std::size_t node) const;
   ClusterId id(std::uint32_t version = kProtocolVersion) const;

@@ -21,13 +21,14 @@ std::string taken(FrameReceiver& receiver, std::string& bytes) {
 TEST(BusFrame, ComesOutAsItWentIn) {
   FrameSender sender;
   FrameReceiver receiver;
-  std::string bytes = sender.frame(FrameType::kHello, "one") + sender.frame(FrameType::kPing);
+  std::string bytes = sender.frame(FrameType::kHello, "one");
+  bytes += sender.frame(FrameType::kPing);
   EXPECT_EQ(taken(receiver, bytes), "one");
   EXPECT_EQ(taken(receiver, bytes), "");
   sender.set_key(77);
   receiver.set_key(77);
   bytes = sender.frame(FrameType::kRequests, std::string(100'000, 'x'));
-  EXPECT_EQ(taken(receiver, bytes), std::string(100'000, 'x'));
+  EXPECT_TRUE(taken(receiver, bytes) == std::string(100'000, 'x'));
   EXPECT_TRUE(bytes.empty());
 }
 

@@ -89,6 +89,8 @@ TEST(BusMembers, StateSaysTheSame) {
     ids.emplace(node.id_text());
   }
   EXPECT_EQ(ids.size(), 7u);
+  EXPECT_EQ(Members::of(*state).nodes, members.nodes);
+  EXPECT_EQ(Members::of(*state).id(), members.id());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The file that names a cluster's nodes: what it comes to, and its errors by line.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "conf/options.h"
@@ -90,7 +91,7 @@ TEST_F(ClusterFileTest, AMissingFileIsNamed) {
 
 // Shows that the samples and what the generator writes are files that nodes start with, and that nothing is overwritten.
 TEST_F(ClusterFileTest, SamplesAndGenerator) {
-  const std::string conf = std::string(program("memento")) + "/../../conf";
+  const std::string conf = std::filesystem::absolute("conf");
   const Finished made = run_program("/usr/bin/python3", {conf + "/build_cluster.py", "127.0.0.1:7100", "127.0.0.1:7200"}, folder_.path());
   ASSERT_EQ(made.status, 0) << made.errors;
   for (int i = 0; i < 2; ++i) {

@@ -148,9 +148,9 @@ TEST(ConfOptions, UsageErrors) {
 }
 
 // Shows that the cluster's options are refused without -c.
-TEST(Options, NodesNeedClusterMode) {
+TEST(ConfOptions, NodesNeedClusterMode) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"-f", "nodes"}, {"-i", "one"}}) {
-    const ParsedCommandLine parsed = parse_command_line(arguments, "/");
+    const ParsedCommandLine parsed = parse(arguments);
     EXPECT_EQ(parsed.status, ExitStatus::kUsage);
     EXPECT_NE(parsed.text.find("add -c"), std::string::npos) << parsed.text;
   }
