@@ -70,7 +70,7 @@ class Bus {
   void on_signal();
   void before_sleep();
   void look_whether_formed();
-  void publish_elsewhere(std::string_view channel, std::string_view message);
+  void publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message);
   void begin_to_leave();
   bool has_unanswered() const;
   void update_statistics();
@@ -138,7 +138,9 @@ bool Bus::set_up() {
     process_.log.error(std::string("listen on the bus port: ") + uv_strerror(failed));
     return false;
   }
-  hub_.set_publisher([this](std::string_view channel, std::string_view message) { publish_elsewhere(channel, message); });
+  hub_.set_publisher([this](SubscriptionKind kind, std::string_view channel, std::string_view message) {
+    publish_elsewhere(kind, channel, message);
+  });
   for (std::size_t i = 0; i < members_.nodes.size(); ++i) {
     peers_.push_back(i == members_.self ? nullptr : std::make_unique<PeerLink>(context_, static_cast<std::uint8_t>(i), now_ms()));
   }
@@ -222,8 +224,8 @@ void Bus::look_whether_formed() {
 }
 
 // Nobody waits for the replies: they are for a worker that there is not.
-void Bus::publish_elsewhere(std::string_view channel, std::string_view message) {
-  const std::string_view words[] = {"PUBLISH", channel, message};
+void Bus::publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message) {
+  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel, message};
   std::string bytes(word_list_bytes(words), '\0');
   write_word_list(words, bytes.data());
   PieceHeader header{};

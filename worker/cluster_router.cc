@@ -335,8 +335,8 @@ void ClusterRouter::flush() {
   bus_->flush();
 }
 
-void ClusterRouter::publish_elsewhere(std::string_view channel, std::string_view message) {
-  const std::string_view words[] = {"PUBLISH", channel, message};
+void ClusterRouter::publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message) {
+  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel, message};
   for (std::uint32_t i = 0; i < state_.node_count; ++i) {
     if (i == state_.self) continue;
     bus_->send({static_cast<std::uint8_t>(i), PieceKind::kCommand, false, Protocol::kResp2}, {}, word_list_bytes(words),

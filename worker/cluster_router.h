@@ -70,7 +70,7 @@ class ClusterRouter {
   void wake() { bus_->wake(); }
 
   /// A message that EXEC has published here goes to all other nodes.
-  void publish_elsewhere(std::string_view channel, std::string_view message);
+  void publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message);
 
  private:
   using Words = std::vector<std::string_view>;

@@ -274,7 +274,9 @@ bool Worker::join_cluster() {
   }
   router_ = std::make_unique<ClusterRouter>(*context_.cluster, std::move(*bus));
   session_.router = router_.get();
-  hub_.set_publisher([this](std::string_view channel, std::string_view message) { router_->publish_elsewhere(channel, message); });
+  hub_.set_publisher([this](SubscriptionKind kind, std::string_view channel, std::string_view message) {
+    router_->publish_elsewhere(kind, channel, message);
+  });
   return true;
 }
 

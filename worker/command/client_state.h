@@ -47,7 +47,7 @@ struct Transaction {
 /// What a client subscribes to; changed by the MessageHub.
 struct Subscriptions {
   using Names = std::set<std::string, std::less<>>;
-  std::array<Names, 3> names;
+  std::array<Names, kSubscriptionKinds.size()> names;
   bool monitors = false;  ///< MONITOR: receives every command
 
   Names& of(SubscriptionKind kind) { return names[static_cast<std::size_t>(kind)]; }
@@ -67,19 +67,23 @@ enum class ReplyMode : std::uint8_t {
 /// What a client's next request waits for before it is executed.
 enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies };
 
-struct ClientState {
+/// What commands set for the connection itself.
+struct ClientTraits {
   Protocol protocol = Protocol::kText;
   ReplyMode reply_mode = ReplyMode::kOn;
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+};
+
+struct ClientState : ClientTraits {
   std::uint64_t id = 0;  ///< unique over all workers, as long as the segment lives
   TimeMs connected_ms = 0;
   TimeMs active_ms = 0;  ///< last request
   const Command* last_command = nullptr;
-  std::string name;
-  std::string library_name;
-  std::string library_version;
   int descriptor = -1;  ///< the socket, for its addresses
   std::unique_ptr<Transaction> transaction;  ///< between MULTI and EXEC
   std::vector<WatchedKey> watched;

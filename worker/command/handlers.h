@@ -98,14 +98,19 @@ void exec(CommandContext&, const Call&);
 
 // pubsub_handlers.cc
 void subscribe(CommandContext&, const Call&);
+void ssubscribe(CommandContext&, const Call&);
 void psubscribe(CommandContext&, const Call&);
 void sub(CommandContext&, const Call&);
 void unsubscribe(CommandContext&, const Call&);
+void sunsubscribe(CommandContext&, const Call&);
 void punsubscribe(CommandContext&, const Call&);
 void unsub(CommandContext&, const Call&);
 void publish(CommandContext&, const Call&);
+void spublish(CommandContext&, const Call&);
 void pubsub_channels(CommandContext&, const Call&);
 void pubsub_numsub(CommandContext&, const Call&);
+void pubsub_shardchannels(CommandContext&, const Call&);
+void pubsub_shardnumsub(CommandContext&, const Call&);
 void pubsub_numpat(CommandContext&, const Call&);
 
 // connection_handlers.cc

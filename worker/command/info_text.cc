@@ -158,6 +158,8 @@ void stats(CommandContext& context, Lines& lines) {
   add("total_error_replies", Counter::kErrors);
   lines.add("pubsub_channels", context.services.hub.subscriptions(SubscriptionKind::kChannel).size());
   lines.add("pubsub_patterns", context.services.hub.subscriptions(SubscriptionKind::kPattern).size());
+  lines.add("pubsubshard_channels",
+            context.services.hub.subscriptions(SubscriptionKind::kShardChannel).size());
 }
 
 void replication(CommandContext&, Lines& lines) {
