@@ -16,7 +16,9 @@ constexpr const char* kNoRequest = "ERR what another node sent is not a request"
 static_assert(Executor::kBatchLimit <= CommandMeter::kRunLimit);
 
 Protocol protocol_of(const PieceHeader& header) {
-  return header.protocol > static_cast<std::uint8_t>(Protocol::kResp3) ? Protocol::kResp2 : static_cast<Protocol>(header.protocol);
+  return header.protocol > static_cast<std::uint8_t>(Protocol::kResp3)
+             ? Protocol::kResp2
+             : static_cast<Protocol>(header.protocol);
 }
 
 }  // namespace
@@ -45,6 +47,7 @@ void Executor::run(const OnReply& on_reply) {
     if (requests_[i].has_key) keyspace_.prefetch_entry(requests_[i].key);
   }
   CommandContext context{keyspace_, ReplyWriter(output_), services_, client_};
+  bool has_long_reply = false;
   CommandMeter meter(services_, client_);
   for (std::size_t i = 0; i < count_; ++i) {
     const Request& request = requests_[i];
@@ -55,13 +58,16 @@ void Executor::run(const OnReply& on_reply) {
     execute(request, context);
     if (context.reply.error_count() != errors) [[unlikely]]
       meter.note_error(output_.view(), std::exchange(context.was_rejected, false));
-    const bool was_long = request.header.payload_bytes + output_.size() > CommandMeter::kMuchBytes || keyspace_.detours() != detours;
+    const bool was_long = request.header.payload_bytes + output_.size() > CommandMeter::kMuchBytes ||
+                          keyspace_.detours() != detours;
     if (is_alone || was_long) meter.end_run(words_of(request), was_long);
+    has_long_reply |= output_.size() > kLongReplyBytes;
     on_reply(request.header, output_.view());
     output_.consume(output_.size());
   }
   if (count_ > 0) meter.end_run(words_of(requests_[count_ - 1]), false);
   count_ = 0;
+  batch_limit_ = has_long_reply ? 1 : std::min(2 * batch_limit_, kBatchLimit);
   output_.shrink(kKeptOutputBytes);
   if (words_.capacity() > kKeptWords) words_ = {};
   words_.clear();
@@ -74,7 +80,8 @@ void Executor::execute(const Request& request, CommandContext& context) {
   if (request.header.kind == PieceKind::kExec) return exec(request, context);
   if (words.empty()) return context.reply.error(kNoRequest);
   if (request.header.kind == PieceKind::kWatch) return watch(request, output_);
-  if (request.command == nullptr || request.command->has(kNoMulti | kAdmin | kUnqueued)) return context.reply.error(kNoRequest);
+  if (request.command == nullptr || request.command->has(kNoMulti | kAdmin | kUnqueued))
+    return context.reply.error(kNoRequest);
   dispatch(context, request.command, Call{words, request.key});
 }
 
@@ -100,7 +107,8 @@ void Executor::exec(const Request& request, CommandContext& context) {
     is_good = take_word_list(&rest, &words) && !words.empty();
     if (!is_good) break;
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
-    is_good = command != nullptr && command->accepts(words.size()) && !command->has(kNoMulti | kAdmin | kUnqueued | kContainer);
+    is_good = command != nullptr && command->accepts(words.size()) &&
+              !command->has(kNoMulti | kAdmin | kUnqueued | kContainer);
     if (!is_good || !check_keys(context, *command, Call{words, {}})) break;
     client_.transaction->queue.push_back(QueuedCall{command, {words.begin(), words.end()}});
   }
