@@ -176,7 +176,7 @@ void Bus::accept() {
 void Bus::before_sleep() {
   process_.state.bus_sleeps.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (channels_.has_requests()) uv_idle_start(&idle_, [](uv_idle_t*) {});
+  if (channels_.has_requests() || channels_.has_room_for_replies()) uv_idle_start(&idle_, [](uv_idle_t*) {});
 }
 
 void Bus::on_turn() {

@@ -75,6 +75,7 @@ void WorkerChannels::put(Worker& worker, const PieceHeader& header, std::string_
   const std::size_t bytes = piece_bytes(payload.size());
   char* place = worker.backlog.empty() ? worker.replies.reserve(bytes) : nullptr;
   const bool is_put = place != nullptr;
+  if (!is_put && worker.backlog.empty()) blocked_.push_back(header.process);
   if (!is_put) place = worker.backlog.reserve(bytes);
   std::memcpy(place, &header, sizeof header);
   if (!payload.empty()) std::memcpy(place + sizeof header, payload.data(), payload.size());
@@ -142,7 +143,17 @@ void WorkerChannels::move_backlog(Worker& worker) {
   worker.is_stalled = false;
 }
 
+bool WorkerChannels::has_room_for_replies() const {
+  return std::ranges::any_of(blocked_, [&](std::uint16_t process) {
+    RingWriter replies = workers_[process]->replies;
+    return replies.free_bytes() >= piece_bytes(kPieceLimitBytes);
+  });
+}
+
 void WorkerChannels::flush() {
+  for (const std::uint16_t process : blocked_) {
+    if (!std::exchange(workers_[process]->is_touched, true)) touched_.push_back(process);
+  }
   for (const std::uint16_t process : touched_) {
     Worker& worker = *workers_[process];
     worker.is_touched = false;
@@ -154,15 +165,10 @@ void WorkerChannels::flush() {
       bell_.ring(process);
   }
   touched_.clear();
-  if (!is_congested_) return;
-  is_congested_ = false;
-  for (const std::uint16_t process : open_) {
-    Worker& worker = *workers_[process];
-    if (worker.backlog.empty()) continue;
-    move_backlog(worker);
-    if (worker.replies.publish()) bell_.ring(process);
-    is_congested_ |= !worker.is_stalled && worker.backlog.size() > kBacklogLimitBytes;
-  }
+  std::erase_if(blocked_, [&](std::uint16_t process) { return workers_[process]->backlog.empty(); });
+  is_congested_ = std::ranges::any_of(blocked_, [&](std::uint16_t process) {
+    return !workers_[process]->is_stalled && workers_[process]->backlog.size() > kBacklogLimitBytes;
+  });
 }
 
 void WorkerChannels::on_tick(std::int64_t now_ms) {
@@ -172,7 +178,6 @@ void WorkerChannels::on_tick(std::int64_t now_ms) {
       worker.blocked_since_ms = 0;
       continue;
     }
-    if (!std::exchange(worker.is_touched, true)) touched_.push_back(process);
     const std::uint64_t head = worker.channel.header().replies.head.load();
     if (worker.blocked_since_ms == 0 || head != worker.seen_head) worker.blocked_since_ms = now_ms;
     worker.seen_head = head;

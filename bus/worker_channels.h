@@ -26,6 +26,8 @@ class WorkerChannels {
   /// Looks for channels that workers have made since.
   void open_new();
   bool has_requests() const;
+  /// A worker has made room for replies that wait.
+  bool has_room_for_replies() const;
   using OnRequest = std::function<void(const PieceHeader& header, std::string_view payload)>;
   /// Gives all pieces that are there. They count as read when it returns.
   void take_requests(const OnRequest& on_request);
@@ -71,6 +73,7 @@ class WorkerChannels {
   std::array<std::optional<Worker>, kProcessLimit> workers_;
   std::vector<std::uint16_t> open_;     ///< processes with a channel
   std::vector<std::uint16_t> touched_;  ///< something is to be published to them
+  std::vector<std::uint16_t> blocked_;  ///< with a backlog
   bool is_congested_ = false;
 };
 

@@ -11,6 +11,7 @@ namespace memento {
 namespace {
 
 constexpr std::int64_t kLookPauseMs = 200;
+constexpr std::size_t kMuchBytes = kChannelRingBytes / 8;
 constexpr std::int64_t kSlackMs = 2000;  // beyond the bus's own time limit
 
 }  // namespace
@@ -159,7 +160,10 @@ void BusClient::flush() {
     std::erase_if(busy_nodes_, [&](std::uint8_t node) { return nodes_[node].queue.empty(); });
     channel_.header().worker_waits.store(busy_nodes_.empty() ? 0 : 1);
   }
-  if (!requests_.publish()) return;
+  if (requests_.publish()) wake_bus();
+}
+
+void BusClient::wake_bus() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (state_.bus_sleeps.load(std::memory_order_relaxed) == 0 || state_.bus_sleeps.exchange(0) == 0) return;
   bell_.ring(static_cast<std::uint32_t>(state_.bus_process.load()));
@@ -195,6 +199,7 @@ bool BusClient::receive(const OnReply& on_reply) {
   });
   replies_.advance(pieces.size());
   replies_.release();
+  if (pieces.size() >= kMuchBytes) wake_bus();  // what found no room may be waiting there
   return true;
 }
 

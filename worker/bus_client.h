@@ -117,6 +117,7 @@ class BusClient {
   PieceHeader header_of(std::uint32_t number, const NodeRequest& request, std::size_t payload_bytes) const;
   void finish_piece(char* place, const PieceHeader& header, std::uint32_t number);
   void enqueue(std::uint32_t number, const NodeRequest& request, std::string payload);
+  void wake_bus();
   std::uint64_t window_left(std::uint8_t node);
   void put_queued(std::uint8_t node);
   bool put_piece(Queued& message);
