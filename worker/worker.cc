@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -34,6 +35,7 @@ constexpr std::size_t kRefusedLimit = 64;  // connections that wait to be told t
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kMaintenanceUs = 1000;
+constexpr int kKeptHeapBytes = 32 << 20;
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
 // Runs out once, `after_ms` from now; set again to use it again.
@@ -502,6 +504,9 @@ void Worker::on_timer() {
 }  // namespace
 
 int run_worker(WorkerContext context) {
+  // Buffers of long requests come and go: given back to the kernel each time, their pages would cost more than the work.
+  mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
+  mallopt(M_MMAP_THRESHOLD, kKeptHeapBytes / 4);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of the call then
   return Worker(std::move(context)).run();
