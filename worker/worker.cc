@@ -475,6 +475,8 @@ void Worker::update_statistics() {
   const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
   record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
   record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
+  record.process_id.store(static_cast<std::uint64_t>(getpid()), std::memory_order_relaxed);
+  record.connected_clients.store(connection_count_, std::memory_order_relaxed);
   const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
   StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
   if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
