@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "shm/os/clock.h"
+
 namespace memento {
 namespace {
 
@@ -30,7 +32,8 @@ BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t proces
       replies_(channel_.reply_reader()),
       bell_(segment.path(), process),
       generation_(static_cast<std::uint32_t>(channel_.header().generation.fetch_add(1) + 1)),
-      bus_generation_(channel_.header().bus_generation.load()) {
+      bus_generation_(channel_.header().bus_generation.load()),
+      now_ms_(monotonic_time_ns() / 1'000'000) {
   replies_.skip_all();
   for (std::size_t i = 0; i < kNodeLimit; ++i) nodes_[i].sent_bytes = channel_.header().passed[i].load();
   channel_.header().worker_sleeps.store(0);

@@ -134,7 +134,7 @@ class BusClient {
   Bell bell_;
   std::uint32_t generation_;
   std::uint64_t bus_generation_;
-  std::int64_t now_ms_ = 0;
+  std::int64_t now_ms_;  ///< monotonic, as of the last tick
   std::int64_t looked_ms_ = 0;
   std::array<Node, kNodeLimit> nodes_;
   std::vector<std::uint8_t> busy_nodes_;  ///< with a queue
