@@ -71,6 +71,7 @@ struct alignas(64) WorkerStatistics {
   StatisticsWord rejected_connections;
   StatisticsWord cpu_user_us;
   StatisticsWord cpu_system_us;
+  StatisticsWord waiting_clients;  ///< whose request waits
   std::array<StatisticsWord, kErrorCodeLimit> errors;
   std::array<CommandStatistics, kCommandStatisticsLimit> commands;
   std::array<LatencyEvent, kLatencyEvents> latency;
