@@ -24,7 +24,7 @@ FLAGS_plant   := -O3 -DMEMENTO_PLANT
 FLAGS_tsan    := -O1 -fsanitize=thread -Wno-tsan
 CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
-LDLIBS   := -lxxhash -lpthread
+LDLIBS   := -lxxhash -lpthread -lcrypto -luv
 
 objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
 main    = $(BUILD)/obj/$(1)/main.o
@@ -33,10 +33,11 @@ SHM       := $(call objects,shm shm/os)
 CONF      := $(call objects,conf)
 WORKER    := $(call objects,worker worker/wire worker/command)
 MASTER    := $(call objects,master)
+BUS       := $(call objects,bus bus/core)
 CLI       := $(call objects,cli)
 BENCHMARK := $(call objects,benchmark)
-SERVER    := $(MASTER) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients)
+SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients tests/bus tests/cluster)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
@@ -46,7 +47,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -71,7 +72,7 @@ $(BIN)/memento-cli: $(call main,cli) $(CLI)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
 
-$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI))
+$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI)) $(filter %/shm/hash.o,$(SHM))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
 
@@ -128,6 +129,12 @@ kill-test:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run 'KillStorm.*' $(BIN)/memento-tests
 
+# Kills, stops and cuts of a cluster's nodes; ROUNDS= of each.
+cluster-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) MEMENTO_CLUSTER_ROUNDS=$(or $(ROUNDS),30) tests/run 'Cluster*' $(BIN)/memento-tests
+
 bench:
 	@conf/install-packages build bench
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/floor
@@ -157,7 +164,7 @@ fuzz:
 
 fuzzers: $(FUZZERS:%=$(BIN)/%)
 
-$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(WORKER) $(CONF) $(SHM)
+$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
@@ -181,6 +188,7 @@ help:
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
 	@echo "make crash-test operations killed at every instruction for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
+	@echo "make cluster-test  kill, stop and cut off a cluster's nodes under load; ROUNDS=100 of each"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"

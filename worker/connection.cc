@@ -15,6 +15,7 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // A request that is still incomplete grows its buffer by half each time, so reads may grow with it.
 constexpr std::size_t kReadLimitBytes = 4 << 20;
 constexpr std::uint64_t kDropLimitBytes = 1 << 30;
+constexpr std::size_t kKeptReadyBytes = 64 * 1024;
 constexpr std::size_t kKeptBytes = 2 << 20;  // of the shared output; above a paused batch of small replies
 
 bool would_block(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR; }
@@ -27,7 +28,10 @@ Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
   char* const room = turn.bytes->reserve(wanted);
   const ssize_t received = ::recv(socket_.get(), room, wanted, 0);
   if (received < 0) return would_block(errno) ? Wait::kInput : Wait::kClosed;
-  if (received == 0) return Wait::kClosed;
+  if (received == 0) {
+    has_input_ended_ = true;
+    return awaits_last_replies() ? Wait::kReplies : Wait::kClosed;
+  }
   if (drops_input_) {
     dropped_bytes_ += static_cast<std::uint64_t>(received);
     return dropped_bytes_ > kDropLimitBytes ? Wait::kClosed : Wait::kInput;
@@ -41,8 +45,10 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
   if (!send(output_, context.keyspace)) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
+  if (awaits_last_replies()) return Wait::kReplies;
   if (session_.is_closing() || ends_) return finish();
-  if (session_.client().waits != ClientWait::kNothing) return Wait::kParked;
+  if (has_input_ended_) return Wait::kClosed;
+  if (session_.client().waits != ClientWait::kNothing) return parked_wait();
   return resume(turn, context, output);
 }
 
@@ -73,7 +79,8 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
     return Wait::kOutput;
   }
   output.shrink(kKeptBytes);
-  if (session_.is_parked()) return Wait::kParked;
+  if (session_.is_parked()) return parked_wait();
+  if (awaits_last_replies()) return Wait::kReplies;
   return session_.is_closing() ? finish() : Wait::kInput;
 }
 
@@ -90,8 +97,23 @@ Connection::Wait Connection::push(Keyspace& keyspace) {
   return registered;
 }
 
+Connection::Wait Connection::on_replies(Keyspace& keyspace) {
+  ByteBuffer& ready = session_.client().replies->ready();
+  if (output_.empty() && !send(ready, keyspace)) return Wait::kClosed;
+  if (!ready.empty()) {
+    output_.append(ready.view());
+    ready.consume(ready.size());
+  }
+  ready.shrink(kKeptReadyBytes);
+  if (!output_.empty()) return Wait::kOutput;
+  if (registered != Wait::kReplies || session_.client().has_pending_replies()) return registered;
+  if (session_.is_closing() || ends_) return finish();
+  return has_input_ended_ ? Wait::kClosed : registered;
+}
+
 Connection::Wait Connection::end() {
   ends_ = true;
+  if (output_.empty() && session_.client().has_pending_replies()) return Wait::kReplies;
   return output_.empty() ? finish() : Wait::kOutput;
 }
 

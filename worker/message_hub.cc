@@ -200,6 +200,7 @@ void MessageHub::publish_promised(SubscriptionKind kind, std::string_view channe
   const Receivers receivers = other_receivers(kind, channel);
   if (receivers.count != 0) send_or_close({type_of(kind)}, channel, message, receivers.processes);
   deliver(kind, channel, message);
+  if (publisher_) publisher_(kind, channel, message);
 }
 
 bool MessageHub::send(MessageHeader header, std::string_view name, std::string_view payload,

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -81,6 +82,9 @@ class MessageHub {
                                        std::string_view message);
   /// For a message whose publisher has been told already how many get it.
   void publish_promised(SubscriptionKind kind, std::string_view channel, std::string_view message);
+  /// In a cluster: is given what is published so, for the other nodes.
+  using Publisher = std::function<void(SubscriptionKind kind, std::string_view channel, std::string_view message)>;
+  void set_publisher(Publisher publisher) { publisher_ = std::move(publisher); }
 
   /// False, cheaply: nobody anywhere watches a key.
   bool watches_keys() const {
@@ -175,6 +179,7 @@ class MessageHub {
   MessageRing ring_;
   ClientDirectory clients_;
   ClientPause pause_;
+  Publisher publisher_;
   std::array<Audiences, kSubscriptionKinds.size()> audiences_;
   std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
   std::vector<ClientState*> pushed_;

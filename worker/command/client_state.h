@@ -14,6 +14,7 @@
 #include "shm/os/clock.h"
 #include "shm/subscription_table.h"
 #include "worker/command/client_facts.h"
+#include "worker/reply_queue.h"
 #include "worker/wire/byte_buffer.h"
 #include "worker/wire/reply_writer.h"
 
@@ -64,7 +65,7 @@ enum class ReplyMode : std::uint8_t {
 };
 
 /// What a client's next request waits for before it is executed.
-enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers };
+enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies };
 
 /// What commands set for the connection itself.
 struct ClientTraits {
@@ -95,6 +96,8 @@ struct ClientState : ClientTraits {
   std::size_t argument_bytes = 0;
   const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST
   const ByteBuffer* waiting_output = nullptr;
+  bool is_redirected = false;  ///< on the listener that answers MOVED for slots of other nodes
+  std::unique_ptr<ReplyQueue> replies;  ///< of other nodes; nullptr: it never had one
   bool must_close = false;  ///< killed, or messages were lost: nothing more is executed
 
   /// Requests are executed as they come and answered.
@@ -103,6 +106,8 @@ struct ClientState : ClientTraits {
   bool is_subscribed() const { return subscriptions != nullptr && subscriptions->has_names(); }
   bool is_monitor() const { return subscriptions != nullptr && subscriptions->monitors; }
   std::size_t subscription_count(SubscriptionKind kind) const { return subscriptions == nullptr ? 0 : subscriptions->of(kind).size(); }
+  /// Replies of other nodes have yet to come.
+  bool has_pending_replies() const { return replies != nullptr && !replies->empty(); }
   int resp_version() const { return protocol == Protocol::kResp3 ? 3 : 2; }
 };
 

@@ -16,6 +16,9 @@
 
 namespace memento {
 
+/// A cursor of SCAN is a slot and, below it, a place of so many bits.
+inline constexpr int kScanPlaceBits = 40;
+
 /// What a command inside EXEC does to others or to the client's subscriptions: it cannot be undone.
 struct PlannedStep {
   enum class Action : std::uint8_t { kPublish, kSubscribe, kUnsubscribe };
@@ -79,6 +82,7 @@ enum class CommandGroup : std::uint8_t {
   kTransaction,
   kPubSub,
   kConnection,
+  kCluster,
   kServer
 };
 
@@ -102,6 +106,7 @@ enum CommandFlag : std::uint32_t {
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
   kPublishes = 1 << 17,      ///< sends messages to others
   kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
+  kPlain = 1 << 19,  ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
 };
 
 /// Where the keys stand among a call's words.
@@ -127,6 +132,14 @@ struct Command {
   bool accepts(std::size_t count) const {
     return arity >= 0 ? count == static_cast<std::size_t>(arity) : count >= static_cast<std::size_t>(-arity);
   }
+  constexpr bool is_plain() const {
+    const bool is_brief = (flags & kWrite) != 0 || (flags & (kReadonly | kFast)) == (kReadonly | kFast);
+    return is_brief && keys.first != 0 && keys.first == keys.last &&
+           (flags & (kContainer | kPubSubFlag | kNoAuth | kUnqueued)) == 0;
+  }
+  /// Changes the connection it comes on, or what that receives: no other worker or node can execute it.
+  bool is_for_connection() const { return has(kNoAuth | kUnqueued) || subscribes(); }
+  bool subscribes() const { return has(kPubSubFlag) && !has(kPublishes); }
   /// Index of the last key of a call with `count` words; below keys.first when there is none.
   std::size_t last_key(std::size_t count) const {
     return keys.last < 0 ? count - static_cast<std::size_t>(-keys.last) : static_cast<std::size_t>(keys.last);

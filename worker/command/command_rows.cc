@@ -1,4 +1,6 @@
 // The rows of the command table; what a row's columns mean is in command.h, what they are read for in command_table.h.
+#include <array>
+
 #include "conf/statistics.h"
 #include "worker/command/command_table.h"
 #include "worker/command/handlers.h"
@@ -21,8 +23,16 @@ constexpr std::uint32_t kAnyTime = kLoading | kStale | kNoScript;
 constexpr std::uint32_t kSubscribing = kPubSubFlag | kAnyTime | kSubscribedToo;
 constexpr const char* kOwn = "memento";  // a command Redis does not have
 
+template <std::size_t count>
+constexpr std::array<Command, count> with_marks(std::array<Command, count> commands) {
+  for (Command& command : commands) {
+    if (command.is_plain()) command.flags |= kPlain;
+  }
+  return commands;
+}
+
 // name, arity, flags, keys, rest of line, handler, group, since, arguments, summary
-constexpr Command kCommands[] = {
+constexpr auto kCommands = with_marks(std::to_array<Command>({
     {"SET", -3, kStore, kOneKey, 2, handlers::set, kString, "1.0.0", "key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]", "Store a value; in the text protocol the rest of the line is the value"},
     {"GET", 2, kReadFast, kOneKey, 0, handlers::get, kString, "1.0.0", "key", "The key's value"},
     {"GETP", 2, kReadFast, kOneKey, 0, handlers::getp, kString, kOwn, "key", "Value, creation time and expiry of a key"},
@@ -122,6 +132,12 @@ constexpr Command kCommands[] = {
     {"EXIT", -1, kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, kOwn, "", "End the connection"},
     {"COMMAND", -1, kLoading | kStale | kContainer, kNoKey, 0, handlers::command_all, kConnection, "2.8.13", "[subcommand]", "The commands, for programs; COMMAND HELP"},
 
+    {"CLUSTERINFO", 1, kAnyTime, kNoKey, 0, handlers::clusterinfo, kCluster, kOwn, "", "The cluster's nodes: name, address, slots, state"},
+    {"CLUSTER", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kCluster, "3.0.0", "subcommand", "The cluster, for clients of Redis Cluster; CLUSTER HELP"},
+    {"ASKING", 1, kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK; no slot is being moved here"},
+    {"READONLY", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK; there are no replicas to read from"},
+    {"READWRITE", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK"},
+
     {"INFO", -1, kLoading | kStale | kDangerous, kNoKey, 0, handlers::info, kServer, "1.0.0", "[section ...]", "Figures about the server"},
     {"CONFIG", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.0.0", "subcommand", "Parameters; CONFIG HELP"},
     {"MONITOR", 1, kAdmin | kAnyTime, kNoKey, 0, handlers::monitor, kServer, "1.0.0", "", "Receive every command that any client has executed"},
@@ -131,7 +147,7 @@ constexpr Command kCommands[] = {
     {"DEBUG", -2, kAdmin | kAnyTime | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "1.0.0", "subcommand", "For tests; DEBUG HELP"},
     {"LOLWUT", -1, kReadFast, kNoKey, 0, handlers::lolwut, kServer, "5.0.0", "[VERSION version]", "A picture and the version"},
     {"HELP", -1, kLoading | kStale, kNoKey, 0, handlers::help, kServer, kOwn, "[command]", "The commands, or one of them"},
-};
+}));
 
 constexpr Command kSubcommands[] = {
     {"CLIENT|GETNAME", 2, kAnyTime, kNoKey, 0, handlers::client_getname, kConnection, "2.6.9", "", "The connection's name"},
@@ -147,6 +163,18 @@ constexpr Command kSubcommands[] = {
     {"CLIENT|SETINFO", 4, kAnyTime, kNoKey, 0, handlers::client_setinfo, kConnection, "7.2.0", "LIB-NAME name | LIB-VER version", "Name the client's library"},
     {"CLIENT|SETNAME", 3, kAnyTime, kNoKey, 0, handlers::client_setname, kConnection, "2.6.9", "name", "Name the connection"},
     {"CLIENT|UNPAUSE", 2, kAnyTime | kAdmin, kNoKey, 0, handlers::client_unpause, kConnection, "6.2.0", "", "End CLIENT PAUSE"},
+
+    {"CLUSTER|COUNTKEYSINSLOT", 3, kStale, kNoKey, 0, handlers::cluster_countkeysinslot, kCluster, "3.0.0", "slot", "How many of this node's keys are in one of 16384 slots"},
+    {"CLUSTER|GETKEYSINSLOT", 4, kStale, kNoKey, 0, handlers::cluster_getkeysinslot, kCluster, "3.0.0", "slot count", "Some of them"},
+    {"CLUSTER|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kCluster, "5.0.0", "", "The subcommands"},
+    {"CLUSTER|INFO", 2, kStale, kNoKey, 0, handlers::cluster_info, kCluster, "3.0.0", "", "Figures about the cluster"},
+    {"CLUSTER|KEYSLOT", 3, kStale, kNoKey, 0, handlers::cluster_keyslot, kCluster, "3.0.0", "key", "The key's slot, of 16384"},
+    {"CLUSTER|LINKS", 2, kStale, kNoKey, 0, handlers::cluster_links, kCluster, "7.0.0", "", "The links to other nodes and from them"},
+    {"CLUSTER|MYID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "3.0.0", "", "This node's id"},
+    {"CLUSTER|MYSHARDID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "7.2.0", "", "The same; a shard is one node"},
+    {"CLUSTER|NODES", 2, kStale, kNoKey, 0, handlers::cluster_nodes, kCluster, "3.0.0", "", "The nodes, a line each"},
+    {"CLUSTER|SHARDS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_shards, kCluster, "7.0.0", "", "The nodes and their slots"},
+    {"CLUSTER|SLOTS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_slots, kCluster, "3.0.0", "", "Ranges of slots and their nodes"},
 
     {"COMMAND|COUNT", 2, kLoading | kStale, kNoKey, 0, handlers::command_count, kConnection, "2.8.13", "", "How many commands there are"},
     {"COMMAND|DOCS", -2, kLoading | kStale, kNoKey, 0, handlers::command_docs, kConnection, "7.0.0", "[command ...]", "What commands are for"},

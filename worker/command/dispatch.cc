@@ -82,13 +82,6 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
   }
 }
 
-void run(CommandContext& context, const Command& command, const Call& call) {
-  if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
-    if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
-  }
-  command.handler(context, call);
-}
-
 // Before the password was given, inside MULTI, while it subscribes.
 void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
   ClientState& client = context.client;
@@ -104,13 +97,20 @@ void dispatch_carefully(CommandContext& context, const Command& command, const C
   if (client.is_monitor() && command.has(kWrite | kReadonly | kPublishes)) {
     return refuse(context, command, call, "ERR ", "Replica can't interact with the keyspace");
   }
-  if (client.transaction == nullptr || command.has(kUnqueued)) return run(context, command, call);
+  if (client.transaction == nullptr || command.has(kUnqueued)) return run_command(context, command, call);
   context.meter.skip();
   client.transaction->queue.push_back(QueuedCall{&command, {call.args.begin(), call.args.end()}});
   context.reply.status("QUEUED");
 }
 
 }  // namespace
+
+void run_command(CommandContext& context, const Command& command, const Call& call) {
+  if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
+    if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
+  }
+  command.handler(context, call);
+}
 
 bool check_keys(CommandContext& context, const Command& command, const Call& call) {
   if (command.keys.first == 0) return true;
@@ -131,7 +131,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
                            command->keys.first == command->keys.last &&
                            call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
-    if (is_simple || check_form(context, command, call)) return run(context, *command, call);
+    if (is_simple || check_form(context, command, call)) return run_command(context, *command, call);
     context.was_rejected = true;
     return;
   }

@@ -178,4 +178,17 @@ void time(CommandContext&, const Call&);
 void flushall(CommandContext&, const Call&);
 void lolwut(CommandContext&, const Call&);
 
+// cluster_handlers.cc
+void cluster_slots(CommandContext& context, const Call& call);
+void cluster_shards(CommandContext& context, const Call& call);
+void cluster_nodes(CommandContext& context, const Call& call);
+void cluster_info(CommandContext& context, const Call& call);
+void cluster_myid(CommandContext& context, const Call& call);
+void cluster_keyslot(CommandContext& context, const Call& call);
+void cluster_countkeysinslot(CommandContext& context, const Call& call);
+void cluster_getkeysinslot(CommandContext& context, const Call& call);
+void cluster_links(CommandContext& context, const Call& call);
+void cluster_ok(CommandContext& context, const Call& call);
+void clusterinfo(CommandContext& context, const Call& call);
+
 }  // namespace memento::handlers

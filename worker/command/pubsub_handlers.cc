@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "shm/cluster_state.h"
+#include "shm/hash.h"
 #include "worker/command/glob.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
@@ -161,7 +163,19 @@ void count_channels(CommandContext& context, const Call& call, SubscriptionKind 
 
 void subscribe(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kChannels); }
 void psubscribe(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kPatterns); }
-void sub(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kKeys); }
+// Only the owner of a key sees its new values.
+void sub(CommandContext& context, const Call& call) {
+  if (const ClusterState* const state = context.services.cluster) {
+    for (const std::string_view key : call.args.subspan(1)) {
+      const NodeState& owner = state->nodes[state->owners[slot_of_key(key)]];
+      if (&owner == &state->self_node()) continue;
+      return context.reply.error("ERR " + std::string(quotable(key, 64)) + " is a key of node " +
+                                 std::string(owner.name_text()) + ", SUB it there: " +
+                                 std::string(owner.address_text()) + ":" + std::to_string(owner.port));
+    }
+  }
+  begin_subscriptions(context, call, kKeys);
+}
 void unsubscribe(CommandContext& context, const Call& call) { end_subscriptions(context, call, kChannels); }
 void punsubscribe(CommandContext& context, const Call& call) { end_subscriptions(context, call, kPatterns); }
 void sunsubscribe(CommandContext& context, const Call& call) {

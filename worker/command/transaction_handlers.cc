@@ -8,10 +8,10 @@
 #include "worker/command/command_meter.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
+#include "worker/command/watched_key.h"
 #include "worker/message_hub.h"
 
 namespace memento::handlers {
-namespace {
 
 WatchedKey look_at(Keyspace& keyspace, const HashedKey& key) {
   WatchedKey watched;
@@ -25,6 +25,8 @@ WatchedKey look_at(Keyspace& keyspace, const HashedKey& key) {
   });
   return watched;
 }
+
+namespace {
 
 // Something happened in the slot: to this key, or to another one?
 bool is_unchanged(Keyspace& keyspace, const WatchedKey& before) {
