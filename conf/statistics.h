@@ -73,6 +73,7 @@ struct alignas(64) WorkerStatistics {
   StatisticsWord cpu_system_us;
   StatisticsWord process_id;  ///< of the worker that has the record, or had it last
   StatisticsWord connected_clients;
+  StatisticsWord waiting_clients;  ///< whose request waits
   std::array<StatisticsWord, kErrorCodeLimit> errors;
   std::array<CommandStatistics, kCommandStatisticsLimit> commands;
   std::array<LatencyEvent, kLatencyEvents> latency;

@@ -477,6 +477,7 @@ void Worker::update_statistics() {
   record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
   record.process_id.store(static_cast<std::uint64_t>(getpid()), std::memory_order_relaxed);
   record.connected_clients.store(connection_count_, std::memory_order_relaxed);
+  record.waiting_clients.store(hub_.clients().waiting_count(), std::memory_order_relaxed);
   const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
   StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
   if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
@@ -496,7 +497,8 @@ void Worker::on_timer() {
   if (router_ != nullptr) router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   update_statistics();
-  const bool is_busy = keyspace_.maintain(kMaintenanceUs) || hub_.clients().has_waiting();
+  const bool is_busy = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background) ||
+                       hub_.clients().has_waiting();
   set_timer(timer_, is_busy ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;
   accepting_ = true;

@@ -120,7 +120,9 @@ void server(CommandContext& context, Lines& lines) {
 void clients(CommandContext& context, Lines& lines) {
   lines.add("connected_clients", context.keyspace.connected_clients());
   lines.add("maxclients", static_cast<std::uint64_t>(context.services.settings.max_clients.load()));
-  lines.add("blocked_clients", 0);
+  lines.add("blocked_clients",
+            statistics_sum(
+                context, [](const auto& record) -> auto& { return record.waiting_clients; }, true));
 }
 
 void memory(CommandContext& context, Lines& lines) {
