@@ -125,7 +125,8 @@ Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
   of_load(app.add_option("--duration", given.duration_s, "Seconds of measurement, instead of -n or up to it"))
       ->check(CLI::Range(0.001, kSecondsMax));
   of_load(app.add_option("--seed", workload.seed, "Of the random keys and sizes"))->capture_default_str();
-  of_load(app.add_option("--slots", given.slots, "Only keys of the slots A-B, of 0-8191: those of one of a cluster's nodes"));
+  of_load(app.add_option("--slots", given.slots,
+                         "Only keys of the slots A-B, of 0-8191: those of one of a cluster's nodes"));
   of_load(app.add_flag("--verify", load.verifies,
                        "Check each value read; status 1 when one is not what was written"));
   CLI::Option* sweep =

@@ -1,5 +1,5 @@
-// See bus.h. A turn of the loop: libuv's callbacks read links, execute and collect; then (on_turn) the workers' requests are
-// taken and everything is sent, one write a link and one bell a worker.
+// See bus.h. A turn of the loop: libuv's callbacks read links, execute and collect; then (on_turn) the
+// workers' requests are taken and everything is sent, one write a link and one bell a worker.
 #include "bus/bus.h"
 
 #include <sys/random.h>
@@ -22,7 +22,8 @@ namespace bus {
 
 Nonce new_nonce() {
   Nonce nonce;
-  [[maybe_unused]] const ssize_t got = getrandom(nonce.data(), nonce.size(), 0);  // never short for so few bytes
+  [[maybe_unused]] const ssize_t got =
+      getrandom(nonce.data(), nonce.size(), 0);  // never short for so few bytes
   return nonce;
 }
 
@@ -56,8 +57,9 @@ class Bus {
         bell_(process_.segment.path(), process_.process),
         channels_(process_.segment, process_.state, bell_),
         executor_(keyspace_, services_),
-        context_{&loop_, members_,  process_.secret, process_.options.cluster_timeout_s * 1000, process_.state,
-                 channels_, keyspace_, executor_, process_.log} {}
+        context_{&loop_,         members_,  process_.secret, process_.options.cluster_timeout_s * 1000,
+                 process_.state, channels_, keyspace_,       executor_,
+                 process_.log} {}
 
   int run();
 
@@ -104,9 +106,10 @@ class Bus {
 Bus& bus_of(void* data) { return *static_cast<Bus*>(data); }
 
 bool Bus::set_up_handles() {
-  for (uv_handle_t* handle : {reinterpret_cast<uv_handle_t*>(&timer_), reinterpret_cast<uv_handle_t*>(&prepare_),
-                              reinterpret_cast<uv_handle_t*>(&check_), reinterpret_cast<uv_handle_t*>(&idle_),
-                              reinterpret_cast<uv_handle_t*>(&bell_poll_), reinterpret_cast<uv_handle_t*>(&signal_poll_)}) {
+  for (uv_handle_t* handle :
+       {reinterpret_cast<uv_handle_t*>(&timer_), reinterpret_cast<uv_handle_t*>(&prepare_),
+        reinterpret_cast<uv_handle_t*>(&check_), reinterpret_cast<uv_handle_t*>(&idle_),
+        reinterpret_cast<uv_handle_t*>(&bell_poll_), reinterpret_cast<uv_handle_t*>(&signal_poll_)}) {
     handle->data = this;
   }
   uv_timer_init(&loop_, &timer_);
@@ -115,7 +118,8 @@ bool Bus::set_up_handles() {
   uv_idle_init(&loop_, &idle_);
   if (uv_poll_init(&loop_, &bell_poll_, hub_.bell_descriptor()) != 0) return false;
   if (uv_poll_init(&loop_, &signal_poll_, signals_.get()) != 0) return false;
-  uv_timer_start(&timer_, [](uv_timer_t* timer) { bus_of(timer->data).on_tick(); }, 0, kTickMs);
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { bus_of(timer->data).on_tick(); }, 0, kTickMs);
   uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { bus_of(prepare->data).before_sleep(); });
   uv_check_start(&check_, [](uv_check_t* check) { bus_of(check->data).on_turn(); });
   uv_poll_start(&bell_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
@@ -123,7 +127,8 @@ bool Bus::set_up_handles() {
     bus.hub_.silence_bell();
     bus.hub_.serve();
   });
-  uv_poll_start(&signal_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) { bus_of(poll->data).on_signal(); });
+  uv_poll_start(&signal_poll_, UV_READABLE,
+                [](uv_poll_t* poll, int, int) { bus_of(poll->data).on_signal(); });
   return true;
 }
 
@@ -134,7 +139,8 @@ bool Bus::set_up() {
     return false;
   }
   listener_ = new Tcp(&loop_);
-  if (const int failed = listener_->listen(process_.listen_socket.release(), [this] { accept(); }); failed != 0) {
+  if (const int failed = listener_->listen(process_.listen_socket.release(), [this] { accept(); });
+      failed != 0) {
     process_.log.error(std::string("listen on the bus port: ") + uv_strerror(failed));
     return false;
   }
@@ -142,7 +148,9 @@ bool Bus::set_up() {
     publish_elsewhere(kind, channel, message);
   });
   for (std::size_t i = 0; i < members_.nodes.size(); ++i) {
-    peers_.push_back(i == members_.self ? nullptr : std::make_unique<PeerLink>(context_, static_cast<std::uint8_t>(i), now_ms()));
+    peers_.push_back(i == members_.self
+                         ? nullptr
+                         : std::make_unique<PeerLink>(context_, static_cast<std::uint8_t>(i), now_ms()));
   }
   process_.state.bus_process.store(process_.process);
   channels_.open_new();
@@ -176,7 +184,9 @@ void Bus::on_turn() {
   uv_idle_stop(&idle_);
   channels_.open_new();
   if (leave_at_ms_ == 0) {
-    channels_.take_requests([this](const PieceHeader& header, std::string_view payload) { peers_[header.node]->add(header, payload); });
+    channels_.take_requests([this](const PieceHeader& header, std::string_view payload) {
+      peers_[header.node]->add(header, payload);
+    });
   }
   const std::int64_t now = now_ms();
   for (const auto& guest : guests_) guest->flush();
@@ -225,7 +235,8 @@ void Bus::look_whether_formed() {
 
 // Nobody waits for the replies: they are for a worker that there is not.
 void Bus::publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message) {
-  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel, message};
+  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel,
+                                    message};
   std::string bytes(word_list_bytes(words), '\0');
   write_word_list(words, bytes.data());
   PieceHeader header{};
@@ -251,7 +262,9 @@ void Bus::update_statistics() {
   WorkerStatistics& record = process_.settings.statistics[process_.process];
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
+  const auto microseconds = [](const timeval& time) {
+    return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec);
+  };
   record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
   record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
 }
@@ -260,8 +273,9 @@ void Bus::on_signal() {
   signalfd_siginfo signal;
   while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
     if (signal.ssi_signo == SIGUSR1) {
-      if (const Outcome reopened = process_.log.reopen(); !reopened) process_.log.warning(reopened.error().message);
-    } else {
+      if (const Outcome reopened = process_.log.reopen(); !reopened)
+        process_.log.warning(reopened.error().message);
+    } else if (signal.ssi_signo == SIGTERM) {
       begin_to_leave();
     }
   }
@@ -273,7 +287,8 @@ void Bus::begin_to_leave() {
 }
 
 bool Bus::has_unanswered() const {
-  return std::ranges::any_of(peers_, [](const auto& peer) { return peer != nullptr && peer->unanswered_count() > 0; });
+  return std::ranges::any_of(
+      peers_, [](const auto& peer) { return peer != nullptr && peer->unanswered_count() > 0; });
 }
 
 }  // namespace

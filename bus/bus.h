@@ -1,5 +1,5 @@
-// The bus: a node's one process that talks to other nodes. One libuv loop: the links, this node's workers (through their
-// channels), the clock. The master forks it like a worker.
+// The bus: a node's one process that talks to other nodes. One libuv loop: the links, this node's workers
+// (through their channels), the clock. The master forks it like a worker.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct BusProcess {
   TimeMs start_ms;
 };
 
-/// Serves until SIGTERM, SIGQUIT or SIGUSR2; before it leaves it gives the nodes some time to answer what was sent to them.
-/// Returns the exit status.
+/// Serves until SIGTERM, however the workers leave; before it does so itself it gives the nodes some time to
+/// answer what was sent to them. Returns the exit status.
 int run_bus(BusProcess process);
 
 }  // namespace memento

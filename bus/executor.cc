@@ -20,7 +20,9 @@ bool is_admin(const Command& command) { return command.has(kAdmin) && command.ke
 static_assert(Executor::kBatchLimit <= CommandMeter::kRunLimit);
 
 Protocol protocol_of(const PieceHeader& header) {
-  return header.protocol > static_cast<std::uint8_t>(Protocol::kResp3) ? Protocol::kResp2 : static_cast<Protocol>(header.protocol);
+  return header.protocol > static_cast<std::uint8_t>(Protocol::kResp3)
+             ? Protocol::kResp2
+             : static_cast<Protocol>(header.protocol);
 }
 
 }  // namespace
@@ -48,6 +50,7 @@ void Executor::run(const OnReply& on_reply) {
   for (std::size_t i = 0; i < count_; ++i) {
     if (requests_[i].has_key) keyspace_.prefetch_entry(requests_[i].key);
   }
+  bool has_long_reply = false;
   CommandMeter meter(services_, client_);
   CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter};
   for (std::size_t i = 0; i < count_; ++i) {
@@ -63,11 +66,13 @@ void Executor::run(const OnReply& on_reply) {
     }
     const bool was_long = request.header.payload_bytes + output_.size() > CommandMeter::kMuchBytes || keyspace_.detours() != detours;
     if (is_alone || was_long) meter.end_run(words_of(request), was_long);
+    has_long_reply |= output_.size() > kLongReplyBytes;
     on_reply(request.header, output_.view());
     output_.consume(output_.size());
   }
   if (count_ > 0) meter.end_run(words_of(requests_[count_ - 1]), false);
   count_ = 0;
+  batch_limit_ = has_long_reply ? 1 : std::min(2 * batch_limit_, kBatchLimit);
   output_.shrink(kKeptOutputBytes);
   if (words_.capacity() > kKeptWords) words_ = {};
   words_.clear();

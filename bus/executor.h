@@ -1,8 +1,9 @@
-// Executor: executes other nodes' requests on this node's keyspace, with the handlers and in batches like a worker's. Runs in
-// the bus process.
+// Executor: executes other nodes' requests on this node's keyspace, with the handlers and in batches like a
+// worker's. Runs in the bus process.
 //
-// A batch's requests are added, which hashes their keys and begins to fetch what they need, and then executed in order. A
-// message that is no request (a peer of another build, a broken link's remains) is answered with an error.
+// A batch's requests are added, which hashes their keys and begins to fetch what they need, and then executed
+// in order. A message that is no request (a peer of another build, a broken link's remains) is answered with
+// an error.
 #pragma once
 
 #include <array>
@@ -19,10 +20,11 @@ namespace memento::bus {
 class Executor {
  public:
   static constexpr std::size_t kBatchLimit = 16;
+  static constexpr std::size_t kLongReplyBytes = 64 * 1024;  ///< then requests are executed one by one
 
   Executor(Keyspace& keyspace, WorkerServices& services) : keyspace_(keyspace), services_(services) {}
 
-  bool is_full() const { return count_ == kBatchLimit; }
+  bool is_full() const { return count_ >= batch_limit_; }
   /// `message` must stay where it is until run().
   void add(const PieceHeader& header, std::string_view message);
   /// on_reply(header, bytes) for each request in order.
@@ -52,6 +54,7 @@ class Executor {
   WorkerServices& services_;
   std::array<Request, kBatchLimit> requests_;
   std::size_t count_ = 0;
+  std::size_t batch_limit_ = kBatchLimit;
   std::vector<std::string_view> words_;
   ByteBuffer output_;
   ClientState client_;  ///< stands for all clients of other nodes

@@ -28,7 +28,10 @@ GuestLink::GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
   tcp_->start_reading();
 }
 
-GuestLink::~GuestLink() { tcp_->close(); }
+// A connection that is closed may be freed already.
+GuestLink::~GuestLink() {
+  if (!is_closed_) tcp_->close();
+}
 
 void GuestLink::close(const std::string& why) {
   if (std::exchange(is_closed_, true)) return;
@@ -40,7 +43,9 @@ void GuestLink::close(const std::string& why) {
 }
 
 void GuestLink::on_tick(std::int64_t now_ms) {
-  const std::int64_t patience_ms = is_ready_ ? context_.timeout_ms : std::min(kHandshakeMs, context_.timeout_ms);
+  if (is_closed_) return;
+  const std::int64_t patience_ms =
+      is_ready_ ? context_.timeout_ms : std::min(kHandshakeMs, context_.timeout_ms);
   if (now_ms - heard_ms_ >= patience_ms && !is_blocked()) close("nothing was heard in time");
 }
 
@@ -48,13 +53,19 @@ void GuestLink::on_bytes() {
   heard_ms_ = monotonic_time_ns() / 1'000'000;
   context_.keyspace.set_now_ms(wall_time_ms());
   while (!is_closed_ && !is_blocked()) {
+    if (!rest_.empty()) {
+      if (!on_requests(std::exchange(rest_, {}))) return close("a frame that means nothing");
+      continue;
+    }
     Frame frame;
     std::size_t taken = 0;
     const FrameReceiver::Outcome outcome = receiver_.next(tcp_->input().view(), &frame, &taken);
     if (outcome == FrameReceiver::Outcome::kIncomplete) break;
     if (outcome == FrameReceiver::Outcome::kBroken || !on_frame(frame)) {
-      const std::string why = outcome == FrameReceiver::Outcome::kBroken ? receiver_.error() : "a frame that means nothing";
-      if (!is_ready_ && !is_closed_) context_.log.warning("a connection from " + tcp_->peer_text() + " to the bus is closed: " + why);
+      const std::string why =
+          outcome == FrameReceiver::Outcome::kBroken ? receiver_.error() : "a frame that means nothing";
+      if (!is_ready_ && !is_closed_)
+        context_.log.warning("a connection from " + tcp_->peer_text() + " to the bus is closed: " + why);
       return close(why);
     }
     tcp_->input().consume(taken);
@@ -82,20 +93,26 @@ bool GuestLink::on_frame(const Frame& frame) {
   return true;
 }
 
+// What is left when the replies are not taken waits in rest_.
 bool GuestLink::on_requests(std::string_view pieces) {
-  const bool is_good = for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+  std::size_t taken = 0;
+  bool is_good = true;
+  bool stops = false;
+  const bool is_whole = for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    taken += piece_bytes(payload.size());
     std::string_view message;
-    switch (assembler_.add(header, payload, &message)) {
-      case MessageAssembler::Outcome::kBroken: return false;
-      case MessageAssembler::Outcome::kIncomplete: return true;
-      case MessageAssembler::Outcome::kWhole: break;
-    }
+    const MessageAssembler::Outcome outcome = assembler_.add(header, payload, &message);
+    is_good = outcome != MessageAssembler::Outcome::kBroken;
+    if (outcome != MessageAssembler::Outcome::kWhole) return is_good;
     context_.executor.add(header, message);
     if (context_.executor.is_full() || message.data() != payload.data()) run();
-    return true;
+    stops = is_blocked();
+    return !stops;
   });
   run();
-  return is_good;
+  if (!is_good || (!is_whole && !stops)) return false;
+  rest_.assign(pieces.substr(taken));
+  return true;
 }
 
 void GuestLink::run() {
@@ -104,6 +121,7 @@ void GuestLink::run() {
     ++executed;
     add_reply(request, reply);
   });
+  if (replies_.bytes() > kRepliesLimitBytes) flush();
   std::atomic<std::uint64_t>& count = context_.state.nodes[*handshake_.peer()].executed;
   count.store(count.load(std::memory_order_relaxed) + executed, std::memory_order_relaxed);
 }

@@ -1,5 +1,6 @@
-// GuestLink: another node's link to this one: its requests come in and are executed, the replies go back. Runs in the bus
-// process. It answers in the order of the requests, executes nothing while its replies are not taken, and ends itself.
+// GuestLink: another node's link to this one: its requests come in and are executed, the replies go back.
+// Runs in the bus process. It answers in the order of the requests, executes nothing while its replies are
+// not taken, and ends itself.
 #pragma once
 
 #include <functional>
@@ -47,6 +48,7 @@ class GuestLink {
   FrameReceiver receiver_;
   MessageAssembler assembler_;
   FrameBatch replies_;
+  std::string rest_;  ///< of a frame's requests, not executed because the replies are not taken
   std::int64_t heard_ms_;
   bool is_ready_ = false;
   bool is_reading_ = true;

@@ -35,10 +35,17 @@ RequestQueue::Fail PeerLink::fail() const {
 
 void PeerLink::on_tick(std::int64_t now_ms) {
   switch (rules_.on_tick(now_ms)) {
-    case LinkRules::Action::kNothing: break;
-    case LinkRules::Action::kConnect: connect(); break;
-    case LinkRules::Action::kClose: close("nothing was heard in time"); break;
-    case LinkRules::Action::kPing: tcp_->send(sender_.frame(FrameType::kPing)); break;
+    case LinkRules::Action::kNothing:
+      break;
+    case LinkRules::Action::kConnect:
+      connect();
+      break;
+    case LinkRules::Action::kClose:
+      close("nothing was heard in time");
+      break;
+    case LinkRules::Action::kPing:
+      tcp_->send(sender_.frame(FrameType::kPing));
+      break;
   }
   node().queue_bytes.store(queue_.unsent_bytes(), std::memory_order_relaxed);
   node().unanswered.store(queue_.unanswered_count(), std::memory_order_relaxed);
@@ -76,7 +83,8 @@ void PeerLink::close(const std::string& why) {
 
 // Tried again and again, told once.
 void PeerLink::tell_refusal(const std::string& reason) {
-  if (std::exchange(told_refusal_, reason) != reason) context_.log.error("no link to " + name() + ": " + reason);
+  if (std::exchange(told_refusal_, reason) != reason)
+    context_.log.error("no link to " + name() + ": " + reason);
 }
 
 void PeerLink::on_bytes() {
@@ -86,7 +94,8 @@ void PeerLink::on_bytes() {
     const FrameReceiver::Outcome outcome = receiver_.next(tcp_->input().view(), &frame, &taken);
     if (outcome == FrameReceiver::Outcome::kIncomplete) break;
     if (outcome == FrameReceiver::Outcome::kBroken || !on_frame(frame)) {
-      const std::string why = outcome == FrameReceiver::Outcome::kBroken ? receiver_.error() : "a frame that means nothing";
+      const std::string why =
+          outcome == FrameReceiver::Outcome::kBroken ? receiver_.error() : "a frame that means nothing";
       if (tcp_ == nullptr) return;
       if (!rules_.is_up()) tell_refusal(why);
       return close(why);
@@ -134,7 +143,8 @@ bool PeerLink::on_replies(std::string_view pieces) {
 }
 
 void PeerLink::note_round_trip(std::int64_t took_ns) {
-  const auto bucket = static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(took_ns, 0)) / 1000));
+  const auto bucket = static_cast<std::size_t>(
+      std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(took_ns, 0)) / 1000));
   add_to(node().round_trips[std::min<std::size_t>(bucket, kRoundTripBuckets - 1)], 1);
   add_to(node().requests, 1);
 }
@@ -148,7 +158,8 @@ void PeerLink::flush(std::int64_t now_ms) {
     }
   }
   if (rules_.refuses_requests(now_ms)) queue_.refuse_unsent(fail());
-  queue_.take_passed([&](std::uint16_t process, std::uint64_t bytes) { context_.channels.pass(process, index_, bytes); });
+  queue_.take_passed(
+      [&](std::uint16_t process, std::uint64_t bytes) { context_.channels.pass(process, index_, bytes); });
   if (tcp_ == nullptr || !rules_.is_up() || is_reading_ != context_.channels.is_congested()) return;
   is_reading_ = !is_reading_;
   is_reading_ ? tcp_->start_reading() : tcp_->stop_reading();

@@ -1,5 +1,5 @@
-// PeerLink: this node's link to another one: its requests go out, their replies come back. Runs in the bus process. The
-// rules are in core/link_rules.h and core/request_queue.h.
+// PeerLink: this node's link to another one: its requests go out, their replies come back. Runs in the bus
+// process. The rules are in core/link_rules.h and core/request_queue.h.
 #pragma once
 
 #include <optional>

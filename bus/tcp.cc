@@ -42,12 +42,13 @@ void Tcp::connect(const std::string& address, int port) {
   int status = uv_ip4_addr(address.c_str(), port, ipv4);
   if (status != 0) status = uv_ip6_addr(address.c_str(), port, ipv6);
   if (status == 0) {
-    status = uv_tcp_connect(&connect_, &handle_, reinterpret_cast<const sockaddr*>(&to), [](uv_connect_t* request, int result) {
-      Tcp& tcp = tcp_of(request->handle->data);
-      if (tcp.is_closed_) return;
-      if (result == 0) uv_tcp_nodelay(&tcp.handle_, 1);
-      tcp.events_.on_connected(result == 0 ? nullptr : uv_strerror(result));
-    });
+    status = uv_tcp_connect(&connect_, &handle_, reinterpret_cast<const sockaddr*>(&to),
+                            [](uv_connect_t* request, int result) {
+                              Tcp& tcp = tcp_of(request->handle->data);
+                              if (tcp.is_closed_) return;
+                              if (result == 0) uv_tcp_nodelay(&tcp.handle_, 1);
+                              tcp.events_.on_connected(result == 0 ? nullptr : uv_strerror(result));
+                            });
   }
   if (status != 0) events_.on_connected(uv_strerror(status));
 }
@@ -63,7 +64,9 @@ void Tcp::start_reading() {
 }
 
 void Tcp::on_read(ssize_t count) {
-  if (count < 0) return events_.on_end(count == UV_EOF ? "it was closed by the other side" : uv_strerror(static_cast<int>(count)));
+  if (count < 0)
+    return events_.on_end(count == UV_EOF ? "it was closed by the other side"
+                                          : uv_strerror(static_cast<int>(count)));
   if (count == 0) return;
   input_.commit(static_cast<std::size_t>(count));
   events_.on_bytes();
@@ -84,7 +87,8 @@ void Tcp::send(std::deque<ByteBuffer> buffers) {
   const auto gather = [&] {
     pieces.clear();
     for (const ByteBuffer& buffer : buffers) {
-      pieces.push_back(uv_buf_init(const_cast<char*>(buffer.view().data()), static_cast<unsigned>(buffer.size())));
+      pieces.push_back(
+          uv_buf_init(const_cast<char*>(buffer.view().data()), static_cast<unsigned>(buffer.size())));
     }
   };
   gather();
@@ -128,7 +132,8 @@ std::string Tcp::peer_text() const {
 
 void Tcp::close() {
   if (std::exchange(is_closed_, true)) return;
-  uv_close(reinterpret_cast<uv_handle_t*>(&handle_), [](uv_handle_t* handle) { delete static_cast<Tcp*>(handle->data); });
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
+           [](uv_handle_t* handle) { delete static_cast<Tcp*>(handle->data); });
 }
 
 }  // namespace memento::bus

@@ -1,5 +1,5 @@
-// Tcp: a TCP connection or listener on libuv's loop, by callbacks. Runs in the bus process. Its object is freed by the loop,
-// some time after close().
+// Tcp: a TCP connection or listener on libuv's loop, by callbacks. Runs in the bus process. Its object is
+// freed by the loop, some time after close().
 #pragma once
 
 #include <uv.h>

@@ -36,7 +36,8 @@ void WorkerChannels::open_new() {
 
 bool WorkerChannels::has_requests() const {
   return state_.channels_version.load(std::memory_order_relaxed) != channels_version_ ||
-         std::ranges::any_of(open_, [&](std::uint16_t process) { return workers_[process]->requests.has_more(); });
+         std::ranges::any_of(open_,
+                             [&](std::uint16_t process) { return workers_[process]->requests.has_more(); });
 }
 
 void WorkerChannels::take_requests(const OnRequest& on_request) {
@@ -44,16 +45,18 @@ void WorkerChannels::take_requests(const OnRequest& on_request) {
     Worker& worker = *workers_[process];
     if (!worker.requests.has_more()) continue;
     const std::string_view pieces = worker.requests.view();
-    const auto generation = static_cast<std::uint32_t>(worker.channel.header().generation.load(std::memory_order_acquire));
+    const auto generation =
+        static_cast<std::uint32_t>(worker.channel.header().generation.load(std::memory_order_acquire));
     for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
-      const bool is_good = header.generation == generation && header.process == process && header.node < state_.node_count &&
-                           header.node != state_.self;
+      const bool is_good = header.generation == generation && header.process == process &&
+                           header.node < state_.node_count && header.node != state_.self;
       if (is_good) on_request(header, payload);
       return true;
     });
     worker.requests.advance(pieces.size());
     worker.requests.release();
-    if (worker.channel.header().worker_waits.load(std::memory_order_relaxed) != 0 && !std::exchange(worker.is_touched, true)) {
+    if (worker.channel.header().worker_waits.load(std::memory_order_relaxed) != 0 &&
+        !std::exchange(worker.is_touched, true)) {
       touched_.push_back(process);
     }
   }
@@ -62,8 +65,10 @@ void WorkerChannels::take_requests(const OnRequest& on_request) {
 WorkerChannels::Worker* WorkerChannels::find(std::uint16_t process, std::uint32_t generation) {
   if (process >= kProcessLimit || !workers_[process]) return nullptr;
   Worker& worker = *workers_[process];
-  return static_cast<std::uint32_t>(worker.channel.header().generation.load(std::memory_order_relaxed)) == generation ? &worker
-                                                                                                                    : nullptr;
+  return static_cast<std::uint32_t>(worker.channel.header().generation.load(std::memory_order_relaxed)) ==
+                 generation
+             ? &worker
+             : nullptr;
 }
 
 void WorkerChannels::put(Worker& worker, const PieceHeader& header, std::string_view payload) {
@@ -77,8 +82,8 @@ void WorkerChannels::put(Worker& worker, const PieceHeader& header, std::string_
   if (!is_put && worker.backlog.size() > kBacklogLimitBytes) is_congested_ = true;
 }
 
-void WorkerChannels::reply(std::uint16_t process, std::uint32_t generation, std::uint32_t number, std::uint8_t flags,
-                           std::string_view payload) {
+void WorkerChannels::reply(std::uint16_t process, std::uint32_t generation, std::uint32_t number,
+                           std::uint8_t flags, std::string_view payload) {
   Worker* const worker = find(process, generation);
   if (worker == nullptr) return;
   if (worker->is_stalled) {
@@ -96,7 +101,8 @@ void WorkerChannels::reply(std::uint16_t process, std::uint32_t generation, std:
   if (!std::exchange(worker->is_touched, true)) touched_.push_back(process);
 }
 
-void WorkerChannels::fail(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure failure) {
+void WorkerChannels::fail(std::uint16_t process, std::uint32_t generation, std::uint32_t number,
+                          Failure failure) {
   Worker* const worker = find(process, generation);
   if (worker == nullptr) return;
   PieceHeader header{};
@@ -113,8 +119,10 @@ void WorkerChannels::fail(std::uint16_t process, std::uint32_t generation, std::
 void WorkerChannels::pass(std::uint16_t process, std::uint8_t node, std::uint64_t bytes) {
   if (process >= kProcessLimit || !workers_[process]) return;
   ChannelHeader& header = workers_[process]->channel.header();
-  header.passed[node].store(header.passed[node].load(std::memory_order_relaxed) + bytes, std::memory_order_release);
-  if (header.worker_waits.load(std::memory_order_relaxed) != 0 && !std::exchange(workers_[process]->is_touched, true)) {
+  header.passed[node].store(header.passed[node].load(std::memory_order_relaxed) + bytes,
+                            std::memory_order_release);
+  if (header.worker_waits.load(std::memory_order_relaxed) != 0 &&
+      !std::exchange(workers_[process]->is_touched, true)) {
     touched_.push_back(process);
   }
 }
@@ -142,7 +150,8 @@ void WorkerChannels::flush() {
     worker.replies.publish();
     std::atomic_thread_fence(std::memory_order_seq_cst);
     ChannelHeader& header = worker.channel.header();
-    if (header.worker_sleeps.load(std::memory_order_relaxed) != 0 && header.worker_sleeps.exchange(0) != 0) bell_.ring(process);
+    if (header.worker_sleeps.load(std::memory_order_relaxed) != 0 && header.worker_sleeps.exchange(0) != 0)
+      bell_.ring(process);
   }
   touched_.clear();
   if (!is_congested_) return;

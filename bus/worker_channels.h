@@ -1,9 +1,9 @@
 // WorkerChannels: the bus's ends of the channels of this node's workers. Runs in the bus process.
 //
-// Requests are always taken: what a node does not take waits in its RequestQueue, and each worker has only so many bytes on
-// their way to each node. Replies that a worker does not take wait here. While much waits the links are not read
-// (is_congested); a worker that takes nothing for kPatienceMs is stopped or stuck, and its replies are dropped, each told as
-// lost, until it takes some: nobody else waits for it longer than that.
+// Requests are always taken: what a node does not take waits in its RequestQueue, and each worker has only so
+// many bytes on their way to each node. Replies that a worker does not take wait here. While much waits the
+// links are not read (is_congested); a worker that takes nothing for kPatienceMs is stopped or stuck, and its
+// replies are dropped, each told as lost, until it takes some: nobody else waits for it longer than that.
 #pragma once
 
 #include <array>
@@ -31,7 +31,8 @@ class WorkerChannels {
   void take_requests(const OnRequest& on_request);
 
   /// For the worker that has sent the request; dropped when that is gone.
-  void reply(std::uint16_t process, std::uint32_t generation, std::uint32_t number, std::uint8_t flags, std::string_view payload);
+  void reply(std::uint16_t process, std::uint32_t generation, std::uint32_t number, std::uint8_t flags,
+             std::string_view payload);
   void fail(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure failure);
   /// So many bytes of the process's requests for the node have left the bus.
   void pass(std::uint16_t process, std::uint8_t node, std::uint64_t bytes);
@@ -52,7 +53,7 @@ class WorkerChannels {
     RingWriter replies;
     ByteBuffer backlog{};  ///< pieces that found no room
     bool is_touched = false;
-    bool is_stalled = false;  ///< its replies are dropped
+    bool is_stalled = false;            ///< its replies are dropped
     std::int64_t blocked_since_ms = 0;  ///< 0: it is not
     std::uint64_t seen_head = 0;
   };

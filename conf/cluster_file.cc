@@ -71,7 +71,8 @@ class FileReader {
 
   void take(const std::vector<std::string>& fields) {
     if (fields.size() != kFieldCount) {
-      return complain("a node has 4 fields, ADDRESS PORT NAME SELF; here are " + std::to_string(fields.size()));
+      return complain("a node has 4 fields, ADDRESS PORT NAME SELF; here are " +
+                      std::to_string(fields.size()));
     }
     ClusterNode node{literal_address(fields[0]), 0, fields[2]};
     if (node.address.empty()) return complain("'" + fields[0] + "' is not an address");
@@ -79,7 +80,8 @@ class FileReader {
     if (!is_node_name(node.name)) {
       return complain("'" + node.name + "' is not a name: up to 63 letters, digits, '-', '_', '.'");
     }
-    if (fields[3] != "0" && fields[3] != "1") return complain("SELF is 1 for this node, else 0; not '" + fields[3] + "'");
+    if (fields[3] != "0" && fields[3] != "1")
+      return complain("SELF is 1 for this node, else 0; not '" + fields[3] + "'");
     for (std::size_t i = 0; i < nodes().size(); ++i) {
       const std::string before = " stands in line " + std::to_string(lines_[i]) + " already";
       if (nodes()[i].name == node.name) return complain("the name " + node.name + before);
@@ -101,8 +103,8 @@ class FileReader {
     const bool good = failure == std::errc() && end == text.data() + text.size() && number > kBusPortOffset &&
                       number <= kClusterPortLimit;
     if (!good) {
-      complain("'" + text + "' is not a bus port, the listen port plus " + std::to_string(kBusPortOffset) + " (" +
-               std::to_string(kBusPortOffset + 1) + " to " + std::to_string(kClusterPortLimit) + ")");
+      complain("'" + text + "' is not a bus port, the listen port plus " + std::to_string(kBusPortOffset) +
+               " (" + std::to_string(kBusPortOffset + 1) + " to " + std::to_string(kClusterPortLimit) + ")");
     }
     *port = static_cast<std::uint16_t>(number);
     return good;
@@ -117,7 +119,8 @@ class FileReader {
 
   void finish() {
     const std::size_t last_line = std::max<std::size_t>(line_number_, 1);
-    if (!has_self_ && self_name_.empty()) return complain(last_line, "no line has SELF 1; mark this node's, or name it with -i");
+    if (!has_self_ && self_name_.empty())
+      return complain(last_line, "no line has SELF 1; mark this node's, or name it with -i");
     if (!has_self_) return complain(last_line, "no node is called " + self_name_ + ", as -i says");
     const ClusterNode& self = nodes()[parsed_.file.self];
     if (port_ == 0 || port_ == self.port()) return;
@@ -139,8 +142,8 @@ class FileReader {
 
 }  // namespace
 
-ParsedClusterFile read_cluster_file(const std::string& path, const std::string& shown, const std::string& self_name,
-                                    std::uint16_t port) {
+ParsedClusterFile read_cluster_file(const std::string& path, const std::string& shown,
+                                    const std::string& self_name, std::uint16_t port) {
   std::ifstream file(path);
   if (!file || std::filesystem::is_directory(path)) {
     return {{}, shown + ": cannot be read; name the file of the cluster's nodes with -f\n"};

@@ -1,5 +1,6 @@
-// The file that names the nodes of a cluster, a line each: `ADDRESS PORT NAME SELF`, # begins a comment. PORT is the node's
-// bus port, its listen port plus 100; SELF is 1 for this node, else 0. Master, at start and on HUP.
+// The file that names the nodes of a cluster, a line each: `ADDRESS PORT NAME SELF`, # begins a comment. PORT
+// is the node's bus port, its listen port plus 100; SELF is 1 for this node, else 0. Master, at start and on
+// HUP.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,9 @@ struct ParsedClusterFile {
   std::string errors;
 };
 
-/// Reads the file at `path`; `shown` is how errors call it. `self_name` not empty: the node of that name is this one,
-/// whatever the file says. `port`: what this node listens on, 0 when nobody said so.
-ParsedClusterFile read_cluster_file(const std::string& path, const std::string& shown, const std::string& self_name,
-                                    std::uint16_t port);
+/// Reads the file at `path`; `shown` is how errors call it. `self_name` not empty: the node of that name is
+/// this one, whatever the file says. `port`: what this node listens on, 0 when nobody said so.
+ParsedClusterFile read_cluster_file(const std::string& path, const std::string& shown,
+                                    const std::string& self_name, std::uint16_t port);
 
 }  // namespace memento

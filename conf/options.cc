@@ -2,7 +2,6 @@
 #include "conf/options.h"
 
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -194,14 +193,17 @@ void resolve(Options& options, const std::string& folder) {
   if (options.workers == 0) options.workers = std::min(usable_cpu_count(), 128u);
   if (options.memory_bytes == 0) options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
   if (options.directory.empty()) options.directory = "/dev/shm/memento-" + std::to_string(options.port);
-  for (std::string* path : {&options.directory, &options.pid_file, &options.log_file, &options.cluster_secret_file}) make_absolute(*path, folder);
+  for (std::string* path :
+       {&options.directory, &options.pid_file, &options.log_file, &options.cluster_secret_file})
+    make_absolute(*path, folder);
 }
 
 // The cluster's nodes, and from them where this one listens when nothing else says so. Returns the errors.
 std::string read_nodes(Options& options, const std::string& folder) {
   if (options.port > kClusterPortLimit) {
-    return "memento: port " + std::to_string(options.port) + " leaves no room for a node's other ports; at most " +
-           std::to_string(kClusterPortLimit) + " is possible with -c\n";
+    return "memento: port " + std::to_string(options.port) +
+           " leaves no room for a node's other ports; at most " + std::to_string(kClusterPortLimit) +
+           " is possible with -c\n";
   }
   if (options.nodes_file.empty()) {
     const char* const home = std::getenv("HOME");
@@ -209,8 +211,8 @@ std::string read_nodes(Options& options, const std::string& folder) {
   }
   const std::string shown = options.nodes_file;
   make_absolute(options.nodes_file, folder);
-  ParsedClusterFile parsed =
-      read_cluster_file(options.nodes_file, shown, options.node_name, options.port_is_given ? options.port : std::uint16_t{0});
+  ParsedClusterFile parsed = read_cluster_file(options.nodes_file, shown, options.node_name,
+                                               options.port_is_given ? options.port : std::uint16_t{0});
   if (!parsed.errors.empty()) return parsed.errors;
   options.nodes = std::move(parsed.file);
   const ClusterNode& self = options.nodes.nodes[options.nodes.self];

@@ -18,7 +18,8 @@ Result<std::string> first_line(const std::string& path, const std::string& key, 
   if (!file || std::filesystem::is_directory(path)) return wrong(path + " (" + key + "): cannot be read");
   std::getline(file, line);
   if (line.ends_with('\r')) line.pop_back();
-  if (line.empty()) return wrong(path + " (" + key + "): the first line, which is the " + what + ", is empty");
+  if (line.empty())
+    return wrong(path + " (" + key + "): the first line, which is the " + what + ", is empty");
   return line;
 }
 

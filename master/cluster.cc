@@ -1,5 +1,5 @@
-// The master's part in a cluster: the sockets of the bus and of the clients that want MOVED, what the node's processes know
-// together, and the bus process. See master.h.
+// The master's part in a cluster: the sockets of the bus and of the clients that want MOVED, what the node's
+// processes know together, and the bus process. See master.h.
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,7 +31,8 @@ Outcome Master::bind_cluster_sockets() {
   Result<std::vector<Fd>> bus = bind_listen_sockets(self.address, self.bus_port, 1);
   if (!bus) return bus.error();
   bus_socket_ = std::move(bus->front());
-  Result<std::vector<Fd>> redirects = bind_listen_sockets(options_.address, redirect_port(options_), options_.workers);
+  Result<std::vector<Fd>> redirects =
+      bind_listen_sockets(options_.address, redirect_port(options_), options_.workers);
   if (!redirects) return redirects.error();
   redirect_sockets_ = std::move(*redirects);
   return Done{};
@@ -68,15 +69,31 @@ std::string Master::child_name(std::uint32_t index) const {
 }
 
 bool Master::has_old_bus() const {
-  return std::ranges::any_of(predecessors_, [](const Predecessor& process) { return process.is_bus && !process.is_cleaner; });
+  return std::ranges::any_of(
+      predecessors_, [](const Predecessor& process) { return process.is_bus && !process.is_cleaner; });
+}
+
+// Workers that let their connections finish need it to the end.
+void Master::release_bus() {
+  if (!options_.cluster || state_ == State::kRunning) return;
+  const auto has_worker = [](const auto& processes, std::size_t count) {
+    return std::any_of(processes.begin(), processes.begin() + static_cast<std::ptrdiff_t>(count),
+                       [](const auto& process) { return process.pid != 0; });
+  };
+  const Child& bus = children_[options_.workers];
+  if (bus.pid != 0 && !has_worker(children_, options_.workers) &&
+      !has_worker(predecessors_, predecessors_.size())) {
+    kill(bus.pid, SIGTERM);
+  }
 }
 
 void Master::become_bus(pid_t master) {
   enter_child(master, "memento: bus", "bus");
   listen_sockets_.clear();
   redirect_sockets_.clear();
-  _exit(run_bus({*segment_, **cluster_, std::move(bus_socket_), std::move(ready_writer_), children_[options_.workers].record,
-                 *log_, **settings_, options_, cluster_secret_, start_ms_}));
+  _exit(run_bus({*segment_, **cluster_, std::move(bus_socket_), std::move(ready_writer_),
+                 children_[options_.workers].record, *log_, **settings_, options_, cluster_secret_,
+                 start_ms_}));
 }
 
 }  // namespace memento

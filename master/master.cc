@@ -207,7 +207,8 @@ Outcome Master::take_over() {
   if (options_.workers > listen_sockets_.size()) {
     if (const Outcome added = add_listen_sockets(listen_sockets_, options_.workers); !added) return added.error();
     if (options_.cluster) {
-      if (const Outcome added = add_listen_sockets(redirect_sockets_, options_.workers); !added) return added.error();
+      if (const Outcome added = add_listen_sockets(redirect_sockets_, options_.workers); !added)
+        return added.error();
     }
   }
   for (const std::vector<Fd>* sockets : {&listen_sockets_, &redirect_sockets_}) {

@@ -80,6 +80,8 @@ class Master {
   bool is_bus(std::uint32_t index) const { return options_.cluster && index == options_.workers; }
   std::string child_name(std::uint32_t index) const;
   bool has_old_bus() const;
+  /// When the server is leaving and no worker is left.
+  void release_bus();
   [[noreturn]] void become_bus(pid_t master);
 
   // workers.cc: children

@@ -82,7 +82,8 @@ void Master::on_predecessor_end(std::size_t place, int status) {
   (*settings_)->statistics[process.record].operations_per_second = 0;
   const bool was_killed = WIFSIGNALED(status);
   if (!process.is_cleaner) {
-    const std::string name = std::string(process.is_bus ? "the old bus" : "an old worker") + " (pid " + std::to_string(process.pid) + ") ";
+    const std::string name = std::string(process.is_bus ? "the old bus" : "an old worker") + " (pid " +
+                             std::to_string(process.pid) + ") ";
     if (was_killed) {
       report_end(name + "was killed by signal " + strsignal(WTERMSIG(status)));
     } else {

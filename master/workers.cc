@@ -116,6 +116,7 @@ void Master::reap() {
       on_upgrade_check_end(status);
     }
   }
+  release_bus();
 }
 
 void Master::on_child_end(std::uint32_t index, int status) {
@@ -124,8 +125,7 @@ void Master::on_child_end(std::uint32_t index, int status) {
   segment_->recover_process(child.record);
   if (state_ != State::kRunning) return;
   const std::int64_t now_ns = monotonic_time_ns();
-  std::string text =
-      child_name(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
+  std::string text = child_name(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
   child.given_up = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitStatus::kConfig);
   const bool failed_young = is_own_fault(status) && now_ns - child.started_ns < kYoungNs;
   child.failures = failed_young ? child.failures + 1 : 0;
@@ -212,8 +212,8 @@ bool Master::any_running() const {
 }
 
 bool Master::all_given_up() const {
-  return predecessors_.empty() &&
-         std::all_of(children_.begin(), children_.begin() + options_.workers, [](const Child& child) { return child.given_up; });
+  return predecessors_.empty() && std::all_of(children_.begin(), children_.begin() + options_.workers,
+                                              [](const Child& child) { return child.given_up; });
 }
 
 }  // namespace memento

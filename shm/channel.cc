@@ -18,7 +18,8 @@ constexpr std::uint64_t kFileBytes = 4096 + 2 * kChannelRingBytes;
 constexpr std::uint64_t kMappedBytes = 4096 + 4 * kChannelRingBytes;
 
 bool map_part(const Fd& file, char* at, std::uint64_t offset, std::uint64_t bytes) {
-  return mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file.get(), static_cast<off_t>(offset)) != MAP_FAILED;
+  return mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file.get(),
+              static_cast<off_t>(offset)) != MAP_FAILED;
 }
 
 }  // namespace
@@ -51,7 +52,8 @@ Result<Channel> Channel::open(const std::string& directory, std::uint32_t proces
 }
 
 Result<Channel> Channel::map(const Fd& file, const std::string& path) {
-  void* const area = mmap(nullptr, kMappedBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const area =
+      mmap(nullptr, kMappedBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (area == MAP_FAILED) return system_error("mmap for " + path);
   Channel channel(static_cast<char*>(area));
   if (!map_part(file, channel.base_, 0, 4096)) return system_error("mmap(" + path + ")");

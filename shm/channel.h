@@ -1,17 +1,17 @@
-// Channel: two rings of bytes between one worker and the bus process, in the file `channel-N` beside the segment, N being
-// the worker's process record. Any process; each side has one object.
+// Channel: two rings of bytes between one worker and the bus process, in the file `channel-N` beside the
+// segment, N being the worker's process record. Any process; each side has one object.
 //
 //   0                       ChannelHeader, one page
 //   4096                    request ring, kChannelRingBytes: the worker writes, the bus reads
 //   4096 + ring             reply ring: the bus writes, the worker reads
 //
-// A ring is mapped twice in a row, so that no piece is ever cut by its end. Who writes makes a whole batch visible by one
-// release store of the tail, and who reads frees it by one of the head: a process that dies in between has written, or
-// read, nothing of it. Each side says before it sleeps that it wants to be woken, and looks once more: a bell is rung once
-// for a batch, and only for who sleeps.
+// A ring is mapped twice in a row, so that no piece is ever cut by its end. Who writes makes a whole batch
+// visible by one release store of the tail, and who reads frees it by one of the head: a process that dies in
+// between has written, or read, nothing of it. Each side says before it sleeps that it wants to be woken, and
+// looks once more: a bell is rung once for a batch, and only for who sleeps.
 //
-// The worker makes the file and begins it anew by a new generation, which every piece carries: what is meant for a dead
-// worker is dropped. A bus that takes over notes how far the one before had read.
+// The worker makes the file and begins it anew by a new generation, which every piece carries: what is meant
+// for a dead worker is dropped. A bus that takes over notes how far the one before had read.
 #pragma once
 
 #include <algorithm>
@@ -54,8 +54,8 @@ enum PieceFlag : std::uint8_t {
   kMayWrite = 4,  ///< of a request: it may change something
 };
 
-/// In front of each piece of a request or reply, in rings and in the bus's frames; the next piece follows the payload at a
-/// multiple of 8 bytes.
+/// In front of each piece of a request or reply, in rings and in the bus's frames; the next piece follows the
+/// payload at a multiple of 8 bytes.
 struct PieceHeader {
   std::uint32_t payload_bytes;
   std::uint32_t number;      ///< the worker's, given back with the reply
@@ -77,15 +77,16 @@ constexpr std::uint64_t piece_bytes(std::uint64_t payload_bytes) {
 }
 static_assert(piece_bytes(kPieceLimitBytes) * 4 <= kChannelRingBytes);
 
-/// Calls on_piece(header, payload), which returns whether to go on, for each piece. False: it did not, or the bytes are not
-/// whole pieces; those before the fault were given.
+/// Calls on_piece(header, payload), which returns whether to go on, for each piece. False: it did not, or the
+/// bytes are not whole pieces; those before the fault were given.
 template <class OnPiece>
 bool for_each_piece(std::string_view bytes, OnPiece&& on_piece) {
   while (!bytes.empty()) {
     PieceHeader header;
     if (bytes.size() < sizeof header) return false;
     std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.payload_bytes > kPieceLimitBytes || piece_bytes(header.payload_bytes) > bytes.size()) return false;
+    if (header.payload_bytes > kPieceLimitBytes || piece_bytes(header.payload_bytes) > bytes.size())
+      return false;
     if (!on_piece(header, bytes.substr(sizeof header, header.payload_bytes))) return false;
     bytes.remove_prefix(piece_bytes(header.payload_bytes));
   }
@@ -101,12 +102,13 @@ struct RingState {
 struct ChannelHeader {
   RingState requests;
   RingState replies;
-  alignas(64) Word generation;   ///< of the worker; +1 with each
-  Word worker_sleeps;            ///< it wants its bell to be rung; cleared by who rings
-  Word worker_waits;             ///< not 0: it wants to know when `passed` moves
+  alignas(64) Word generation;      ///< of the worker; +1 with each
+  Word worker_sleeps;               ///< it wants its bell to be rung; cleared by who rings
+  Word worker_waits;                ///< not 0: it wants to know when `passed` moves
   alignas(64) Word bus_generation;  ///< of the bus that reads it
   Word taken_over;                  ///< head of the requests when that bus began
-  std::array<Word, kNodeLimit> passed;  ///< by node: bytes of requests that have left the bus, or were dropped
+  std::array<Word, kNodeLimit>
+      passed;  ///< by node: bytes of requests that have left the bus, or were dropped
 };
 static_assert(sizeof(ChannelHeader) <= 4096);
 
@@ -149,7 +151,8 @@ class RingWriter {
 class RingReader {
  public:
   RingReader() = default;
-  RingReader(RingState& state, const char* memory) : state_(&state), memory_(memory), head_(state.head.load()) {}
+  RingReader(RingState& state, const char* memory)
+      : state_(&state), memory_(memory), head_(state.head.load()) {}
 
   bool has_more() const { return state_->tail.load(std::memory_order_acquire) != head_; }
   /// The pieces that are there; they stay until release().

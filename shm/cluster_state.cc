@@ -26,7 +26,8 @@ Result<ClusterState*> map(const Fd& file, const std::string& path) {
 Result<ClusterStateFile> ClusterStateFile::create(const std::string& directory) {
   const std::string path = path_in(directory);
   unlink(path.c_str());
-  for (std::uint32_t process = 0; process < kProcessLimit; ++process) unlink(Channel::path_of(directory, process).c_str());
+  for (std::uint32_t process = 0; process < kProcessLimit; ++process)
+    unlink(Channel::path_of(directory, process).c_str());
   const Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return system_error("open(" + path + ") for the cluster's state");
   if (fallocate(file.get(), 0, 0, sizeof(ClusterState)) != 0) return system_error("fallocate(" + path + ")");
@@ -58,7 +59,8 @@ Result<ClusterStateFile> ClusterStateFile::adopt(const std::string& directory) {
   return adopted;
 }
 
-ClusterStateFile::ClusterStateFile(ClusterStateFile&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+ClusterStateFile::ClusterStateFile(ClusterStateFile&& other) noexcept
+    : state_(std::exchange(other.state_, nullptr)) {}
 
 ClusterStateFile::~ClusterStateFile() {
   if (state_ != nullptr) munmap(state_, sizeof(ClusterState));

@@ -1,7 +1,7 @@
-// What the processes of a node know together about its cluster: the members, who owns which slot, which links are up, and
-// counters. It lies in the file `cluster` beside the segment, made anew by each start of the server and kept over an
-// upgrade. The master writes members and slots before it forks; the bus writes the rest, but for what is marked. All words
-// change alone, none depends on another's order unless it says so.
+// What the processes of a node know together about its cluster: the members, who owns which slot, which links
+// are up, and counters. It lies in the file `cluster` beside the segment, made anew by each start of the
+// server and kept over an upgrade. The master writes members and slots before it forks; the bus writes the
+// rest, but for what is marked. All words change alone, none depends on another's order unless it says so.
 #pragma once
 
 #include <array>
@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kRoundTripBuckets = 32;
 inline constexpr std::uint32_t kClusterProcessLimit = 130;
 
 enum class LinkState : std::uint64_t {
-  kDown,     ///< connecting, or waiting to
+  kDown,  ///< connecting, or waiting to
   kUp,
   kRefused,  ///< its file is another, or its secret; it is tried again all the same
 };
@@ -65,14 +65,14 @@ struct ClusterState {
   std::array<std::uint8_t, 16> cluster_id;
   std::array<std::uint8_t, kSlotCount> owners;  ///< index of the node
 
-  alignas(64) std::atomic<std::uint64_t> bus_process;     ///< its record in the segment; 0: none yet
-  std::atomic<std::uint64_t> bus_generation;              ///< +1 with each start of a bus process
-  std::atomic<std::uint64_t> is_formed;                   ///< all links were up once
-  std::atomic<std::uint64_t> channels_version;            ///< +1 when a worker has made its channel; written by workers
-  alignas(64) std::atomic<std::uint64_t> bus_sleeps;      ///< it wants its bell to be rung; cleared by who rings
-  alignas(64) std::atomic<std::uint64_t> forwarded;       ///< requests, by workers
-  std::atomic<std::uint64_t> refused;                     ///< answered CLUSTERDOWN, by workers
-  std::atomic<std::uint64_t> outcome_unknown;             ///< by workers
+  alignas(64) std::atomic<std::uint64_t> bus_process;  ///< its record in the segment; 0: none yet
+  std::atomic<std::uint64_t> bus_generation;           ///< +1 with each start of a bus process
+  std::atomic<std::uint64_t> is_formed;                ///< all links were up once
+  std::atomic<std::uint64_t> channels_version;  ///< +1 when a worker has made its channel; written by workers
+  alignas(64) std::atomic<std::uint64_t> bus_sleeps;  ///< it wants its bell to be rung; cleared by who rings
+  alignas(64) std::atomic<std::uint64_t> forwarded;   ///< requests, by workers
+  std::atomic<std::uint64_t> refused;                 ///< answered CLUSTERDOWN, by workers
+  std::atomic<std::uint64_t> outcome_unknown;         ///< by workers
   std::array<NodeState, kNodeLimit> nodes;
 
   const NodeState& self_node() const { return nodes[self]; }
@@ -89,8 +89,8 @@ static_assert(kNodeLimit < 256);
 /// Owns the mapping, which children inherit. Move-only.
 class ClusterStateFile {
  public:
-  /// A new file in this folder, all zero but for what says its layout. Channels that are there are removed. REQUIRES: no
-  /// process of the server runs.
+  /// A new file in this folder, all zero but for what says its layout. Channels that are there are removed.
+  /// REQUIRES: no process of the server runs.
   static Result<ClusterStateFile> create(const std::string& directory);
   /// The one that a running server has. Error: of another layout.
   static Result<ClusterStateFile> adopt(const std::string& directory);

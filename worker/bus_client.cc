@@ -15,15 +15,17 @@ constexpr std::int64_t kSlackMs = 2000;  // beyond the bus's own time limit
 
 }  // namespace
 
-Result<std::unique_ptr<BusClient>> BusClient::create(Segment& segment, ClusterState& state, std::uint32_t process,
-                                                     std::int64_t timeout_ms) {
+Result<std::unique_ptr<BusClient>> BusClient::create(Segment& segment, ClusterState& state,
+                                                     std::uint32_t process, std::int64_t timeout_ms) {
   Result<Channel> channel = Channel::create(segment.path().substr(0, segment.path().rfind('/')), process);
   if (!channel) return channel.error();
   return std::unique_ptr<BusClient>(new BusClient(segment, state, process, timeout_ms, std::move(*channel)));
 }
 
-// What a worker before left unread is skipped; what it sent is dropped by the bus, for its generation is another.
-BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t process, std::int64_t timeout_ms, Channel channel)
+// What a worker before left unread is skipped; what it sent is dropped by the bus, for its generation is
+// another.
+BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t process, std::int64_t timeout_ms,
+                     Channel channel)
     : state_(state),
       process_(process),
       timeout_ms_(timeout_ms),
@@ -75,7 +77,8 @@ void BusClient::release(std::uint32_t number) {
 std::uint64_t BusClient::window_left(std::uint8_t node) {
   Node& to = nodes_[node];
   const std::uint64_t passed = channel_.header().passed[node].load(std::memory_order_acquire);
-  if (static_cast<std::int64_t>(to.sent_bytes - passed) < 0) to.sent_bytes = passed;  // of a bus or worker before
+  if (static_cast<std::int64_t>(to.sent_bytes - passed) < 0)
+    to.sent_bytes = passed;  // of a bus or worker before
   const std::uint64_t used = to.sent_bytes - passed;
   return used < kWindowBytes ? kWindowBytes - used : 0;
 }
@@ -86,7 +89,8 @@ char* BusClient::room_for(std::uint8_t node, std::size_t payload_bytes) {
   return requests_.reserve(piece_bytes(payload_bytes));
 }
 
-PieceHeader BusClient::header_of(std::uint32_t number, const NodeRequest& request, std::size_t payload_bytes) const {
+PieceHeader BusClient::header_of(std::uint32_t number, const NodeRequest& request,
+                                 std::size_t payload_bytes) const {
   PieceHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
   header.number = number;
@@ -210,8 +214,8 @@ void BusClient::fail(std::uint32_t index, Failure failure, const OnReply& on_rep
   on_reply(pending.to, pending.node, failure, {}, true);
 }
 
-// The bus died. What it had read is lost, sent or not; what it had not read is its successor's. Replies that it gave are
-// in the ring, and are taken first.
+// The bus died. What it had read is lost, sent or not; what it had not read is its successor's. Replies that
+// it gave are in the ring, and are taken first.
 void BusClient::on_new_bus(const OnReply& on_reply) {
   bus_generation_ = channel_.header().bus_generation.load(std::memory_order_acquire);
   receive(on_reply);

@@ -1,12 +1,13 @@
-// BusClient: a worker's end of its channel to the bus: sends requests to other nodes, and gets their replies. Runs in
-// workers.
+// BusClient: a worker's end of its channel to the bus: sends requests to other nodes, and gets their replies.
+// Runs in workers.
 //
-// Requests to one node are passed on in the order in which they were sent. What the ring, or the node, does not take yet
-// waits here, so a caller looks at has_room() first; one message that is longer than all room passes in pieces. For each
-// node at most kWindowBytes are on their way between this worker and the socket: so a node that is slow holds up nothing
-// that is for others.
+// Requests to one node are passed on in the order in which they were sent. What the ring, or the node, does
+// not take yet waits here, so a caller looks at has_room() first; one message that is longer than all room
+// passes in pieces. For each node at most kWindowBytes are on their way between this worker and the socket:
+// so a node that is slow holds up nothing that is for others.
 //
-// Every request is answered once: by its reply, or by a Failure; also when the bus dies, or is silent for too long.
+// Every request is answered once: by its reply, or by a Failure; also when the bus dies, or is silent for too
+// long.
 //
 // Thread safety: none; one object per process.
 #pragma once
@@ -45,8 +46,8 @@ struct NodeRequest {
 
 class BusClient {
  public:
-  static Result<std::unique_ptr<BusClient>> create(Segment& segment, ClusterState& state, std::uint32_t process,
-                                                   std::int64_t timeout_ms);
+  static Result<std::unique_ptr<BusClient>> create(Segment& segment, ClusterState& state,
+                                                   std::uint32_t process, std::int64_t timeout_ms);
 
   bool has_room(std::uint8_t node) const { return nodes_[node].queued_bytes < kQueueLimitBytes; }
 
@@ -68,8 +69,8 @@ class BusClient {
   void flush();
 
   /// A piece of a reply, or why there is none (then `bytes` is empty and `is_last`).
-  using OnReply =
-      std::function<void(const ReplyTo& to, std::uint8_t node, Failure failure, std::string_view bytes, bool is_last)>;
+  using OnReply = std::function<void(const ReplyTo& to, std::uint8_t node, Failure failure,
+                                     std::string_view bytes, bool is_last)>;
   /// Takes what came. True: something did.
   bool receive(const OnReply& on_reply);
   /// From time to time: fails what was not answered in time.
@@ -98,7 +99,7 @@ class BusClient {
     std::uint32_t number;
     NodeRequest request;
     std::string payload;
-    std::size_t put_bytes = 0;          ///< of the payload, in the ring
+    std::size_t put_bytes = 0;         ///< of the payload, in the ring
     std::uint64_t begin_position = 0;  ///< of its first piece, when put_bytes > 0
   };
   struct Node {
@@ -107,7 +108,8 @@ class BusClient {
     std::uint64_t sent_bytes = 0;  ///< compared with ChannelHeader::passed
   };
 
-  BusClient(Segment& segment, ClusterState& state, std::uint32_t process, std::int64_t timeout_ms, Channel channel);
+  BusClient(Segment& segment, ClusterState& state, std::uint32_t process, std::int64_t timeout_ms,
+            Channel channel);
 
   std::uint32_t begin(const NodeRequest& request, const ReplyTo& to);
   /// In the ring, for a whole message; nullptr: it has to be queued.

@@ -1,6 +1,7 @@
 // See cluster_join.h.
 #include "worker/cluster_join.h"
 
+#include <algorithm>
 #include <charconv>
 #include <random>
 
@@ -11,9 +12,9 @@ namespace {
 
 /// One element of a reply in RESP2.
 struct Element {
-  char type = 0;             ///< 0: there is none
-  std::int64_t number = 0;   ///< of an integer; elements of an array, bytes of a bulk string; -1: nil
-  std::string_view text{};   ///< of a bulk string, a status, an error
+  char type = 0;            ///< 0: there is none
+  std::int64_t number = 0;  ///< of an integer; elements of an array, bytes of a bulk string; -1: nil
+  std::string_view text{};  ///< of a bulk string, a status, an error
 };
 
 Element take_element(std::string_view* bytes) {
@@ -29,6 +30,14 @@ Element take_element(std::string_view* bytes) {
     bytes->remove_prefix(size + 2);
   }
   return element;
+}
+
+// How many elements the array at the front has; not more than its bytes can hold.
+std::int64_t take_count(std::string_view* bytes) {
+  const Element element = take_element(bytes);
+  return element.type == '*'
+             ? std::clamp<std::int64_t>(element.number, 0, static_cast<std::int64_t>(bytes->size() / 4))
+             : 0;
 }
 
 void write_value(const Element& element, ReplyWriter& reply) {
@@ -54,7 +63,7 @@ void write_elements(const Join& join, ReplyWriter& reply) {
   std::vector<Element> all(join.element_count, Element{'$', -1, {}});
   for (const JoinPart& part : join.parts) {
     std::string_view bytes = part.reply;
-    take_element(&bytes);
+    take_count(&bytes);
     for (const std::uint32_t place : part.places) all[place] = take_element(&bytes);
   }
   reply.begin_array(all.size());
@@ -66,12 +75,12 @@ void write_lists(const Join& join, ReplyWriter& reply) {
   std::int64_t count = 0;
   for (const JoinPart& part : join.parts) {
     std::string_view bytes = part.reply;
-    count += take_element(&bytes).number;
+    count += take_count(&bytes);
   }
   reply.begin_array(static_cast<std::size_t>(count));
   for (const JoinPart& part : join.parts) {
     std::string_view bytes = part.reply;
-    for (std::int64_t left = take_element(&bytes).number; left > 0; --left) write_value(take_element(&bytes), reply);
+    for (std::int64_t left = take_count(&bytes); left > 0; --left) write_value(take_element(&bytes), reply);
   }
   reply.end();
 }
@@ -82,7 +91,7 @@ void write_fields(const Join& join, ReplyWriter& reply) {
   std::vector<std::int64_t> sums;
   for (const JoinPart& part : join.parts) {
     std::string_view bytes = part.reply;
-    const std::int64_t count = take_element(&bytes).number / 2;
+    const std::int64_t count = take_count(&bytes) / 2;
     for (std::int64_t i = 0; i < count; ++i) {
       const std::string_view name = take_element(&bytes).text;
       if (static_cast<std::size_t>(i) == names.size()) names.push_back(name), sums.push_back(0);
@@ -107,14 +116,16 @@ void write_any(const Join& join, ReplyWriter& reply) {
   reply.nil();
 }
 
-// A node's walk ends with its own slots; the next node's begins at the first of its own (the cursor: scan_handlers.cc).
+// A node's walk ends with its own slots; the next node's begins at the first of its own (the cursor:
+// scan_handlers.cc).
 void write_scan(const Join& join, const ClusterState& state, ReplyWriter& reply) {
   std::string_view bytes = join.parts[0].reply;
-  take_element(&bytes);
+  take_count(&bytes);
   std::string cursor(take_element(&bytes).text);
   const std::uint32_t next_slot = state.nodes[join.parts[0].node].end_slot;
-  if (cursor == "0" && next_slot < kSlotCount) cursor = std::to_string(static_cast<std::uint64_t>(next_slot) << kScanPlaceBits);
-  std::int64_t left = take_element(&bytes).number;
+  if (cursor == "0" && next_slot < kSlotCount)
+    cursor = std::to_string(static_cast<std::uint64_t>(next_slot) << kScanPlaceBits);
+  std::int64_t left = take_count(&bytes);
   reply.begin_array(2);
   reply.bulk(cursor);
   reply.begin_array(static_cast<std::size_t>(left));
@@ -135,35 +146,48 @@ const JoinPart* worst_part(const Join& join) {
 }
 
 void write_failure(Failure failure, const NodeState& node, ReplyWriter& reply) {
-  const std::string name = "node " + std::string(node.name_text()) + " (" + std::string(node.address_text()) + ":" +
-                           std::to_string(node.port) + ")";
+  const std::string name = "node " + std::string(node.name_text()) + " (" + std::string(node.address_text()) +
+                           ":" + std::to_string(node.port) + ")";
   switch (failure) {
     case Failure::kNone:
-    case Failure::kDown: return reply.error("CLUSTERDOWN " + name + " cannot be reached");
+    case Failure::kDown:
+      return reply.error("CLUSTERDOWN " + name + " cannot be reached");
     case Failure::kUnknown:
-      return reply.error("ERR outcome unknown: the link to " + name + " broke after the command was sent; it may have run");
+      return reply.error("ERR outcome unknown: the link to " + name +
+                         " broke after the command was sent; it may have run");
     case Failure::kLost:
-      return reply.error("ERR outcome unknown: the reply of " + name + " came while this worker took none; the command has run");
+      return reply.error("ERR outcome unknown: the reply of " + name +
+                         " came while this worker took none; the command has run");
   }
 }
 
 void finish_join(const Join& join, const ClusterState& state, ReplyWriter& reply) {
   if (join.kind == JoinKind::kSumOfSome) return reply.integer(sum_of(join));
-  if (const JoinPart* part = worst_part(join)) return write_failure(part->failure, state.nodes[part->node], reply);
+  if (const JoinPart* part = worst_part(join))
+    return write_failure(part->failure, state.nodes[part->node], reply);
   for (const JoinPart& part : join.parts) {
     std::string_view bytes = part.reply;
-    if (const Element element = take_element(&bytes); element.type == '-') return write_error(element.text, reply);
+    if (const Element element = take_element(&bytes); element.type == '-')
+      return write_error(element.text, reply);
   }
   switch (join.kind) {
     case JoinKind::kSum:
-    case JoinKind::kSumOfSome: return reply.integer(sum_of(join));
-    case JoinKind::kAllOk: return reply.ok();
-    case JoinKind::kElements: return write_elements(join, reply);
-    case JoinKind::kLists: return write_lists(join, reply);
-    case JoinKind::kFields: return write_fields(join, reply);
-    case JoinKind::kAny: return write_any(join, reply);
-    case JoinKind::kWatch: return reply.ok();
-    case JoinKind::kScan: return write_scan(join, state, reply);
+    case JoinKind::kSumOfSome:
+      return reply.integer(sum_of(join));
+    case JoinKind::kAllOk:
+      return reply.ok();
+    case JoinKind::kElements:
+      return write_elements(join, reply);
+    case JoinKind::kLists:
+      return write_lists(join, reply);
+    case JoinKind::kFields:
+      return write_fields(join, reply);
+    case JoinKind::kAny:
+      return write_any(join, reply);
+    case JoinKind::kWatch:
+      return reply.ok();
+    case JoinKind::kScan:
+      return write_scan(join, state, reply);
   }
 }
 

@@ -1,5 +1,5 @@
-// Join: one reply out of the parts that several nodes gave, for commands over keys of several nodes or over all keys. The
-// parts are asked for in RESP2, whatever the client speaks. Runs in workers.
+// Join: one reply out of the parts that several nodes gave, for commands over keys of several nodes or over
+// all keys. The parts are asked for in RESP2, whatever the client speaks. Runs in workers.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ struct Join {
   JoinKind kind = JoinKind::kSum;
   bool may_write = false;
   std::vector<JoinPart> parts{};
-  std::size_t missing = 0;        ///< parts that have yet to be answered
-  std::size_t element_count = 0;  ///< kElements
+  std::size_t missing = 0;          ///< parts that have yet to be answered
+  std::size_t element_count = 0;    ///< kElements
   std::vector<std::string> keys{};  ///< kWatch
 };
 

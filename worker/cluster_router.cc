@@ -27,7 +27,9 @@ void answer_error(CommandContext& context, std::string_view text) {
 
 // How commands over several keys are joined; nothing: their keys have to be one node's.
 std::optional<JoinKind> join_of_keys(const Command& command) {
-  if (command.name == "DEL" || command.name == "UNLINK" || command.name == "EXISTS" || command.name == "TOUCH") return JoinKind::kSum;
+  if (command.name == "DEL" || command.name == "UNLINK" || command.name == "EXISTS" ||
+      command.name == "TOUCH")
+    return JoinKind::kSum;
   if (command.name == "MGET") return JoinKind::kElements;
   if (command.name == "MSET") return JoinKind::kAllOk;
   return std::nullopt;
@@ -63,14 +65,16 @@ bool ClusterRouter::refuse_while_forming(const Command& command, CommandContext&
   return true;
 }
 
-ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& call, bool has_key, CommandContext& context,
-                                          ByteBuffer& output, std::size_t* begin) {
+ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& call, bool has_key,
+                                          CommandContext& context, ByteBuffer& output, std::size_t* begin) {
   ClientState& client = context.client;
-  if (client.replies != nullptr && (client.replies->is_full() || client.replies->has_barrier())) return wait(client, kNoNode);
+  if (client.replies != nullptr && (client.replies->is_full() || client.replies->has_barrier()))
+    return wait(client, kNoNode);
   if (is_formed_ && !client.is_redirected && !concerns(command, has_key, call.key)) return Route::kHere;
   if (command == nullptr || !command->accepts(call.count()) || command->has(kContainer)) return Route::kHere;
   if (!client.authenticated || client.is_monitor()) return Route::kHere;
-  if (client.is_subscribed() && client.protocol == Protocol::kResp2 && !command->has(kSubscribedToo)) return Route::kHere;
+  if (client.is_subscribed() && client.protocol == Protocol::kResp2 && !command->has(kSubscribedToo))
+    return Route::kHere;
   if (refuse_while_forming(*command, context)) return Route::kAnswered;
   if (client.is_redirected && !command->has(kPublishes)) return redirect(*command, call, context);
   if (client.transaction != nullptr && !command->has(kUnqueued)) return Route::kHere;
@@ -89,12 +93,14 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
 }
 
 // As Redis: the keys have to be this node's, or all another's.
-ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call& call, CommandContext& context) {
+ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call& call,
+                                             CommandContext& context) {
   if (command.keys.first == 0) return Route::kHere;
   const auto first = static_cast<std::size_t>(command.keys.first);
   const std::uint8_t owner = owner_of(slot_of_key(call[first]));
   bool is_one = true;
-  for (std::size_t i = first; i <= command.last_key(call.count()); i += static_cast<std::size_t>(command.keys.step)) {
+  for (std::size_t i = first; i <= command.last_key(call.count());
+       i += static_cast<std::size_t>(command.keys.step)) {
     is_one &= owner_of(slot_of_key(call[i])) == owner;
   }
   if (is_one && owner == state_.self) return Route::kHere;
@@ -109,8 +115,9 @@ ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call&
   return Route::kAnswered;
 }
 
-ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Call& call, CommandContext& context,
-                                               ByteBuffer& output, std::size_t* begin) {
+ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Call& call,
+                                               CommandContext& context, ByteBuffer& output,
+                                               std::size_t* begin) {
   const auto first = static_cast<std::size_t>(command.keys.first);
   const auto step = static_cast<std::size_t>(command.keys.step);
   const std::size_t last = command.last_key(call.count());
@@ -123,7 +130,9 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
   }
   if (is_one && owners.front() == state_.self) return Route::kHere;
   if (command.group == CommandGroup::kTransaction) return route_watch(call, owners, context, output, begin);
-  if (is_one) return send_whole(owners.front(), PieceKind::kCommand, command.has(kWrite), call.args, context, output, begin);
+  if (is_one)
+    return send_whole(owners.front(), PieceKind::kCommand, command.has(kWrite), call.args, context, output,
+                      begin);
   if (command.name == "MSET" && call.count() % 2 == 0) return Route::kHere;
   if (join_of_keys(command)) return divide(command, call, owners, context, output, begin);
   answer_error(context, "CROSSSLOT Keys in request don't hash to the same slot");
@@ -153,19 +162,22 @@ ReplyQueue::Place ClusterRouter::new_place(CommandContext& context) {
 }
 
 ClusterRouter::Route ClusterRouter::send_whole(std::uint8_t node, PieceKind kind, bool may_write,
-                                               std::span<const std::string_view> words, CommandContext& context,
-                                               ByteBuffer& output, std::size_t* begin) {
+                                               std::span<const std::string_view> words,
+                                               CommandContext& context, ByteBuffer& output,
+                                               std::size_t* begin) {
   if (!has_room(context.client, node)) return wait(context.client, node);
   const std::uint64_t place = open_queue(context, output, begin).push(new_place(context));
-  bus_->send({node, kind, may_write, context.reply.protocol()}, {context.client.descriptor, context.client.id, place, 0},
-             word_list_bytes(words), [&](char* to) { write_word_list(words, to); });
+  bus_->send({node, kind, may_write, context.reply.protocol()},
+             {context.client.descriptor, context.client.id, place, 0}, word_list_bytes(words),
+             [&](char* to) { write_word_list(words, to); });
   ++forwarded_;
   return Route::kAnswered;
 }
 
 // One part for each node that owns some of the keys.
-ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& call, std::span<const std::uint8_t> owners,
-                                           CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& call,
+                                           std::span<const std::uint8_t> owners, CommandContext& context,
+                                           ByteBuffer& output, std::size_t* begin) {
   auto join = std::make_unique<Join>(Join{*join_of_keys(command), command.has(kWrite)});
   join->element_count = owners.size();
   std::vector<Words> words;
@@ -185,31 +197,35 @@ ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& c
   return send_join(std::move(join), words, command, context, output, begin);
 }
 
-ClusterRouter::Route ClusterRouter::ask_all(JoinKind kind, const Command& command, const Call& call, CommandContext& context,
-                                            ByteBuffer& output, std::size_t* begin) {
+ClusterRouter::Route ClusterRouter::ask_all(JoinKind kind, const Command& command, const Call& call,
+                                            CommandContext& context, ByteBuffer& output, std::size_t* begin) {
   auto join = std::make_unique<Join>(Join{kind, command.has(kWrite)});
-  for (std::uint32_t i = 0; i < state_.node_count; ++i) join->parts.push_back(JoinPart{static_cast<std::uint8_t>(i)});
+  for (std::uint32_t i = 0; i < state_.node_count; ++i)
+    join->parts.push_back(JoinPart{static_cast<std::uint8_t>(i)});
   const std::vector<Words> words(join->parts.size(), Words(call.args.begin(), call.args.end()));
   return send_join(std::move(join), words, command, context, output, begin);
 }
 
 // A cursor names a slot, and the slot's owner walks on.
-ClusterRouter::Route ClusterRouter::route_scan(const Command& command, const Call& call, CommandContext& context,
-                                               ByteBuffer& output, std::size_t* begin) {
+ClusterRouter::Route ClusterRouter::route_scan(const Command& command, const Call& call,
+                                               CommandContext& context, ByteBuffer& output,
+                                               std::size_t* begin) {
   std::uint64_t cursor = 0;
   const std::string_view text = call[1];
   if (std::from_chars(text.data(), text.data() + text.size(), cursor).ec != std::errc()) return Route::kHere;
   const std::uint64_t slot = std::min<std::uint64_t>(cursor >> kScanPlaceBits, kSlotCount - 1);
   auto join = std::make_unique<Join>(Join{JoinKind::kScan});
   join->parts.push_back(JoinPart{owner_of(static_cast<std::uint32_t>(slot))});
-  return send_join(std::move(join), {Words(call.args.begin(), call.args.end())}, command, context, output, begin);
+  return send_join(std::move(join), {Words(call.args.begin(), call.args.end())}, command, context, output,
+                   begin);
 }
 
 ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const std::vector<Words>& words,
-                                              const Command& command, CommandContext& context, ByteBuffer& output,
-                                              std::size_t* begin) {
+                                              const Command& command, CommandContext& context,
+                                              ByteBuffer& output, std::size_t* begin) {
   for (const JoinPart& part : join->parts) {
-    if (part.node != state_.self && !has_room(context.client, part.node)) return wait(context.client, part.node);
+    if (part.node != state_.self && !has_room(context.client, part.node))
+      return wait(context.client, part.node);
   }
   for (std::size_t i = 0; i < join->parts.size(); ++i) {
     if (join->parts[i].node == state_.self) {
@@ -238,12 +254,14 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
 }
 
 // What this node gives to a joined reply.
-void ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context, std::string* reply) {
+void ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context,
+                             std::string* reply) {
   ByteBuffer output;
   CommandContext part{context.keyspace, ReplyWriter(output, Protocol::kResp2), context.services, context.client,
                       context.meter};
   Call call{words, {}};
-  if (command.keys.first != 0) call.key = context.keyspace.hash(words[static_cast<std::size_t>(command.keys.first)]);
+  if (command.keys.first != 0)
+    call.key = context.keyspace.hash(words[static_cast<std::size_t>(command.keys.first)]);
   run_command(part, command, call);
   reply->assign(output.view());
 }
@@ -268,7 +286,8 @@ std::vector<ClientState*> ClusterRouter::take_ready() {
 }
 
 void ClusterRouter::forget(ClientState& client) {
-  if (client.waits == ClientWait::kReplies) std::erase_if(parked_, [&](const Parked& parked) { return parked.client == &client; });
+  if (client.waits == ClientWait::kReplies)
+    std::erase_if(parked_, [&](const Parked& parked) { return parked.client == &client; });
   if (client.replies != nullptr) std::erase(answered_, &client);
 }
 
@@ -279,21 +298,20 @@ std::vector<ClientState*> ClusterRouter::take_answered() {
 
 void ClusterRouter::receive(const ClientAt& client_at) {
   if (!is_formed_) is_formed_ = state_.is_formed.load(std::memory_order_relaxed) != 0;
-  bus_->receive([&](const ReplyTo& to, std::uint8_t node, Failure failure, std::string_view bytes, bool is_last) {
-    on_reply(client_at, to, node, failure, bytes, is_last);
-  });
+  bus_->receive([&](const ReplyTo& to, std::uint8_t node, Failure failure, std::string_view bytes,
+                    bool is_last) { on_reply(client_at, to, node, failure, bytes, is_last); });
 }
 
 void ClusterRouter::look(std::int64_t now_ms, const ClientAt& client_at) {
-  bus_->look(now_ms, [&](const ReplyTo& to, std::uint8_t node, Failure failure, std::string_view bytes, bool is_last) {
-    on_reply(client_at, to, node, failure, bytes, is_last);
-  });
+  bus_->look(now_ms, [&](const ReplyTo& to, std::uint8_t node, Failure failure, std::string_view bytes,
+                         bool is_last) { on_reply(client_at, to, node, failure, bytes, is_last); });
 }
 
 void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, std::uint8_t node, Failure failure,
                              std::string_view bytes, bool is_last) {
   if (failure != Failure::kNone) {
-    (failure == Failure::kDown ? state_.refused : state_.outcome_unknown).fetch_add(1, std::memory_order_relaxed);
+    (failure == Failure::kDown ? state_.refused : state_.outcome_unknown)
+        .fetch_add(1, std::memory_order_relaxed);
   }
   ClientState* const client = to.descriptor < 0 ? nullptr : client_at(to.descriptor);
   if (client == nullptr || client->id != to.client_id || client->replies == nullptr) return;
@@ -310,7 +328,8 @@ void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, std::
     write_failure(failure, state_.nodes[node], writer);
     queue.replace(to.place, *place, text.view());
   }
-  if ((!queue.ready().empty() || queue.empty()) && !std::exchange(queue.is_listed, true)) answered_.push_back(client);
+  if ((!queue.ready().empty() || queue.empty()) && !std::exchange(queue.is_listed, true))
+    answered_.push_back(client);
 }
 
 void ClusterRouter::on_part(ClientState& client, const ReplyTo& to, ReplyQueue::Place& place, Failure failure,
@@ -336,12 +355,14 @@ void ClusterRouter::flush() {
   bus_->flush();
 }
 
-void ClusterRouter::publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message) {
-  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel, message};
+void ClusterRouter::publish_elsewhere(SubscriptionKind kind, std::string_view channel,
+                                      std::string_view message) {
+  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel,
+                                    message};
   for (std::uint32_t i = 0; i < state_.node_count; ++i) {
     if (i == state_.self) continue;
-    bus_->send({static_cast<std::uint8_t>(i), PieceKind::kCommand, false, Protocol::kResp2}, {}, word_list_bytes(words),
-               [&](char* to) { write_word_list(words, to); });
+    bus_->send({static_cast<std::uint8_t>(i), PieceKind::kCommand, false, Protocol::kResp2}, {},
+               word_list_bytes(words), [&](char* to) { write_word_list(words, to); });
   }
 }
 

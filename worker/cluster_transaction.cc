@@ -1,7 +1,8 @@
 // WATCH and EXEC in a cluster: the keys' owner looks at them, and executes. See cluster_router.h.
 //
-// Between WATCH and its answer nothing more of the client is executed. What is watched is noted by the owner for itself;
-// the client's worker only keeps it and gives it back with EXEC. All keys of a transaction have to be one node's.
+// Between WATCH and its answer nothing more of the client is executed. What is watched is noted by the owner
+// for itself; the client's worker only keeps it and gives it back with EXEC. All keys of a transaction have
+// to be one node's.
 #include <algorithm>
 
 #include "worker/cluster_router.h"
@@ -21,7 +22,8 @@ bool is_same_everywhere(const Command& command) {
 }  // namespace
 
 ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<const std::uint8_t> owners,
-                                                CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+                                                CommandContext& context, ByteBuffer& output,
+                                                std::size_t* begin) {
   ClientState& client = context.client;
   if (client.transaction != nullptr) return Route::kHere;  // where that is refused
   auto join = std::make_unique<Join>(Join{JoinKind::kWatch});
@@ -29,7 +31,9 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
   for (std::size_t i = 0; i < owners.size(); ++i) {
     const std::string_view key = call[i + 1];
     const auto is_known = [&](const auto& other) { return other.key == key; };
-    if (std::ranges::any_of(client.watched, is_known) || std::ranges::find(join->keys, key) != join->keys.end()) continue;
+    if (std::ranges::any_of(client.watched, is_known) ||
+        std::ranges::find(join->keys, key) != join->keys.end())
+      continue;
     auto part = std::ranges::find(join->parts, owners[i], &JoinPart::node);
     if (part == join->parts.end()) {
       join->parts.push_back(JoinPart{owners[i]});
@@ -73,20 +77,24 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
 }
 
 void ClusterRouter::finish_watch(const Join& join, ClientState& client, ReplyWriter& reply) {
-  if (const JoinPart* part = worst_part(join)) return write_failure(part->failure, state_.nodes[part->node], reply);
+  if (const JoinPart* part = worst_part(join))
+    return write_failure(part->failure, state_.nodes[part->node], reply);
   for (const JoinPart& part : join.parts) {
     if (part.reply.size() != part.places.size() * sizeof(KeyFingerprint)) {
-      return reply.error("ERR node " + std::string(state_.nodes[part.node].name_text()) + " answered WATCH wrongly");
+      return reply.error("ERR node " + std::string(state_.nodes[part.node].name_text()) +
+                         " answered WATCH wrongly");
     }
     for (std::size_t i = 0; i < part.places.size(); ++i) {
-      const std::string_view bytes = std::string_view(part.reply).substr(i * sizeof(KeyFingerprint), sizeof(KeyFingerprint));
+      const std::string_view bytes =
+          std::string_view(part.reply).substr(i * sizeof(KeyFingerprint), sizeof(KeyFingerprint));
       client.watched.push_back(KeyFingerprint::watched(join.keys[part.places[i]], bytes));
     }
   }
   reply.ok();
 }
 
-ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuffer& output,
+                                               std::size_t* begin) {
   ClientState& client = context.client;
   if (client.transaction == nullptr || client.transaction->is_broken) return Route::kHere;
   const std::vector<QueuedCall>& queue = client.transaction->queue;
@@ -116,11 +124,16 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
     context.reply.error(why);
     return Route::kAnswered;
   };
-  if (has_all_keys) return give_up("CROSSSLOT a transaction has the keys of one node, and this one has a command over all keys");
-  if (!is_one) return give_up("CROSSSLOT Keys in request don't hash to the same slot: a transaction has the keys of one node");
+  if (has_all_keys)
+    return give_up(
+        "CROSSSLOT a transaction has the keys of one node, and this one has a command over all keys");
+  if (!is_one)
+    return give_up(
+        "CROSSSLOT Keys in request don't hash to the same slot: a transaction has the keys of one node");
   if (!owner || *owner == state_.self) return Route::kHere;
   if (stranger != nullptr) {
-    return give_up("ERR " + std::string(stranger->name) + " is about this node or connection, and the keys of the transaction are node " +
+    return give_up("ERR " + std::string(stranger->name) +
+                   " is about this node or connection, and the keys of the transaction are node " +
                    std::string(state_.nodes[*owner].name_text()) + "'s");
   }
   if (!has_room(client, *owner)) return wait(client, *owner);
@@ -139,8 +152,8 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
     bytes += word_list_bytes(lists.back());
   }
   const std::uint64_t place = open_queue(context, output, begin).push(new_place(context));
-  bus_->send({*owner, PieceKind::kExec, may_write, context.reply.protocol()}, {client.descriptor, client.id, place, 0}, bytes,
-             [&](char* to) {
+  bus_->send({*owner, PieceKind::kExec, may_write, context.reply.protocol()},
+             {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
                for (const Words& words : lists) to = write_word_list(words, to);
              });
   ++forwarded_;

@@ -19,8 +19,8 @@ struct Turn {
 
 class Connection {
  public:
-  /// What it wants next. kParked: nothing, its request waits (ClientState::waits); kReplies: nothing, before replies of
-  /// other nodes came; kClosed: drop it.
+  /// What it wants next. kParked: nothing, its request waits (ClientState::waits); kReplies: nothing, before
+  /// replies of other nodes came; kClosed: drop it.
   enum class Wait { kInput, kOutput, kParked, kReplies, kClosed };
 
   explicit Connection(Fd socket) : socket_(std::move(socket)) {

@@ -83,7 +83,8 @@ class MessageHub {
   /// For a message whose publisher has been told already how many get it.
   void publish_promised(SubscriptionKind kind, std::string_view channel, std::string_view message);
   /// In a cluster: is given what is published so, for the other nodes.
-  using Publisher = std::function<void(SubscriptionKind kind, std::string_view channel, std::string_view message)>;
+  using Publisher =
+      std::function<void(SubscriptionKind kind, std::string_view channel, std::string_view message)>;
   void set_publisher(Publisher publisher) { publisher_ = std::move(publisher); }
 
   /// False, cheaply: nobody anywhere watches a key.

@@ -24,8 +24,8 @@ void ReplyQueue::take_behind(ByteBuffer& output, std::size_t begin) {
   output.truncate(begin);
 }
 
-// How many replies a client may have under way goes by how long they are, which shows only when they come: many when they
-// are short, few when they are long.
+// How many replies a client may have under way goes by how long they are, which shows only when they come:
+// many when they are short, few when they are long.
 void ReplyQueue::adapt_window(std::size_t reply_bytes) {
   if (reply_bytes * window_ > 4 * kKeptLimitBytes) {
     window_ = std::max<std::size_t>(1, 4 * kKeptLimitBytes / reply_bytes);

@@ -1,9 +1,9 @@
-// ReplyQueue: the replies of one connection that other nodes have yet to give, in the order of their requests, and what
-// stands between and behind them. Runs in workers of a cluster's nodes; a connection has one from its first request that
-// was sent to another node on.
+// ReplyQueue: the replies of one connection that other nodes have yet to give, in the order of their
+// requests, and what stands between and behind them. Runs in workers of a cluster's nodes; a connection has
+// one from its first request that was sent to another node on.
 //
-// Invariant: ready() holds what may be sent to the client now. While the queue is not empty, everything else that is
-// written for the client belongs behind the last place.
+// Invariant: ready() holds what may be sent to the client now. While the queue is not empty, everything else
+// that is written for the client belongs behind the last place.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,9 @@ class ReplyQueue {
   /// No more is to be sent to other nodes, or executed, for this client now.
   bool is_full() const { return places_.size() >= window_ || kept_bytes_ + ready_.size() >= kKeptLimitBytes; }
   /// Less than half of that: it may go on.
-  bool has_room() const { return places_.size() * 2 <= window_ && (kept_bytes_ + ready_.size()) * 2 < kKeptLimitBytes; }
+  bool has_room() const {
+    return places_.size() * 2 <= window_ && (kept_bytes_ + ready_.size()) * 2 < kKeptLimitBytes;
+  }
 
   /// A new last place; its number.
   std::uint64_t push(Place place);

@@ -77,7 +77,8 @@ bool is_this_machine(const sockaddr_storage& peer) {
 // Those of a parked connection tell only that the client has ended it.
 std::uint32_t events_of(Connection::Wait wait) {
   if (wait == Connection::Wait::kOutput) return EPOLLOUT;
-  if (wait == Connection::Wait::kReplies) return 0;  // what the client sent before its end is still to be read
+  if (wait == Connection::Wait::kReplies)
+    return 0;  // what the client sent before its end is still to be read
   return wait == Connection::Wait::kParked ? EPOLLRDHUP : EPOLLIN;
 }
 
@@ -93,7 +94,8 @@ class Worker {
   explicit Worker(WorkerContext context)
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
-        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options, context_.process},
+        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options,
+               context_.process},
         hub_(context_.segment, keyspace_, context_.process),
         services_{facts_, context_.settings, hub_, context_.cluster},
         session_{keyspace_, services_} {}
@@ -168,8 +170,10 @@ bool Worker::set_up() {
   timer_ = make_timer(kTickMs);
   if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) &&
       (hub_.bell_descriptor() < 0 || watch(hub_.bell_descriptor())) &&
-      std::ranges::all_of(context_.listen_sockets, [this](const Fd& listener) { return watch(listener.get()); }) &&
-      std::ranges::all_of(context_.redirect_sockets, [this](const Fd& listener) { return watch(listener.get()); })) {
+      std::ranges::all_of(context_.listen_sockets,
+                          [this](const Fd& listener) { return watch(listener.get()); }) &&
+      std::ranges::all_of(context_.redirect_sockets,
+                          [this](const Fd& listener) { return watch(listener.get()); })) {
     return context_.cluster == nullptr || join_cluster();
   }
   context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
@@ -223,7 +227,8 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
     settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(turns_[turn_count_], session_, output_));
-  } else if (connection.registered == Connection::Wait::kParked || connection.registered == Connection::Wait::kReplies) {
+  } else if (connection.registered == Connection::Wait::kParked ||
+             connection.registered == Connection::Wait::kReplies) {
     settle(connection, Connection::Wait::kClosed);
   } else {
     taking_turns_[turn_count_++] = &connection;
@@ -268,8 +273,8 @@ void Worker::resume_clients() {
 }
 
 bool Worker::join_cluster() {
-  Result<std::unique_ptr<BusClient>> bus = BusClient::create(context_.segment, *context_.cluster, context_.process,
-                                                             context_.options.cluster_timeout_s * 1000);
+  Result<std::unique_ptr<BusClient>> bus = BusClient::create(
+      context_.segment, *context_.cluster, context_.process, context_.options.cluster_timeout_s * 1000);
   if (!bus) {
     context_.log.error(bus.error().message);
     return false;
@@ -299,7 +304,8 @@ void Worker::take_replies() {
   if (router_->has_parked()) {
     for (ClientState* client : router_->take_ready()) {
       Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
-      if (connection.registered == Connection::Wait::kReplies) settle(connection, connection.resume(turns_[0], session_, output_));
+      if (connection.registered == Connection::Wait::kReplies)
+        settle(connection, connection.resume(turns_[0], session_, output_));
     }
   }
   router_->flush();
@@ -337,7 +343,8 @@ bool Worker::is_listener(int descriptor) const {
 }
 
 bool Worker::is_redirect_listener(int descriptor) const {
-  return std::ranges::any_of(context_.redirect_sockets, [&](const Fd& listener) { return listener.get() == descriptor; });
+  return std::ranges::any_of(context_.redirect_sockets,
+                             [&](const Fd& listener) { return listener.get() == descriptor; });
 }
 
 void Worker::for_each_listener(const std::function<void(Fd&)>& visit) {
@@ -494,7 +501,8 @@ void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
   hub_.serve();  // a bell may have been lost
-  if (router_ != nullptr) router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
+  if (router_ != nullptr)
+    router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   update_statistics();
   const bool is_busy = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background) ||

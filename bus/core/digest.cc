@@ -8,7 +8,9 @@
 namespace memento::bus {
 namespace {
 
-const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* bytes_of(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 }  // namespace
 
@@ -22,10 +24,13 @@ Digest hmac_sha256(std::string_view key, std::string_view bytes) {
   Digest digest;
   unsigned int digest_bytes = 0;
   const std::string_view some_key = key.empty() ? std::string_view("", 0) : key;
-  HMAC(EVP_sha256(), some_key.data(), static_cast<int>(key.size()), bytes_of(bytes), bytes.size(), digest.data(), &digest_bytes);
+  HMAC(EVP_sha256(), some_key.data(), static_cast<int>(key.size()), bytes_of(bytes), bytes.size(),
+       digest.data(), &digest_bytes);
   return digest;
 }
 
-bool is_equal(const Digest& one, const Digest& other) { return CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0; }
+bool is_equal(const Digest& one, const Digest& other) {
+  return CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
+}
 
 }  // namespace memento::bus

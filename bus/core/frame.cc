@@ -19,7 +19,8 @@ bool is_zero(const FrameHeader& header) {
 
 }  // namespace
 
-void seal_frame(char* frame, std::uint32_t payload_bytes, FrameType type, std::uint64_t sequence, std::uint64_t key) {
+void seal_frame(char* frame, std::uint32_t payload_bytes, FrameType type, std::uint64_t sequence,
+                std::uint64_t key) {
   FrameHeader header{kFrameMagic, type, {}, payload_bytes, 0, sequence, 0};
   header.checksum = checksum_of(header, frame + sizeof header, key);
   std::memcpy(frame, &header, sizeof header);
@@ -43,11 +44,13 @@ FrameReceiver::Outcome FrameReceiver::next(std::string_view bytes, Frame* frame,
   FrameHeader header;
   std::memcpy(&header, bytes.data(), sizeof header);
   if (header.magic != kFrameMagic) return broken("what came is not a frame of a memento bus");
-  if (static_cast<std::uint8_t>(header.type) >= kFrameTypeCount || !is_zero(header)) return broken("a frame of no known type");
-  if (header.payload_bytes > kFramePayloadLimitBytes) return broken("a frame longer than the limit");
+  if (static_cast<std::uint8_t>(header.type) >= kFrameTypeCount || !is_zero(header))
+    return broken("a frame of no known type");
+  if (header.payload_bytes > payload_limit_bytes_) return broken("a frame longer than the limit");
   if (header.sequence != sequence_) return broken("a frame out of sequence");
   if (bytes.size() - sizeof header < header.payload_bytes) return Outcome::kIncomplete;
-  if (checksum_of(header, bytes.data() + sizeof header, key_) != header.checksum) return broken("a frame with a wrong checksum");
+  if (checksum_of(header, bytes.data() + sizeof header, key_) != header.checksum)
+    return broken("a frame with a wrong checksum");
   ++sequence_;
   *frame = Frame{header.type, bytes.substr(sizeof header, header.payload_bytes)};
   *taken = sizeof header + header.payload_bytes;

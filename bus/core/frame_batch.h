@@ -1,5 +1,5 @@
-// FrameBatch: pieces on their way into frames. Pure. A frame is a buffer that begins with room for its header, which is
-// filled in when it is sent. Buffers that were sent come back to be used again.
+// FrameBatch: pieces on their way into frames. Pure. A frame is a buffer that begins with room for its
+// header, which is filled in when it is sent. Buffers that were sent come back to be used again.
 #pragma once
 
 #include <cstring>

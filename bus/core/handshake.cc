@@ -12,7 +12,9 @@ constexpr std::size_t kReasonLimitBytes = 512;
 std::string_view bytes_of(const Introduction& introduction) {
   return {reinterpret_cast<const char*>(&introduction), sizeof introduction};
 }
-std::string_view bytes_of(const Digest& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
+std::string_view bytes_of(const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
 
 template <std::size_t N>
 std::string text_of(const std::array<char, N>& field) {
@@ -34,7 +36,8 @@ std::string printable(std::string_view text) {
 
 }  // namespace
 
-Handshake::Handshake(const Members& members, std::string secret, const Nonce& nonce, std::uint32_t version, bool connects)
+Handshake::Handshake(const Members& members, std::string secret, const Nonce& nonce, std::uint32_t version,
+                     bool connects)
     : members_(&members),
       secret_(std::move(secret)),
       connects_(connects),
@@ -47,19 +50,22 @@ Handshake::Handshake(const Members& members, std::string secret, const Nonce& no
   own_.nonce = nonce;
 }
 
-Handshake Handshake::connector(const Members& members, std::size_t peer, std::string secret, const Nonce& nonce,
-                               std::uint32_t version) {
+Handshake Handshake::connector(const Members& members, std::size_t peer, std::string secret,
+                               const Nonce& nonce, std::uint32_t version) {
   Handshake handshake(members, std::move(secret), nonce, version, true);
   handshake.peer_ = peer;
   set_text(handshake.own_.peer, members.nodes[peer].name);
   return handshake;
 }
 
-Handshake Handshake::acceptor(const Members& members, std::string secret, const Nonce& nonce, std::uint32_t version) {
+Handshake Handshake::acceptor(const Members& members, std::string secret, const Nonce& nonce,
+                              std::uint32_t version) {
   return Handshake(members, std::move(secret), nonce, version, false);
 }
 
-std::string Handshake::begin(FrameSender& sender) const { return sender.frame(FrameType::kHello, bytes_of(own_)); }
+std::string Handshake::begin(FrameSender& sender) const {
+  return sender.frame(FrameType::kHello, bytes_of(own_));
+}
 
 std::string Handshake::on_frame(const Frame& frame, FrameSender& sender, FrameReceiver& receiver) {
   if (frame.type == FrameType::kRefused) {
@@ -69,10 +75,15 @@ std::string Handshake::on_frame(const Frame& frame, FrameSender& sender, FrameRe
   }
   if (frame.type != awaited_) return refuse("a frame that does not belong into a handshake", sender);
   switch (frame.type) {
-    case FrameType::kHello: return on_hello(frame.payload, sender);
-    case FrameType::kWelcome: return on_welcome(frame.payload, sender, receiver);
-    case FrameType::kProof: return on_proof(frame.payload, sender, receiver);
-    default: state_ = State::kDone; return "";  // Ready
+    case FrameType::kHello:
+      return on_hello(frame.payload, sender);
+    case FrameType::kWelcome:
+      return on_welcome(frame.payload, sender, receiver);
+    case FrameType::kProof:
+      return on_proof(frame.payload, sender, receiver);
+    default:
+      state_ = State::kDone;
+      return "";  // Ready
   }
 }
 
@@ -80,15 +91,17 @@ std::string Handshake::objection(const Introduction& other) const {
   const std::string name = printable(text_of(other.name));
   const std::string self = text_of(own_.name);
   if (other.version != own_.version) {
-    return name + " speaks version " + std::to_string(other.version) + " of the bus protocol, " + self + " version " +
-           std::to_string(own_.version);
+    return name + " speaks version " + std::to_string(other.version) + " of the bus protocol, " + self +
+           " version " + std::to_string(own_.version);
   }
   if (other.slot_count != own_.slot_count) {
-    return name + " divides " + std::to_string(other.slot_count) + " slots, " + self + " " + std::to_string(own_.slot_count);
+    return name + " divides " + std::to_string(other.slot_count) + " slots, " + self + " " +
+           std::to_string(own_.slot_count);
   }
   if (other.cluster_id != own_.cluster_id) {
     return "the files of " + name + " (" + std::to_string(other.node_count) + " nodes) and " + self + " (" +
-           std::to_string(own_.node_count) + ") name other members: they must have the same addresses, ports and names";
+           std::to_string(own_.node_count) +
+           ") name other members: they must have the same addresses, ports and names";
   }
   const std::string wanted = printable(text_of(other.peer));
   if (wanted != self) return name + " wanted to reach " + wanted + ", and reached " + self;
@@ -96,7 +109,8 @@ std::string Handshake::objection(const Introduction& other) const {
     return self + " wanted to reach " + members_->nodes[*peer_].name + ", and reached " + name;
   }
   if (name == self) return "two nodes say that they are " + name;
-  if (std::ranges::find(members_->nodes, name, &ClusterNode::name) == members_->nodes.end()) return name + " is no member";
+  if (std::ranges::find(members_->nodes, name, &ClusterNode::name) == members_->nodes.end())
+    return name + " is no member";
   return "";
 }
 
@@ -118,7 +132,8 @@ std::string Handshake::on_hello(std::string_view payload, FrameSender& sender) {
 }
 
 std::string Handshake::on_welcome(std::string_view payload, FrameSender& sender, FrameReceiver& receiver) {
-  if (payload.size() != sizeof(Introduction) + sizeof(Digest)) return refuse("a greeting of another length", sender);
+  if (payload.size() != sizeof(Introduction) + sizeof(Digest))
+    return refuse("a greeting of another length", sender);
   std::memcpy(&other_, payload.data(), sizeof other_);
   if (const std::string why = objection(other_); !why.empty()) return refuse(why, sender);
   Digest given;

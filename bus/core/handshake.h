@@ -1,12 +1,13 @@
-// The handshake of a link: both sides say who they are, prove that they know the secret, and find the link's key. Pure: a
-// frame in, frames and a verdict out. Nonces come from the caller.
+// The handshake of a link: both sides say who they are, prove that they know the secret, and find the link's
+// key. Pure: a frame in, frames and a verdict out. Nonces come from the caller.
 //
 //   connector -> Hello{introduction}
 //   acceptor  -> Welcome{introduction, HMAC(secret, "acceptor", both introductions)}
 //   connector -> Proof{HMAC(secret, "connector", both introductions)}
 //   acceptor  -> Ready
 //
-// Who finds something wrong answers Refused with the reason and closes: both sides then log the same sentence.
+// Who finds something wrong answers Refused with the reason and closes: both sides then log the same
+// sentence.
 #pragma once
 
 #include <optional>
@@ -46,7 +47,8 @@ class Handshake {
 
   /// What a connector sends first.
   std::string begin(FrameSender& sender) const;
-  /// Takes a frame; what to send, maybe nothing. When the state becomes kDone both directions have the link's key.
+  /// Takes a frame; what to send, maybe nothing. When the state becomes kDone both directions have the link's
+  /// key.
   std::string on_frame(const Frame& frame, FrameSender& sender, FrameReceiver& receiver);
 
   State state() const { return state_; }
@@ -56,7 +58,8 @@ class Handshake {
   std::optional<std::size_t> peer() const { return peer_; }
 
  private:
-  Handshake(const Members& members, std::string secret, const Nonce& nonce, std::uint32_t version, bool connects);
+  Handshake(const Members& members, std::string secret, const Nonce& nonce, std::uint32_t version,
+            bool connects);
 
   std::string on_hello(std::string_view payload, FrameSender& sender);
   std::string on_welcome(std::string_view payload, FrameSender& sender, FrameReceiver& receiver);

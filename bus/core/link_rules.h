@@ -1,8 +1,9 @@
 // When a link to another node is tried, kept, given up. Pure: events and the time in, what to do out.
 //
-// A link that nothing was heard on for timeout_ms is closed; who hears nothing for a ping's pause sends a ping, so a healthy
-// idle link is never silent. A closed link is tried again after a pause that doubles from kFirstPauseMs to kLongestPauseMs.
-// Requests wait for a link that is down until it has been so for timeout_ms; from then on they are refused at once.
+// A link that nothing was heard on for timeout_ms is closed; who hears nothing for a ping's pause sends a
+// ping, so a healthy idle link is never silent. A closed link is tried again after a pause that doubles from
+// kFirstPauseMs to kLongestPauseMs. Requests wait for a link that is down until it has been so for
+// timeout_ms; from then on they are refused at once.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,8 @@ class LinkRules {
 
   enum class Action { kNothing, kConnect, kClose, kPing };
 
-  LinkRules(std::int64_t timeout_ms, std::int64_t now_ms) : timeout_ms_(timeout_ms), next_ms_(now_ms), down_since_ms_(now_ms) {}
+  LinkRules(std::int64_t timeout_ms, std::int64_t now_ms)
+      : timeout_ms_(timeout_ms), next_ms_(now_ms), down_since_ms_(now_ms) {}
 
   /// Call it every few tens of milliseconds, and do what it says; kConnect and kClose are said once.
   Action on_tick(std::int64_t now_ms) {
@@ -29,13 +31,15 @@ class LinkRules {
         state_ = State::kConnecting;
         next_ms_ = now_ms + std::min(kConnectMs, timeout_ms_);
         return Action::kConnect;
-      case State::kConnecting: return now_ms < next_ms_ ? Action::kNothing : close();
+      case State::kConnecting:
+        return now_ms < next_ms_ ? Action::kNothing : close();
       case State::kUp:
         if (now_ms - heard_ms_ >= timeout_ms_) return close();
         if (now_ms - heard_ms_ < kPingMs || now_ms - pinged_ms_ < kPingMs) return Action::kNothing;
         pinged_ms_ = now_ms;
         return Action::kPing;
-      case State::kClosing: return Action::kNothing;
+      case State::kClosing:
+        return Action::kNothing;
     }
     return Action::kNothing;
   }

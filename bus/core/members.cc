@@ -28,7 +28,8 @@ Members Members::from(const ClusterFile& file) {
   Members members{file.nodes, 0};
   const std::string self = file.nodes[file.self].name;
   std::ranges::sort(members.nodes, {}, &ClusterNode::name);
-  members.self = static_cast<std::uint32_t>(std::ranges::find(members.nodes, self, &ClusterNode::name) - members.nodes.begin());
+  members.self = static_cast<std::uint32_t>(std::ranges::find(members.nodes, self, &ClusterNode::name) -
+                                            members.nodes.begin());
   return members;
 }
 
@@ -36,7 +37,8 @@ Members Members::of(const ClusterState& state) {
   Members members{{}, state.self};
   for (std::uint32_t i = 0; i < state.node_count; ++i) {
     const NodeState& node = state.nodes[i];
-    members.nodes.push_back({std::string(node.address_text()), static_cast<std::uint16_t>(node.bus_port), std::string(node.name_text())});
+    members.nodes.push_back({std::string(node.address_text()), static_cast<std::uint16_t>(node.bus_port),
+                             std::string(node.name_text())});
   }
   return members;
 }
@@ -46,7 +48,8 @@ std::uint32_t Members::first_slot(std::size_t node) const {
 }
 
 ClusterId Members::id(std::uint32_t version) const {
-  std::string text = "memento cluster, version " + std::to_string(version) + ", slots " + std::to_string(kSlotCount) + "\n";
+  std::string text =
+      "memento cluster, version " + std::to_string(version) + ", slots " + std::to_string(kSlotCount) + "\n";
   for (const ClusterNode& node : nodes) text += text_of(node);
   const Digest digest = sha256(text);
   ClusterId id;
@@ -75,7 +78,8 @@ void Members::write_to(ClusterState& state) const {
     node.port = nodes[i].port();
     node.first_slot = first_slot(i);
     node.end_slot = first_slot(i + 1);
-    std::fill(state.owners.begin() + node.first_slot, state.owners.begin() + node.end_slot, static_cast<std::uint8_t>(i));
+    std::fill(state.owners.begin() + node.first_slot, state.owners.begin() + node.end_slot,
+              static_cast<std::uint8_t>(i));
   }
 }
 

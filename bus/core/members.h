@@ -1,8 +1,9 @@
-// Members of a cluster, in the order that all nodes agree on, and who owns which slot. Pure: from the nodes' file to a table.
+// Members of a cluster, in the order that all nodes agree on, and who owns which slot. Pure: from the nodes'
+// file to a table.
 //
-// Members are sorted by name; the i-th of N owns the slots [i * 8192 / N, (i + 1) * 8192 / N): contiguous, and at most
-// ceil(8192 / N). The cluster's id is a hash of the members, the number of slots and the protocol's version: nodes that
-// differ in any of them refuse each other.
+// Members are sorted by name; the i-th of N owns the slots [i * 8192 / N, (i + 1) * 8192 / N): contiguous,
+// and at most ceil(8192 / N). The cluster's id is a hash of the members, the number of slots and the
+// protocol's version: nodes that differ in any of them refuse each other.
 #pragma once
 
 #include <array>

@@ -23,8 +23,10 @@ void RequestQueue::add(const PieceHeader& header, std::string_view payload) {
     Stream& stream = streams_[header.process];
     if (is_first(header)) {
       stream = Stream{header.number, header.generation, true, false};
-    } else if (!stream.is_open || stream.drops || stream.generation != header.generation || stream.number != header.number) {
-      return note_passed(header.process, piece_bytes(payload.size()));  // of a message that was refused, or lost its front
+    } else if (!stream.is_open || stream.drops || stream.generation != header.generation ||
+               stream.number != header.number) {
+      return note_passed(header.process,
+                         piece_bytes(payload.size()));  // of a message that was refused, or lost its front
     }
     if (is_last(header)) stream.is_open = false;
   }
@@ -36,7 +38,8 @@ std::deque<ByteBuffer> RequestQueue::take_frames(std::int64_t now_ns) {
   for (const ByteBuffer& frame : frames) {
     for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view payload) {
       note_passed(header.process, piece_bytes(payload.size()));
-      if (is_last(header)) sent_.push_back(Sent{header.number, header.generation, header.process, header.flags, now_ns});
+      if (is_last(header))
+        sent_.push_back(Sent{header.number, header.generation, header.process, header.flags, now_ns});
       if (is_first(header) != is_last(header)) is_half_sent_[header.process] = is_first(header);
       return true;
     });
@@ -46,7 +49,8 @@ std::deque<ByteBuffer> RequestQueue::take_frames(std::int64_t now_ns) {
 
 void RequestQueue::on_link_broken(const Fail& fail) {
   for (const Sent& sent : std::exchange(sent_, {})) {
-    fail(sent.process, sent.generation, sent.number, (sent.flags & kMayWrite) != 0 ? Failure::kUnknown : Failure::kDown);
+    fail(sent.process, sent.generation, sent.number,
+         (sent.flags & kMayWrite) != 0 ? Failure::kUnknown : Failure::kDown);
   }
   std::array<bool, kProcessLimit> is_cut = std::exchange(is_half_sent_, {});
   for (const ByteBuffer& frame : batch_.take()) {

@@ -1,9 +1,9 @@
-// RequestQueue: this node's requests to one other node: those that wait to be sent, and those that wait for their reply.
-// Pure. Replies come in the order in which the requests' last pieces were sent.
+// RequestQueue: this node's requests to one other node: those that wait to be sent, and those that wait for
+// their reply. Pure. Replies come in the order in which the requests' last pieces were sent.
 //
-// A request of which no piece, or not the last one, was sent has not been executed and never will be: it is refused, or
-// waits for the link. One that was sent whole when the link breaks may have been executed: if it may write, the answer is
-// that its outcome is unknown; it is never sent again.
+// A request of which no piece, or not the last one, was sent has not been executed and never will be: it is
+// refused, or waits for the link. One that was sent whole when the link breaks may have been executed: if it
+// may write, the answer is that its outcome is unknown; it is never sent again.
 #pragma once
 
 #include <array>
@@ -25,7 +25,8 @@ class RequestQueue {
     std::int64_t sent_ns;
   };
   /// Tells the worker that a request has no reply.
-  using Fail = std::function<void(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure)>;
+  using Fail =
+      std::function<void(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure)>;
 
   /// From a worker. REQUIRES: header.process < kProcessLimit.
   void add(const PieceHeader& header, std::string_view payload);
@@ -38,7 +39,8 @@ class RequestQueue {
   /// Of the pieces taken or dropped since the last call.
   template <class OnBytes>
   void take_passed(OnBytes&& on_bytes) {
-    for (const std::uint16_t process : passed_processes_) on_bytes(process, std::exchange(passed_[process], 0));
+    for (const std::uint16_t process : passed_processes_)
+      on_bytes(process, std::exchange(passed_[process], 0));
     passed_processes_.clear();
   }
 
@@ -56,8 +58,8 @@ class RequestQueue {
   struct Stream {
     std::uint32_t number = 0;
     std::uint32_t generation = 0;
-    bool is_open = false;      ///< its first piece was added, its last not
-    bool drops = false;        ///< refused: its other pieces are dropped as they come
+    bool is_open = false;  ///< its first piece was added, its last not
+    bool drops = false;    ///< refused: its other pieces are dropped as they come
   };
 
   void note_passed(std::uint16_t process, std::uint64_t bytes);
@@ -65,7 +67,8 @@ class RequestQueue {
   FrameBatch batch_;
   std::deque<Sent> sent_;
   std::array<Stream, kProcessLimit> streams_{};
-  std::array<bool, kProcessLimit> is_half_sent_{};  ///< a first piece was taken into a frame, and the last not
+  std::array<bool, kProcessLimit>
+      is_half_sent_{};  ///< a first piece was taken into a frame, and the last not
   std::array<std::uint64_t, kProcessLimit> passed_{};
   std::vector<std::uint16_t> passed_processes_;
 };
@@ -76,7 +79,8 @@ class MessageAssembler {
   explicit MessageAssembler(std::uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   enum class Outcome { kWhole, kIncomplete, kBroken };
-  /// kWhole: `message` is all of it, valid until the next call; it is `payload` when that is the whole message.
+  /// kWhole: `message` is all of it, valid until the next call; it is `payload` when that is the whole
+  /// message.
   Outcome add(const PieceHeader& header, std::string_view payload, std::string_view* message);
 
  private:

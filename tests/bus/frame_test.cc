@@ -1,7 +1,7 @@
 // Frames between nodes: what fits is taken, and nothing else.
-#include <gtest/gtest.h>
-
 #include "bus/core/frame.h"
+
+#include <gtest/gtest.h>
 
 namespace memento::bus {
 namespace {
@@ -39,7 +39,8 @@ TEST(BusFrame, EveryPrefixIsIncomplete) {
     FrameReceiver receiver;
     Frame frame;
     std::size_t count = 0;
-    EXPECT_EQ(receiver.next(std::string_view(whole).substr(0, size), &frame, &count), Outcome::kIncomplete) << size;
+    EXPECT_EQ(receiver.next(std::string_view(whole).substr(0, size), &frame, &count), Outcome::kIncomplete)
+        << size;
   }
 }
 
@@ -56,15 +57,22 @@ TEST(BusFrame, EveryFlippedBitIsFound) {
   }
 }
 
-// Shows that a length beyond the limit is refused by the header alone.
+// Shows that a length beyond the limit, which is low before the handshake is done, is refused by the header
+// alone.
 TEST(BusFrame, OversizedIsRefusedBeforeItComes) {
-  FrameHeader header{kFrameMagic, FrameType::kRequests, {}, kFramePayloadLimitBytes + 1, 0, 0, 0};
-  FrameReceiver receiver;
-  Frame frame;
-  std::size_t count = 0;
-  const std::string_view bytes(reinterpret_cast<const char*>(&header), sizeof header);
-  EXPECT_EQ(receiver.next(bytes, &frame, &count), Outcome::kBroken);
-  EXPECT_STREQ(receiver.error(), "a frame longer than the limit");
+  for (const bool is_known : {false, true}) {
+    const std::uint32_t limit = is_known ? kFramePayloadLimitBytes : kHandshakePayloadLimitBytes;
+    for (const std::uint32_t beyond : {0u, 1u}) {
+      FrameHeader header{kFrameMagic, FrameType::kRequests, {}, limit + beyond, 0, 0, 0};
+      FrameReceiver receiver;
+      if (is_known) receiver.set_key(1);
+      Frame frame;
+      std::size_t count = 0;
+      const std::string_view bytes(reinterpret_cast<const char*>(&header), sizeof header);
+      EXPECT_EQ(receiver.next(bytes, &frame, &count), beyond != 0 ? Outcome::kBroken : Outcome::kIncomplete);
+      EXPECT_STREQ(receiver.error(), beyond != 0 ? "a frame longer than the limit" : "");
+    }
+  }
 }
 
 // Shows that the same frame again, one left out, or one of a link with another key is refused.

@@ -1,7 +1,8 @@
-// Two nodes greet each other, in memory: who belongs together comes together, everybody else is told why not on both sides.
-#include <gtest/gtest.h>
-
+// Two nodes greet each other, in memory: who belongs together comes together, everybody else is told why not
+// on both sides.
 #include "bus/core/handshake.h"
+
+#include <gtest/gtest.h>
 
 namespace memento::bus {
 namespace {
@@ -24,7 +25,8 @@ struct Side {
   std::string take(std::string bytes) {
     std::string answer;
     Frame frame;
-    for (std::size_t count = 0; receiver.next(bytes, &frame, &count) == FrameReceiver::Outcome::kFrame; bytes.erase(0, count)) {
+    for (std::size_t count = 0; receiver.next(bytes, &frame, &count) == FrameReceiver::Outcome::kFrame;
+         bytes.erase(0, count)) {
       answer += handshake.on_frame(frame, sender, receiver);
     }
     return answer;
@@ -34,7 +36,8 @@ struct Side {
 // Lets both talk until neither has anything to say.
 void greet(Side& connector, Side& acceptor) {
   std::string bytes = connector.handshake.begin(connector.sender);
-  for (int turn = 0; turn < 10 && !bytes.empty(); ++turn) bytes = (turn % 2 == 0 ? acceptor : connector).take(bytes);
+  for (int turn = 0; turn < 10 && !bytes.empty(); ++turn)
+    bytes = (turn % 2 == 0 ? acceptor : connector).take(bytes);
 }
 
 constexpr Nonce kOne{1};
@@ -42,7 +45,8 @@ constexpr Nonce kTwo{2};
 
 using State = Handshake::State;
 
-// Shows that members with one secret come together, know each other, and have the same key in both directions.
+// Shows that members with one secret come together, know each other, and have the same key in both
+// directions.
 TEST(BusHandshake, MembersComeTogether) {
   const Members a = members_of({"a", "b", "c"}, "a");
   const Members c = members_of({"c", "b", "a"}, "c");
@@ -57,8 +61,10 @@ TEST(BusHandshake, MembersComeTogether) {
   EXPECT_EQ(acceptor.handshake.peer(), 0u);
   Frame frame;
   std::size_t count = 0;
-  EXPECT_EQ(acceptor.receiver.next(connector.sender.frame(FrameType::kPing), &frame, &count), FrameReceiver::Outcome::kFrame);
-  EXPECT_EQ(connector.receiver.next(acceptor.sender.frame(FrameType::kPong), &frame, &count), FrameReceiver::Outcome::kFrame);
+  EXPECT_EQ(acceptor.receiver.next(connector.sender.frame(FrameType::kPing), &frame, &count),
+            FrameReceiver::Outcome::kFrame);
+  EXPECT_EQ(connector.receiver.next(acceptor.sender.frame(FrameType::kPong), &frame, &count),
+            FrameReceiver::Outcome::kFrame);
 }
 
 struct Case {
@@ -70,7 +76,8 @@ struct Case {
   std::uint32_t version = kProtocolVersion;
 };
 
-// Shows that whoever differs in members, version or secret, or is not the one meant, is refused, with one reason in both logs.
+// Shows that whoever differs in members, version or secret, or is not the one meant, is refused, with one
+// reason in both logs.
 TEST(BusHandshake, OthersAreRefusedOnBothSides) {
   const Members a = members_of({"a", "b", "c"}, "a");
   const Members b = members_of({"a", "b", "c"}, "b");
@@ -88,7 +95,8 @@ TEST(BusHandshake, OthersAreRefusedOnBothSides) {
     greet(connector, acceptor);
     EXPECT_EQ(connector.handshake.state(), State::kRefused) << one.reason;
     EXPECT_EQ(acceptor.handshake.state(), State::kRefused) << one.reason;
-    EXPECT_NE(connector.handshake.reason().find(one.reason), std::string::npos) << connector.handshake.reason();
+    EXPECT_NE(connector.handshake.reason().find(one.reason), std::string::npos)
+        << connector.handshake.reason();
     EXPECT_NE(acceptor.handshake.reason().find(one.reason), std::string::npos) << acceptor.handshake.reason();
   }
 }
@@ -110,7 +118,8 @@ TEST(BusHandshake, RecordedGreetingsAreRefused) {
 // Shows that a frame out of turn is no way around the proof.
 TEST(BusHandshake, NothingIsTakenBeforeTheProof) {
   const Members b = members_of({"a", "b"}, "b");
-  for (const FrameType type : {FrameType::kRequests, FrameType::kReady, FrameType::kProof, FrameType::kPing}) {
+  for (const FrameType type :
+       {FrameType::kRequests, FrameType::kReady, FrameType::kProof, FrameType::kPing}) {
     Side acceptor{Handshake::acceptor(b, "secret", kTwo)};
     acceptor.take(FrameSender().frame(type, "x"));
     EXPECT_EQ(acceptor.handshake.state(), State::kRefused);

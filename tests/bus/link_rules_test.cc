@@ -1,7 +1,7 @@
 // When a link is tried and given up, with a clock of the test's own.
-#include <gtest/gtest.h>
-
 #include "bus/core/link_rules.h"
+
+#include <gtest/gtest.h>
 
 namespace memento::bus {
 namespace {

@@ -1,12 +1,12 @@
 // Who owns which slot, and which files are one cluster's.
+#include "bus/core/members.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <memory>
 #include <random>
 #include <set>
-
-#include "bus/core/members.h"
 
 namespace memento::bus {
 namespace {
@@ -20,7 +20,8 @@ ClusterFile file_of(std::size_t count, std::size_t self = 0) {
   return file;
 }
 
-// Shows that for any number of nodes the slots are divided without a gap, contiguous, none with more than its share.
+// Shows that for any number of nodes the slots are divided without a gap, contiguous, none with more than its
+// share.
 TEST(BusMembers, EveryNumberOfNodesSharesAllSlots) {
   for (std::size_t count = 1; count <= kNodeLimit; ++count) {
     const Members members = Members::from(file_of(count));
@@ -44,7 +45,8 @@ TEST(BusMembers, TheOrderOfLinesDoesNotMatter) {
   for (int round = 0; round < 20; ++round) {
     const std::string self = file.nodes[file.self].name;
     std::ranges::shuffle(file.nodes, random);
-    file.self = static_cast<std::size_t>(std::ranges::find(file.nodes, self, &ClusterNode::name) - file.nodes.begin());
+    file.self = static_cast<std::size_t>(std::ranges::find(file.nodes, self, &ClusterNode::name) -
+                                         file.nodes.begin());
     const Members members = Members::from(file);
     EXPECT_EQ(members.nodes, first.nodes);
     EXPECT_EQ(members.id(), first.id());
@@ -83,7 +85,8 @@ TEST(BusMembers, StateSaysTheSame) {
   for (std::uint32_t i = 0; i < 7; ++i) {
     const NodeState& node = state->nodes[i];
     EXPECT_EQ(node.port + 100, node.bus_port);
-    for (std::uint32_t slot = node.first_slot; slot < node.end_slot; ++slot) EXPECT_EQ(state->owners[slot], i);
+    for (std::uint32_t slot = node.first_slot; slot < node.end_slot; ++slot)
+      EXPECT_EQ(state->owners[slot], i);
     EXPECT_EQ(node.id_text().size(), 40u);
     EXPECT_EQ(node.id_text().find_first_not_of("0123456789abcdef"), std::string_view::npos);
     ids.emplace(node.id_text());

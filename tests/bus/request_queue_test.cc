@@ -1,17 +1,18 @@
 // Requests on their way to a node: what a broken link makes of them.
+#include "bus/core/request_queue.h"
+
 #include <gtest/gtest.h>
 
 #include <map>
 #include <memory>
-
-#include "bus/core/request_queue.h"
 
 namespace memento::bus {
 namespace {
 
 constexpr std::uint16_t kWorker = 3;
 
-PieceHeader piece(std::uint32_t number, std::uint8_t flags, std::size_t bytes, std::uint16_t process = kWorker) {
+PieceHeader piece(std::uint32_t number, std::uint8_t flags, std::size_t bytes,
+                  std::uint16_t process = kWorker) {
   PieceHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(bytes);
   header.number = number;
@@ -23,17 +24,19 @@ PieceHeader piece(std::uint32_t number, std::uint8_t flags, std::size_t bytes, s
 
 class BusRequestQueue : public ::testing::Test {
  protected:
-  void add(std::uint32_t number, std::uint8_t flags, const std::string& payload = "p", std::uint16_t process = kWorker) {
+  void add(std::uint32_t number, std::uint8_t flags, const std::string& payload = "p",
+           std::uint16_t process = kWorker) {
     queue_->add(piece(number, flags, payload.size(), process), payload);
   }
   // Numbers of the pieces that go out now.
   std::vector<std::uint32_t> send() {
     std::vector<std::uint32_t> numbers;
     for (const ByteBuffer& frame : queue_->take_frames(0)) {
-      for_each_piece(frame.view().substr(sizeof(FrameHeader)), [&](const PieceHeader& header, std::string_view) {
-        numbers.push_back(header.number);
-        return true;
-      });
+      for_each_piece(frame.view().substr(sizeof(FrameHeader)),
+                     [&](const PieceHeader& header, std::string_view) {
+                       numbers.push_back(header.number);
+                       return true;
+                     });
     }
     return numbers;
   }
@@ -62,8 +65,8 @@ TEST_F(BusRequestQueue, AnswersComeInOrder) {
   EXPECT_EQ(queue_->unsent_bytes(), 0u);
 }
 
-// Shows what becomes of each kind when the link breaks: sent writes are unknown, sent reads failed, what was not sent waits
-// and goes out on the next link, and nothing that was sent goes out again.
+// Shows what becomes of each kind when the link breaks: sent writes are unknown, sent reads failed, what was
+// not sent waits and goes out on the next link, and nothing that was sent goes out again.
 TEST_F(BusRequestQueue, ABrokenLinkSendsNothingTwice) {
   add(1, kWrites);
   add(2, kWhole);
@@ -75,8 +78,8 @@ TEST_F(BusRequestQueue, ABrokenLinkSendsNothingTwice) {
   EXPECT_EQ(send(), std::vector<std::uint32_t>{3});
 }
 
-// Shows that a long request of which only a part was sent has not been executed: it is refused once, its other pieces are
-// dropped, those that wait and those that come later, and the next request is not harmed.
+// Shows that a long request of which only a part was sent has not been executed: it is refused once, its
+// other pieces are dropped, those that wait and those that come later, and the next request is not harmed.
 TEST_F(BusRequestQueue, AHalfSentRequestIsDropped) {
   add(1, kFirstPiece | kMayWrite);
   add(1, kMayWrite);
@@ -91,7 +94,8 @@ TEST_F(BusRequestQueue, AHalfSentRequestIsDropped) {
   EXPECT_EQ(send(), std::vector<std::uint32_t>{2});
 }
 
-// The same when all its pieces are here, and another long request has begun behind it: that one goes out whole.
+// The same when all its pieces are here, and another long request has begun behind it: that one goes out
+// whole.
 TEST_F(BusRequestQueue, TheRequestBehindAHalfSentOneIsKept) {
   add(1, kFirstPiece);
   send();
@@ -138,7 +142,8 @@ TEST_F(BusRequestQueue, EveryByteIsPassedOn) {
   EXPECT_EQ(passed, added);
 }
 
-// Shows that pieces become messages again, those of several workers side by side; and that what does not fit is refused.
+// Shows that pieces become messages again, those of several workers side by side; and that what does not fit
+// is refused.
 TEST(BusMessageAssembler, PutsPiecesTogether) {
   MessageAssembler assembler(10);
   std::string_view message;
@@ -151,11 +156,14 @@ TEST(BusMessageAssembler, PutsPiecesTogether) {
   EXPECT_EQ(message, "abcdef");
   EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1, 2), "z", &message), Outcome::kWhole);
   EXPECT_EQ(message, "xyz");
-  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1, 2), "z", &message), Outcome::kBroken) << "no message is open";
+  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1, 2), "z", &message), Outcome::kBroken)
+      << "no message is open";
   EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 1, kProcessLimit), "z", &message), Outcome::kBroken);
   EXPECT_EQ(assembler.add(piece(2, kFirstPiece, 6, 1), "123456", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(3, kLastPiece, 1, 1), "7", &message), Outcome::kBroken) << "of another message";
-  EXPECT_EQ(assembler.add(piece(2, kLastPiece, 6, 1), "789012", &message), Outcome::kBroken) << "longer than the limit";
+  EXPECT_EQ(assembler.add(piece(3, kLastPiece, 1, 1), "7", &message), Outcome::kBroken)
+      << "of another message";
+  EXPECT_EQ(assembler.add(piece(2, kLastPiece, 6, 1), "789012", &message), Outcome::kBroken)
+      << "longer than the limit";
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Real clients of Redis Cluster against real nodes: a script each in tests/clients, skipped when the client is not installed.
+// Real clients of Redis Cluster against real nodes: a script each in tests/clients, skipped when the client
+// is not installed.
 #include <gtest/gtest.h>
 
 #include <filesystem>

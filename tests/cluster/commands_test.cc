@@ -84,7 +84,8 @@ TEST_F(ClusterCommands, RepliesKeepTheirOrder) {
   std::vector<std::string> expected;
   for (int i = 0; i < 3000; ++i) {
     const std::string key = key_of(static_cast<std::size_t>(i) % 5, i % 7);
-    lines.insert(lines.end(), {"SET " + key + " " + std::to_string(i), "ECHO " + std::to_string(i), "GET " + key});
+    lines.insert(lines.end(),
+                 {"SET " + key + " " + std::to_string(i), "ECHO " + std::to_string(i), "GET " + key});
     expected.insert(expected.end(), {"OK", std::to_string(i), std::to_string(i)});
   }
   EXPECT_EQ(pipeline(cluster_->connect(2), lines), expected);
@@ -109,7 +110,8 @@ TEST_F(ClusterCommands, SeveralKeysAreOfAnyNodes) {
   EXPECT_EQ(ask(0, "UNLINK " + key_of(0) + " " + key_of(3)), "2");
   EXPECT_EQ(ask(1, "DEL" + keys), "8");
   EXPECT_EQ(ask(1, "MSET a 1 b"), "(error) wrong number of arguments for 'mset' command");
-  EXPECT_EQ(ask(1, "RENAME " + key_of(0) + " " + key_of(1)), "(error) CROSSSLOT Keys in request don't hash to the same slot");
+  EXPECT_EQ(ask(1, "RENAME " + key_of(0) + " " + key_of(1)),
+            "(error) CROSSSLOT Keys in request don't hash to the same slot");
   EXPECT_EQ(ask(1, "MSETNX {x}a 1 {x}b 2"), "1");
 }
 
@@ -135,14 +137,16 @@ TEST_F(ClusterCommands, AllKeysAreOfAllNodes) {
     std::vector<std::string> part = lines_of(ask(walked.size() % 5, "SCAN " + cursor + " COUNT 7"));
     ASSERT_FALSE(part.empty());
     cursor = part[0];
-    for (std::size_t i = 1; i < part.size(); ++i) walked.insert(part[i].substr(part[i].find_first_not_of(' ')));
+    for (std::size_t i = 1; i < part.size(); ++i)
+      walked.insert(part[i].substr(part[i].find_first_not_of(' ')));
   } while (cursor != "0");
   EXPECT_EQ(walked, keys);
   EXPECT_EQ(ask(0, "FLUSH"), "OK");
   for (std::size_t node = 0; node < 5; ++node) EXPECT_EQ(ask(node, "COUNT"), "0");
 }
 
-// Shows that a transaction over one node's keys runs there as one change, watched keys included; over several it is refused.
+// Shows that a transaction over one node's keys runs there as one change, watched keys included; over several
+// it is refused.
 TEST_F(ClusterCommands, TransactionsRunAtTheKeysNode) {
   Client client = cluster_->connect(0);
   const auto say = [&](const std::string& line) {
@@ -182,7 +186,8 @@ TEST_F(ClusterCommands, WatchInAPipeline) {
   EXPECT_EQ(replies, (std::vector<std::string>{"OK", "OK", "QUEUED", "OK", "x"}));
 }
 
-// Shows that a message reaches subscribers at every node, and is counted; also one published by EXEC elsewhere.
+// Shows that a message reaches subscribers at every node, and is counted; also one published by EXEC
+// elsewhere.
 TEST_F(ClusterCommands, MessagesReachAllNodes) {
   std::vector<Client> subscribers;
   for (std::size_t node = 0; node < 5; ++node) {
@@ -191,7 +196,8 @@ TEST_F(ClusterCommands, MessagesReachAllNodes) {
   }
   EXPECT_EQ(ask(2, "PUBLISH news hello"), "5");
   Client client = cluster_->connect(1);
-  for (const std::string& line : {std::string("MULTI"), "SET " + key_of(4) + " 1", std::string("PUBLISH news again")}) {
+  for (const std::string& line :
+       {std::string("MULTI"), "SET " + key_of(4) + " 1", std::string("PUBLISH news again")}) {
     EXPECT_TRUE(client.request(line));
   }
   EXPECT_TRUE(client.request("EXEC")->starts_with("OK\n"));
@@ -228,7 +234,8 @@ TEST_F(ClusterCommands, ShardChannels) {
 
 // Shows that values up to many times what rings and windows hold pass, both ways, and others' requests beside them.
 TEST_F(ClusterCommands, ValuesOfAnySizePass) {
-  for (const std::size_t size : {std::size_t{100'000}, std::size_t{131'072}, std::size_t{5'000'001}, std::size_t{60'000'000}}) {
+  for (const std::size_t size :
+       {std::size_t{100'000}, std::size_t{131'072}, std::size_t{5'000'001}, std::size_t{60'000'000}}) {
     std::string value(size, 'x');
     for (std::size_t i = 0; i < size; i += 4096) value[i] = static_cast<char>('a' + i / 4096 % 26);
     const std::string key = key_of(1);
@@ -251,7 +258,8 @@ TEST_F(ClusterCommands, FiguresAndErrors) {
   const std::vector<std::string> lines = lines_of(ask(3, "CLUSTERINFO"));
   ASSERT_EQ(lines.size(), 5u);
   for (std::size_t node = 0; node < 5; ++node) {
-    EXPECT_TRUE(lines[node].starts_with(TestCluster::name(node) + " 127.0.0.1:" + std::to_string(cluster_->port(node)) + " "));
+    EXPECT_TRUE(lines[node].starts_with(TestCluster::name(node) +
+                                        " 127.0.0.1:" + std::to_string(cluster_->port(node)) + " "));
     EXPECT_TRUE(lines[node].ends_with(node == 3 ? " self" : " up")) << lines[node];
   }
   const std::string info = ask(0, "INFO cluster");

@@ -1,4 +1,5 @@
-// Nodes that die, stop, or are cut off, under load: the rest serve on, errors name the node, and histories stay linear.
+// Nodes that die, stop, or are cut off, under load: the rest serve on, errors name the node, and histories
+// stay linear.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -58,11 +59,13 @@ class Load {
         client.emplace(std::move(*fresh));
       }
       random = random * 1664525 + 1013904223;
-      const std::string key = "k" + std::to_string(random >> 16 & 7) + "-" + std::to_string(count_ / kOperationsOfKey / 8);
+      const std::string key =
+          "k" + std::to_string(random >> 16 & 7) + "-" + std::to_string(count_ / kOperationsOfKey / 8);
       ++count_;
       const bool writes = (random >> 24 & 3) == 0;
       const std::string value = std::to_string(client_number) + "." + std::to_string(i);
-      Operation operation{writes ? Operation::Kind::kWrite : Operation::Kind::kRead, writes ? value : "", monotonic_time_ns(), 0};
+      Operation operation{writes ? Operation::Kind::kWrite : Operation::Kind::kRead, writes ? value : "",
+                          monotonic_time_ns(), 0};
       const Result<std::string> reply = client->request(writes ? "SET " + key + " " + value : "GET " + key);
       operation.end_ns = monotonic_time_ns();
       if (!reply) client.reset();
@@ -113,8 +116,8 @@ void expect_back(const TestCluster& cluster, std::size_t through, std::size_t ab
       << cluster.request(through, "EXISTS " + cluster.key_of(about)) << cluster.log(through);
 }
 
-// Shows that a killed node's keys are answered by an error that names it, while the others' keys and nodes go on; and that
-// it is taken back. Its data is where it was, in memory.
+// Shows that a killed node's keys are answered by an error that names it, while the others' keys and nodes go
+// on; and that it is taken back. Its data is where it was, in memory.
 TEST(ClusterFaults, AKilledNodeIsNamedAndTakenBack) {
   TestCluster cluster({3, false, {"--cluster-timeout", "1"}});
   EXPECT_EQ(cluster.request(0, "SET " + cluster.key_of(1, 5) + " kept"), "OK");
@@ -125,7 +128,8 @@ TEST(ClusterFaults, AKilledNodeIsNamedAndTakenBack) {
     }
     const std::string reply = cluster.request(2, "SET " + cluster.key_of(1) + " x");
     EXPECT_TRUE(is_down(reply)) << reply;
-    EXPECT_NE(reply.find("node1 (127.0.0.1:" + std::to_string(cluster.port(1)) + ")"), std::string::npos) << reply;
+    EXPECT_NE(reply.find("node1 (127.0.0.1:" + std::to_string(cluster.port(1)) + ")"), std::string::npos)
+        << reply;
     EXPECT_EQ(cluster.request(0, "SET " + cluster.key_of(2) + " x"), "OK");
     EXPECT_EQ(cluster.request(2, "GET " + cluster.key_of(2)), "x");
     EXPECT_TRUE(is_down(cluster.request(0, "COUNT")));
@@ -155,7 +159,8 @@ TEST(ClusterFaults, AKilledBusIsReplaced) {
   expect_linear(load);
 }
 
-// Shows that killed workers lose nobody's answers but their own clients', and that links and other workers go on.
+// Shows that killed workers lose nobody's answers but their own clients', and that links and other workers go
+// on.
 TEST(ClusterFaults, KilledWorkersAreReplaced) {
   TestCluster cluster;
   Load load(cluster, 3);
@@ -186,8 +191,8 @@ TEST(ClusterFaults, KilledNodesUnderLoad) {
   expect_linear(load);
 }
 
-// Shows that a stopped node is found out by its silence, within the time limit; that what was sent to it is answered as
-// unknown; and that it goes on when it is continued.
+// Shows that a stopped node is found out by its silence, within the time limit; that what was sent to it is
+// answered as unknown; and that it goes on when it is continued.
 TEST(ClusterFaults, AStoppedNodeIsFoundOut) {
   TestCluster cluster({3, false, {"--cluster-timeout", "1"}});
   Load load(cluster, 2);
@@ -247,7 +252,45 @@ TEST(ClusterFaults, AStoppedNodeFillsNobodysMemory) {
   EXPECT_EQ(cluster.request(0, "STRLEN " + cluster.key_of(1)), "100000");
 }
 
-// Shows that a cut network is told from both sides, that each side serves its own keys, and that it heals; linear all along.
+// Shows that replies that are not taken do not pile up: not at the owner of the keys, nor at the client's
+// node.
+TEST(ClusterFaults, RepliesThatAreNotTakenFillNobodysMemory) {
+  TestCluster cluster({2, false, {"--workers", "1"}});
+  const std::string key = cluster.key_of(1);
+  ASSERT_EQ(cluster.request(0, "SET " + key + " " + std::string(1 << 20, 'x')), "OK");
+  const auto most_kib = [&] {
+    long sum = 0;
+    for (const std::size_t node : {0, 1}) {
+      for (const pid_t process : cluster.processes(node)) {
+        const std::string status = read_file("/proc/" + std::to_string(process) + "/status");
+        const std::size_t at = status.find("RssAnon:");
+        if (at != std::string::npos) sum = std::max(sum, std::atol(status.c_str() + at + 8));
+      }
+    }
+    return sum;
+  };
+  std::vector<Client> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(cluster.connect(0));
+    for (int k = 0; k < 500; ++k) ASSERT_TRUE(clients.back().send_line("GET " + key));
+  }
+  Client local = cluster.connect(0);
+  const std::int64_t end_ns = monotonic_time_ns() + 1000 * kNsPerMs;
+  while (monotonic_time_ns() < end_ns) {
+    ASSERT_EQ(*local.request("SET " + cluster.key_of(0) + " x"), "OK");
+    ASSERT_LT(most_kib(), 500 * 1024) << "2 GB were asked for";
+  }
+  for (Client& client : clients) {
+    for (int k = 0; k < 500; ++k) {
+      const Result<std::string> reply = client.read_reply();
+      ASSERT_TRUE(reply);
+      ASSERT_EQ(reply->size(), std::size_t{1} << 20) << reply->substr(0, 100);
+    }
+  }
+}
+
+// Shows that a cut network is told from both sides, that each side serves its own keys, and that it heals;
+// linear all along.
 TEST(ClusterFaults, ACutNetworkHeals) {
   if (!TestCluster::can_have_namespaces()) GTEST_SKIP() << "network namespaces and nft need root";
   TestCluster cluster({3, true, {"--cluster-timeout", "1"}});

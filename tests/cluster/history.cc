@@ -9,7 +9,8 @@ namespace {
 
 class Search {
  public:
-  explicit Search(std::vector<Operation> history) : history_(std::move(history)), done_(history_.size(), false) {
+  explicit Search(std::vector<Operation> history)
+      : history_(std::move(history)), done_(history_.size(), false) {
     std::ranges::sort(history_, {}, &Operation::begin_ns);
     for (const Operation& operation : history_) required_ += operation.end_ns != kNever;
   }

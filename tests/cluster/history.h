@@ -1,6 +1,6 @@
-// Histories of one key as concurrent clients saw it, and whether they are linear: is there an order of the operations that
-// agrees with when they ran, in which each read gets what was written last (Herlihy and Wing)? Found by search with memory
-// (Wing and Gong 1993; Lowe 2017).
+// Histories of one key as concurrent clients saw it, and whether they are linear: is there an order of the
+// operations that agrees with when they ran, in which each read gets what was written last (Herlihy and
+// Wing)? Found by search with memory (Wing and Gong 1993; Lowe 2017).
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,12 @@ struct Operation {
   Kind kind;
   std::string value;  ///< what was written or read; empty: no value
   std::int64_t begin_ns;
-  std::int64_t end_ns;        ///< kNever: of a write whose outcome is unknown; it may have happened, now or later, or not
+  std::int64_t
+      end_ns;  ///< kNever: of a write whose outcome is unknown; it may have happened, now or later, or not
 };
 
-/// REQUIRES: failed writes (known not to have happened) and failed reads are left out; the key had no value at first.
+/// REQUIRES: failed writes (known not to have happened) and failed reads are left out; the key had no value
+/// at first.
 bool is_linear(std::vector<Operation> history);
 
 /// Histories of several keys, noted by threads.

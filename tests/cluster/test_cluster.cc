@@ -62,7 +62,8 @@ bool TestCluster::can_have_namespaces() {
   return can;
 }
 
-TestCluster::TestCluster(TestClusterOptions options) : options_(std::move(options)), nodes_(options_.node_count) {
+TestCluster::TestCluster(TestClusterOptions options)
+    : options_(std::move(options)), nodes_(options_.node_count) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const std::string path = folder_.path() + "/" + name(i);
     nodes_[i] = {0, "127.0.0.1", 0, path + ".conf", path + ".log", path + ".data", ""};
@@ -148,9 +149,20 @@ void TestCluster::write_files() const {
 
 std::vector<std::string> TestCluster::arguments(std::size_t index) const {
   const Node& node = nodes_[index];
-  std::vector<std::string> all = {"-c",        "-f",   node.conf, "--logfile", node.log, "--dir",
-                                  node.data, "--memory", "256MiB",  "--cluster-secret-file", folder_.path() + "/secret"};
-  const auto given = [&](const char* option) { return std::ranges::find(options_.arguments, option) != options_.arguments.end(); };
+  std::vector<std::string> all = {"-c",
+                                  "-f",
+                                  node.conf,
+                                  "--logfile",
+                                  node.log,
+                                  "--dir",
+                                  node.data,
+                                  "--memory",
+                                  "256MiB",
+                                  "--cluster-secret-file",
+                                  folder_.path() + "/secret"};
+  const auto given = [&](const char* option) {
+    return std::ranges::find(options_.arguments, option) != options_.arguments.end();
+  };
   if (!given("--workers")) all.insert(all.end(), {"--workers", "2"});
   if (options_.has_namespaces) all.insert(all.end(), {"--protected-mode", "no"});
   all.insert(all.end(), options_.arguments.begin(), options_.arguments.end());
@@ -174,7 +186,8 @@ void TestCluster::start(std::size_t index) {
     if (waitpid(node.pid, nullptr, WNOHANG) == node.pid) return node.pid = 0, true;
     return static_cast<bool>(try_connect(index));
   });
-  if (!accepts || node.pid == 0) ADD_FAILURE() << name(index) << " does not accept connections; its log:\n" << log(index);
+  if (!accepts || node.pid == 0)
+    ADD_FAILURE() << name(index) << " does not accept connections; its log:\n" << log(index);
 }
 
 bool TestCluster::wait_until_formed() {
@@ -242,7 +255,10 @@ void TestCluster::kill_node(std::size_t node) {
   for (const pid_t process : all) kill(process, SIGKILL);
   waitpid(std::exchange(nodes_[node].pid, 0), nullptr, 0);
   for (const pid_t process : all) {
-    EXPECT_TRUE(wait_until([&] { return kill(process, 0) != 0 || read_file("/proc/" + std::to_string(process) + "/stat").find(") Z ") != std::string::npos; }));
+    EXPECT_TRUE(wait_until([&] {
+      return kill(process, 0) != 0 ||
+             read_file("/proc/" + std::to_string(process) + "/stat").find(") Z ") != std::string::npos;
+    }));
   }
 }
 
@@ -250,8 +266,10 @@ void TestCluster::cut(std::size_t node) const {
   const std::string nft = "ip netns exec " + nodes_[node].space + " nft ";
   EXPECT_TRUE(run(nft + "add table inet cut"));
   for (const std::string hook : {"input", "output"}) {
-    EXPECT_TRUE(run(nft + "'add chain inet cut " + hook + " { type filter hook " + hook + " priority 0; policy drop; }'"));
-    EXPECT_TRUE(run(nft + "add rule inet cut " + hook + (hook == "input" ? " iif lo accept" : " oif lo accept")));
+    EXPECT_TRUE(run(nft + "'add chain inet cut " + hook + " { type filter hook " + hook +
+                    " priority 0; policy drop; }'"));
+    EXPECT_TRUE(
+        run(nft + "add rule inet cut " + hook + (hook == "input" ? " iif lo accept" : " oif lo accept")));
   }
 }
 

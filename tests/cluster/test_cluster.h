@@ -1,5 +1,5 @@
-// TestCluster: real nodes, on this machine's loopback or each in a network namespace of its own behind a bridge. Files in a
-// temporary folder; everything is ended by pid, namespaces are removed.
+// TestCluster: real nodes, on this machine's loopback or each in a network namespace of its own behind a
+// bridge. Files in a temporary folder; everything is ended by pid, namespaces are removed.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,6 @@
-// What another node sends, in pieces of any size: the frames, and the pieces and words within them. The first byte of the
-// input is the size of the pieces; a second byte that is odd seals the rest as a frame, so that what is behind the checksum is
-// reached. However it is cut, the same frames come out.
+// What another node sends, in pieces of any size: the frames, and the pieces and words within them. The first
+// byte of the input is the size of the pieces; a second byte that is odd seals the rest as a frame, so that
+// what is behind the checksum is reached. However it is cut, the same frames come out.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -19,9 +19,11 @@ using namespace memento::bus;
 // The payloads that come out, and the error that ends them.
 std::vector<std::string> frames_of(std::string_view bytes, std::size_t piece_bytes) {
   FrameReceiver receiver;
+  receiver.set_key(0);
   std::vector<std::string> frames;
   std::size_t begin = 0;
-  for (std::size_t end = std::min(piece_bytes, bytes.size());; end = std::min(end + piece_bytes, bytes.size())) {
+  for (std::size_t end = std::min(piece_bytes, bytes.size());;
+       end = std::min(end + piece_bytes, bytes.size())) {
     for (;;) {
       const std::string piece(bytes.substr(begin, end - begin));  // of exact size: reading beyond it is seen
       Frame frame;

@@ -142,7 +142,7 @@ TEST(Daemon, WrongStartsEndWithTheirStatus) {
       {{"-C", config}, 78, ":1: port: '70000' is not a port"},
       {{"-t", "-C", config}, 78, ":2: workers: '0' is not a number of workers"},
       {{"-C", folder.path() + "/none"}, 78, "cannot be read"},
-      {{"-c"}, 78, "cluster mode is not there yet"},
+      {{"-c", "-f", folder.path() + "/none"}, 78, "name the file of the cluster's nodes with -f"},
       {{"-d", "-C", config}, 78, ":1: port: '70000' is not a port"},
       {{"-p", std::to_string(free_port()), "--dir", folder.path() + "/data", "-m", "64m", "-l", "/nonexistent/log"},
        71, "open(/nonexistent/log)"},

@@ -1,6 +1,6 @@
-// CLUSTER and its subcommands, ASKING, READONLY, READWRITE: what clients of Redis Cluster ask, in its numbers: each of our
-// slots is two of its 16384, 2m and 2m+1. CLUSTERINFO: the nodes, a line each. Addresses are those of the listeners that
-// answer MOVED.
+// CLUSTER and its subcommands, ASKING, READONLY, READWRITE: what clients of Redis Cluster ask, in its
+// numbers: each of our slots is two of its 16384, 2m and 2m+1. CLUSTERINFO: the nodes, a line each. Addresses
+// are those of the listeners that answer MOVED.
 #include <algorithm>
 #include <string>
 
@@ -17,11 +17,14 @@ constexpr std::int64_t kRedisSlotCount = 2 * kSlotCount;
 
 // nullptr: an error was written.
 const ClusterState* cluster_of(CommandContext& context) {
-  if (context.services.cluster == nullptr) context.reply.error("ERR This instance has cluster support disabled");
+  if (context.services.cluster == nullptr)
+    context.reply.error("ERR This instance has cluster support disabled");
   return context.services.cluster;
 }
 
-std::span<const NodeState> nodes_of(const ClusterState& state) { return {state.nodes.data(), state.node_count}; }
+std::span<const NodeState> nodes_of(const ClusterState& state) {
+  return {state.nodes.data(), state.node_count};
+}
 
 std::int64_t first_slot(const NodeState& node) { return 2 * static_cast<std::int64_t>(node.first_slot); }
 std::int64_t last_slot(const NodeState& node) { return 2 * static_cast<std::int64_t>(node.end_slot) - 1; }
@@ -31,7 +34,9 @@ bool is_reachable(const ClusterState& state, const NodeState& node) {
   return is_self(state, node) || node.link_state() == LinkState::kUp;
 }
 
-std::uint32_t redis_slot(std::string_view key) { return crc16(hash_tag(key)) % static_cast<std::uint32_t>(kRedisSlotCount); }
+std::uint32_t redis_slot(std::string_view key) {
+  return crc16(hash_tag(key)) % static_cast<std::uint32_t>(kRedisSlotCount);
+}
 
 // False: an error was written.
 bool parse_slot(CommandContext& context, std::string_view text, std::uint32_t* slot) {
@@ -53,9 +58,12 @@ std::vector<std::string> keys_in(CommandContext& context, std::uint32_t slot) {
 std::string_view state_text(const ClusterState& state, const NodeState& node) {
   if (is_self(state, node)) return "self";
   switch (node.link_state()) {
-    case LinkState::kUp: return "up";
-    case LinkState::kRefused: return "refused";
-    case LinkState::kDown: break;
+    case LinkState::kUp:
+      return "up";
+    case LinkState::kRefused:
+      return "refused";
+    case LinkState::kDown:
+      break;
   }
   return "down";
 }
@@ -64,11 +72,16 @@ std::string_view state_text(const ClusterState& state, const NodeState& node) {
 std::string nodes_line(const ClusterState& state, const NodeState& node) {
   std::string line(node.id_text());
   line.append(" ").append(node.address_text()).append(":").append(std::to_string(node.redirect_port()));
-  line.append("@").append(std::to_string(node.bus_port)).append(is_self(state, node) ? " myself,master" : " master");
+  line.append("@")
+      .append(std::to_string(node.bus_port))
+      .append(is_self(state, node) ? " myself,master" : " master");
   line.append(is_reachable(state, node) ? "" : ",fail").append(" - 0 ");
   line.append(is_self(state, node) ? "0" : std::to_string(node.link_changed_ms.load()));
   line.append(" 1 ").append(is_reachable(state, node) ? "connected " : "disconnected ");
-  return line.append(std::to_string(first_slot(node))).append("-").append(std::to_string(last_slot(node))).append("\n");
+  return line.append(std::to_string(first_slot(node)))
+      .append("-")
+      .append(std::to_string(last_slot(node)))
+      .append("\n");
 }
 
 void write_shard(CommandContext& context, const ClusterState& state, const NodeState& node) {
@@ -239,7 +252,10 @@ void clusterinfo(CommandContext& context, const Call&) {
   for (const NodeState& node : nodes_of(*state)) {
     std::string line(node.name_text());
     line.append(" ").append(node.address_text()).append(":").append(std::to_string(node.port)).append(" ");
-    line.append(std::to_string(node.first_slot)).append("-").append(std::to_string(node.end_slot - 1)).append(" ");
+    line.append(std::to_string(node.first_slot))
+        .append("-")
+        .append(std::to_string(node.end_slot - 1))
+        .append(" ");
     context.reply.bulk(line.append(state_text(*state, node)));
   }
   context.reply.end();

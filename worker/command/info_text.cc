@@ -253,9 +253,12 @@ void latency_statistics(CommandContext& context, Lines& lines) {
 std::string link_text(const ClusterState& state, const NodeState& node) {
   if (&node == &state.self_node()) return "self";
   switch (node.link_state()) {
-    case LinkState::kUp: return "up";
-    case LinkState::kRefused: return "refused";
-    case LinkState::kDown: break;
+    case LinkState::kUp:
+      return "up";
+    case LinkState::kRefused:
+      return "refused";
+    case LinkState::kDown:
+      break;
   }
   return "down";
 }
@@ -282,8 +285,9 @@ void cluster(CommandContext& context, Lines& lines) {
   lines.add("cluster_outcome_unknown", state->outcome_unknown.load());
   for (std::uint32_t i = 0; i < state->node_count; ++i) {
     const NodeState& node = state->nodes[i];
-    std::string text = "name=" + std::string(node.name_text()) + ",address=" + std::string(node.address_text()) + ":" +
-                       std::to_string(node.port) + ",link=" + link_text(*state, node);
+    std::string text = "name=" + std::string(node.name_text()) +
+                       ",address=" + std::string(node.address_text()) + ":" + std::to_string(node.port) +
+                       ",link=" + link_text(*state, node);
     const auto add = [&](const char* name, const std::atomic<std::uint64_t>& word) {
       text.append(",").append(name).append("=").append(std::to_string(word.load(std::memory_order_relaxed)));
     };

@@ -1,4 +1,5 @@
-// What WATCH notes of a key, and how that travels: in a cluster the key's owner looks at it, and looks again when EXEC comes.
+// What WATCH notes of a key, and how that travels: in a cluster the key's owner looks at it, and looks again
+// when EXEC comes.
 #pragma once
 
 #include <cstring>

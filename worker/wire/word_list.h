@@ -1,5 +1,5 @@
-// Words of a request as they travel between nodes: how many, the length of each (32 bits each), the bytes one after the
-// other. Any process.
+// Words of a request as they travel between nodes: how many, the length of each (32 bits each), the bytes one
+// after the other. Any process.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,8 @@ inline char* write_word_list(std::span<const std::string_view> words, char* to) 
   return to;
 }
 
-/// Appends the words of the list at the front of `bytes`, which point into it, and cuts it off. False: it is no list.
+/// Appends the words of the list at the front of `bytes`, which point into it, and cuts it off. False: it is
+/// no list.
 inline bool take_word_list(std::string_view* bytes, std::vector<std::string_view>* words) {
   const auto number_at = [&](std::size_t place) {
     std::uint32_t number = 0;
