@@ -140,7 +140,7 @@ Result<bool> Connection::wait_for(short events, int wait_ms, short* happened) {
   const std::int64_t deadline_ns = monotonic_time_ns() + std::int64_t{wait_ms} * 1'000'000;
   for (int left_ms = wait_ms;;) {
     pollfd waiting{socket_.get(), events, 0};
-    const int ready = ::poll(&waiting, 1, left_ms);
+    const int ready = poll_or_interrupt(&waiting, 1, left_ms);
     if (ready < 0 && errno != EINTR) return system_error("poll on the server's socket");
     if (ready < 0 && is_interrupted()) return Error{ExitStatus::kRuntime, EINTR, "interrupted"};
     if (ready == 0) return false;

@@ -2,12 +2,14 @@
 #include <clocale>
 #include <cstring>
 
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/key_survey.h"
 #include "cli/options.h"
 #include "cli/pipe.h"
 #include "cli/prompt.h"
 #include "cli/session.h"
+#include "cli/top.h"
 #include "cli/transfer.h"
 #include "cli/watch.h"
 
@@ -32,7 +34,8 @@ CliStatus run(const Options& options) {
     case Mode::kScan: return run_scan(options);
     case Mode::kMonitor: return run_monitor(options);
     case Mode::kSubscribe: return run_subscribe(options);
-    default: break;
+    case Mode::kTop: return run_top(options);
+    case Mode::kCluster: return run_cluster(options);
   }
   return CliStatus::kUsage;
 }

@@ -364,7 +364,9 @@ std::optional<CliStatus> parse_options(int argc, char** argv, Options* options) 
       "or one command.",
       "memento-cli");
   app.formatter(std::make_shared<Help>());
+  app.add_flag(std::string("--list-commands"))->description("The names of all commands, one a line, and end");
   app.set_help_flag("--help", "Show this and end; so does -h alone");
+  app.get_formatter()->column_width(28);
   app.prefix_command();
   app.footer(kFooter);
   declare_connection(app, *options, given);
@@ -379,6 +381,10 @@ std::optional<CliStatus> parse_options(int argc, char** argv, Options* options) 
   hide_passwords(argc, argv);
   if (const Outcome read = read_environment(&options->endpoint); !read) return usage_error(read.error().message);
   if (const auto status = parse_front(app, &words)) return status;
+  if (app.count("--list-commands") > 0) {
+    for (const Command& command : all_commands()) std::cout << command.name << "\n";
+    return CliStatus::kOk;
+  }
   const std::size_t remaining_count = words.size();
   const bool names_server = app.count("--host") + app.count("--port") + app.count("--uri") + app.count("--socket") > 0;
   const bool is_positional = !names_server && take_address(&words, &options->endpoint);

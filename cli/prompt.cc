@@ -13,6 +13,7 @@
 #include "cli/catalog.h"
 #include "cli/help.h"
 #include "cli/history.h"
+#include "cli/info.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
 #include "cli/session.h"
@@ -175,23 +176,18 @@ class Prompt {
   /// The commands of a server that is not memento; the node's name in a cluster.
   void learn_about_server() {
     node_name_.clear();
-    const Reply& greeting = connection_->greeting();
-    const Reply* server = greeting.field("server");
-    const Reply* mode = greeting.field("mode");
-    if (mode != nullptr && mode->text == "cluster") {
-      const Result<Reply> id = connection_->request({"CLUSTER", "MYID"});
-      if (id && !id->is_error()) node_name_ = id->to_text().substr(0, 8);
+    if (connection_->protocol() == WireProtocol::kText || connection_->needs_password()) return;
+    const Result<Info> info = Info::fetch(*connection_, {"server", "cluster"});
+    if (!info) return;
+    if (info->number("cluster_enabled") == 1) {
+      node_name_ = info->text("cluster_node");
+      const Result<Reply> id = node_name_.empty() ? connection_->request({"CLUSTER", "MYID"}) : Result<Reply>(Error{});
+      if (id && !id->is_error()) node_name_ = without_controls(id->to_text().substr(0, 8));
     }
-    const bool is_other = server != nullptr && (server->text != "redis" || !is_memento());
-    if (!is_other || knows_server_) return;
+    if (info->has("memento_version") || knows_server_) return;
     const Result<Reply> docs = connection_->request({"COMMAND", "DOCS"});
     if (docs && !docs->is_error()) catalog_.replace_by(*docs);
     knows_server_ = true;
-  }
-
-  bool is_memento() {
-    const Result<Reply> info = connection_->request({"INFO", "server"});
-    return info && info->text.find("memento_version:") != std::string::npos;
   }
 
   void show_prompt() {

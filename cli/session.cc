@@ -146,7 +146,7 @@ CliStatus request_and_print(Connection& connection, const Words& words, const Op
 
 /// Waits; false when Ctrl-C ended that.
 bool wait_s(double seconds) {
-  if (seconds > 0) ::poll(nullptr, 0, static_cast<int>(seconds * 1000));
+  if (seconds > 0) poll_or_interrupt(nullptr, 0, static_cast<int>(seconds * 1000));
   return !is_interrupted();
 }
 

@@ -29,7 +29,7 @@ bool goes_on(const Options& options, std::uint64_t line_count) {
   return !is_interrupted() && (!options.has_repeat || options.repeat_count == 0 || line_count < options.repeat_count);
 }
 
-void pause_s(double seconds) { ::poll(nullptr, 0, static_cast<int>(std::max(seconds, 0.01) * 1000)); }
+void pause_s(double seconds) { poll_or_interrupt(nullptr, 0, static_cast<int>(std::max(seconds, 0.01) * 1000)); }
 
 std::string time_of_day() {
   const std::time_t now = std::time(nullptr);
@@ -120,7 +120,7 @@ Outcome measure(Connection& connection, const Options& options, double seconds, 
       print_latency(*trips, "");
       std::fflush(stdout);
     }
-    ::poll(nullptr, 0, kPingPauseMs);
+    poll_or_interrupt(nullptr, 0, kPingPauseMs);
   }
   return Done{};
 }
