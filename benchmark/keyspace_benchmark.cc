@@ -41,6 +41,7 @@ namespace {
 constexpr int kRepetitionCount = 5;
 constexpr std::size_t kKeySizeBytes = 16;
 constexpr std::size_t kValueSizeBytes = 32;
+constexpr std::size_t kCachedKeyCount = 1'000;
 constexpr std::size_t kSmallKeyCount = 100'000;
 constexpr std::size_t kLargeKeyCount = 10'000'000;
 constexpr std::size_t kLargeSampleCount = 1'000'000;  ///< of the large keyspace's keys, in random order
@@ -136,20 +137,25 @@ void increment(Keyspace& keyspace, std::string_view key) {
   });
 }
 
-// ---- Small: 100,000 keys, one process
+// ---- Cached: 1,000 keys, which stay in the processor's own caches. Small: 100,000 keys. One process
 
 struct SmallStore : Store {
-  SmallStore() : Store(256ULL << 20U, kSmallKeyCount) {
+  explicit SmallStore(std::size_t count = kSmallKeyCount)
+      : Store(256ULL << 20U, count),
+        keys(shuffled_numbers(count)),
+        numbers(shuffled_numbers(count), "num:"),
+        absent(shuffled_numbers(count), "abs:") {
     fill(keys, kValue);
     fill(numbers, "1");
   }
-  const KeyTexts keys{shuffled_numbers(kSmallKeyCount)};
-  const KeyTexts numbers{shuffled_numbers(kSmallKeyCount), "num:"};
-  const KeyTexts absent{shuffled_numbers(kSmallKeyCount), "abs:"};
+  const KeyTexts keys;
+  const KeyTexts numbers;
+  const KeyTexts absent;
 };
 
+template <std::size_t key_count>
 SmallStore& small_store() {
-  static SmallStore store;
+  static SmallStore store(key_count);
   return store;
 }
 
@@ -162,8 +168,9 @@ void run_small(::benchmark::State& state, const KeyTexts& keys, Operation operat
   }
 }
 
+template <std::size_t key_count>
 void small_get(::benchmark::State& state) {
-  SmallStore& store = small_store();
+  SmallStore& store = small_store<key_count>();
   char buffer[kValueSizeBytes];
   std::size_t hit_count = 0;
   run_small(state, store.keys, [&](std::string_view key) {
@@ -173,8 +180,9 @@ void small_get(::benchmark::State& state) {
   if (hit_count != static_cast<std::size_t>(state.iterations())) state.SkipWithError("a key was missing");
 }
 
+template <std::size_t key_count>
 void small_miss(::benchmark::State& state) {
-  SmallStore& store = small_store();
+  SmallStore& store = small_store<key_count>();
   char buffer[kValueSizeBytes];
   std::size_t hit_count = 0;
   run_small(state, store.absent, [&](std::string_view key) {
@@ -183,15 +191,17 @@ void small_miss(::benchmark::State& state) {
   if (hit_count != 0) state.SkipWithError("an absent key was found");
 }
 
+template <std::size_t key_count>
 void small_set_replace(::benchmark::State& state) {
-  SmallStore& store = small_store();
+  SmallStore& store = small_store<key_count>();
   run_small(state, store.keys, [&](std::string_view key) {
     ::benchmark::DoNotOptimize(store.keyspace.set(store.keyspace.hash(key), kValue));
   });
 }
 
+template <std::size_t key_count>
 void small_increment(::benchmark::State& state) {
-  SmallStore& store = small_store();
+  SmallStore& store = small_store<key_count>();
   run_small(state, store.numbers, [&](std::string_view key) { increment(store.keyspace, key); });
 }
 
@@ -391,10 +401,14 @@ void as_race(::benchmark::internal::Benchmark* benchmark) {
   benchmark->Iterations(1)->UseManualTime();
 }
 
-BENCHMARK(small_get)->Name("Small/get")->Apply(as_median);
-BENCHMARK(small_miss)->Name("Small/miss")->Apply(as_median);
-BENCHMARK(small_set_replace)->Name("Small/set_replace")->Apply(as_median);
-BENCHMARK(small_increment)->Name("Small/increment")->Apply(as_median);
+BENCHMARK(small_get<kCachedKeyCount>)->Name("Cached/get")->Apply(as_median);
+BENCHMARK(small_miss<kCachedKeyCount>)->Name("Cached/miss")->Apply(as_median);
+BENCHMARK(small_set_replace<kCachedKeyCount>)->Name("Cached/set_replace")->Apply(as_median);
+BENCHMARK(small_increment<kCachedKeyCount>)->Name("Cached/increment")->Apply(as_median);
+BENCHMARK(small_get<kSmallKeyCount>)->Name("Small/get")->Apply(as_median);
+BENCHMARK(small_miss<kSmallKeyCount>)->Name("Small/miss")->Apply(as_median);
+BENCHMARK(small_set_replace<kSmallKeyCount>)->Name("Small/set_replace")->Apply(as_median);
+BENCHMARK(small_increment<kSmallKeyCount>)->Name("Small/increment")->Apply(as_median);
 BENCHMARK_CAPTURE(two_processes, 1, Forked::kGetSameKeys)->Name("Two/get_same_keys")->Apply(as_race);
 BENCHMARK_CAPTURE(two_processes, 2, Forked::kSetSameKeys)->Name("Two/set_same_keys")->Apply(as_race);
 BENCHMARK_CAPTURE(two_processes, 3, Forked::kSetDifferentKeys)

@@ -41,7 +41,7 @@ bool is_local(const Address& server) {
 }
 
 std::vector<pid_t> processes_of_server(const BenchmarkOptions& options) {
-  if (options.server_pid > 0) return {options.server_pid};
+  if (!options.server_pids.empty()) return options.server_pids;
   return is_local(options.load.server) ? find_listeners(options.load.server.port) : std::vector<pid_t>();
 }
 

@@ -49,6 +49,7 @@ struct Given {
   std::string value_size = "32";
   std::string key_distribution = "uniform";
   std::string protocol = "text";
+  std::string slots;
   double get_percent = 50;
   double warmup_s = 0;
   double duration_s = 0;
@@ -102,8 +103,8 @@ Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
       ->capture_default_str();
   app.add_option("--expiry", workload.expiry_s, "SETs expire after so many seconds; loads and --fill")
       ->check(CLI::Range(1, 1 << 30));
-  app.add_option("--server-pid", options.server_pid,
-                 "Whose CPU time to measure; found when it is on this machine")
+  app.add_option("--server-pid", options.server_pids,
+                 "Whose CPU time to measure, of several their sum; found when it is on this machine")
       ->check(CLI::Range(1, 1 << 30));
   CLI::Option* csv = app.add_flag("--csv", given.csv, "Comma-separated values");
   CLI::Option* json = app.add_flag("--json", given.json, "JSON; loads and --fill")->excludes(csv);
@@ -124,6 +125,7 @@ Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
   of_load(app.add_option("--duration", given.duration_s, "Seconds of measurement, instead of -n or up to it"))
       ->check(CLI::Range(0.001, kSecondsMax));
   of_load(app.add_option("--seed", workload.seed, "Of the random keys and sizes"))->capture_default_str();
+  of_load(app.add_option("--slots", given.slots, "Only keys of the slots A-B, of 0-8191: those of one of a cluster's nodes"));
   of_load(app.add_flag("--verify", load.verifies,
                        "Check each value read; status 1 when one is not what was written"));
   CLI::Option* sweep =
@@ -169,6 +171,15 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
     if (!share) return "--ratio: GETS:SETS, for example 9:1, not " + given.ratio;
     workload.get_share = *share;
   }
+  if (!given.slots.empty()) {
+    std::size_t first = 0;
+    std::size_t last = 0;
+    if (!parse_range(given.slots, first, last) || last >= kSlotCount) {
+      return "--slots: a range A-B within 0-8191, not " + given.slots;
+    }
+    workload.slot_first = static_cast<std::uint32_t>(first);
+    workload.slot_last = static_cast<std::uint32_t>(last);
+  }
   const bool has_open_loop = load.rate_per_s > 0 || options.sweeps;
   if (has_open_loop && load.pipeline_depth > kOpenDepthMax) {
     return "--pipeline: at most " + std::to_string(kOpenDepthMax) + " with --rate and --sweep";
@@ -184,7 +195,7 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
     if (load.protocol != ServerProtocol::kText)
       return "--protocol needs a load or --fill, for example --mix 50";
     if (given.json) return "--json needs a load or --fill, for example --mix 50";
-    if (options.server_pid > 0) return "--server-pid needs a load or --fill, for example --mix 50";
+    if (!options.server_pids.empty()) return "--server-pid needs a load or --fill, for example --mix 50";
     if (load.may_expire) return "--expiry needs a load or --fill, for example --mix 50";
     load.shows_progress = given.progress;  // the classic run is short, and shows itself
   }

@@ -26,7 +26,7 @@ struct BenchmarkOptions {
   std::string plot_file;  ///< empty: none
   bool sweeps = false;
   std::size_t sweep_step_count = 10;
-  pid_t server_pid = 0;  ///< 0: looked for
+  std::vector<pid_t> server_pids;  ///< empty: looked for
 };
 
 /// The options, or the status to end with; help and errors have been printed then.

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "benchmark/value_text.h"
+#include "shm/hash.h"
 
 namespace memento {
 namespace {
@@ -17,6 +18,18 @@ constexpr std::size_t kRingCountMin = 1U << 18U;
 constexpr std::size_t kRingSizeBytesMax = 256U << 20U;
 constexpr std::size_t kPartitionCountMin = 64;
 constexpr std::size_t kKeyDigitCount = 12;
+
+// The key of that number, or of the next one of the partition that lies in the plan's slots.
+void set_key(const WorkloadPlan& plan, std::string& key, std::size_t* number) {
+  for (std::size_t tries = 0; tries < plan.key_count; ++tries) {
+    key.clear();
+    append_key(key, *number);
+    const std::uint32_t slot = slot_of_key(key);
+    if (slot >= plan.slot_first && slot <= plan.slot_last) return;
+    *number += plan.partition_count;
+    if (*number >= plan.key_count) *number %= plan.partition_count;
+  }
+}
 
 }  // namespace
 
@@ -56,8 +69,7 @@ void Workload::append_partition(const WorkloadPlan& plan, std::size_t partition,
     std::size_t number = keys.next(random, plan.key_count);
     number = number / plan.partition_count * plan.partition_count + partition;
     if (number >= plan.key_count) number -= plan.partition_count;
-    key.clear();
-    append_key(key, number);
+    set_key(plan, key, &number);
     RequestInfo info;
     info.key = static_cast<std::uint32_t>(number);
     if (any_share(random) < plan.get_share) {
@@ -69,11 +81,11 @@ void Workload::append_partition(const WorkloadPlan& plan, std::size_t partition,
     }
   }
   while (plan.request_count == 0 && (ends_.size() - first_request) % plan.batch_count != 0) {
-    key.clear();
-    append_key(key, partition);
+    std::size_t number = partition;
+    set_key(plan, key, &number);
     writer.append_get(bytes_, key);
     RequestInfo filler;
-    filler.key = static_cast<std::uint32_t>(partition);
+    filler.key = static_cast<std::uint32_t>(number);
     end_request(plan, filler);
   }
   ranges_.push_back({first_request, ends_.size()});

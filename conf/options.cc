@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -18,7 +19,6 @@ namespace {
 
 constexpr std::uint64_t kSmallestMemoryBytes = 16ull << 20;
 constexpr std::uint64_t kLargestValueBytes = 1ull << 30;
-constexpr const char* kNoCluster = "cluster mode is not there yet; start without -c, -f and -i";
 
 // Options that say what this start does; the file cannot hold them.
 constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help", "fresh", "cluster", "nodes", "name"};
@@ -106,8 +106,10 @@ class Parser {
   void add_options(Options& o) {
     app_.set_help_flag("-h,--help", "Print this and exit");
     app_.add_flag("-v,--version", unused_flag_, "Print the version and exit");
-    add("-a,--address", o.address, not_empty, "Address or name to listen on (127.0.0.1)", "ADDRESS");
-    add("-p,--port", o.port, number_between(1, 65535, "a port"), "Port (6737)", "PORT");
+    add("-a,--address", o.address, not_empty, "Address or name to listen on (127.0.0.1)", "ADDRESS")
+        ->each([&o](const std::string&) { o.address_is_given = true; });
+    add("-p,--port", o.port, number_between(1, 65535, "a port"), "Port (6737)", "PORT")
+        ->each([&o](const std::string&) { o.port_is_given = true; });
     add("-w,--workers", o.workers, number_between(1, 128, "a number of workers"), "Worker processes (one per CPU)", "COUNT");
     add("-m,--memory", o.memory_bytes, size_between(kSmallestMemoryBytes, 1ull << 40),
         "Memory for all data (half of what the machine or its cgroup allows)", "SIZE");
@@ -138,15 +140,17 @@ class Parser {
         "Lines that SLOWLOG shows, at most 128 for each worker (128)", "COUNT");
     add("--latency-monitor-threshold", o.latency_after_ms, number_between(0, kDayUs / 1000, "a number of milliseconds"),
         "Sample commands that take as long for LATENCY; 0: none (0)", "MILLISECONDS");
-    app_.add_flag("-c,--cluster", unused_flag_, "Cluster mode (not there yet)");
-    app_.add_option("-f,--nodes", nodes_file_, "Cluster: file of the nodes (not there yet)")->type_name("FILE");
-    app_.add_option("-i,--name", node_name_, "Cluster: this node's name (not there yet)")->type_name("NAME");
+    app_.add_flag("-c,--cluster", o.cluster, "Be a node of a cluster");
+    add("-f,--nodes", o.nodes_file, not_empty, "Cluster: file of the nodes (~/.memento)", "FILE");
+    add("-i,--name", o.node_name, not_empty, "Cluster: this node's name, whatever the file says", "NAME");
+    add("--cluster-secret-file", o.cluster_secret_file, not_empty,
+        "Cluster: file whose first line is the secret that all nodes have", "FILE");
+    add("--cluster-timeout", o.cluster_timeout_s, number_between(1, 60, "a number of seconds"),
+        "Cluster: silence after which a node counts as gone (3)", "SECONDS");
   }
 
   CLI::App app_;
   bool unused_flag_ = false;  ///< asks() tells
-  std::string nodes_file_;
-  std::string node_name_;
 };
 
 // Applies one line of the file to the options; what is wrong with it, or nothing.
@@ -190,7 +194,29 @@ void resolve(Options& options, const std::string& folder) {
   if (options.workers == 0) options.workers = std::min(usable_cpu_count(), 128u);
   if (options.memory_bytes == 0) options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
   if (options.directory.empty()) options.directory = "/dev/shm/memento-" + std::to_string(options.port);
-  for (std::string* path : {&options.directory, &options.pid_file, &options.log_file}) make_absolute(*path, folder);
+  for (std::string* path : {&options.directory, &options.pid_file, &options.log_file, &options.cluster_secret_file}) make_absolute(*path, folder);
+}
+
+// The cluster's nodes, and from them where this one listens when nothing else says so. Returns the errors.
+std::string read_nodes(Options& options, const std::string& folder) {
+  if (options.port > kClusterPortLimit) {
+    return "memento: port " + std::to_string(options.port) + " leaves no room for a node's other ports; at most " +
+           std::to_string(kClusterPortLimit) + " is possible with -c\n";
+  }
+  if (options.nodes_file.empty()) {
+    const char* const home = std::getenv("HOME");
+    options.nodes_file = std::string(home != nullptr ? home : "") + "/.memento";
+  }
+  const std::string shown = options.nodes_file;
+  make_absolute(options.nodes_file, folder);
+  ParsedClusterFile parsed =
+      read_cluster_file(options.nodes_file, shown, options.node_name, options.port_is_given ? options.port : std::uint16_t{0});
+  if (!parsed.errors.empty()) return parsed.errors;
+  options.nodes = std::move(parsed.file);
+  const ClusterNode& self = options.nodes.nodes[options.nodes.self];
+  options.port = self.port();
+  if (!options.address_is_given) options.address = self.address;
+  return "";
 }
 
 ParsedCommandLine end(ExitStatus status, std::string text) { return ParsedCommandLine{{}, true, status, std::move(text)}; }
@@ -209,8 +235,8 @@ ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, 
   if (parser.asks("--help")) return end(ExitStatus::kOk, parser.help());
   if (parser.asks("--version")) return end(ExitStatus::kOk, std::string("memento ") + kVersion + "\n");
   if (!error.empty()) return end(ExitStatus::kUsage, "memento: " + error + "; memento --help lists the options\n");
-  if (parser.asks("--cluster") || parser.asks("--nodes") || parser.asks("--name")) {
-    return end(ExitStatus::kConfig, std::string("memento: ") + kNoCluster + "\n");
+  if (!given.cluster && (parser.asks("--nodes") || parser.asks("--name"))) {
+    return end(ExitStatus::kUsage, "memento: -f and -i are for a node of a cluster; add -c\n");
   }
   ParsedCommandLine parsed;
   if (!given.config_file.empty()) {
@@ -220,10 +246,18 @@ ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, 
   } else {
     parsed.options = given;
   }
+  if (parsed.options.cluster) {
+    const std::string errors = read_nodes(parsed.options, folder);
+    if (!errors.empty()) return end(ExitStatus::kConfig, errors);
+  }
   resolve(parsed.options, folder);
   if (parsed.options.test_only) {
     const Result<std::string> password = find_password(parsed.options);
     if (!password) return end(ExitStatus::kConfig, "memento: " + password.error().message + "\n");
+    if (parsed.options.cluster) {
+      const Result<std::string> secret = find_cluster_secret(parsed.options);
+      if (!secret) return end(ExitStatus::kConfig, "memento: " + secret.error().message + "\n");
+    }
     const std::string what = given.config_file.empty() ? "command line" : given.config_file;
     return end(ExitStatus::kOk, what + ": ok\n");
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "conf/cluster_file.h"
 #include "shm/os/result.h"
 
 namespace memento {
@@ -16,7 +17,9 @@ enum class EvictionPolicy { kNoEviction, kAllKeys };
 
 struct Options {
   std::string address = "127.0.0.1";
+  bool address_is_given = false;
   std::uint16_t port = 6737;
+  bool port_is_given = false;
   std::uint32_t workers = 0;       ///< resolved: one per usable CPU
   std::uint64_t memory_bytes = 0;  ///< resolved: half of what the process may use
   std::string directory;           ///< resolved: /dev/shm/memento-PORT
@@ -38,6 +41,12 @@ struct Options {
   bool fresh = false;
   std::string config_file;  ///< empty: none; as given
   bool test_only = false;
+  bool cluster = false;
+  std::string nodes_file;           ///< resolved: ~/.memento
+  std::string node_name;            ///< empty: the file says which node this is
+  std::string cluster_secret_file;  ///< empty: none
+  int cluster_timeout_s = 3;        ///< of silence, then a node counts as gone
+  ClusterFile nodes;                ///< resolved, with `cluster`
 };
 
 /// What the command line came to: options to run with, or an end with this status and text.

@@ -12,22 +12,24 @@ namespace {
 
 Error wrong(const std::string& message) { return Error{ExitStatus::kConfig, 0, message}; }
 
-Result<std::string> first_line(const std::string& path) {
+Result<std::string> first_line(const std::string& path, const std::string& key, const std::string& what) {
   std::ifstream file(path);
   std::string line;
-  if (!file || std::filesystem::is_directory(path)) return wrong(path + " (requirepass-file): cannot be read");
+  if (!file || std::filesystem::is_directory(path)) return wrong(path + " (" + key + "): cannot be read");
   std::getline(file, line);
   if (line.ends_with('\r')) line.pop_back();
-  if (line.empty()) return wrong(path + " (requirepass-file): the first line, which is the password, is empty");
+  if (line.empty()) return wrong(path + " (" + key + "): the first line, which is the " + what + ", is empty");
   return line;
 }
+
+bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
 
 }  // namespace
 
 Result<std::string> find_password(const Options& options) {
   std::string password = options.password;
   if (password.empty() && !options.password_file.empty()) {
-    Result<std::string> line = first_line(options.password_file);
+    Result<std::string> line = first_line(options.password_file, "requirepass-file", "password");
     if (!line) return line.error();
     password = std::move(*line);
   } else if (password.empty()) {
@@ -38,6 +40,16 @@ Result<std::string> find_password(const Options& options) {
     return wrong("requirepass: the password is longer than " + std::to_string(Password::kLimitBytes) + " bytes");
   }
   return password;
+}
+
+Result<std::string> find_cluster_secret(const Options& options) {
+  if (!options.cluster_secret_file.empty()) {
+    return first_line(options.cluster_secret_file, "cluster-secret-file", "secret");
+  }
+  const std::string& address = options.nodes.nodes[options.nodes.self].address;
+  if (is_loopback(address)) return std::string();
+  return wrong("the cluster's bus would listen beyond this machine, on " + address +
+               ", and let anybody in: give all nodes the same secret in a file (--cluster-secret-file)");
 }
 
 }  // namespace memento

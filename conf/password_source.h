@@ -13,4 +13,8 @@ namespace memento {
 /// password is too long.
 Result<std::string> find_password(const Options& options);
 
+/// What the nodes of the cluster prove to each other that they know; empty: none, on one machine. Errors: the file cannot
+/// be read or holds none, the bus listens beyond this machine without one. REQUIRES: options.cluster.
+Result<std::string> find_cluster_secret(const Options& options);
+
 }  // namespace memento

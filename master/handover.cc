@@ -55,10 +55,12 @@ void read_field(const std::string& name, const std::string& value, Handover* han
   if (name == "pid_file_lock") read_number(value, &handover->pid_file_lock);
   if (name == "statistics") read_number(value, &handover->statistics);
   if (name == "socket") read_number(value, &handover->sockets.emplace_back(-1));
+  if (name == "redirect_socket") read_number(value, &handover->redirect_sockets.emplace_back(-1));
+  if (name == "bus_socket") read_number(value, &handover->bus_socket);
   if (name == "predecessor") {
     Predecessor& process = handover->predecessors.emplace_back();
     std::istringstream(value) >> process.pid >> process.record >> process.index >> process.kill_at_ns >>
-        process.is_cleaner;
+        process.is_cleaner >> process.is_bus;
   }
 }
 
@@ -70,7 +72,8 @@ void keep_over_exec(int descriptor, bool keep) {
 
 std::vector<int> Handover::descriptors() const {
   std::vector<int> all = sockets;
-  for (const int one : {segment, pid_file_lock, statistics}) {
+  all.insert(all.end(), redirect_sockets.begin(), redirect_sockets.end());
+  for (const int one : {segment, pid_file_lock, statistics, bus_socket}) {
     if (one >= 0) all.push_back(one);
   }
   return all;
@@ -88,10 +91,12 @@ Result<Fd> Handover::write() const {
   writer.field("pid_file_lock", pid_file_lock);
   writer.field("statistics", statistics);
   for (const int socket : sockets) writer.field("socket", socket);
+  for (const int socket : redirect_sockets) writer.field("redirect_socket", socket);
+  writer.field("bus_socket", bus_socket);
   for (const Predecessor& process : predecessors) {
     std::ostringstream text;
     text << process.pid << ' ' << process.record << ' ' << process.index << ' ' << process.kill_at_ns << ' '
-         << process.is_cleaner;
+         << process.is_cleaner << ' ' << process.is_bus;
     writer.field("predecessor", text.str());
   }
   Fd file(memfd_create("memento-handover", MFD_CLOEXEC));

@@ -26,6 +26,7 @@ struct Predecessor {
   std::uint32_t index = 0;      ///< of its listening socket
   std::int64_t kill_at_ns = 0;  ///< it finishes its connections until then (monotonic clock); 0: it accepts
   bool is_cleaner = false;      ///< no worker: empties the record of one that left
+  bool is_bus = false;          ///< no worker: a cluster node's bus
 };
 
 struct Handover {
@@ -39,6 +40,8 @@ struct Handover {
   int pid_file_lock = -1;
   int statistics = -1;
   std::vector<int> sockets;
+  std::vector<int> redirect_sockets;  ///< of a cluster's node
+  int bus_socket = -1;
   std::vector<Predecessor> predecessors;
 
   /// All descriptors above.

@@ -109,9 +109,9 @@ Outcome Master::start() {
   if (!password) return password.error();
   apply_access(*password);
   if (const Outcome opened = handover_ ? take_over() : open_all(); !opened) return opened.error();
-  children_.resize(options_.workers);
+  children_.resize(options_.workers + (options_.cluster ? 1 : 0));
   if (!handover_) {
-    for (std::uint32_t i = 0; i < options_.workers; ++i) {
+    for (std::uint32_t i = 0; i < children_.size(); ++i) {
       if (const Outcome spawned = spawn(i); !spawned) return spawned.error();
     }
   }
@@ -134,8 +134,15 @@ Outcome Master::open_all() {
   Result<std::vector<Fd>> sockets = bind_listen_sockets(options_.address, options_.port, options_.workers);
   if (!sockets) return sockets.error();
   listen_sockets_ = std::move(*sockets);
+  if (options_.cluster) {
+    if (const Outcome bound = bind_cluster_sockets(); !bound) return bound.error();
+  }
   if (const Outcome opened = open_segment(); !opened) return opened.error();
+  if (options_.cluster) {
+    if (const Outcome opened = open_cluster(); !opened) return opened.error();
+  }
   apply_settings();
+  if (const Outcome listening = start_listening(redirect_sockets_); !listening) return listening.error();
   return start_listening(listen_sockets_);
 }
 
@@ -187,17 +194,27 @@ Outcome Master::take_over() {
   in_use.port = handover_->port;
   in_use.directory = handover_->directory;
   in_use.pid_file = handover_->pid_file;
+  in_use.cluster = handover_->bus_socket >= 0;
   in_use.memory_bytes = segment_->size_bytes();
   const Options fresh = std::exchange(options_, in_use);
   const std::string waiting = changes_that_wait(fresh, true);
   if (!waiting.empty()) log_->info("Changes that need a restart: " + waiting);
+  if (options_.cluster) {
+    if (const Outcome taken = take_over_cluster(); !taken) return taken.error();
+  }
   raise_descriptor_limit();
   apply_settings();
   if (options_.workers > listen_sockets_.size()) {
     if (const Outcome added = add_listen_sockets(listen_sockets_, options_.workers); !added) return added.error();
+    if (options_.cluster) {
+      if (const Outcome added = add_listen_sockets(redirect_sockets_, options_.workers); !added) return added.error();
+    }
   }
-  if (const Outcome steered = use_first_sockets(listen_sockets_, options_.workers); !steered) {
-    log_->warning(steered.error().message + "; workers get unequal numbers of connections");
+  for (const std::vector<Fd>* sockets : {&listen_sockets_, &redirect_sockets_}) {
+    if (sockets->empty()) continue;
+    if (const Outcome steered = use_first_sockets(*sockets, options_.workers); !steered) {
+      log_->warning(steered.error().message + "; workers get unequal numbers of connections");
+    }
   }
   return Done{};
 }
@@ -233,8 +250,8 @@ void Master::apply_settings() {
 
 int Master::wait_timeout_ms() const {
   std::int64_t next_ns = state_ == State::kRunning ? INT64_MAX : kill_at_ns_;
-  for (const Child& child : children_) {
-    if (state_ == State::kRunning && can_spawn(child)) next_ns = std::min(next_ns, child.respawn_at_ns);
+  for (std::uint32_t i = 0; i < children_.size(); ++i) {
+    if (state_ == State::kRunning && can_spawn(i)) next_ns = std::min(next_ns, children_[i].respawn_at_ns);
   }
   for (const Predecessor& process : predecessors_) {
     if (process.kill_at_ns != 0) next_ns = std::min(next_ns, process.kill_at_ns);
@@ -323,6 +340,7 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
   note(fresh.memory_bytes / kMemoryStepBytes != options_.memory_bytes / kMemoryStepBytes, "memory");
   note(fresh.directory != options_.directory, "dir");
   note(fresh.pid_file != options_.pid_file, "pidfile");
+  note(fresh.nodes.nodes != options_.nodes.nodes || fresh.cluster != options_.cluster, "the cluster's nodes");
   if (after_upgrade) return waiting;
   note(fresh.workers != options_.workers, "workers (or an upgrade)");
   note(fresh.log_file != options_.log_file, "logfile (or an upgrade)");
@@ -337,6 +355,8 @@ void Master::stop(State state, int signal_number, std::int64_t patience_ms) {
   const std::int64_t patience_end_ns = monotonic_time_ns() + patience_ms * kNsPerMs;
   kill_at_ns_ = state_ == State::kRunning ? patience_end_ns : std::min(kill_at_ns_, patience_end_ns);
   state_ = state;
+  redirect_sockets_.clear();
+  bus_socket_.reset();
   listen_sockets_.clear();  // nobody connects to a server that leaves
   signal_all(signal_number);
 }

@@ -3,7 +3,8 @@
 // takes no lock but to repair. Runs in the process that main() started (or its daemon).
 //
 // Invariants: the master has one thread; worker i serves listening socket i, and i + count, and so on; a process record
-// has one owner, or none; a worker's replacement has the worker's record and sockets.
+// has one owner, or none; a worker's replacement has the worker's record and sockets. A cluster's node has one child more,
+// the last: the bus.
 #pragma once
 
 #include <sys/types.h>
@@ -20,6 +21,7 @@
 #include "master/handover.h"
 #include "master/pid_file.h"
 #include "master/upgrade.h"
+#include "shm/cluster_state.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
 #include "shm/huge_pages.h"
@@ -71,12 +73,21 @@ class Master {
   std::string changes_that_wait(const Options& fresh, bool after_upgrade) const;
   void stop(State state, int signal_number, std::int64_t patience_ms);
 
+  // cluster.cc: a cluster's node
+  Outcome bind_cluster_sockets();
+  Outcome open_cluster();
+  Outcome take_over_cluster();
+  bool is_bus(std::uint32_t index) const { return options_.cluster && index == options_.workers; }
+  std::string child_name(std::uint32_t index) const;
+  bool has_old_bus() const;
+  [[noreturn]] void become_bus(pid_t master);
+
   // workers.cc: children
   Outcome spawn(std::uint32_t index);
   [[noreturn]] void become_worker(std::uint32_t index, pid_t master);
   void enter_child(pid_t master, const char* name, const std::string& role);
   std::uint32_t free_record() const;
-  bool can_spawn(const Child& child) const;
+  bool can_spawn(std::uint32_t index) const;
   void reap();
   void on_child_end(std::uint32_t index, int status);
   void report_end(const std::string& text);
@@ -113,6 +124,10 @@ class Master {
   std::int64_t huge_pages_at_ns_ = 0;
   std::optional<SharedSettings> settings_;
   std::vector<Fd> listen_sockets_;  ///< at least as many as workers
+  std::vector<Fd> redirect_sockets_;  ///< of a cluster's node: as many
+  Fd bus_socket_;
+  std::optional<ClusterStateFile> cluster_;
+  std::string cluster_secret_;
   std::vector<Child> children_;     ///< by worker's index
   std::vector<Predecessor> predecessors_;
   UpgradeCheck upgrade_check_;

@@ -54,9 +54,12 @@ Handover Master::make_handover() const {
   handover.pid_file_lock = pid_file_.descriptor();
   handover.statistics = (*settings_)->statistics.descriptor();
   for (const Fd& socket : listen_sockets_) handover.sockets.push_back(socket.get());
+  for (const Fd& socket : redirect_sockets_) handover.redirect_sockets.push_back(socket.get());
+  handover.bus_socket = bus_socket_.get();
   handover.predecessors = predecessors_;
   for (std::uint32_t i = 0; i < children_.size(); ++i) {
-    if (children_[i].record != 0) handover.predecessors.push_back({children_[i].pid, children_[i].record, i});
+    if (children_[i].record == 0) continue;
+    handover.predecessors.push_back({children_[i].pid, children_[i].record, i, 0, false, is_bus(i)});
   }
   return handover;
 }
@@ -64,8 +67,8 @@ Handover Master::make_handover() const {
 // New worker `index` accepts connections: those who accepted on its sockets until now finish.
 void Master::retire_predecessors(std::uint32_t index) {
   for (Predecessor& process : predecessors_) {
-    if (process.is_cleaner || process.pid == 0 || process.kill_at_ns != 0 ||
-        process.index % children_.size() != index) {
+    if (process.is_cleaner || process.is_bus || process.pid == 0 || process.kill_at_ns != 0 ||
+        process.index % options_.workers != index) {
       continue;
     }
     kill(process.pid, SIGUSR2);
@@ -79,7 +82,7 @@ void Master::on_predecessor_end(std::size_t place, int status) {
   (*settings_)->statistics[process.record].operations_per_second = 0;
   const bool was_killed = WIFSIGNALED(status);
   if (!process.is_cleaner) {
-    const std::string name = "an old worker (pid " + std::to_string(process.pid) + ") ";
+    const std::string name = std::string(process.is_bus ? "the old bus" : "an old worker") + " (pid " + std::to_string(process.pid) + ") ";
     if (was_killed) {
       report_end(name + "was killed by signal " + strsignal(WTERMSIG(status)));
     } else {
@@ -109,6 +112,8 @@ void Master::clean(std::size_t place) {
 void Master::become_cleaner(std::uint32_t record, pid_t master) {
   enter_child(master, "memento: cleaner", "cleaner");
   listen_sockets_.clear();
+  redirect_sockets_.clear();
+  bus_socket_.reset();
   ready_writer_.reset();
   Keyspace(*segment_, record).give_back();
   _exit(static_cast<int>(ExitStatus::kOk));

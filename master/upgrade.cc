@@ -16,7 +16,9 @@
 #include <sstream>
 
 #include "conf/options.h"
+#include "conf/password_source.h"
 #include "conf/version.h"
+#include "shm/cluster_state.h"
 #include "shm/segment.h"
 
 namespace memento {
@@ -166,6 +168,13 @@ int check_upgrade(std::vector<std::string> arguments) {
   }
   const auto segment = Segment::adopt(Fd(handover.segment), handover.directory);
   if (!segment) return refuse(segment.error());
+  if (parsed.options.cluster != (handover.bus_socket >= 0)) {
+    return refuse({ExitStatus::kConfig, 0, handover.bus_socket >= 0 ? "the running server is a cluster's node: -c is missing" : "the running server is no cluster's node: -c needs a restart"});
+  }
+  if (parsed.options.cluster) {
+    if (const auto secret = find_cluster_secret(parsed.options); !secret) return refuse(secret.error());
+    if (const auto state = ClusterStateFile::adopt(handover.directory); !state) return refuse(state.error());
+  }
   std::printf("%s: version %s\n", kVerdict, kVersion);
   return static_cast<int>(ExitStatus::kOk);
 }

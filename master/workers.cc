@@ -39,11 +39,12 @@ bool is_own_fault(int status) {
 Outcome Master::spawn(std::uint32_t index) {
   Child& child = children_[index];
   if (child.record == 0) child.record = free_record();
-  if (!segment_->open_process(child.record)) return system_error("fallocate of a worker's record");
+  if (!segment_->open_process(child.record)) return system_error("fallocate of a process's record");
   (*settings_)->statistics.use(child.record);
   const pid_t master = getpid();
   const pid_t pid = fork();
-  if (pid < 0) return system_error("fork of a worker");
+  if (pid < 0) return system_error("fork of " + child_name(index));
+  if (pid == 0 && is_bus(index)) become_bus(master);
   if (pid == 0) become_worker(index, master);
   child.pid = pid;
   child.is_ready = false;
@@ -68,14 +69,21 @@ void Master::enter_child(pid_t master, const char* name, const std::string& role
 
 void Master::become_worker(std::uint32_t index, pid_t master) {
   enter_child(master, "memento: worker", "worker " + std::to_string(index));
-  std::vector<Fd> sockets;
-  for (std::uint32_t i = 0; i < listen_sockets_.size(); ++i) {
-    if (i % options_.workers == index) sockets.push_back(std::move(listen_sockets_[i]));
-  }
-  listen_sockets_.clear();
+  const auto own_of = [&](std::vector<Fd>& all) {
+    std::vector<Fd> own;
+    for (std::uint32_t i = 0; i < all.size(); ++i) {
+      if (i % options_.workers == index) own.push_back(std::move(all[i]));
+    }
+    all.clear();
+    return own;
+  };
+  std::vector<Fd> sockets = own_of(listen_sockets_);
+  std::vector<Fd> redirect_sockets = own_of(redirect_sockets_);
+  bus_socket_.reset();
   // _exit: what the master registered to clean up stays the master's.
   _exit(run_worker({*segment_, std::move(sockets), std::move(ready_writer_), index, children_[index].record,
-                    *log_, **settings_, options_, start_ms_}));
+                    *log_, **settings_, options_, start_ms_, cluster_ ? &**cluster_ : nullptr,
+                    std::move(redirect_sockets)}));
 }
 
 // The first record that nobody has; 0: all are taken.
@@ -87,7 +95,9 @@ std::uint32_t Master::free_record() const {
   return 0;
 }
 
-bool Master::can_spawn(const Child& child) const {
+bool Master::can_spawn(std::uint32_t index) const {
+  const Child& child = children_[index];
+  if (is_bus(index) && has_old_bus()) return false;  // a channel has one reader
   return child.pid == 0 && !child.given_up && (child.record != 0 || free_record() != 0);
 }
 
@@ -115,7 +125,7 @@ void Master::on_child_end(std::uint32_t index, int status) {
   if (state_ != State::kRunning) return;
   const std::int64_t now_ns = monotonic_time_ns();
   std::string text =
-      "worker " + std::to_string(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
+      child_name(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
   child.given_up = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitStatus::kConfig);
   const bool failed_young = is_own_fault(status) && now_ns - child.started_ns < kYoungNs;
   child.failures = failed_young ? child.failures + 1 : 0;
@@ -138,7 +148,7 @@ void Master::report_end(const std::string& text) {
   if (std::exchange(report_second_, second) != second) {
     reports_told_ = 0;
     const int left_out = std::exchange(reports_left_out_, 0);
-    if (left_out > 0) log_->warning(std::to_string(left_out) + " more ends of workers within a second");
+    if (left_out > 0) log_->warning(std::to_string(left_out) + " more ends of processes within a second");
   }
   if (reports_told_ < kReportsPerSecond) {
     ++reports_told_;
@@ -153,7 +163,7 @@ void Master::respawn_due() {
   const std::int64_t now_ns = monotonic_time_ns();
   for (std::uint32_t i = 0; i < children_.size(); ++i) {
     Child& child = children_[i];
-    if (!can_spawn(child) || child.respawn_at_ns > now_ns) continue;
+    if (!can_spawn(i) || child.respawn_at_ns > now_ns) continue;
     if (const Outcome spawned = spawn(i); !spawned) {
       log_->error(spawned.error().message);
       child.respawn_at_ns = now_ns + kBackOffMs * kNsPerMs;
@@ -167,7 +177,7 @@ void Master::on_ready() {
     for (std::uint32_t i = 0; i < children_.size(); ++i) {
       if (children_[i].pid != static_cast<pid_t>(pid)) continue;
       children_[i].is_ready = true;
-      retire_predecessors(i);
+      if (!is_bus(i)) retire_predecessors(i);
     }
   }
 }
@@ -182,7 +192,7 @@ void Master::on_stuck_lock(std::uint64_t signal_value) {
   };
   if (std::ranges::none_of(children_, is_holder) && std::ranges::none_of(predecessors_, is_holder)) return;
   kill(static_cast<pid_t>(stuck.thread_id), SIGKILL);
-  log_->warning("the worker with pid " + std::to_string(stuck.thread_id) +
+  log_->warning("the process with pid " + std::to_string(stuck.thread_id) +
                 " kept a lock or a value that others waited for, " + std::to_string(options_.lock_timeout_s) +
                 " s long; it is killed");
 }
@@ -203,7 +213,7 @@ bool Master::any_running() const {
 
 bool Master::all_given_up() const {
   return predecessors_.empty() &&
-         std::ranges::all_of(children_, [](const Child& child) { return child.given_up; });
+         std::all_of(children_.begin(), children_.begin() + options_.workers, [](const Child& child) { return child.given_up; });
 }
 
 }  // namespace memento

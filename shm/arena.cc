@@ -37,11 +37,6 @@ bool Arena::prepare(std::uint32_t size_class) {
   return has_block(size_class) || refill(record_.magazines[size_class], size_class, false);
 }
 
-std::uint64_t Arena::peek(std::uint32_t size_class) const {
-  const Magazine& magazine = record_.magazines[size_class];
-  return magazine.blocks[magazine.count.load(kRelaxed) - 1].load(kRelaxed);
-}
-
 bool Arena::has_room_for(std::uint64_t freed_offset) const {
   return freed_offset == 0 || is_class_page(freed_offset) || has_room_for_run();
 }
@@ -70,9 +65,7 @@ void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
     }
   }
   if (taken != kNoClass && taken == freed) {
-    Magazine& magazine = record_.magazines[taken];
-    redo_.stage(magazine.blocks[magazine.count.load(kRelaxed) - 1], freed_offset);
-    return;
+    return stage_exchange_of_class(taken, freed_offset);
   }
   if (taken != kNoClass) redo_.stage(record_.magazines[taken].count, count_of(record_.magazines[taken]) - 1);
   if (freed != kNoClass) {

@@ -13,6 +13,7 @@
 
 #include "shm/layout.h"
 #include "shm/page_info.h"
+#include "shm/plant.h"
 #include "shm/redo_list.h"
 #include "shm/robust_lock.h"
 #include "shm/size_class.h"
@@ -33,13 +34,23 @@ class Arena {
   bool prepare(std::uint32_t size_class);
   bool has_block(std::uint32_t size_class) const { return count_of(record_.magazines[size_class]) > 0; }
   /// The block the next take() will take: fill it before the commit. REQUIRES: has_block().
-  std::uint64_t peek(std::uint32_t size_class) const;
+  std::uint64_t peek(std::uint32_t size_class) const {
+    const Magazine& magazine = record_.magazines[size_class];
+    return magazine.blocks[count_of(magazine) - 1].load(std::memory_order_relaxed);
+  }
 
   /// Stages the exchange: takes the peeked block of `taken` (or none: kNoClass) and gives back the block at
   /// `freed_offset` (or none: 0), which may be a run, which goes to an old-run place.
   /// May be called with slot locks held. REQUIRES: has_room_for(freed_offset).
   static constexpr std::uint32_t kNoClass = ~0u;
   void stage_exchange(std::uint32_t taken, std::uint64_t freed_offset);
+  /// The same where both blocks are of one class: they change places.
+  void stage_exchange_of_class(std::uint32_t size_class, std::uint64_t freed_offset) {
+    Magazine& magazine = record_.magazines[size_class];
+    Word& place = magazine.blocks[count_of(magazine) - 1];
+    if (planted(Plant::kExchangeOutsideList)) return place.store(freed_offset);
+    redo_.stage(place, freed_offset);
+  }
   bool has_room_for(std::uint64_t freed_offset) const;
   bool has_room_for_run() const;
 

@@ -54,6 +54,22 @@ MEMENTO_RACY inline bool racy_equal(const char* a, const char* b, std::size_t by
 #endif
 }
 
+/// memcpy without a call for what most keys and values are: two words, or two vectors, which overlap.
+inline void copy_bytes(char* to, std::string_view bytes) {
+  const std::size_t size = bytes.size();
+  if (size >= 16 && size <= 32) {
+    struct Half {
+      std::uint64_t low, high;
+    } first, last;
+    std::memcpy(&first, bytes.data(), sizeof first);
+    std::memcpy(&last, bytes.data() + size - sizeof last, sizeof last);
+    std::memcpy(to, &first, sizeof first);
+    std::memcpy(to + size - sizeof last, &last, sizeof last);
+  } else {
+    std::memcpy(to, bytes.data(), size);
+  }
+}
+
 struct Entry {
   std::uint64_t created = 0;  ///< ms since the segment's time base
   std::uint64_t key_bytes = 0;
@@ -115,7 +131,7 @@ struct Entry {
                 static_cast<std::uint64_t>(has_expiry) << 63);
     if (extended) put(to + 8, key_bytes | value_bytes << 20);
     if (has_expiry) put(to + (extended ? 16 : 8), static_cast<std::uint64_t>(expiry));
-    std::memcpy(to + key_offset(), key_text.data(), key_text.size());
+    copy_bytes(to + key_offset(), key_text);
     return to + key_offset() + key_bytes;
   }
 

@@ -33,9 +33,8 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-}  // namespace
-
-std::uint16_t crc16(std::string_view bytes) {
+// Inlined into hash_key(), which every request calls: the public functions are for others.
+inline std::uint16_t crc16_of(std::string_view bytes) {
   unsigned crc = 0;
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
   std::size_t left = bytes.size();
@@ -48,7 +47,7 @@ std::uint16_t crc16(std::string_view bytes) {
   return static_cast<std::uint16_t>(crc);
 }
 
-std::string_view hash_tag(std::string_view key) {
+inline std::string_view hash_tag_of(std::string_view key) {
   const auto* open = static_cast<const char*>(std::memchr(key.data(), '{', key.size()));
   if (open == nullptr) [[likely]]
     return key;
@@ -58,14 +57,20 @@ std::string_view hash_tag(std::string_view key) {
   return rest.substr(0, close);
 }
 
-std::uint32_t slot_of_key(std::string_view key) { return (crc16(hash_tag(key)) & 16383u) >> 1; }
+inline std::uint32_t slot_of(std::string_view key) { return (crc16_of(hash_tag_of(key)) & 16383u) >> 1; }
+
+}  // namespace
+
+std::uint16_t crc16(std::string_view bytes) { return crc16_of(bytes); }
+std::string_view hash_tag(std::string_view key) { return hash_tag_of(key); }
+std::uint32_t slot_of_key(std::string_view key) { return slot_of(key); }
 
 std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed) {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }
 
 HashedKey hash_key(std::string_view key, std::uint64_t seed) {
-  return HashedKey{key, slot_of_key(key), hash_in_slot(key, seed)};
+  return HashedKey{key, slot_of(key), hash_in_slot(key, seed)};
 }
 
 }  // namespace memento

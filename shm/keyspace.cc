@@ -1,5 +1,6 @@
 // Reads of one process, and what is counted. See keyspace.h for the contract and shm/README.md for why reads
-// without a lock are safe. Writes are in keyspace_write.cc, background work in maintenance.cc.
+// without a lock are safe. What nearly all reads and SETs come to is in keyspace_at_home.cc, writes are in
+// keyspace_write.cc, background work in maintenance.cc.
 #include "shm/keyspace.h"
 
 #include <unistd.h>
@@ -38,7 +39,8 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
 Keyspace::Keyspace(Segment& segment, std::uint32_t process)
     : impl_(std::make_unique<Impl>(segment, process)),
       contentions_(&impl_->owner.contentions),
-      searches_(&impl_->arena.searches) {
+      searches_(&impl_->arena.searches),
+      hash_seed_(impl_->header.hash_seed) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();
   // A predecessor's connections ended with it.
@@ -51,8 +53,6 @@ Keyspace::~Keyspace() = default;
 
 void Keyspace::set_now_ms(TimeMs now_ms) { impl_->now_ms = now_ms; }
 TimeMs Keyspace::now_ms() const { return impl_->now_ms; }
-
-HashedKey Keyspace::hash(std::string_view bytes) const { return hash_key(bytes, impl_->header.hash_seed); }
 
 void Keyspace::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
 
@@ -107,61 +107,6 @@ MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const Has
     if (has_empty_cell(places, hints)) return Search::kMiss;
   }
   return Search::kMiss;
-}
-
-bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* context) {
-  Impl& impl = *impl_;
-  if (impl.transaction->is_open()) return impl.transaction->read(key, copy, context);
-  const Impl::Search search = impl.read_at_home(key, copy, context);
-  if (search == Impl::Search::kTorn) return impl.read(key, copy, context);
-  const bool hit = search == Impl::Search::kHit;
-  impl.count(hit ? Counter::kHits : Counter::kMisses, 1);
-  return hit;
-}
-
-// What nearly all reads come to, as straight code that a processor runs ahead through: the first entry with
-// the key's tag in its home line is it, or there is none and an empty cell ends the search. kTorn: read() is
-// to find out.
-Keyspace::Impl::Search Keyspace::Impl::read_at_home(const HashedKey& key, CopyFunction copy, void* context) {
-#if defined(__SANITIZE_THREAD__)
-  (void)key, (void)copy, (void)context;
-  return Search::kTorn;
-#else
-  const Slot& slot = slots[key.slot];
-  const std::uint64_t version = slot.version.load(std::memory_order_acquire);
-  if (slot.changing.load(std::memory_order_acquire) != 0) return Search::kTorn;
-  const Extent table{slot.table.load(std::memory_order_acquire)};
-  const std::uint64_t lines = table.size();
-  if (slot.generation.load(std::memory_order_acquire) !=
-          header.flush_generation.load(std::memory_order_acquire) ||
-      table.word == 0 || !is_committed(table.offset(), lines * kLineBytes)) {
-    return Search::kTorn;
-  }
-  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
-  Word* places = table_cells(base, table) + home_line(tag, lines) * kCellsPerLine;
-  const LineHints hints = look_at_line(places, tag);
-  if (hints.with_tag == 0) {
-    const bool ends = has_empty_cell(places, hints);
-    return ends && slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version)
-               ? Search::kMiss
-               : Search::kTorn;
-  }
-  Word& cell = places[std::countr_zero(hints.with_tag)];
-  const std::uint64_t value = cell.load(std::memory_order_acquire);
-  const std::uint64_t offset = Cell::offset(value);
-  if (Cell::tag(value) != tag || !is_committed(offset, kSmallestBlockBytes)) return Search::kTorn;
-  const Entry entry = Entry::parse(base + offset);
-  if (entry.extended || !is_committed(offset, entry.total_bytes()) || entry.key_bytes != key.bytes.size() ||
-      !racy_equal(entry.key(), key.bytes.data(), entry.key_bytes) || entry.expired(now_ms)) {
-    return Search::kTorn;
-  }
-  if (slot.version.load(std::memory_order_acquire) != version) return Search::kTorn;
-  copy(context, view_of(entry, header));
-  if (slot.changing.load(std::memory_order_acquire) != 0 || !unchanged_since(slot, version))
-    return Search::kTorn;
-  if (header.evicts.load(kRelaxed) != 0) warm(cell, offset, key);
-  return Search::kHit;
-#endif
 }
 
 bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context) {

@@ -96,7 +96,7 @@ class Keyspace {
   std::uint64_t detours() const { return *contentions_ + *searches_; }
 
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
-  HashedKey hash(std::string_view bytes) const;
+  HashedKey hash(std::string_view bytes) const { return hash_key(bytes, hash_seed_); }
   /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn,
   /// the fetches of one stage overlap.
   void prefetch_slot(const HashedKey& key) const;
@@ -215,6 +215,7 @@ class Keyspace {
   std::unique_ptr<Impl> impl_;
   const std::uint64_t* contentions_;  ///< counted in it
   const std::uint64_t* searches_;
+  const std::uint64_t hash_seed_;
 };
 
 template <class Reset, class Copy>

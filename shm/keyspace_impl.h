@@ -49,14 +49,22 @@ struct Keyspace::Impl {
     return offset >= header.arena_offset &&
            (offset + bytes <= committed_end || offset + bytes <= find_committed_end());
   }
+  /// The same by one comparison for a line of a table, or an entry of any length that has no extension word. False
+  /// also for those in the last page that is committed.
+  bool is_surely_committed(std::uint64_t offset) const { return offset - header.arena_offset < sure_bytes; }
+  static_assert(Entry::kExtendedValue + 255 + 16 < kPageBytes);
   std::uint64_t find_committed_end() const {
-    committed_end = header.arena_offset + header.committed_pages.load(std::memory_order_acquire) * kPageBytes;
+    const std::uint64_t pages = header.committed_pages.load(std::memory_order_acquire);
+    committed_end = header.arena_offset + pages * kPageBytes;
+    sure_bytes = (pages - (pages > 0 ? 1 : 0)) * kPageBytes;
     return committed_end;
   }
 
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
+  // keyspace_at_home.cc
+  inline Search read_at_home(const HashedKey& key, CopyFunction copy, void* context);
+  bool set_at_home(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
   // keyspace.cc
-  Search read_at_home(const HashedKey& key, CopyFunction copy, void* context);
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   bool find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const;
   void count(Counter counter, std::uint64_t amount);
@@ -64,7 +72,17 @@ struct Keyspace::Impl {
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
 
   // keyspace_write.cc
-  void lock_slot(Slot& slot);
+  /// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and look
+  /// at `exclusive` themselves: they must let go of all before they wait.
+  void lock_slot(Slot& slot) {
+    for (;;) {
+      owner.lock(slot.lock);
+      if (header.exclusive.load(std::memory_order_acquire) == 0) [[likely]]
+        return;
+      owner.unlock(slot.lock);
+      pass_gate();
+    }
+  }
   void pass_gate();
   bool make_current(Slot& slot);
   bool grow(Slot& slot, std::uint64_t inserts);
@@ -75,7 +93,12 @@ struct Keyspace::Impl {
                   std::uint64_t offset, std::uint32_t size_class);
   void stage_erase(Slot& slot, Extent table, Word& cell, const Entry& old);
   void commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old);
-  std::uint64_t fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before);
+  /// What a cell that holds `before` gets for a new entry of its key.
+  std::uint64_t fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before) {
+    const std::uint64_t cell = Cell::make(offset, hash);
+    return header.evicts.load(std::memory_order_relaxed) == 0 ? cell : cell + fresh_heat(hash, before);
+  }
+  std::uint64_t fresh_heat(std::uint64_t hash, std::uint64_t before);
   bool lock_for_write(Slot& slot, bool may_insert);
   void make_room();
   bool prepare_block(std::uint64_t bytes, std::uint32_t* size_class);
@@ -154,7 +177,8 @@ struct Keyspace::Impl {
   RedoList redo;
   Arena arena;
   Slot* slots;
-  mutable std::uint64_t committed_end;  ///< as last seen; grows
+  mutable std::uint64_t committed_end;   ///< as last seen; grows
+  mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
   TimeMs now_ms = 0;
   std::uint32_t sweep_slot_next = 0;
   Ghosts ghosts;

@@ -28,18 +28,6 @@ void copy_pieces(char* to, const Change& change) {
   }
 }
 
-// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and
-// look at `exclusive` themselves: they must let go of all before they wait.
-void Keyspace::Impl::lock_slot(Slot& slot) {
-  for (;;) {
-    owner.lock(slot.lock);
-    if (header.exclusive.load(std::memory_order_acquire) == 0) [[likely]]
-      return;
-    owner.unlock(slot.lock);
-    pass_gate();
-  }
-}
-
 // Waits for whoever changes the whole keyspace, and clears what a dead one left. REQUIRES: no lock held.
 void Keyspace::Impl::pass_gate() {
   const LockGuard guard(owner, header.gate_lock);
@@ -130,13 +118,10 @@ void Keyspace::Impl::commit_erase(Slot& slot, Extent table, Word& cell, const En
   redo.commit();
 }
 
-// What a cell that holds `before` gets for a new entry of its key. With eviction, being written again is
-// being used, and a key that was evicted a while ago is not new.
-std::uint64_t Keyspace::Impl::fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before) {
-  const std::uint64_t cell = Cell::make(offset, hash);
-  if (header.evicts.load(kRelaxed) == 0) return cell;
-  if (!Cell::live(before)) return ghosts.take(hash) ? cell + Cell::kOneHeat : cell;
-  return cell + std::min(Cell::heat(before) + 1, Cell::kHeatLimit) * Cell::kOneHeat;
+// With eviction, being written again is being used, and a key that was evicted a while ago is not new.
+std::uint64_t Keyspace::Impl::fresh_heat(std::uint64_t hash, std::uint64_t before) {
+  if (!Cell::live(before)) return ghosts.take(hash) ? Cell::kOneHeat : 0;
+  return std::min(Cell::heat(before) + 1, Cell::kHeatLimit) * Cell::kOneHeat;
 }
 
 // Locks the slot in a state in which a put or an erase can be committed: current, and with a free cell when
@@ -193,6 +178,9 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   }
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->set(key, value, options);
+  if (options.condition == SetCondition::kAlways && impl.set_at_home(key, value, options.expiry_ms)) {
+    return WriteStatus::kDone;
+  }
   const Entry entry = Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry,
                                    static_cast<std::uint64_t>(impl.now_ms) - impl.header.time_base_ms);
   Slot& slot = impl.slots[key.slot];
@@ -227,9 +215,6 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
     return WriteStatus::kUnchanged;
   }
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
-  if (planted(Plant::kValueInPlace) && live && old.value_bytes == value.size()) {
-    std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());
-  }
   impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
   impl.owner.unlock(slot.lock);
   impl.arena.settle(there ? static_cast<std::uint64_t>(old.at - impl.base) : 0);

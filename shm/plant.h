@@ -9,6 +9,7 @@ enum class Plant {
   kUnlockBeforeClear,     ///< a lock is released before the redo list is withdrawn
   kStoreOutsideList,      ///< a slot's version and table fill are changed without the list
   kRefillInTwoSteps,      ///< a refill marks blocks used before the magazine has them
+  kExchangeOutsideList,   ///< the block a write replaces takes its successor's place before the commit
   kForgottenOldBlock,     ///< the block a write replaces goes nowhere
   kCounterAfterCommit,    ///< a slot's byte count is updated behind the commit
   kShortCommit,           ///< the commit word leaves out the last entry

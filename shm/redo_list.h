@@ -34,10 +34,10 @@ class RedoList {
     mark_ = 0;
   }
 
-  void stage(Word& word, std::uint64_t value) { stage_fill(word, value, 1); }
+  [[gnu::always_inline]] void stage(Word& word, std::uint64_t value) { stage_fill(word, value, 1); }
 
   /// `count` consecutive words get `value`; 1..65535.
-  void stage_fill(Word& first, std::uint64_t value, std::uint64_t count) {
+  [[gnu::always_inline]] void stage_fill(Word& first, std::uint64_t value, std::uint64_t count) {
     assert(count_ < limit_ && count > 0 && count < 65536);
     const auto offset = static_cast<std::uint64_t>(reinterpret_cast<char*>(&first) - base_);
     entries_[count_++] = RedoEntry{offset | count << 48, value};
@@ -71,8 +71,10 @@ class RedoList {
     for (std::uint64_t i = 0; i < count; ++i) {
       const RedoEntry& entry = entries[i];
       auto* word = reinterpret_cast<Word*>(base + (entry.target & ((1ull << 48) - 1)));
-      const std::uint64_t words = entry.target >> 48;
-      for (std::uint64_t k = 0; k < words; ++k) word[k].store(entry.value, std::memory_order_release);
+      word->store(entry.value, std::memory_order_release);
+      for (std::uint64_t more = (entry.target >> 48) - 1; more > 0; --more) {
+        (++word)->store(entry.value, std::memory_order_release);
+      }
     }
   }
 

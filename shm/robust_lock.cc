@@ -29,15 +29,10 @@ bool wait_for_change(std::atomic<std::uint32_t>& word, std::uint32_t value) {
   return futex(word, FUTEX_WAIT, value, &slice) == 0 || errno != ETIMEDOUT;
 }
 
-robust_list* link_of(RobustLock& lock) { return reinterpret_cast<robust_list*>(&lock.next); }
-
 ProcessRecord& record_at(char* base, std::uint32_t process) {
   const auto& header = *reinterpret_cast<const Header*>(base);
   return reinterpret_cast<ProcessRecord*>(base + header.processes_offset)[process];
 }
-
-// The kernel reads the list at any instruction: keep the compiler from reordering the stores around it.
-void kernel_visible() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 }  // namespace
 
@@ -58,37 +53,17 @@ LockOwner::~LockOwner() {
   syscall(SYS_set_robust_list, nullptr, sizeof head_);
 }
 
-// True when the former owner died.
-bool LockOwner::acquire(RobustLock& lock) {
-  head_.list_op_pending = planted(Plant::kLockNotPending) ? nullptr : link_of(lock);
-  kernel_visible();
-  std::uint32_t expected = 0;
-  bool owner_died = false;
-  if (!lock.word.compare_exchange_strong(expected, thread_id_, std::memory_order_acquire,
-                                         std::memory_order_relaxed)) {
-    owner_died = lock_contended(lock);
-  }
-  kernel_visible();
-  lock.next = reinterpret_cast<std::uint64_t>(head_.list.next);
-  kernel_visible();
-  head_.list.next = link_of(lock);
-  kernel_visible();
-  head_.list_op_pending = nullptr;
-  kernel_visible();
-  return owner_died;
+// The former owner died. Until the repair is complete `holder` keeps naming it: should we die too, the next one
+// repairs.
+void LockOwner::repair_for(RobustLock& lock) {
+  const std::uint32_t dead = lock.holder.load(std::memory_order_acquire);
+  if (planted(Plant::kHolderBeforeRepair)) lock.holder.store(holder_);
+  if (dead != 0) repair((dead & 255) - 1, dead >> 8, false);
 }
 
-void LockOwner::lock(RobustLock& lock) {
-  if (acquire(lock)) {
-    // Until the repair is complete `holder` keeps naming the dead owner: should we die too, the next one
-    // repairs.
-    const std::uint32_t dead = lock.holder.load(std::memory_order_acquire);
-    if (planted(Plant::kHolderBeforeRepair)) lock.holder.store(holder_);
-    if (dead != 0) repair((dead & 255) - 1, dead >> 8, false);
-  }
-  lock.holder.store(holder_, std::memory_order_release);
-  kernel_visible();
-}
+void LockOwner::wake_one(RobustLock& lock) { futex(lock.word, FUTEX_WAKE, 1); }
+
+void LockOwner::clear_committed() { record_at(base_, (holder_ & 255) - 1).committed.store(0); }
 
 // True when the former owner died.
 bool LockOwner::lock_contended(RobustLock& lock) {
@@ -141,22 +116,6 @@ void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, std::uin
   sigval value{};
   value.sival_ptr = reinterpret_cast<void*>(StuckLock{offset, thread_id}.to_signal_value());
   sigqueue(master, stuck_lock_signal(), value);
-}
-
-void LockOwner::unlock(RobustLock& lock) {
-  kernel_visible();
-  lock.holder.store(0, std::memory_order_release);
-  kernel_visible();
-  head_.list_op_pending = planted(Plant::kUnlockNotPending) ? nullptr : link_of(lock);
-  kernel_visible();
-  robust_list* at = &head_.list;
-  while (at->next != link_of(lock)) at = at->next;
-  at->next = reinterpret_cast<robust_list*>(lock.next);
-  kernel_visible();
-  if (lock.word.exchange(0, std::memory_order_release) & FUTEX_WAITERS) futex(lock.word, FUTEX_WAKE, 1);
-  kernel_visible();
-  if (planted(Plant::kUnlockBeforeClear)) record_at(base_, (holder_ & 255) - 1).committed.store(0);
-  head_.list_op_pending = nullptr;
 }
 
 void LockOwner::repair(std::uint32_t process, std::uint32_t incarnation, bool reap) {

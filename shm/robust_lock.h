@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "shm/layout.h"
+#include "shm/plant.h"
 
 namespace memento {
 
@@ -45,9 +46,29 @@ class LockOwner {
   LockOwner& operator=(const LockOwner&) = delete;
 
   /// REQUIRES: not held by this thread.
-  void lock(RobustLock& lock);
+  void lock(RobustLock& lock) {
+    if (acquire(lock)) [[unlikely]]
+      repair_for(lock);
+    lock.holder.store(holder_, std::memory_order_release);
+    kernel_visible();
+  }
   /// REQUIRES: held, with no redo entries committed but not applied.
-  void unlock(RobustLock& lock);
+  void unlock(RobustLock& lock) {
+    kernel_visible();
+    lock.holder.store(0, std::memory_order_release);
+    kernel_visible();
+    head_.list_op_pending = planted(Plant::kUnlockNotPending) ? nullptr : link_of(lock);
+    kernel_visible();
+    robust_list* at = &head_.list;
+    while (at->next != link_of(lock)) at = at->next;
+    at->next = reinterpret_cast<robust_list*>(lock.next);
+    kernel_visible();
+    if (lock.word.exchange(0, std::memory_order_release) & FUTEX_WAITERS) [[unlikely]]
+      wake_one(lock);
+    kernel_visible();
+    if (planted(Plant::kUnlockBeforeClear)) clear_committed();
+    head_.list_op_pending = nullptr;
+  }
 
   /// After each slice (100 ms) in which `thread_id` held a lock, or a run by a pin, that we wait for: tells the master
   /// every lock-timeout, and ends this process when its master is dead. Slices are counted, not the clock read: a waiter
@@ -61,7 +82,32 @@ class LockOwner {
   std::uint64_t contentions = 0;  ///< how often a lock was held by somebody else
 
  private:
-  bool acquire(RobustLock& lock);
+  static robust_list* link_of(RobustLock& lock) { return reinterpret_cast<robust_list*>(&lock.next); }
+  /// The kernel reads the list at any instruction: keeps the compiler from reordering the stores around it.
+  static void kernel_visible() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+  /// True when the former owner died.
+  bool acquire(RobustLock& lock) {
+    head_.list_op_pending = planted(Plant::kLockNotPending) ? nullptr : link_of(lock);
+    kernel_visible();
+    std::uint32_t expected = 0;
+    bool owner_died = false;
+    if (!lock.word.compare_exchange_strong(expected, thread_id_, std::memory_order_acquire,
+                                           std::memory_order_relaxed)) [[unlikely]] {
+      owner_died = lock_contended(lock);
+    }
+    kernel_visible();
+    lock.next = reinterpret_cast<std::uint64_t>(head_.list.next);
+    kernel_visible();
+    head_.list.next = link_of(lock);
+    kernel_visible();
+    head_.list_op_pending = nullptr;
+    kernel_visible();
+    return owner_died;
+  }
+  void repair_for(RobustLock& lock);
+  void wake_one(RobustLock& lock);
+  void clear_committed();
   void complete(ProcessRecord& record, std::uint32_t incarnation, bool reap);
   bool lock_contended(RobustLock& lock);
   char* base_;

@@ -177,13 +177,11 @@ SubscriptionTable::SubscriptionTable(Segment& segment, std::uint32_t process)
 bool SubscriptionTable::rebuild() {
   const std::uint64_t old_word = mailbox_.table.load(kRelaxed);
   const Table old = table_of(segment_, process_, old_word);
-  constexpr SubscriptionKind kKinds[] = {SubscriptionKind::kChannel, SubscriptionKind::kPattern,
-                                         SubscriptionKind::kKey};
   std::uint64_t names = 0;
   std::uint64_t patterns = 0;
   std::uint64_t bytes = 0;
   if (old_word != 0) {
-    for (const SubscriptionKind kind : kKinds) {
+    for (const SubscriptionKind kind : kSubscriptionKinds) {
       for_each(old, kind, [&](std::string_view name, std::uint32_t) {
         ++(kind == SubscriptionKind::kPattern ? patterns : names);
         bytes += name_bytes(name.size());
@@ -207,7 +205,7 @@ bool SubscriptionTable::rebuild() {
   used_cells_ = pattern_cells_ = heap_bytes_ = 0;
   Filler filler{fresh, used_cells_, pattern_cells_, heap_bytes_};
   if (old_word != 0) {
-    for (const SubscriptionKind kind : kKinds) {
+    for (const SubscriptionKind kind : kSubscriptionKinds) {
       for_each(old, kind, [&](std::string_view name, std::uint32_t subscribers) {
         filler.add(kind, name, hash_of(segment_.header(), kind, name), subscribers);
       });

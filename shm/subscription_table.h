@@ -9,6 +9,7 @@
 // whether the table is still the valid one. A dead owner's table is made invalid when its record is repaired.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,7 +20,9 @@
 
 namespace memento {
 
-enum class SubscriptionKind : std::uint8_t { kChannel, kPattern, kKey };
+enum class SubscriptionKind : std::uint8_t { kChannel, kPattern, kKey, kShardChannel };
+inline constexpr std::array kSubscriptionKinds{SubscriptionKind::kChannel, SubscriptionKind::kPattern,
+                                               SubscriptionKind::kKey, SubscriptionKind::kShardChannel};
 
 struct SubscriptionCount {
   std::string name;

@@ -12,9 +12,13 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
+// What a connection whose requests are longer reads at once, into a buffer of its own: what came in part need not be
+// moved. More would let one client's pipeline keep the others waiting.
+constexpr std::size_t kLongReadBytes = 256 * 1024;
 // A request that is still incomplete grows its buffer by half each time, so reads may grow with it.
 constexpr std::size_t kReadLimitBytes = 4 << 20;
 constexpr std::uint64_t kDropLimitBytes = 1 << 30;
+constexpr std::size_t kKeptReadyBytes = 64 * 1024;
 constexpr std::size_t kKeptBytes = 2 << 20;  // of the shared output; above a paused batch of small replies
 
 bool would_block(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR; }
@@ -22,17 +26,22 @@ bool would_block(int error_number) { return error_number == EAGAIN || error_numb
 }  // namespace
 
 Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
-  turn.bytes = input_.empty() ? &turn.input : &input_;
-  const std::size_t wanted = std::clamp(turn.bytes->size() / 2, kReadBytes, kReadLimitBytes);
+  const bool begins = input_.empty();
+  turn.bytes = begins && !has_long_requests_ ? &turn.input : &input_;
+  const std::size_t wanted = std::clamp(turn.bytes->size() / 2, has_long_requests_ ? kLongReadBytes : kReadBytes, kReadLimitBytes);
   char* const room = turn.bytes->reserve(wanted);
   const ssize_t received = ::recv(socket_.get(), room, wanted, 0);
   if (received < 0) return would_block(errno) ? Wait::kInput : Wait::kClosed;
-  if (received == 0) return Wait::kClosed;
+  if (received == 0) {
+    has_input_ended_ = true;
+    return awaits_last_replies() ? Wait::kReplies : Wait::kClosed;
+  }
   if (drops_input_) {
     dropped_bytes_ += static_cast<std::uint64_t>(received);
     return dropped_bytes_ > kDropLimitBytes ? Wait::kClosed : Wait::kInput;
   }
   turn.bytes->commit(static_cast<std::size_t>(received));
+  if (begins && static_cast<std::size_t>(received) < kReadBytes / 2) has_long_requests_ = false;
   keyspace.count(Counter::kBytesRead, static_cast<std::uint64_t>(received));
   return Wait::kInput;
 }
@@ -41,8 +50,10 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
   if (!send(output_, context.keyspace)) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
+  if (awaits_last_replies()) return Wait::kReplies;
   if (session_.is_closing() || ends_) return finish();
-  if (session_.client().waits != ClientWait::kNothing) return Wait::kParked;
+  if (has_input_ended_) return Wait::kClosed;
+  if (session_.client().waits != ClientWait::kNothing) return parked_wait();
   return resume(turn, context, output);
 }
 
@@ -60,6 +71,7 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
     broken = !send(output, context.keyspace);
   } while (!broken && session_.is_paused() && output.empty());
   if (&bytes == &turn.input && !bytes.empty()) {
+    has_long_requests_ = has_long_requests_ || bytes.size() > kReadBytes / 2;
     input_.append(bytes.view());
     bytes.consume(bytes.size());
   }
@@ -73,7 +85,8 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
     return Wait::kOutput;
   }
   output.shrink(kKeptBytes);
-  if (session_.is_parked()) return Wait::kParked;
+  if (session_.is_parked()) return parked_wait();
+  if (awaits_last_replies()) return Wait::kReplies;
   return session_.is_closing() ? finish() : Wait::kInput;
 }
 
@@ -90,8 +103,23 @@ Connection::Wait Connection::push(Keyspace& keyspace) {
   return registered;
 }
 
+Connection::Wait Connection::on_replies(Keyspace& keyspace) {
+  ByteBuffer& ready = session_.client().replies->ready();
+  if (output_.empty() && !send(ready, keyspace)) return Wait::kClosed;
+  if (!ready.empty()) {
+    output_.append(ready.view());
+    ready.consume(ready.size());
+  }
+  ready.shrink(kKeptReadyBytes);
+  if (!output_.empty()) return Wait::kOutput;
+  if (registered != Wait::kReplies || session_.client().has_pending_replies()) return registered;
+  if (session_.is_closing() || ends_) return finish();
+  return has_input_ended_ ? Wait::kClosed : registered;
+}
+
 Connection::Wait Connection::end() {
   ends_ = true;
+  if (output_.empty() && session_.client().has_pending_replies()) return Wait::kReplies;
   return output_.empty() ? finish() : Wait::kOutput;
 }
 

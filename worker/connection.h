@@ -19,8 +19,9 @@ struct Turn {
 
 class Connection {
  public:
-  /// What it wants next. kParked: nothing, its request waits (ClientState::waits); kClosed: drop it.
-  enum class Wait { kInput, kOutput, kParked, kClosed };
+  /// What it wants next. kParked: nothing, its request waits (ClientState::waits); kReplies: nothing, before replies of
+  /// other nodes came; kClosed: drop it.
+  enum class Wait { kInput, kOutput, kParked, kReplies, kClosed };
 
   explicit Connection(Fd socket) : socket_(std::move(socket)) {
     session_.client().waiting_input = &input_;
@@ -45,6 +46,9 @@ class Connection {
   /// Sends what was pushed to the client. kClosed: more waits for it than is kept for anybody, or messages were lost.
   Wait push(Keyspace& keyspace);
 
+  /// Replies of other nodes came: sends them.
+  Wait on_replies(Keyspace& keyspace);
+
   /// Executes nothing more: sends what waits to be sent, then closes as finish() does.
   Wait end();
 
@@ -57,6 +61,14 @@ class Connection {
   /// ours), closing would make the kernel reset the connection and lose the last reply: then what comes is dropped until
   /// the client closes.
   Wait finish();
+  /// Before it is closed other nodes have yet to answer.
+  bool awaits_last_replies() const {
+    return session_.client().has_pending_replies() && (session_.is_closing() || ends_ || has_input_ended_);
+  }
+  /// Nothing is left to be sent: what it waits for when it is not to be closed.
+  Wait parked_wait() const {
+    return session_.client().waits == ClientWait::kReplies ? Wait::kReplies : Wait::kParked;
+  }
   /// Sends as much as the socket takes; false when the connection is broken.
   bool send(ByteBuffer& bytes, Keyspace& keyspace);
 
@@ -64,8 +76,10 @@ class Connection {
   Session session_;
   ByteBuffer input_;   ///< a request that is not whole, or requests behind unsent output
   ByteBuffer output_;  ///< replies the socket did not take
+  bool has_long_requests_ = false;  ///< one did not come whole in a read of the usual size
   bool drops_input_ = false;
   bool ends_ = false;  ///< by end()
+  bool has_input_ended_ = false;  ///< the client sends no more, and waits for replies of other nodes
   std::uint64_t dropped_bytes_ = 0;
 };
 

@@ -36,6 +36,19 @@ std::string_view bytes_of(const MessageHeader& header) {
   return {reinterpret_cast<const char*>(&header), sizeof header};
 }
 
+/// Of a message to a channel.
+MessageType type_of(SubscriptionKind kind) {
+  return kind == SubscriptionKind::kChannel ? MessageType::kPublished : MessageType::kShardPublished;
+}
+
+/// Who waits for a message; nothing: it is not for subscribers.
+std::optional<SubscriptionKind> kind_of(MessageType type) {
+  if (type == MessageType::kPublished) return SubscriptionKind::kChannel;
+  if (type == MessageType::kShardPublished) return SubscriptionKind::kShardChannel;
+  if (type == MessageType::kValue) return SubscriptionKind::kKey;
+  return std::nullopt;
+}
+
 }  // namespace
 
 MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t process)
@@ -101,7 +114,7 @@ void MessageHub::stop_listening_if_idle() {
 }
 
 void MessageHub::forget(ClientState& client) {
-  for (const auto kind : {SubscriptionKind::kChannel, SubscriptionKind::kPattern, SubscriptionKind::kKey}) {
+  for (const SubscriptionKind kind : kSubscriptionKinds) {
     while (client.subscriptions != nullptr && !client.subscriptions->of(kind).empty()) {
       unsubscribe(client, kind, std::string(*client.subscriptions->of(kind).begin()));
     }
@@ -143,15 +156,17 @@ const std::vector<SubscriptionCount>& MessageHub::patterns_of(std::uint32_t proc
   return known.list;
 }
 
-MessageHub::Receivers MessageHub::other_receivers(std::string_view channel) {
+MessageHub::Receivers MessageHub::other_receivers(SubscriptionKind kind, std::string_view channel) {
   Receivers receivers;
   const std::uint32_t count = process_count();
   for (std::uint32_t process = 0; process < count; ++process) {
     if (process == process_ || segment_.process(process).mailbox.table.load(std::memory_order_acquire) == 0)
       continue;
-    std::uint64_t subscribers = count_subscribers(segment_, process, SubscriptionKind::kChannel, channel);
-    for (const SubscriptionCount& pattern : patterns_of(process)) {
-      if (glob_match(pattern.name, channel)) subscribers += pattern.subscribers;
+    std::uint64_t subscribers = count_subscribers(segment_, process, kind, channel);
+    if (kind == SubscriptionKind::kChannel) {
+      for (const SubscriptionCount& pattern : patterns_of(process)) {
+        if (glob_match(pattern.name, channel)) subscribers += pattern.subscribers;
+      }
     }
     if (subscribers == 0) continue;
     receivers.count += subscribers;
@@ -160,32 +175,32 @@ MessageHub::Receivers MessageHub::other_receivers(std::string_view channel) {
   return receivers;
 }
 
-std::uint64_t MessageHub::count_receivers(std::string_view channel) {
-  std::uint64_t count = other_receivers(channel).count;
-  if (const auto found = audiences(SubscriptionKind::kChannel).find(channel);
-      found != audiences(SubscriptionKind::kChannel).end()) {
+std::uint64_t MessageHub::count_receivers(SubscriptionKind kind, std::string_view channel) {
+  std::uint64_t count = other_receivers(kind, channel).count;
+  if (const auto found = audiences(kind).find(channel); found != audiences(kind).end()) {
     count += found->second.clients.size();
   }
+  if (kind != SubscriptionKind::kChannel) return count;
   for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
     if (glob_match(pattern, channel)) count += audience.clients.size();
   }
   return count;
 }
 
-std::optional<std::uint64_t> MessageHub::publish(std::string_view channel, std::string_view message) {
-  const Receivers receivers = other_receivers(channel);
+std::optional<std::uint64_t> MessageHub::publish(SubscriptionKind kind, std::string_view channel,
+                                                 std::string_view message) {
+  const Receivers receivers = other_receivers(kind, channel);
   if (receivers.count != 0) {
-    if (!send({MessageType::kPublished}, channel, message, receivers.processes)) return std::nullopt;
+    if (!send({type_of(kind)}, channel, message, receivers.processes)) return std::nullopt;
   }
-  return receivers.count + deliver(channel, message);
+  return receivers.count + deliver(kind, channel, message);
 }
 
-void MessageHub::publish_promised(std::string_view channel, std::string_view message) {
-  const Receivers receivers = other_receivers(channel);
-  if (receivers.count != 0) {
-    send_or_close({MessageType::kPublished}, channel, message, receivers.processes);
-  }
-  deliver(channel, message);
+void MessageHub::publish_promised(SubscriptionKind kind, std::string_view channel, std::string_view message) {
+  const Receivers receivers = other_receivers(kind, channel);
+  if (receivers.count != 0) send_or_close({type_of(kind)}, channel, message, receivers.processes);
+  deliver(kind, channel, message);
+  if (publisher_) publisher_(kind, channel, message);
 }
 
 bool MessageHub::send(MessageHeader header, std::string_view name, std::string_view payload,
@@ -206,14 +221,14 @@ void MessageHub::send_or_close(MessageHeader header, std::string_view name, std:
   if (!send(header, name, {}, readers)) ring_.lose();
 }
 
-std::uint64_t MessageHub::deliver(std::string_view channel, std::string_view message) {
+std::uint64_t MessageHub::deliver(SubscriptionKind kind, std::string_view channel, std::string_view message) {
   std::uint64_t count = 0;
-  if (const auto found = audiences(SubscriptionKind::kChannel).find(channel);
-      found != audiences(SubscriptionKind::kChannel).end()) {
+  const bool is_channel = kind == SubscriptionKind::kChannel;
+  if (const auto found = audiences(kind).find(channel); found != audiences(kind).end()) {
     for (ClientState* client : found->second.clients) {
       push(*client, [&](ReplyWriter& writer) {
         writer.begin_push(3);
-        writer.bulk("message");
+        writer.bulk(is_channel ? "message" : "smessage");
         writer.bulk(channel);
         writer.bulk(message);
         writer.end();
@@ -221,6 +236,7 @@ std::uint64_t MessageHub::deliver(std::string_view channel, std::string_view mes
     }
     count += found->second.clients.size();
   }
+  if (!is_channel) return count;
   for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
     if (!glob_match(pattern, channel)) continue;
     for (ClientState* client : audience.clients) {
@@ -380,7 +396,9 @@ void MessageHub::on_message(std::string_view bytes) {
   if (header.is_lost != 0) return close_receivers(header.type, name);
   switch (header.type) {
     case MessageType::kPublished:
-      return static_cast<void>(deliver(name, payload));
+      return static_cast<void>(deliver(SubscriptionKind::kChannel, name, payload));
+    case MessageType::kShardPublished:
+      return static_cast<void>(deliver(SubscriptionKind::kShardChannel, name, payload));
     case MessageType::kValue:
       return deliver_value(name, header.number, header.exists != 0, payload);
     case MessageType::kShown:
@@ -394,11 +412,11 @@ void MessageHub::on_message(std::string_view bytes) {
 
 void MessageHub::close_receivers(MessageType type, std::string_view name) {
   if (type == MessageType::kShown) missed_subscribers_ += close_clients(monitors_);
-  if (type != MessageType::kPublished && type != MessageType::kValue) return;
-  const bool is_key = type == MessageType::kValue;
-  const Audiences& named = audiences(is_key ? SubscriptionKind::kKey : SubscriptionKind::kChannel);
+  const std::optional<SubscriptionKind> kind = kind_of(type);
+  if (!kind) return;
+  const Audiences& named = audiences(*kind);
   if (const auto found = named.find(name); found != named.end()) missed_subscribers_ += close_clients(found->second.clients);
-  if (is_key) return;
+  if (kind != SubscriptionKind::kChannel) return;
   for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
     if (glob_match(pattern, name)) missed_subscribers_ += close_clients(audience.clients);
   }

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -40,6 +41,7 @@ enum class MessageType : std::uint8_t {
   kShown,   ///< lines for monitors
   kAnswer,  ///< to a ClientDirectory's question
   kOrder,   ///< clients to close
+  kShardPublished,
 };
 
 struct MessageHeader;
@@ -72,12 +74,17 @@ class MessageHub {
   void send(MessageType type, std::uint64_t number, std::string_view bytes,
             const std::bitset<kProcessLimit>& readers);
 
-  /// How many clients subscribe, channel and patterns, over all workers.
-  std::uint64_t count_receivers(std::string_view channel);
+  /// How many clients receive a message, over all workers: one to a channel those of patterns too, one to a
+  /// shard channel (the other kind that can be published to) only its subscribers.
+  std::uint64_t count_receivers(SubscriptionKind kind, std::string_view channel);
   /// Sends it to all of them; how many. Nothing: out of memory.
-  std::optional<std::uint64_t> publish(std::string_view channel, std::string_view message);
+  std::optional<std::uint64_t> publish(SubscriptionKind kind, std::string_view channel,
+                                       std::string_view message);
   /// For a message whose publisher has been told already how many get it.
-  void publish_promised(std::string_view channel, std::string_view message);
+  void publish_promised(SubscriptionKind kind, std::string_view channel, std::string_view message);
+  /// In a cluster: is given what is published so, for the other nodes.
+  using Publisher = std::function<void(SubscriptionKind kind, std::string_view channel, std::string_view message)>;
+  void set_publisher(Publisher publisher) { publisher_ = std::move(publisher); }
 
   /// False, cheaply: nobody anywhere watches a key.
   bool watches_keys() const {
@@ -142,7 +149,7 @@ class MessageHub {
   Audiences& audiences(SubscriptionKind kind) { return audiences_[static_cast<std::size_t>(kind)]; }
   Word& watcher_bits() const { return header_.key_watchers[process_ / 64]; }
   std::uint64_t watcher_bit() const { return 1ull << process_ % 64; }
-  Receivers other_receivers(std::string_view channel);
+  Receivers other_receivers(SubscriptionKind kind, std::string_view channel);
   const std::vector<SubscriptionCount>& patterns_of(std::uint32_t process);
   std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }
   /// To other workers; what is too long for any client closes those who wait for it. False: out of memory.
@@ -150,7 +157,7 @@ class MessageHub {
             const std::bitset<kProcessLimit>& readers);
   void send_or_close(MessageHeader header, std::string_view name, std::string_view payload,
                      const std::bitset<kProcessLimit>& readers);
-  std::uint64_t deliver(std::string_view channel, std::string_view message);
+  std::uint64_t deliver(SubscriptionKind kind, std::string_view channel, std::string_view message);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
   void stop_listening_if_idle();
   bool needs_ring() const;
@@ -172,7 +179,8 @@ class MessageHub {
   MessageRing ring_;
   ClientDirectory clients_;
   ClientPause pause_;
-  std::array<Audiences, 3> audiences_;
+  Publisher publisher_;
+  std::array<Audiences, kSubscriptionKinds.size()> audiences_;
   std::array<Patterns, kProcessLimit> patterns_;  ///< of the others, as last seen
   std::vector<ClientState*> pushed_;
   std::vector<ClientState*> monitors_;

@@ -5,11 +5,13 @@
 #include <span>
 #include <utility>
 
+#include "worker/cluster_router.h"
 #include "worker/command/command_meter.h"
 #include "worker/command/command_table.h"
 #include "worker/command/dispatch.h"
 #include "worker/command/words.h"
 #include "worker/message_hub.h"
+#include "worker/wire/short_line.h"
 
 namespace memento {
 namespace {
@@ -33,7 +35,7 @@ RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
 
 // Hashes the first key and begins to fetch its slot.
 void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
-  request.has_key = false;
+  request.has_key = request.is_plain = false;
   if (request.command == nullptr || request.command->keys.first == 0) return;
   const auto index = static_cast<std::size_t>(request.command->keys.first);
   if (index >= request.argument_count) return;
@@ -41,6 +43,7 @@ void hash_key(Request& request, const Arguments& arguments, const Keyspace& keys
   if (key.size() > kKeyLimitBytes) return;
   request.key = keyspace.hash(key);
   request.has_key = true;
+  request.is_plain = request.command->has(kPlain) && request.command->accepts(request.argument_count);
   keyspace.prefetch_slot(request.key);
 }
 
@@ -79,19 +82,24 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
 
 void Session::add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch) {
   const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
-  batch.requests[batch.count++] =
-      Request{resolve_subcommand(command, words), first_argument, words.size(), input_end, {}, false, fresh_};
+  Request& request = batch.requests[batch.count++];
+  request.command = resolve_subcommand(command, words);
+  request.first_argument = first_argument;
+  request.argument_count = words.size();
+  request.input_end = input_end;
+  request.greets = fresh_;
 }
 
-void Session::parse_line(std::string_view line, std::size_t input_end, Batch& batch) {
-  const bool greets = fresh_ && line == "PING";
+template <class AnyLine>
+void Session::parse_line(AnyLine& line, std::size_t input_end, Batch& batch) {
+  const bool greets = fresh_ && line.text() == "PING";
   const std::size_t first = batch.arguments.size();
-  const std::string_view name = take_word(&line);
+  const std::string_view name = line.take_word();
   if (name.empty()) return;
   fresh_ = greets;
   const Command* command = find_command(name);
   batch.arguments.push_back(name);
-  split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &batch.arguments);
+  split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, &batch.arguments);
   add_request(command, first, input_end, batch);
 }
 
@@ -101,16 +109,25 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
   if (!client_.authenticated) line_limit = std::min(line_limit, kStrangerRequestBytes);
   std::size_t taken = 0;
   while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
-    std::string_view line;
+    const std::string_view left = bytes.substr(taken);
+    if (left.size() >= 64 && scanned_bytes_ == 0) {
+      if (ShortLine line(left); line.is_whole()) [[likely]] {
+        taken += line.bytes_with_end();
+        parse_line(line, taken, batch);
+        continue;
+      }
+    }
+    std::string_view text;
     std::size_t line_bytes = 0;
-    const bool whole = next_line(bytes.substr(taken), &scanned_bytes_, &line, &line_bytes);
-    if ((whole ? line.size() : scanned_bytes_) > line_limit) {
+    const bool whole = next_line(left, &scanned_bytes_, &text, &line_bytes);
+    if ((whole ? text.size() : scanned_bytes_) > line_limit) {
       broken_ = batch.count == 0;
       if (!broken_) forget_incomplete();
       break;
     }
     if (!whole) break;
     taken += line_bytes;
+    Line line(text);
     parse_line(line, taken, batch);
   }
   batch.input_bytes = taken;
@@ -177,6 +194,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   MessageHub& hub = context.services.hub;
   CommandMeter meter(context.services, client_);
   client_.active_ms = context.keyspace.now_ms();
+  std::size_t routed_begin = output.size();  // from there on it stands behind replies that other nodes have yet to give
   if (client_.has_pushes) take_pushes(output);
   while (!closing_ && taken < bytes.size()) {
     if (output.size() >= kOutputPauseBytes) {
@@ -198,11 +216,31 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       runnable = parked_ ? 0 : 1;
       if (parked_) hub.clients().postpone(client_);
     }
+    const bool is_routed_batch = context.router != nullptr && is_routed(batch, *context.router);
     const bool was_text = is_text();
     command.reply.set_protocol(client_.protocol);
     std::size_t done = 0;
     while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
+      if (batch.requests[done].is_plain && !is_routed_batch && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
+        done = run_plain(batch, done, command, meter, output);
+        continue;
+      }
       const Request& request = batch.requests[done++];
+      if (is_routed_batch) [[unlikely]] {
+        using Route = ClusterRouter::Route;
+        const Route route =
+            context.router->route(request.command, {words_of(request, batch), request.key}, request.has_key, command, output, &routed_begin);
+        if (route == Route::kAnswered) {
+          if (done > 1) meter.end_run(words_of(batch.requests[done - 2], batch), false);
+          if (is_shown) show(request, batch, hub);
+          continue;
+        }
+        if (route == Route::kWaits) {
+          parked_ = true;
+          --done;
+          break;
+        }
+      }
       const bool is_alone = meter.begin(request.command, request.argument_count,
                                         [&] { return words_of(batch.requests[done - 2], batch); });
       const std::uint64_t detours = context.keyspace.detours();
@@ -251,10 +289,49 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     }
     if (batch.input_bytes == 0 && is_text() == was_text) break;  // what is left is not a whole request
   }
+  if (client_.has_pending_replies()) [[unlikely]]
+    client_.replies->take_behind(output, routed_begin);
   meter.count_executed(executed);
   context.keyspace.count(Counter::kCommands, executed);
   context.keyspace.count(Counter::kErrors, command.reply.error_count());
   return taken;
+}
+
+bool Session::is_routed(const Batch& batch, const ClusterRouter& router) const {
+  bool any = router.concerns_all(client_);
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    const Request& request = batch.requests[i];
+    any |= router.concerns(request.command, request.has_key, request.key);
+  }
+  return any;
+}
+
+// Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of.
+std::size_t Session::run_plain(const Batch& batch, std::size_t done, CommandContext& command, CommandMeter& meter,
+                               ByteBuffer& output) {
+  std::size_t input_end = done > 0 ? batch.requests[done - 1].input_end : 0;
+  std::size_t output_end = output.size();
+  std::uint64_t detours = command.keyspace.detours();
+  std::uint64_t errors = command.reply.error_count();
+  while (done < batch.count && batch.requests[done].is_plain && output_end < kOutputPauseBytes) {
+    const Request& request = batch.requests[done++];
+    const std::size_t reply_begin = output_end;
+    const std::size_t request_begin = std::exchange(input_end, request.input_end);
+    meter.begin_brief(request.command);
+    run_command(command, *request.command, {words_of(request, batch), request.key});
+    output_end = output.size();
+    if (command.reply.error_count() != errors) [[unlikely]] {
+      errors = command.reply.error_count();
+      meter.note_error(output.view().substr(reply_begin), std::exchange(command.was_rejected, false));
+    }
+    const bool was_long = input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;
+    if (was_long || command.keyspace.detours() != detours) [[unlikely]] {
+      detours = command.keyspace.detours();
+      meter.end_run(words_of(request, batch), true);
+    }
+  }
+  client_.last_command = batch.requests[done - 1].command;
+  return done;
 }
 
 // What was queued is shown by EXEC.

@@ -22,6 +22,9 @@
 
 namespace memento {
 
+class ClusterRouter;
+class CommandMeter;
+
 /// A parsed request. Its words are `argument_count` of the batch's arguments, from `first_argument` on.
 struct Request {
   const Command* command;  ///< nullptr: unknown
@@ -29,7 +32,8 @@ struct Request {
   std::size_t argument_count;
   std::size_t input_end;  ///< of the batch's input
   HashedKey key;
-  bool has_key;  ///< `key` is set
+  bool has_key;   ///< `key` is set
+  bool is_plain;  ///< a whole request of a command that is: its handler may be called as it is
   bool greets;   ///< a line PING before any other request
 };
 
@@ -52,6 +56,7 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace);
 struct SessionContext {
   Keyspace& keyspace;
   WorkerServices& services;
+  ClusterRouter* router = nullptr;  ///< of a cluster's node
 };
 
 /// Why a client is not served. A constant.
@@ -90,10 +95,16 @@ class Session {
   bool is_text() const { return client_.protocol == Protocol::kText; }
   void prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
   void prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
-  void parse_line(std::string_view line, std::size_t input_end, Batch& batch);
+  template <class AnyLine>
+  void parse_line(AnyLine& line, std::size_t input_end, Batch& batch);
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
+  /// Executes requests from `done` on as long as they are plain; how many are done then.
+  std::size_t run_plain(const Batch& batch, std::size_t done, CommandContext& command, CommandMeter& meter,
+                        ByteBuffer& output);
   /// Messages come behind the reply to the request that they were sent in.
   void take_pushes(ByteBuffer& output);
+  /// In a cluster: some of the batch's requests may be other nodes'.
+  bool is_routed(const Batch& batch, const ClusterRouter& router) const;
   /// CLIENT PAUSE holds it back.
   bool is_postponed(const Request& request, SessionContext& context) const;
   /// To clients in MONITOR.

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -16,9 +17,11 @@
 #include <csignal>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "worker/cluster_router.h"
 #include "worker/connection.h"
 #include "worker/message_hub.h"
 
@@ -32,6 +35,7 @@ constexpr std::size_t kRefusedLimit = 64;  // connections that wait to be told t
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kMaintenanceUs = 1000;
+constexpr int kKeptHeapBytes = 32 << 20;
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
 // Runs out once, `after_ms` from now; set again to use it again.
@@ -73,6 +77,7 @@ bool is_this_machine(const sockaddr_storage& peer) {
 // Those of a parked connection tell only that the client has ended it.
 std::uint32_t events_of(Connection::Wait wait) {
   if (wait == Connection::Wait::kOutput) return EPOLLOUT;
+  if (wait == Connection::Wait::kReplies) return 0;  // what the client sent before its end is still to be read
   return wait == Connection::Wait::kParked ? EPOLLRDHUP : EPOLLIN;
 }
 
@@ -90,7 +95,7 @@ class Worker {
         keyspace_(context_.segment, context_.process),
         facts_{context_.start_ms, context_.options.workers, context_.index, context_.options, context_.process},
         hub_(context_.segment, keyspace_, context_.process),
-        services_{facts_, context_.settings, hub_},
+        services_{facts_, context_.settings, hub_, context_.cluster},
         session_{keyspace_, services_} {}
 
   int run();
@@ -104,12 +109,17 @@ class Worker {
   void on_bell();
   void resume_clients();
   void push_messages();
+  bool join_cluster();
+  void take_replies();
+  ClientState* client_at(int descriptor) const;
   void on_signal();
   void on_timer();
   const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
-  void admit(Fd socket, const Refusal* refusal);
+  void admit(Fd socket, const Refusal* refusal, bool is_redirected);
   void tell_refused(TimeMs before_ms, std::size_t left);
   bool is_listener(int descriptor) const;
+  bool is_redirect_listener(int descriptor) const;
+  void for_each_listener(const std::function<void(Fd&)>& visit);
   bool accept_connections(int listener);
   void pause_accepting(int error_number);
   void finish_connections(bool has_successor);
@@ -127,6 +137,7 @@ class Worker {
   MessageHub hub_;
   WorkerServices services_;
   SessionContext session_;
+  std::unique_ptr<ClusterRouter> router_;  ///< of a cluster's node
   std::array<Turn, kTurnLimit> turns_;
   std::array<Connection*, kTurnLimit> taking_turns_;  ///< connections that have bytes to read, by turn
   std::size_t turn_count_ = 0;
@@ -157,8 +168,9 @@ bool Worker::set_up() {
   timer_ = make_timer(kTickMs);
   if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) &&
       (hub_.bell_descriptor() < 0 || watch(hub_.bell_descriptor())) &&
-      std::ranges::all_of(context_.listen_sockets, [this](const Fd& listener) { return watch(listener.get()); })) {
-    return true;
+      std::ranges::all_of(context_.listen_sockets, [this](const Fd& listener) { return watch(listener.get()); }) &&
+      std::ranges::all_of(context_.redirect_sockets, [this](const Fd& listener) { return watch(listener.get()); })) {
+    return context_.cluster == nullptr || join_cluster();
   }
   context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
   return false;
@@ -169,7 +181,8 @@ int Worker::run() {
   tell_ready();
   std::array<epoll_event, kEventLimit> events;
   while (!leaving_ && !(ending_ && connection_count_ == 0)) {
-    const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, -1);
+    const bool may_sleep = router_ == nullptr || router_->may_sleep();
+    const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, may_sleep ? -1 : 0);
     if (count < 0 && errno != EINTR) {
       context_.log.error(std::string("epoll_wait: ") + std::strerror(errno));
       return static_cast<int>(ExitStatus::kSystem);
@@ -178,6 +191,7 @@ int Worker::run() {
     for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
     take_turns();
     if (hub_.clients().has_waiting()) resume_clients();
+    if (router_ != nullptr) take_replies();
     push_messages();
   }
   return static_cast<int>(ExitStatus::kOk);
@@ -209,7 +223,7 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
     settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(turns_[turn_count_], session_, output_));
-  } else if (connection.registered == Connection::Wait::kParked) {
+  } else if (connection.registered == Connection::Wait::kParked || connection.registered == Connection::Wait::kReplies) {
     settle(connection, Connection::Wait::kClosed);
   } else {
     taking_turns_[turn_count_++] = &connection;
@@ -253,6 +267,44 @@ void Worker::resume_clients() {
   if (clients.has_waiting()) set_timer(timer_, kBusyTickMs);
 }
 
+bool Worker::join_cluster() {
+  Result<std::unique_ptr<BusClient>> bus = BusClient::create(context_.segment, *context_.cluster, context_.process,
+                                                             context_.options.cluster_timeout_s * 1000);
+  if (!bus) {
+    context_.log.error(bus.error().message);
+    return false;
+  }
+  router_ = std::make_unique<ClusterRouter>(*context_.cluster, std::move(*bus));
+  session_.router = router_.get();
+  hub_.set_publisher([this](SubscriptionKind kind, std::string_view channel, std::string_view message) {
+    router_->publish_elsewhere(kind, channel, message);
+  });
+  return true;
+}
+
+ClientState* Worker::client_at(int descriptor) const {
+  const auto place = static_cast<std::size_t>(descriptor);
+  if (place >= connections_.size() || connections_[place] == nullptr) return nullptr;
+  return &connections_[place]->session().client();
+}
+
+// What other nodes answered; and what this wake-up has for them goes on its way.
+void Worker::take_replies() {
+  router_->wake();
+  router_->receive([this](int descriptor) { return client_at(descriptor); });
+  for (ClientState* client : router_->take_answered()) {
+    Connection* const connection = connections_[static_cast<std::size_t>(client->descriptor)].get();
+    settle(*connection, connection->on_replies(keyspace_));
+  }
+  if (router_->has_parked()) {
+    for (ClientState* client : router_->take_ready()) {
+      Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
+      if (connection.registered == Connection::Wait::kReplies) settle(connection, connection.resume(turns_[0], session_, output_));
+    }
+  }
+  router_->flush();
+}
+
 void Worker::push_messages() {
   if (const std::string losses = hub_.take_losses(); !losses.empty()) context_.log.warning(losses);
   for (ClientState* client : hub_.take_pushed()) {
@@ -271,6 +323,7 @@ void Worker::settle(Connection& connection, Connection::Wait wait) {
 
 void Worker::close(Connection& connection) {
   const bool was_served = !connection.is_refused;
+  if (router_ != nullptr) router_->forget(connection.session().client());
   hub_.remove(connection.session().client());
   connections_[static_cast<std::size_t>(connection.descriptor())].reset();
   if (!was_served) return;
@@ -279,7 +332,17 @@ void Worker::close(Connection& connection) {
 }
 
 bool Worker::is_listener(int descriptor) const {
-  return std::ranges::any_of(context_.listen_sockets, [&](const Fd& listener) { return listener.get() == descriptor; });
+  const auto is_it = [&](const Fd& listener) { return listener.get() == descriptor; };
+  return std::ranges::any_of(context_.listen_sockets, is_it) || is_redirect_listener(descriptor);
+}
+
+bool Worker::is_redirect_listener(int descriptor) const {
+  return std::ranges::any_of(context_.redirect_sockets, [&](const Fd& listener) { return listener.get() == descriptor; });
+}
+
+void Worker::for_each_listener(const std::function<void(Fd&)>& visit) {
+  std::ranges::for_each(context_.listen_sockets, visit);
+  std::ranges::for_each(context_.redirect_sockets, visit);
 }
 
 // False: nobody else waits, or more cannot be accepted now.
@@ -293,7 +356,7 @@ bool Worker::accept_connections(int listener) {
       if (errno != EAGAIN) pause_accepting(errno);
       return false;
     }
-    admit(std::move(socket), reason_to_refuse(peer));
+    admit(std::move(socket), reason_to_refuse(peer), is_redirect_listener(listener));
   }
   return true;
 }
@@ -304,7 +367,7 @@ const Refusal* Worker::reason_to_refuse(const sockaddr_storage& peer) const {
   return is_open || is_this_machine(peer) ? nullptr : &kProtected;
 }
 
-void Worker::admit(Fd socket, const Refusal* refusal) {
+void Worker::admit(Fd socket, const Refusal* refusal, bool is_redirected) {
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int descriptor = socket.get();
@@ -321,6 +384,7 @@ void Worker::admit(Fd socket, const Refusal* refusal) {
   client.descriptor = descriptor;
   client.connected_ms = client.active_ms = keyspace_.now_ms();
   client.authenticated = !context_.settings.password.is_set();
+  client.is_redirected = is_redirected;
   if (refusal != nullptr) {
     add_to(statistics().rejected_connections, 1);
     connection.is_refused = true;
@@ -350,9 +414,7 @@ void Worker::tell_refused(TimeMs before_ms, std::size_t left) {
 // Out of descriptors or memory: clients wait in the accept queue until the next tick.
 void Worker::pause_accepting(int error_number) {
   context_.log.warning(std::string("accept4: ") + std::strerror(error_number));
-  for (const Fd& listener : context_.listen_sockets) {
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
-  }
+  for_each_listener([&](Fd& listener) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr); });
   accepting_ = false;
 }
 
@@ -367,13 +429,13 @@ void Worker::finish_connections(bool has_successor) {
   ending_ = true;
   quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()));
   if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
-  for (Fd& listener : context_.listen_sockets) {
+  for_each_listener([&](Fd& listener) {
     while (!has_successor && accept_connections(listener.get())) {
     }
     // Closing alone would not do: the socket is open in other processes, and would go on to wake this one.
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
     listener.reset();
-  }
+  });
 }
 
 // Time is up. What was executed has been answered and what was not will not be: each client reads its replies and then
@@ -431,18 +493,22 @@ void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
   hub_.serve();  // a bell may have been lost
+  if (router_ != nullptr) router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   update_statistics();
   const bool is_busy = keyspace_.maintain(kMaintenanceUs) || hub_.clients().has_waiting();
   set_timer(timer_, is_busy ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;
   accepting_ = true;
-  for (const Fd& listener : context_.listen_sockets) accepting_ = watch(listener.get()) && accepting_;
+  for_each_listener([&](Fd& listener) { accepting_ = watch(listener.get()) && accepting_; });
 }
 
 }  // namespace
 
 int run_worker(WorkerContext context) {
+  // Buffers of long requests come and go: given back to the kernel each time, their pages would cost more than the work.
+  mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
+  mallopt(M_MMAP_THRESHOLD, kKeptHeapBytes / 4);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of the call then
   return Worker(std::move(context)).run();

@@ -8,6 +8,7 @@
 #include "conf/live_settings.h"
 #include "conf/log.h"
 #include "conf/options.h"
+#include "shm/cluster_state.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
 #include "shm/segment.h"
@@ -24,6 +25,8 @@ struct WorkerContext {
   LiveSettings& settings;
   const Options& options;
   TimeMs start_ms;
+  ClusterState* cluster = nullptr;     ///< of a cluster's node
+  std::vector<Fd> redirect_sockets{};  ///< listening for clients that want MOVED for other nodes' slots
 };
 
 /// Serves until SIGTERM (leaves after the current batch), SIGQUIT (accepts those who wait and then nobody new, lets

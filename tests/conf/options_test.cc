@@ -147,12 +147,12 @@ TEST(ConfOptions, UsageErrors) {
   }
 }
 
-// Shows that the cluster's options say that they are not there yet.
-TEST(ConfOptions, ClusterIsNotThereYet) {
-  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"-c"}, {"-f", "nodes"}, {"-i", "one"}}) {
+// Shows that the cluster's options are refused without -c.
+TEST(ConfOptions, NodesNeedClusterMode) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"-f", "nodes"}, {"-i", "one"}}) {
     const ParsedCommandLine parsed = parse(arguments);
-    EXPECT_EQ(parsed.status, ExitStatus::kConfig);
-    EXPECT_NE(parsed.text.find("cluster mode is not there yet"), std::string::npos);
+    EXPECT_EQ(parsed.status, ExitStatus::kUsage);
+    EXPECT_NE(parsed.text.find("add -c"), std::string::npos) << parsed.text;
   }
 }
 

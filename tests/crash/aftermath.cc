@@ -14,6 +14,7 @@
 #include "shm/layout.h"
 #include "shm/robust_lock.h"
 #include "shm/size_class.h"
+#include "shm/table.h"
 
 extern "C" char __executable_start, etext;
 
@@ -118,6 +119,24 @@ Slot& Aftermath::slot_of(const HashedKey& key) const {
   return reinterpret_cast<Slot*>(segment_->base() + segment_->header().slots_offset)[key.slot];
 }
 
+// Those of the keys whose cells the changes will change.
+std::set<std::string> Aftermath::keys_of_cells(const std::set<std::string>& names, const WordChange* changes,
+                                               std::size_t count) const {
+  std::set<std::string> found;
+  const std::uint64_t end = segment_->size_bytes() - kPageBytes;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint64_t cell = 0;
+    std::memcpy(&cell, segment_->base() + changes[i].offset, sizeof cell);
+    const std::uint64_t offset = Cell::offset(cell);
+    if (offset < segment_->header().arena_offset || offset >= end) continue;
+    const Entry entry = Entry::parse(segment_->base() + offset);
+    if (entry.key_bytes > kPageBytes / 2) continue;
+    const std::string name(entry.key(), entry.key_bytes);
+    if (names.contains(name)) found.insert(name);
+  }
+  return found;
+}
+
 void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::size_t count,
                             std::vector<std::string>* failures) {
   failures_ = failures;
@@ -127,15 +146,21 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
   }
   if (names.empty()) return;
   const std::uint64_t random = scatter(crash.number + crash.seed * 0x100000001);
-  auto name = names.begin();
-  std::advance(name, static_cast<std::ptrdiff_t>(random % names.size()));
   madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
+  if (const std::set<std::string> about_to_change = keys_of_cells(names, changes, count);
+      !about_to_change.empty() && random % 4 != 0) {
+    names = about_to_change;
+  }
+  auto name = names.begin();
+  std::advance(name, static_cast<std::ptrdiff_t>(random / 4 % names.size()));
   const Keyspace reader(*segment_, kReader);
   // Where a change to several keys is half made, a reader soon waits for the victim: it stops before.
   if (slot_of(reader.hash(*name)).changing.load() == 0) {
     const std::uint64_t states = reader_length_ > kLongRead ? 4 * kStatesForOneReader : kStatesForOneReader;
     if (crash.number % states != 0) return;
-    return stop_reader(crash, *name, random / 64 % reader_length_, changes, count);
+    // Between the cell and the end of the copy, near the end of a read, is where most can go wrong.
+    const std::uint64_t part = random / 32 % 2 == 0 ? reader_length_ : reader_length_ / 4;
+    return stop_reader(crash, *name, reader_length_ - 1 - random / 64 % part, changes, count);
   }
   for (std::uint64_t cut = random / 64 % kCutsApart; cut < kInstructionsOfOneTry; cut += kCutsApart) {
     stop_reader(crash, *name, cut, changes, count);

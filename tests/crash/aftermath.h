@@ -101,6 +101,8 @@ class Aftermath {
   static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
   void note_pin();
+  std::set<std::string> keys_of_cells(const std::set<std::string>& names, const WordChange* changes,
+                                      std::size_t count) const;
   void stop_reader(const Crash& crash, const std::string& name, std::uint64_t cut, const WordChange* changes,
                    std::size_t count);
   Slot& slot_of(const HashedKey& key) const;

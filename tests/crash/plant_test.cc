@@ -28,6 +28,7 @@ constexpr Planting kPlantings[] = {
     {Plant::kUnlockBeforeClear, "UnlockBeforeClear", "set"},
     {Plant::kStoreOutsideList, "StoreOutsideList", "set"},
     {Plant::kRefillInTwoSteps, "RefillInTwoSteps", "set"},
+    {Plant::kExchangeOutsideList, "ExchangeOutsideList", "set"},
     {Plant::kForgottenOldBlock, "ForgottenOldBlock", "set"},
     {Plant::kCounterAfterCommit, "CounterAfterCommit", "set"},
     {Plant::kShortCommit, "ShortCommit", "set"},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/wire/resp_codec.h"
+#include "worker/wire/short_line.h"
 #include "worker/wire/text_codec.h"
 
 namespace {
@@ -40,6 +41,13 @@ std::vector<Words> requests_of(std::string_view bytes, std::size_t piece_bytes) 
   }
 }
 
+template <class AnyLine>
+Arguments words_of(AnyLine& line, std::size_t rest_index) {
+  Arguments arguments{line.take_word()};
+  if (!arguments[0].empty()) split_words(line, rest_index, &arguments);
+  return arguments;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -49,10 +57,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (requests_of(bytes, bytes.size() + 1) != requests_of(bytes, piece_bytes)) std::abort();
   std::size_t scanned = 0;
   std::size_t taken = 0;
-  std::string_view line;
-  if (next_line(bytes, &scanned, &line, &taken)) {
-    Arguments arguments;
-    split_words(line, data[0] % 4, 0, &arguments);
-  }
+  std::string_view text;
+  if (!next_line(bytes, &scanned, &text, &taken)) return 0;
+  Line line(text);
+  const Arguments arguments = words_of(line, data[0] % 4);
+  if (bytes.size() < 64) return 0;
+  ShortLine short_line(bytes);
+  if (short_line.is_whole() != (taken <= 64)) std::abort();
+  if (!short_line.is_whole()) return 0;
+  if (short_line.text() != text || short_line.bytes_with_end() != taken) std::abort();
+  if (words_of(short_line, data[0] % 4) != arguments) std::abort();
   return 0;
 }

@@ -49,6 +49,93 @@ TEST_F(PubSubTest, Resp3) {
                          pushed({"message", "foo", "bar"}, '>') + pushed({"message", "foo", "vaz"}, '>'));
 }
 
+// Shows subscribing inside EXEC: the confirmations stand in the array, one for each name, a message published
+// in EXEC comes behind it and counts who subscribed before it there, and nothing of it happens when EXEC
+// refuses.
+TEST_F(PubSubTest, InsideExec) {
+  Conversation client(*context_);
+  Conversation far(*other_context_);
+  far.ask("SUBSCRIBE a");
+  client.ask_all({"HELLO 3", "SUBSCRIBE old", "PSUBSCRIBE o*", "MULTI", "PUBLISH a 1", "SUBSCRIBE a b",
+                  "PUBLISH a 2", "PSUBSCRIBE a*", "PUBLISH a 3", "UNSUBSCRIBE old", "PUBLISH old 4", "SUB k",
+                  "UNSUBSCRIBE"});
+  const auto confirmed = [](const char* word, const char* name, const char* count) {
+    return pushed({word, name, count}, '>');
+  };
+  EXPECT_EQ(client.ask("EXEC"),
+            "*9\r\n:1\r\n" + confirmed("subscribe", "a", ":3") + confirmed("subscribe", "b", ":4") +
+                ":2\r\n" + confirmed("psubscribe", "a*", ":5") + ":3\r\n" +
+                confirmed("unsubscribe", "old", ":4") + ":1\r\n" + confirmed("sub", "k", ":1") +
+                confirmed("unsubscribe", "a", ":3") + confirmed("unsubscribe", "b", ":2") +
+                pushed({"message", "a", "2"}, '>') + pushed({"message", "a", "3"}, '>') +
+                pushed({"pmessage", "a*", "a", "3"}, '>') + pushed({"pmessage", "o*", "old", "4"}, '>'));
+  EXPECT_EQ(received(far),
+            pushed({"message", "a", "1"}) + pushed({"message", "a", "2"}) + pushed({"message", "a", "3"}));
+  EXPECT_EQ(ask("PUBSUB CHANNELS"), pushed({"a"}));
+  EXPECT_EQ(ask("PUBSUB NUMSUB a"), pushed({"a", ":1"}));
+  EXPECT_EQ(ask("PUBSUB NUMPAT"), ":2\r\n");
+  EXPECT_EQ(ask("SET k v"), "+OK\r\n");
+  EXPECT_EQ(client.pushes(), pushed({"value", "k", "v"}, '>'));
+  client.ask_all({"WATCH k", "SET k w", "MULTI", "SUBSCRIBE never"});
+  EXPECT_EQ(client.ask("EXEC"), "_\r\n");
+  EXPECT_EQ(ask("PUBSUB NUMSUB never"), pushed({"never", ":0"}));
+  Conversation text(*context_);
+  EXPECT_EQ(text.say("MULTI\nSUBSCRIBE a b\nPING\nUNSUBSCRIBE\nEXEC\n"),
+            "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\n"
+            "  subscribe\n  a\n  1\n  subscribe\n  b\n  2\nPONG\n  unsubscribe\n  a\n  1\n  unsubscribe\n  "
+            "b\n  0\r\n");
+}
+
+// Shows PING in RESP2 behind SUBSCRIBE in the same EXEC, and one subscription too many there: who was told
+// that it subscribes, and cannot, is closed.
+TEST_F(PubSubTest, SubscribedInsideExec) {
+  Conversation client(*context_);
+  client.ask_all({"MULTI", "PING", "SUBSCRIBE a", "PING"});
+  EXPECT_EQ(client.ask("EXEC"), "*3\r\n+PONG\r\n" + pushed({"subscribe", "a", ":1"}) + pushed({"pong", ""}));
+  Conversation other(*other_context_);
+  other.ask_all({"MULTI", "SUBSCRIBE a"});
+  const NoMailboxMemory none;
+  EXPECT_EQ(other.ask("EXEC"), "*1\r\n" + pushed({"subscribe", "a", ":1"}));
+  EXPECT_TRUE(other.session().client().must_close);
+}
+
+// Shows shard channels: their messages go to their own subscribers and to no pattern, they are counted for
+// themselves, and SSUBSCRIBE is refused inside EXEC, as in Redis.
+TEST_F(PubSubTest, ShardChannels) {
+  Conversation subscriber(*other_context_);
+  Conversation publisher(*context_);
+  EXPECT_EQ(subscriber.ask("SSUBSCRIBE s t"),
+            pushed({"ssubscribe", "s", ":1"}) + pushed({"ssubscribe", "t", ":2"}));
+  EXPECT_EQ(subscriber.ask("SUBSCRIBE s"), pushed({"subscribe", "s", ":1"}));
+  EXPECT_EQ(subscriber.ask("PSUBSCRIBE *"), pushed({"psubscribe", "*", ":2"}));
+  EXPECT_EQ(publisher.ask("SPUBLISH s one"), ":1\r\n");
+  EXPECT_EQ(publisher.ask("PUBLISH s two"), ":2\r\n");
+  EXPECT_EQ(publisher.ask("SPUBLISH none three"), ":0\r\n");
+  EXPECT_EQ(received(subscriber), pushed({"smessage", "s", "one"}) + pushed({"message", "s", "two"}) +
+                                      pushed({"pmessage", "*", "s", "two"}));
+  EXPECT_EQ(publisher.ask("PUBSUB SHARDCHANNELS"), pushed({"s", "t"}));
+  EXPECT_EQ(publisher.ask("PUBSUB SHARDCHANNELS t*"), pushed({"t"}));
+  EXPECT_EQ(publisher.ask("PUBSUB CHANNELS"), pushed({"s"}));
+  EXPECT_EQ(publisher.ask("PUBSUB SHARDNUMSUB s none"), pushed({"s", ":1", "none", ":0"}));
+  EXPECT_NE(publisher.ask("INFO stats").find("pubsubshard_channels:2\r\n"), std::string::npos);
+  EXPECT_EQ(publisher.ask_all({"MULTI", "SSUBSCRIBE s", "SUNSUBSCRIBE", "SPUBLISH s four", "EXEC"}),
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING "
+            "client\r\n"
+            "*3\r\n$12\r\nsunsubscribe\r\n$-1\r\n:0\r\n:1\r\n");
+  EXPECT_EQ(received(subscriber), pushed({"smessage", "s", "four"}));
+  EXPECT_EQ(subscriber.ask("SUNSUBSCRIBE"),
+            pushed({"sunsubscribe", "s", ":1"}) + pushed({"sunsubscribe", "t", ":0"}));
+  EXPECT_EQ(publisher.ask("SPUBLISH s five"), ":0\r\n");
+  Conversation near(*context_);
+  near.ask("SSUBSCRIBE s");
+  EXPECT_EQ(publisher.ask("SPUBLISH s six"), ":1\r\n");
+  EXPECT_EQ(near.pushes(), pushed({"smessage", "s", "six"}));
+  EXPECT_EQ(
+      hub_->publish(SubscriptionKind::kShardChannel, "s", std::string(MessageHub::kPushLimitBytes + 1, 'x')),
+      1u);
+  EXPECT_TRUE(near.session().client().must_close);
+}
+
 // Shows messages from one worker to another: counts, patterns, order, and a message larger than the ring.
 TEST_F(PubSubTest, BetweenWorkers) {
   Conversation subscriber(*other_context_);
@@ -83,7 +170,7 @@ TEST_F(PubSubTest, LargeAndMany) {
   std::thread reader([&] {
     while (got.size() < expected.size()) got += received(subscriber);
   });
-  EXPECT_EQ(hub_->publish("news", large), 1u);
+  EXPECT_EQ(hub_->publish(SubscriptionKind::kChannel, "news", large), 1u);
   for (int i = 0; i < kMessages; ++i)
     publisher.ask({"PUBLISH", "news", std::to_string(i) + std::string(40, '-')});
   reader.join();
@@ -192,7 +279,9 @@ TEST_F(PubSubTest, TooLongForAnyClient) {
   pattern.ask("PSUBSCRIBE n*");
   other.ask("SUBSCRIBE other");
   near.ask("SUBSCRIBE news");
-  EXPECT_EQ(hub_->publish("news", std::string(MessageHub::kPushLimitBytes + 1, 'x')), 3u);
+  EXPECT_EQ(
+      hub_->publish(SubscriptionKind::kChannel, "news", std::string(MessageHub::kPushLimitBytes + 1, 'x')),
+      3u);
   other_hub_->serve();
   for (Conversation* client : {&far, &pattern, &near}) EXPECT_TRUE(client->session().client().must_close);
   EXPECT_FALSE(other.session().client().must_close);
@@ -207,7 +296,7 @@ TEST_F(PubSubTest, LimitOfWaitingMessages) {
   other.ask("SUBSCRIBE news");
   const std::string message(1 << 20, 'x');
   for (std::size_t i = 0; i <= MessageHub::kPushLimitBytes / message.size(); ++i) {
-    hub_->publish("news", message);
+    hub_->publish(SubscriptionKind::kChannel, "news", message);
     other.pushes();
   }
   EXPECT_TRUE(slow.session().client().must_close);

@@ -243,5 +243,30 @@ TEST_F(RespTest, Pipelines) {
   EXPECT_EQ(talk_in(parts), expected);
 }
 
+// Shows HELLO inside EXEC: the replies behind it are in its protocol; in the text protocol it is refused.
+TEST_F(RespTest, HelloInsideExec) {
+  Conversation client(*context_);
+  client.ask_all({"MULTI", "GET none", "HELLO 3 SETNAME x", "GET none", "CLIENT GETNAME"});
+  const std::string reply = client.ask("EXEC");
+  EXPECT_TRUE(reply.starts_with("*4\r\n$-1\r\n%7\r\n")) << reply;
+  EXPECT_TRUE(reply.ends_with("_\r\n$1\r\nx\r\n")) << reply;
+  EXPECT_EQ(client.ask("GET none"), "_\r\n");
+  EXPECT_EQ(talk("MULTI\nHELLO 3\nEXEC\nPING\n"),
+            "OK\r\nQUEUED\r\n(error) HELLO is not allowed in a transaction of the text protocol\r\nPONG\r\n");
+}
+
+// Shows that what a command inside EXEC set for the connection is not seen by those before it when EXEC works
+// on its commands again: a large value makes it do so.
+TEST_F(RespTest, TraitsInsideExec) {
+  Conversation client(*context_);
+  client.ask("CLIENT SETNAME before");
+  client.ask_all({"MULTI", "CLIENT GETNAME"});
+  client.ask({"SET", "k", std::string(100'000, 'x')});
+  client.ask_all({"CLIENT SETNAME after", "HELLO 3", "APPEND k y"});
+  const std::string reply = client.ask("EXEC");
+  EXPECT_TRUE(reply.starts_with("*5\r\n$6\r\nbefore\r\n+OK\r\n+OK\r\n%7\r\n")) << reply;
+  EXPECT_EQ(client.ask("CLIENT GETNAME"), "$5\r\nafter\r\n");
+}
+
 }  // namespace
 }  // namespace memento::testing

@@ -55,6 +55,13 @@ void answer_pair(ReplyWriter& reply, std::string_view name, std::int64_t value) 
   reply.integer(value);
 }
 
+// A shard channel is found where keys are, and lies in a slot like them.
+std::vector<std::string> key_flags(const Command& command) {
+  if (command.has(kPubSubFlag)) return {"not_key"};
+  return command.has(kWrite) ? std::vector<std::string>{"RW", "access", "update"}
+                             : std::vector<std::string>{"RO", "access"};
+}
+
 // Where the keys are, in the form that clients since Redis 7 read.
 void answer_key_specification(ReplyWriter& reply, const Command& command) {
   if (command.keys.first == 0) {
@@ -64,7 +71,7 @@ void answer_key_specification(ReplyWriter& reply, const Command& command) {
   reply.begin_array(1);
   reply.begin_map(3);
   reply.field("flags");
-  answer_words(reply, command.has(kWrite) ? std::vector<std::string>{"RW", "access", "update"} : std::vector<std::string>{"RO", "access"});
+  answer_words(reply, key_flags(command));
   reply.field("begin_search");
   reply.begin_map(2);
   reply.field("type");
@@ -207,7 +214,8 @@ void command_getkeys(CommandContext& context, const Call& call) {
   const std::span<const std::string_view> words = call.args.subspan(2);
   const Command* const command = resolve_subcommand(find_command(words[0]), words);
   if (command == nullptr) return context.reply.error("ERR Invalid command specified");
-  if (command->keys.first == 0) return context.reply.error("ERR The command has no key arguments");
+  if (command->keys.first == 0 || command->has(kPubSubFlag))
+    return context.reply.error("ERR The command has no key arguments");
   if (!command->accepts(words.size())) return context.reply.error("ERR Invalid number of arguments specified for command");
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;

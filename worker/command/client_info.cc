@@ -70,7 +70,7 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("db", "0");
   add("sub", std::to_string(client.subscription_count(SubscriptionKind::kChannel)));
   add("psub", std::to_string(client.subscription_count(SubscriptionKind::kPattern)));
-  add("ssub", "0");
+  add("ssub", std::to_string(client.subscription_count(SubscriptionKind::kShardChannel)));
   add("multi", client.transaction != nullptr ? std::to_string(client.transaction->queue.size()) : "-1");
   add("watch", std::to_string(client.watched.size()));
   const auto size = [](const ByteBuffer* buffer) { return buffer == nullptr ? 0 : buffer->size(); };

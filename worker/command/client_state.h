@@ -14,6 +14,7 @@
 #include "shm/os/clock.h"
 #include "shm/subscription_table.h"
 #include "worker/command/client_facts.h"
+#include "worker/reply_queue.h"
 #include "worker/wire/byte_buffer.h"
 #include "worker/wire/reply_writer.h"
 
@@ -46,7 +47,7 @@ struct Transaction {
 /// What a client subscribes to; changed by the MessageHub.
 struct Subscriptions {
   using Names = std::set<std::string, std::less<>>;
-  std::array<Names, 3> names;
+  std::array<Names, kSubscriptionKinds.size()> names;
   bool monitors = false;  ///< MONITOR: receives every command
 
   Names& of(SubscriptionKind kind) { return names[static_cast<std::size_t>(kind)]; }
@@ -64,21 +65,25 @@ enum class ReplyMode : std::uint8_t {
 };
 
 /// What a client's next request waits for before it is executed.
-enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers };
+enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies };
 
-struct ClientState {
+/// What commands set for the connection itself.
+struct ClientTraits {
   Protocol protocol = Protocol::kText;
   ReplyMode reply_mode = ReplyMode::kOn;
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+};
+
+struct ClientState : ClientTraits {
   std::uint64_t id = 0;  ///< unique over all workers, as long as the segment lives
   TimeMs connected_ms = 0;
   TimeMs active_ms = 0;  ///< last request
   const Command* last_command = nullptr;
-  std::string name;
-  std::string library_name;
-  std::string library_version;
   int descriptor = -1;  ///< the socket, for its addresses
   std::unique_ptr<Transaction> transaction;  ///< between MULTI and EXEC
   std::vector<WatchedKey> watched;
@@ -89,6 +94,8 @@ struct ClientState {
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
   const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST
   const ByteBuffer* waiting_output = nullptr;
+  bool is_redirected = false;  ///< on the listener that answers MOVED for slots of other nodes
+  std::unique_ptr<ReplyQueue> replies;  ///< of other nodes; nullptr: it never had one
   bool must_close = false;  ///< killed, or messages were lost: nothing more is executed
 
   /// Requests are executed as they come and answered.
@@ -97,6 +104,8 @@ struct ClientState {
   bool is_subscribed() const { return subscriptions != nullptr && subscriptions->has_names(); }
   bool is_monitor() const { return subscriptions != nullptr && subscriptions->monitors; }
   std::size_t subscription_count(SubscriptionKind kind) const { return subscriptions == nullptr ? 0 : subscriptions->of(kind).size(); }
+  /// Replies of other nodes have yet to come.
+  bool has_pending_replies() const { return replies != nullptr && !replies->empty(); }
   int resp_version() const { return protocol == Protocol::kResp3 ? 3 : 2; }
 };
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,10 +16,23 @@
 
 namespace memento {
 
-/// A PUBLISH that EXEC has yet to do.
-struct Message {
-  std::string_view channel;
-  std::string_view bytes;
+/// A cursor of SCAN is a slot and, below it, a place of so many bits.
+inline constexpr int kScanPlaceBits = 40;
+
+/// What a command inside EXEC does to others or to the client's subscriptions: it cannot be undone.
+struct PlannedStep {
+  enum class Action : std::uint8_t { kPublish, kSubscribe, kUnsubscribe };
+  Action action;
+  SubscriptionKind kind;
+  std::string name;
+  std::string_view message{};
+};
+
+/// What EXEC does once its commands are not executed again.
+struct ExecPlan {
+  std::vector<PlannedStep> steps;
+  std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
+  std::vector<std::uint64_t> closed;             ///< clients to close
 };
 
 struct CommandContext {
@@ -30,9 +45,14 @@ struct CommandContext {
   bool parks =
       false;  ///< nothing was replied: the request is to be executed again when the client need not wait
   bool ends_batch = false;  ///< what follows is to be looked at anew
-  bool in_exec = false;  ///< EXEC runs the handler, maybe several times: only the keyspace, the reply and `published` are undone
-  std::vector<Message> published{};  ///< inside EXEC, which sends them at its end
-  std::vector<std::uint64_t> closed{};  ///< clients that EXEC has yet to close
+  bool in_exec = false;     ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
+                            ///< ClientTraits and `plan` are undone
+  ExecPlan plan{};          ///< inside EXEC
+
+  /// What the client subscribes to at this point of EXEC, or without it; nullptr: nothing.
+  const Subscriptions* subscriptions() const {
+    return plan.subscriptions != nullptr ? plan.subscriptions.get() : client.subscriptions.get();
+  }
 };
 
 /// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
@@ -47,7 +67,7 @@ struct Call {
 /// REQUIRES: arity and key lengths were checked. Writes exactly one reply.
 using Handler = void (*)(CommandContext&, const Call&);
 
-enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kServer };
+enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kCluster, kServer };
 
 /// What COMMAND tells and dispatch looks at.
 enum CommandFlag : std::uint32_t {
@@ -70,6 +90,7 @@ enum CommandFlag : std::uint32_t {
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
   kPublishes = 1 << 17,      ///< sends messages to others
   kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
+  kPlain = 1 << 19,  ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
 };
 
 /// Where the keys stand among a call's words.
@@ -94,6 +115,11 @@ struct Command {
   bool has(std::uint32_t any_of) const { return (flags & any_of) != 0; }
   bool accepts(std::size_t count) const {
     return arity >= 0 ? count == static_cast<std::size_t>(arity) : count >= static_cast<std::size_t>(-arity);
+  }
+  constexpr bool is_plain() const {
+    const bool is_brief = (flags & kWrite) != 0 || (flags & (kReadonly | kFast)) == (kReadonly | kFast);
+    return is_brief && keys.first != 0 && keys.first == keys.last &&
+           (flags & (kContainer | kPubSubFlag | kNoMulti | kUnqueued)) == 0;
   }
   /// Index of the last key of a call with `count` words; below keys.first when there is none.
   std::size_t last_key(std::size_t count) const {

@@ -42,6 +42,7 @@ class CommandMeter {
 
   /// From now on each command is a run of its own.
   void time_each() { times_each_ = true; }
+  bool times_each() const { return times_each_; }
   /// In front of each command. previous_words(): those of the command before it in the batch. True: it is a run of its
   /// own, call end_run() behind it.
   template <class Words>
@@ -52,6 +53,8 @@ class CommandMeter {
     run_[count_++] = command;
     return is_alone;
   }
+  /// begin() for a command that is_brief() whatever its words, when commands are not timed one by one.
+  void begin_brief(const Command* command) { run_[count_++] = command; }
   /// The command begun last answered with an error; `reply` is what it wrote.
   void note_error(std::string_view reply, bool was_rejected);
   /// The command begun last has not been executed. REQUIRES: it is a run of its own.

@@ -1,4 +1,6 @@
 // The rows of the command table; what a row's columns mean is in command.h, what they are read for in command_table.h.
+#include <array>
+
 #include "conf/statistics.h"
 #include "worker/command/command_table.h"
 #include "worker/command/handlers.h"
@@ -18,11 +20,19 @@ constexpr KeyPositions kSecondWord{2, 2, 1};
 constexpr std::uint32_t kReadFast = kReadonly | kFast;
 constexpr std::uint32_t kStore = kWrite | kDenyOom;
 constexpr std::uint32_t kAnyTime = kLoading | kStale | kNoScript;
-constexpr std::uint32_t kSubscribing = kPubSubFlag | kAnyTime | kNoMulti | kSubscribedToo;
+constexpr std::uint32_t kSubscribing = kPubSubFlag | kAnyTime | kSubscribedToo;
 constexpr const char* kOwn = "memento";  // a command Redis does not have
 
+template <std::size_t count>
+constexpr std::array<Command, count> with_marks(std::array<Command, count> commands) {
+  for (Command& command : commands) {
+    if (command.is_plain()) command.flags |= kPlain;
+  }
+  return commands;
+}
+
 // name, arity, flags, keys, rest of line, handler, group, since, arguments, summary
-constexpr Command kCommands[] = {
+constexpr auto kCommands = with_marks(std::to_array<Command>({
     {"SET", -3, kStore, kOneKey, 2, handlers::set, kString, "1.0.0", "key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]", "Store a value; in the text protocol the rest of the line is the value"},
     {"GET", 2, kReadFast, kOneKey, 0, handlers::get, kString, "1.0.0", "key", "The key's value"},
     {"GETP", 2, kReadFast, kOneKey, 0, handlers::getp, kString, kOwn, "key", "Value, creation time and expiry of a key"},
@@ -104,6 +114,9 @@ constexpr Command kCommands[] = {
     {"PSUBSCRIBE", -2, kSubscribing, kNoKey, 0, handlers::psubscribe, kPubSub, "2.0.0", "glob [glob ...]", "Receive the messages to all channels that match"},
     {"PUNSUBSCRIBE", -1, kSubscribing, kNoKey, 0, handlers::punsubscribe, kPubSub, "2.0.0", "[glob ...]", "End that, for all patterns by default"},
     {"PUBLISH", 3, kPubSubFlag | kPublishes | kLoading | kStale | kFast, kNoKey, 2, handlers::publish, kPubSub, "2.0.0", "channel message", "Send a message; how many clients receive it"},
+    {"SSUBSCRIBE", -2, kSubscribing, kAllWords, 0, handlers::ssubscribe, kPubSub, "7.0.0", "channel [channel ...]", "Receive the messages published to shard channels"},
+    {"SUNSUBSCRIBE", -1, kSubscribing, kAllWords, 0, handlers::sunsubscribe, kPubSub, "7.0.0", "[channel ...]", "End that, for all shard channels by default"},
+    {"SPUBLISH", 3, kPubSubFlag | kPublishes | kLoading | kStale | kFast, kOneKey, 2, handlers::spublish, kPubSub, "7.0.0", "channel message", "Send a message to a shard channel; how many clients receive it"},
     {"PUBSUB", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kPubSub, "2.8.0", "subcommand", "About channels; PUBSUB HELP"},
     {"SUB", -2, kSubscribing, kNoKey, 0, handlers::sub, kPubSub, kOwn, "key [key ...]", "Receive each new value of keys"},
     {"UNSUB", -1, kSubscribing, kNoKey, 0, handlers::unsub, kPubSub, kOwn, "[key ...]", "End that, for all keys by default"},
@@ -111,12 +124,18 @@ constexpr Command kCommands[] = {
     {"PING", -1, kFast | kSubscribedToo, kNoKey, 1, handlers::ping, kConnection, "1.0.0", "[message]", "PONG, or the message"},
     {"ECHO", 2, kFast, kNoKey, 1, handlers::echo, kConnection, "1.0.0", "message", "The message"},
     {"SELECT", 2, kFast | kLoading | kStale, kNoKey, 0, handlers::select, kConnection, "1.0.0", "index", "There is one keyspace, 0"},
-    {"HELLO", -1, kAnyTime | kFast | kNoAuth | kNoMulti, kNoKey, 0, handlers::hello, kConnection, "6.0.0", "[2 | 3 [AUTH default password] [SETNAME name]]", "The server; the protocol to speak from here on"},
+    {"HELLO", -1, kAnyTime | kFast | kNoAuth, kNoKey, 0, handlers::hello, kConnection, "6.0.0", "[2 | 3 [AUTH default password] [SETNAME name]]", "The server; the protocol to speak from here on"},
     {"AUTH", -2, kAnyTime | kFast | kNoAuth, kNoKey, 0, handlers::auth, kConnection, "1.0.0", "[default] password", "Give the password"},
     {"CLIENT", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kConnection, "2.4.0", "subcommand", "About connections; CLIENT HELP"},
     {"RESET", 1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::reset, kConnection, "6.2.0", "", "The connection as it was when it began"},
     {"QUIT", -1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, "1.0.0", "", "End the connection"},
     {"EXIT", -1, kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, kOwn, "", "End the connection"},
+
+    {"CLUSTERINFO", 1, kAnyTime, kNoKey, 0, handlers::clusterinfo, kCluster, kOwn, "", "The cluster's nodes: name, address, slots, state"},
+    {"CLUSTER", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kCluster, "3.0.0", "subcommand", "The cluster, for clients of Redis Cluster; CLUSTER HELP"},
+    {"ASKING", 1, kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK; no slot is being moved here"},
+    {"READONLY", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK; there are no replicas to read from"},
+    {"READWRITE", 1, kLoading | kStale | kFast, kNoKey, 0, handlers::cluster_ok, kCluster, "3.0.0", "", "OK"},
 
     {"INFO", -1, kLoading | kStale | kDangerous, kNoKey, 0, handlers::info, kServer, "1.0.0", "[section ...]", "Figures about the server"},
     {"CONFIG", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.0.0", "subcommand", "Parameters; CONFIG HELP"},
@@ -128,7 +147,7 @@ constexpr Command kCommands[] = {
     {"DEBUG", -2, kAdmin | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "1.0.0", "subcommand", "For tests; DEBUG HELP"},
     {"LOLWUT", -1, kReadFast, kNoKey, 0, handlers::lolwut, kServer, "5.0.0", "[VERSION version]", "A picture and the version"},
     {"HELP", -1, kLoading | kStale, kNoKey, 0, handlers::help, kServer, kOwn, "[command]", "The commands, or one of them"},
-};
+}));
 
 constexpr Command kSubcommands[] = {
     {"CLIENT|GETNAME", 2, kAnyTime, kNoKey, 0, handlers::client_getname, kConnection, "2.6.9", "", "The connection's name"},
@@ -144,6 +163,18 @@ constexpr Command kSubcommands[] = {
     {"CLIENT|SETINFO", 4, kAnyTime, kNoKey, 0, handlers::client_setinfo, kConnection, "7.2.0", "LIB-NAME name | LIB-VER version", "Name the client's library"},
     {"CLIENT|SETNAME", 3, kAnyTime, kNoKey, 0, handlers::client_setname, kConnection, "2.6.9", "name", "Name the connection"},
     {"CLIENT|UNPAUSE", 2, kAnyTime | kAdmin, kNoKey, 0, handlers::client_unpause, kConnection, "6.2.0", "", "End CLIENT PAUSE"},
+
+    {"CLUSTER|COUNTKEYSINSLOT", 3, kStale, kNoKey, 0, handlers::cluster_countkeysinslot, kCluster, "3.0.0", "slot", "How many of this node's keys are in one of 16384 slots"},
+    {"CLUSTER|GETKEYSINSLOT", 4, kStale, kNoKey, 0, handlers::cluster_getkeysinslot, kCluster, "3.0.0", "slot count", "Some of them"},
+    {"CLUSTER|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kCluster, "5.0.0", "", "The subcommands"},
+    {"CLUSTER|INFO", 2, kStale, kNoKey, 0, handlers::cluster_info, kCluster, "3.0.0", "", "Figures about the cluster"},
+    {"CLUSTER|KEYSLOT", 3, kStale, kNoKey, 0, handlers::cluster_keyslot, kCluster, "3.0.0", "key", "The key's slot, of 16384"},
+    {"CLUSTER|LINKS", 2, kStale, kNoKey, 0, handlers::cluster_links, kCluster, "7.0.0", "", "The links to other nodes and from them"},
+    {"CLUSTER|MYID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "3.0.0", "", "This node's id"},
+    {"CLUSTER|MYSHARDID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "7.2.0", "", "The same; a shard is one node"},
+    {"CLUSTER|NODES", 2, kStale, kNoKey, 0, handlers::cluster_nodes, kCluster, "3.0.0", "", "The nodes, a line each"},
+    {"CLUSTER|SHARDS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_shards, kCluster, "7.0.0", "", "The nodes and their slots"},
+    {"CLUSTER|SLOTS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_slots, kCluster, "3.0.0", "", "Ranges of slots and their nodes"},
 
     {"COMMAND|COUNT", 2, kLoading | kStale, kNoKey, 0, handlers::command_count, kServer, "2.8.13", "", "How many commands there are"},
     {"COMMAND|DOCS", -2, kLoading | kStale, kNoKey, 0, handlers::command_docs, kServer, "7.0.0", "[command ...]", "What commands are for"},
@@ -172,6 +203,8 @@ constexpr Command kSubcommands[] = {
     {"PUBSUB|CHANNELS", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_channels, kPubSub, "2.8.0", "[glob]", "Channels that somebody subscribes to"},
     {"PUBSUB|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kPubSub, "6.2.0", "", "The subcommands"},
     {"PUBSUB|NUMPAT", 2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_numpat, kPubSub, "2.8.0", "", "How many patterns are subscribed to"},
+    {"PUBSUB|SHARDCHANNELS", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_shardchannels, kPubSub, "7.0.0", "[glob]", "Shard channels that somebody subscribes to"},
+    {"PUBSUB|SHARDNUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_shardnumsub, kPubSub, "7.0.0", "[channel ...]", "How many clients subscribe to shard channels"},
     {"PUBSUB|NUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, handlers::pubsub_numsub, kPubSub, "2.8.0", "[channel ...]", "How many clients subscribe to channels"},
 
     {"OBJECT|ENCODING", 3, kReadonly, kSecondWord, 0, handlers::object_encoding, kKeyspace, "2.2.3", "key", "int, embstr or raw, by the value"},

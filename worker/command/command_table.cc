@@ -115,6 +115,7 @@ std::string_view group_title(CommandGroup group) {
     case kTransaction: return "Transactions";
     case kPubSub: return "Messages";
     case kConnection: return "Connection";
+    case kCluster: return "Cluster";
     case kServer: return "Server";
   }
   return "";
@@ -131,6 +132,7 @@ std::string_view group_name(CommandGroup group) {
     case kTransaction: return "transactions";
     case kPubSub: return "pubsub";
     case kConnection: return "connection";
+    case kCluster: return "cluster";
     case kServer: return "server";
   }
   return "";

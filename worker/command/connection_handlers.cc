@@ -33,7 +33,7 @@ void tell_hello(CommandContext& context) {
   reply.field("id");
   reply.integer(static_cast<std::int64_t>(context.client.id));
   reply.field("mode");
-  reply.bulk("standalone");
+  reply.bulk(context.client.is_redirected ? "cluster" : "standalone");
   reply.field("role");
   reply.bulk("master");
   reply.field("modules");
@@ -46,7 +46,9 @@ void tell_hello(CommandContext& context) {
 
 void ping(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "PING");
-  if (context.client.is_subscribed() && context.reply.protocol() == Protocol::kResp2) {
+  const Subscriptions* const subscriptions = context.subscriptions();
+  if (subscriptions != nullptr && subscriptions->has_names() &&
+      context.reply.protocol() == Protocol::kResp2) {
     context.reply.begin_array(2);
     context.reply.bulk("pong");
     context.reply.bulk(call.count() == 2 ? call[1] : "");
@@ -83,6 +85,9 @@ void auth(CommandContext& context, const Call& call) {
 
 void hello(CommandContext& context, const Call& call) {
   ClientState& client = context.client;
+  if (context.in_exec && context.reply.is_text()) {
+    return context.reply.error("ERR HELLO is not allowed in a transaction of the text protocol");
+  }
   std::int64_t version = 0;
   if (call.count() > 1) {
     if (!parse_integer(call[1], &version)) {

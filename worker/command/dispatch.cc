@@ -62,13 +62,6 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
   }
 }
 
-void run(CommandContext& context, const Command& command, const Call& call) {
-  if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
-    if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
-  }
-  command.handler(context, call);
-}
-
 // Before the password was given, inside MULTI, while it subscribes.
 void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
   ClientState& client = context.client;
@@ -87,7 +80,7 @@ void dispatch_carefully(CommandContext& context, const Command& command, const C
     context.was_rejected = true;
     return context.reply.error("ERR Replica can't interact with the keyspace");
   }
-  if (client.transaction == nullptr || command.has(kUnqueued)) return run(context, command, call);
+  if (client.transaction == nullptr || command.has(kUnqueued)) return run_command(context, command, call);
   if (command.has(kNoMulti)) {
     client.transaction->is_broken = true;
     context.was_rejected = true;
@@ -98,6 +91,13 @@ void dispatch_carefully(CommandContext& context, const Command& command, const C
 }
 
 }  // namespace
+
+void run_command(CommandContext& context, const Command& command, const Call& call) {
+  if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
+    if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
+  }
+  command.handler(context, call);
+}
 
 bool check_keys(CommandContext& context, const Command& command, const Call& call) {
   if (command.keys.first == 0) return true;
@@ -118,7 +118,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
                            command->keys.first == command->keys.last &&
                            call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
-    if (is_simple || check_form(context, command, call)) return run(context, *command, call);
+    if (is_simple || check_form(context, command, call)) return run_command(context, *command, call);
     context.was_rejected = true;
     return;
   }

@@ -10,6 +10,9 @@ namespace memento {
 /// wants none.
 void dispatch(CommandContext& context, const Command* command, const Call& call);
 
+/// Runs the handler, and tells who watches its keys. REQUIRES: arity and key lengths were checked.
+void run_command(CommandContext& context, const Command& command, const Call& call);
+
 /// Key lengths are within the limit; else an error was written. REQUIRES: arity was checked.
 bool check_keys(CommandContext& context, const Command& command, const Call& call);
 

@@ -51,6 +51,9 @@ CommandTotals command_totals(CommandContext& context, const Command& command);
 /// Closes clients of any worker, this one after its reply (client_list_handlers.cc).
 void close_clients(CommandContext& context, std::vector<std::uint64_t> ids);
 
+/// At EXEC's end (pubsub_handlers.cc).
+void carry_out(CommandContext& context, const ExecPlan& plan);
+
 /// May a connection be called so? (client_handlers.cc)
 bool is_client_name(std::string_view name);
 

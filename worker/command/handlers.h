@@ -98,14 +98,19 @@ void exec(CommandContext&, const Call&);
 
 // pubsub_handlers.cc
 void subscribe(CommandContext&, const Call&);
+void ssubscribe(CommandContext&, const Call&);
 void psubscribe(CommandContext&, const Call&);
 void sub(CommandContext&, const Call&);
 void unsubscribe(CommandContext&, const Call&);
+void sunsubscribe(CommandContext&, const Call&);
 void punsubscribe(CommandContext&, const Call&);
 void unsub(CommandContext&, const Call&);
 void publish(CommandContext&, const Call&);
+void spublish(CommandContext&, const Call&);
 void pubsub_channels(CommandContext&, const Call&);
 void pubsub_numsub(CommandContext&, const Call&);
+void pubsub_shardchannels(CommandContext&, const Call&);
+void pubsub_shardnumsub(CommandContext&, const Call&);
 void pubsub_numpat(CommandContext&, const Call&);
 
 // connection_handlers.cc
@@ -167,5 +172,18 @@ void time(CommandContext&, const Call&);
 void flushall(CommandContext&, const Call&);
 void debug_sleep(CommandContext&, const Call&);
 void lolwut(CommandContext&, const Call&);
+
+// cluster_handlers.cc
+void cluster_slots(CommandContext& context, const Call& call);
+void cluster_shards(CommandContext& context, const Call& call);
+void cluster_nodes(CommandContext& context, const Call& call);
+void cluster_info(CommandContext& context, const Call& call);
+void cluster_myid(CommandContext& context, const Call& call);
+void cluster_keyslot(CommandContext& context, const Call& call);
+void cluster_countkeysinslot(CommandContext& context, const Call& call);
+void cluster_getkeysinslot(CommandContext& context, const Call& call);
+void cluster_links(CommandContext& context, const Call& call);
+void cluster_ok(CommandContext& context, const Call& call);
+void clusterinfo(CommandContext& context, const Call& call);
 
 }  // namespace memento::handlers

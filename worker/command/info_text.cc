@@ -10,6 +10,7 @@
 
 #include "conf/size_text.h"
 #include "conf/version.h"
+#include "shm/cluster_state.h"
 #include "worker/command/command_meter.h"
 #include "worker/command/command_table.h"
 #include "worker/command/handler_support.h"
@@ -102,7 +103,7 @@ void server(CommandContext& context, Lines& lines) {
   uname(&system);
   lines.add("redis_version", kRedisVersion);
   lines.add("memento_version", kVersion);
-  lines.add("redis_mode", "standalone");
+  lines.add("redis_mode", context.client.is_redirected ? "cluster" : "standalone");
   lines.add("os", std::string(system.sysname) + " " + system.release + " " + system.machine);
   lines.add("arch_bits", 64);
   lines.add("process_id", static_cast<std::uint64_t>(getppid()));
@@ -164,6 +165,8 @@ void stats(CommandContext& context, Lines& lines) {
   add("total_error_replies", Counter::kErrors);
   lines.add("pubsub_channels", context.services.hub.subscriptions(SubscriptionKind::kChannel).size());
   lines.add("pubsub_patterns", context.services.hub.subscriptions(SubscriptionKind::kPattern).size());
+  lines.add("pubsubshard_channels",
+            context.services.hub.subscriptions(SubscriptionKind::kShardChannel).size());
 }
 
 void replication(CommandContext&, Lines& lines) {
@@ -245,7 +248,55 @@ void latency_statistics(CommandContext& context, Lines& lines) {
   });
 }
 
-void cluster(CommandContext&, Lines& lines) { lines.add("cluster_enabled", 0); }
+std::string link_text(const ClusterState& state, const NodeState& node) {
+  if (&node == &state.self_node()) return "self";
+  switch (node.link_state()) {
+    case LinkState::kUp: return "up";
+    case LinkState::kRefused: return "refused";
+    case LinkState::kDown: break;
+  }
+  return "down";
+}
+
+// Upper ends of the histogram's steps in microseconds, and how many: only steps that have any.
+std::string round_trip_text(const NodeState& node) {
+  std::string text;
+  for (std::size_t i = 0; i < kRoundTripBuckets; ++i) {
+    const std::uint64_t count = node.round_trips[i].load(std::memory_order_relaxed);
+    if (count == 0) continue;
+    text += (text.empty() ? "" : ";") + std::to_string(1ull << i) + "=" + std::to_string(count);
+  }
+  return text;
+}
+
+void cluster(CommandContext& context, Lines& lines) {
+  const ClusterState* const state = context.services.cluster;
+  lines.add("cluster_enabled", state != nullptr ? 1 : 0);
+  if (state == nullptr) return;
+  lines.add("cluster_formed", state->is_formed.load());
+  lines.add("cluster_node", state->self_node().name_text());
+  lines.add("cluster_forwarded_commands", state->forwarded.load());
+  lines.add("cluster_refused_commands", state->refused.load());
+  lines.add("cluster_outcome_unknown", state->outcome_unknown.load());
+  for (std::uint32_t i = 0; i < state->node_count; ++i) {
+    const NodeState& node = state->nodes[i];
+    std::string text = "name=" + std::string(node.name_text()) + ",address=" + std::string(node.address_text()) + ":" +
+                       std::to_string(node.port) + ",link=" + link_text(*state, node);
+    const auto add = [&](const char* name, const std::atomic<std::uint64_t>& word) {
+      text.append(",").append(name).append("=").append(std::to_string(word.load(std::memory_order_relaxed)));
+    };
+    if (i != state->self) {
+      add("heard", node.is_heard);
+      add("connects", node.connects);
+      add("queue_bytes", node.queue_bytes);
+      add("unanswered", node.unanswered);
+      add("answered", node.requests);
+      add("executed", node.executed);
+      text += ",round_trip_usec=" + round_trip_text(node);
+    }
+    lines.add("cluster_node_" + std::to_string(i), text);
+  }
+}
 
 void keyspace(CommandContext& context, Lines& lines) {
   const std::uint64_t keys = context.keyspace.key_count();

@@ -1,10 +1,12 @@
 // Messages: SUBSCRIBE and its relatives, PUBLISH, PUBSUB; SUB and UNSUB, which watch keys. The way of a
 // message is in worker/message_hub.*. What a subscription is confirmed with is pushed like the messages: it
-// is not a reply.
+// is not a reply, except inside EXEC, where it stands in the array, one for each name, as in Redis.
 #include <algorithm>
-#include <set>
+#include <memory>
 #include <string>
 
+#include "shm/cluster_state.h"
+#include "shm/hash.h"
 #include "worker/command/glob.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
@@ -22,24 +24,55 @@ struct Wording {
 constexpr Wording kChannels{SubscriptionKind::kChannel, "subscribe", "unsubscribe"};
 constexpr Wording kPatterns{SubscriptionKind::kPattern, "psubscribe", "punsubscribe"};
 constexpr Wording kKeys{SubscriptionKind::kKey, "sub", "unsub"};
+constexpr Wording kShardChannels{SubscriptionKind::kShardChannel, "ssubscribe", "sunsubscribe"};
 
-// Keys are counted for themselves.
-std::size_t count_of(const ClientState& client, SubscriptionKind kind) {
-  if (client.subscriptions == nullptr) return 0;
-  const Subscriptions& all = *client.subscriptions;
-  return kind == SubscriptionKind::kKey
-             ? all.of(kind).size()
-             : all.of(SubscriptionKind::kChannel).size() + all.of(SubscriptionKind::kPattern).size();
+// Channels and patterns are counted together, the others for themselves.
+std::size_t count_of(const Subscriptions* all, SubscriptionKind kind) {
+  if (all == nullptr) return 0;
+  if (kind == SubscriptionKind::kKey || kind == SubscriptionKind::kShardChannel) return all->of(kind).size();
+  return all->of(SubscriptionKind::kChannel).size() + all->of(SubscriptionKind::kPattern).size();
 }
 
 void confirm(CommandContext& context, const char* word, SubscriptionKind kind, const std::string_view* name) {
-  context.services.hub.push(context.client, [&](ReplyWriter& writer) {
+  const auto write = [&](ReplyWriter& writer) {
     writer.begin_push(3);
     writer.bulk(word);
     name != nullptr ? writer.bulk(*name) : writer.nil();
-    writer.integer(static_cast<std::int64_t>(count_of(context.client, kind)));
+    writer.integer(static_cast<std::int64_t>(count_of(context.subscriptions(), kind)));
     writer.end();
-  });
+  };
+  if (context.in_exec) return write(context.reply);
+  context.services.hub.push(context.client, write);
+}
+
+// Inside EXEC: what the client will subscribe to, to be changed.
+Subscriptions& planned_subscriptions(CommandContext& context) {
+  std::unique_ptr<Subscriptions>& planned = context.plan.subscriptions;
+  if (planned == nullptr) {
+    const Subscriptions* const own = context.client.subscriptions.get();
+    planned = own != nullptr ? std::make_unique<Subscriptions>(*own) : std::make_unique<Subscriptions>();
+  }
+  return *planned;
+}
+
+// False: no room for it.
+bool begin_one(CommandContext& context, SubscriptionKind kind, std::string_view name) {
+  if (!context.in_exec) {
+    return context.services.hub.subscribe(context.client, kind, name) != MessageHub::Subscribed::kNoRoom;
+  }
+  planned_subscriptions(context).of(kind).emplace(name);
+  context.plan.steps.push_back({PlannedStep::Action::kSubscribe, kind, std::string(name)});
+  return true;
+}
+
+void end_one(CommandContext& context, SubscriptionKind kind, std::string_view name) {
+  if (!context.in_exec) {
+    context.services.hub.unsubscribe(context.client, kind, name);
+    return;
+  }
+  context.plan.steps.push_back({PlannedStep::Action::kUnsubscribe, kind, std::string(name)});
+  Subscriptions::Names& names = planned_subscriptions(context).of(kind);
+  if (const auto found = names.find(name); found != names.end()) names.erase(found);
 }
 
 void begin_subscriptions(CommandContext& context, const Call& call, const Wording& wording) {
@@ -49,8 +82,7 @@ void begin_subscriptions(CommandContext& context, const Call& call, const Wordin
                                std::to_string(kSubscriptionNameLimitBytes) + " bytes");
   }
   for (const std::string_view& name : call.args.subspan(1)) {
-    if (context.services.hub.subscribe(context.client, wording.kind, name) ==
-        MessageHub::Subscribed::kNoRoom) {
+    if (!begin_one(context, wording.kind, name)) {
       return context.reply.error("ERR too many subscriptions in this worker, or no memory for them");
     }
     confirm(context, wording.begins, wording.kind, &name);
@@ -58,49 +90,56 @@ void begin_subscriptions(CommandContext& context, const Call& call, const Wordin
 }
 
 void end_subscriptions(CommandContext& context, const Call& call, const Wording& wording) {
-  MessageHub& hub = context.services.hub;
-  const auto end_one = [&](std::string_view name) {
-    hub.unsubscribe(context.client, wording.kind, name);
+  const auto end_and_confirm = [&](std::string_view name) {
+    end_one(context, wording.kind, name);
     confirm(context, wording.ends, wording.kind, &name);
   };
   if (call.count() > 1) {
-    std::ranges::for_each(call.args.subspan(1), end_one);
+    std::ranges::for_each(call.args.subspan(1), end_and_confirm);
     return;
   }
-  if (context.client.subscriptions == nullptr || context.client.subscriptions->of(wording.kind).empty()) {
+  const Subscriptions* const all = context.subscriptions();
+  if (all == nullptr || all->of(wording.kind).empty()) {
     return confirm(context, wording.ends, wording.kind, nullptr);
   }
-  const std::set<std::string, std::less<>> names = context.client.subscriptions->of(wording.kind);
-  std::ranges::for_each(names, end_one);
+  const Subscriptions::Names names = all->of(wording.kind);
+  std::ranges::for_each(names, end_and_confirm);
 }
 
-}  // namespace
-
-void subscribe(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kChannels); }
-void psubscribe(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kPatterns); }
-void sub(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kKeys); }
-void unsubscribe(CommandContext& context, const Call& call) { end_subscriptions(context, call, kChannels); }
-void punsubscribe(CommandContext& context, const Call& call) { end_subscriptions(context, call, kPatterns); }
-void unsub(CommandContext& context, const Call& call) { end_subscriptions(context, call, kKeys); }
-
-void publish(CommandContext& context, const Call& call) {
-  if (call[1].size() > kSubscriptionNameLimitBytes)
-    return context.reply.integer(0);  // nobody can subscribe to it
-  if (context.in_exec) {
-    context.published.push_back({call[1], call[2]});
-    return context.reply.integer(static_cast<std::int64_t>(context.services.hub.count_receivers(call[1])));
+// How often the client receives a message itself.
+std::uint64_t own_receipts(const Subscriptions* own, SubscriptionKind kind, std::string_view channel) {
+  if (own == nullptr) return 0;
+  std::uint64_t count = own->of(kind).contains(channel) ? 1 : 0;
+  if (kind != SubscriptionKind::kChannel) return count;
+  for (const std::string& pattern : own->of(SubscriptionKind::kPattern)) {
+    if (glob_match(pattern, channel)) ++count;
   }
-  const std::optional<std::uint64_t> receivers = context.services.hub.publish(call[1], call[2]);
+  return count;
+}
+
+void publish_to(CommandContext& context, SubscriptionKind kind, std::string_view channel,
+                std::string_view message) {
+  if (channel.size() > kSubscriptionNameLimitBytes)
+    return context.reply.integer(0);  // nobody can subscribe to it
+  MessageHub& hub = context.services.hub;
+  if (context.in_exec) {
+    context.plan.steps.push_back({PlannedStep::Action::kPublish, kind, std::string(channel), message});
+    const std::uint64_t receivers = hub.count_receivers(kind, channel) +
+                                    own_receipts(context.subscriptions(), kind, channel) -
+                                    own_receipts(context.client.subscriptions.get(), kind, channel);
+    return context.reply.integer(static_cast<std::int64_t>(receivers));
+  }
+  const std::optional<std::uint64_t> receivers = hub.publish(kind, channel, message);
   if (!receivers) return context.reply.out_of_memory();
   context.reply.integer(static_cast<std::int64_t>(*receivers));
 }
 
-void pubsub_channels(CommandContext& context, const Call& call) {
+void list_channels(CommandContext& context, const Call& call, SubscriptionKind kind) {
   if (call.count() > 3) {
     return context.reply.error("ERR unknown subcommand or wrong number of arguments for '" +
                                std::string(quotable(call[1])) + "'. Try PUBSUB HELP.");
   }
-  const auto all = context.services.hub.subscriptions(SubscriptionKind::kChannel);
+  const auto all = context.services.hub.subscriptions(kind);
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
   for (const auto& [name, subscribers] : all) {
@@ -111,14 +150,81 @@ void pubsub_channels(CommandContext& context, const Call& call) {
   context.reply.end_list(begin, count);
 }
 
-void pubsub_numsub(CommandContext& context, const Call& call) {
+void count_channels(CommandContext& context, const Call& call, SubscriptionKind kind) {
   context.reply.begin_array(2 * (call.count() - 2));
   for (const std::string_view name : call.args.subspan(2)) {
     context.reply.bulk(name);
-    context.reply.integer(
-        static_cast<std::int64_t>(context.services.hub.count(SubscriptionKind::kChannel, name)));
+    context.reply.integer(static_cast<std::int64_t>(context.services.hub.count(kind, name)));
   }
   context.reply.end();
+}
+
+}  // namespace
+
+void subscribe(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kChannels); }
+void psubscribe(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kPatterns); }
+// Only the owner of a key sees its new values.
+void sub(CommandContext& context, const Call& call) {
+  if (const ClusterState* const state = context.services.cluster) {
+    for (const std::string_view key : call.args.subspan(1)) {
+      const NodeState& owner = state->nodes[state->owners[slot_of_key(key)]];
+      if (&owner == &state->self_node()) continue;
+      return context.reply.error("ERR " + std::string(quotable(key, 64)) + " is a key of node " +
+                                 std::string(owner.name_text()) + ", SUB it there: " +
+                                 std::string(owner.address_text()) + ":" + std::to_string(owner.port));
+    }
+  }
+  begin_subscriptions(context, call, kKeys);
+}
+void unsubscribe(CommandContext& context, const Call& call) { end_subscriptions(context, call, kChannels); }
+void punsubscribe(CommandContext& context, const Call& call) { end_subscriptions(context, call, kPatterns); }
+void sunsubscribe(CommandContext& context, const Call& call) {
+  end_subscriptions(context, call, kShardChannels);
+}
+void unsub(CommandContext& context, const Call& call) { end_subscriptions(context, call, kKeys); }
+
+void ssubscribe(CommandContext& context, const Call& call) {
+  if (context.in_exec) return context.reply.error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+  begin_subscriptions(context, call, kShardChannels);
+}
+
+void publish(CommandContext& context, const Call& call) {
+  publish_to(context, SubscriptionKind::kChannel, call[1], call[2]);
+}
+void spublish(CommandContext& context, const Call& call) {
+  publish_to(context, SubscriptionKind::kShardChannel, call[1], call[2]);
+}
+
+void carry_out(CommandContext& context, const ExecPlan& plan) {
+  MessageHub& hub = context.services.hub;
+  for (const PlannedStep& step : plan.steps) {
+    switch (step.action) {
+      case PlannedStep::Action::kPublish:
+        hub.publish_promised(step.kind, step.name, step.message);
+        break;
+      case PlannedStep::Action::kSubscribe:  // it was confirmed already
+        if (hub.subscribe(context.client, step.kind, step.name) == MessageHub::Subscribed::kNoRoom)
+          hub.close(context.client);
+        break;
+      case PlannedStep::Action::kUnsubscribe:
+        hub.unsubscribe(context.client, step.kind, step.name);
+        break;
+    }
+  }
+  close_clients(context, plan.closed);
+}
+
+void pubsub_channels(CommandContext& context, const Call& call) {
+  list_channels(context, call, SubscriptionKind::kChannel);
+}
+void pubsub_shardchannels(CommandContext& context, const Call& call) {
+  list_channels(context, call, SubscriptionKind::kShardChannel);
+}
+void pubsub_numsub(CommandContext& context, const Call& call) {
+  count_channels(context, call, SubscriptionKind::kChannel);
+}
+void pubsub_shardnumsub(CommandContext& context, const Call& call) {
+  count_channels(context, call, SubscriptionKind::kShardChannel);
 }
 
 void pubsub_numpat(CommandContext& context, const Call&) {

@@ -20,7 +20,7 @@
 namespace memento::handlers {
 namespace {
 
-constexpr int kPlaceBits = 40;
+constexpr int kPlaceBits = kScanPlaceBits;
 constexpr std::uint64_t kPlaceLimit = 1ull << kPlaceBits;
 constexpr std::int64_t kDefaultCount = 10;
 

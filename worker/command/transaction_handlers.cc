@@ -6,10 +6,10 @@
 
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
+#include "worker/command/watched_key.h"
 #include "worker/message_hub.h"
 
 namespace memento::handlers {
-namespace {
 
 WatchedKey look_at(Keyspace& keyspace, const HashedKey& key) {
   WatchedKey watched;
@@ -23,6 +23,8 @@ WatchedKey look_at(Keyspace& keyspace, const HashedKey& key) {
   });
   return watched;
 }
+
+namespace {
 
 // Something happened in the slot: to this key, or to another one?
 bool is_unchanged(Keyspace& keyspace, const WatchedKey& before) {
@@ -63,9 +65,7 @@ struct Execution {
 // What was executed is told once, now that it is done.
 void tell_others(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls) {
   MessageHub& hub = context.services.hub;
-  for (const Message& message : context.published) hub.publish_promised(message.channel, message.bytes);
-  context.published.clear();
-  close_clients(context, std::exchange(context.closed, {}));
+  carry_out(context, std::exchange(context.plan, {}));
   if (hub.has_monitors()) {
     for (std::size_t i = 0; i < calls.size(); ++i)
       hub.show(context.client, *transaction.queue[i].command, calls[i].args);
@@ -127,12 +127,14 @@ void exec(CommandContext& context, const Call&) {
   }
   Keyspace& keyspace = context.keyspace;
   const Execution execution(keyspace, *transaction, watched);
+  const ClientTraits traits = context.client;
   const ReplyWriter::Mark begin = context.reply.mark();
   bool conflicts = false;
   const auto body = [&] {
     context.reply.roll_back(begin);
-    context.published.clear();
-    context.closed.clear();
+    context.plan = {};
+    static_cast<ClientTraits&>(context.client) = traits;
+    context.reply.set_protocol(traits.protocol);
     conflicts = !std::ranges::all_of(watched, [&](const WatchedKey& key) { return is_unchanged(keyspace, key); });
     if (conflicts) return false;
     context.reply.begin_array(execution.calls.size());

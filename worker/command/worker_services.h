@@ -12,6 +12,7 @@
 namespace memento {
 
 class MessageHub;
+struct ClusterState;
 
 /// Facts about the server that INFO tells.
 struct ServerFacts {
@@ -26,6 +27,7 @@ struct WorkerServices {
   const ServerFacts& facts;
   LiveSettings& settings;
   MessageHub& hub;
+  ClusterState* cluster = nullptr;  ///< of a cluster's node
 };
 
 }  // namespace memento

@@ -11,20 +11,33 @@ constexpr std::size_t kKeptPieces = 64;
 
 enum class Length { kWhole, kIncomplete, kTooLong, kNotANumber };
 
+// A type byte, one or two digits and \r\n, as nearly all lengths are, told from one load of eight bytes: how many bytes that
+// is; 0 when it is something else. REQUIRES: eight bytes at `bytes`.
+std::size_t take_short_length(const char* bytes, char type, std::int64_t* number) {
+  constexpr std::uint64_t kOneDigit = 0xffff00ff;
+  constexpr std::uint64_t kTwoDigits = 0xffff0000ff;
+  constexpr std::uint64_t kLineEnd = '\r' | '\n' << 8;
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof word);
+  const auto first = static_cast<std::uint8_t>((word >> 8) - '0');
+  const auto second = static_cast<std::uint8_t>((word >> 16) - '0');
+  const auto wanted = static_cast<std::uint64_t>(type);
+  if ((word & kOneDigit) == (wanted | kLineEnd << 16) && first <= 9) {
+    *number = first;
+    return 4;
+  }
+  if ((word & kTwoDigits) == (wanted | kLineEnd << 24) && first >= 1 && first <= 9 && second <= 9) {
+    *number = first * 10 + second;
+    return 5;
+  }
+  return 0;
+}
+
 // The number between the type byte at `*position` and \r, strictly as Redis reads it; `*position` moves behind the line.
-Length take_length(std::string_view bytes, std::size_t* position, std::int64_t* number) {
+Length take_any_length(std::string_view bytes, std::size_t* position, std::int64_t* number) {
   const std::size_t begin = *position + 1;
   const char* const text = bytes.data() + begin;
-  // Most lengths have one to three digits.
   const std::size_t there = bytes.size() - begin;
-  std::size_t digits = 0;
-  std::int64_t value = 0;
-  while (digits < 6 && digits < there && text[digits] >= '0' && text[digits] <= '9') value = value * 10 + (text[digits++] - '0');
-  if (digits > 0 && digits + 1 < there && text[digits] == '\r' && (text[0] != '0' || digits == 1)) {
-    *number = value;
-    *position = begin + digits + 2;
-    return Length::kWhole;
-  }
   const void* const found = std::memchr(text, '\r', there);
   if (found == nullptr) return there >= RespParser::kLineLimitBytes ? Length::kTooLong : Length::kIncomplete;
   const char* const end = static_cast<const char*>(found);
@@ -36,6 +49,17 @@ Length take_length(std::string_view bytes, std::size_t* position, std::int64_t* 
   if (first == end || (*first == '0' && (is_negative || first + 1 != end))) return Length::kNotANumber;
   const auto [parsed, failure] = std::from_chars(text, end, *number);
   return failure == std::errc() && parsed == end ? Length::kWhole : Length::kNotANumber;
+}
+
+// REQUIRES: the type byte is there.
+Length take_length(std::string_view bytes, char type, std::size_t* position, std::int64_t* number) {
+  if (bytes.size() - *position >= sizeof(std::uint64_t)) {
+    if (const std::size_t taken = take_short_length(bytes.data() + *position, type, number); taken > 0) [[likely]] {
+      *position += taken;
+      return Length::kWhole;
+    }
+  }
+  return take_any_length(bytes, position, number);
 }
 
 }  // namespace
@@ -70,7 +94,7 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
   std::int64_t missing = missing_;
   if (missing == 0) {
     position = 0;
-    switch (take_length(bytes, &position, &missing)) {
+    switch (take_length(bytes, '*', &position, &missing)) {
       case Length::kIncomplete: return Outcome::kIncomplete;
       case Length::kTooLong: return broken("too big mbulk count string");
       case Length::kNotANumber: return broken("invalid multibulk length");
@@ -95,7 +119,7 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
     if (bytes[position] != '$') return broken("expected '$', got '", bytes[position]);
     std::size_t begin = position;
     std::int64_t bulk_bytes = 0;
-    const Length length = take_length(bytes, &begin, &bulk_bytes);
+    const Length length = take_length(bytes, '$', &begin, &bulk_bytes);
     if (length == Length::kTooLong) return broken("too big bulk count string");
     if (length == Length::kNotANumber) return broken("invalid bulk length");
     if (length == Length::kIncomplete) {

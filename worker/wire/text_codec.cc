@@ -28,16 +28,4 @@ std::string_view take_word(std::string_view* line) {
   return word;
 }
 
-void split_words(std::string_view line, std::size_t rest_index, std::size_t count, Arguments* arguments) {
-  for (;; ++count) {
-    if (count == rest_index && rest_index > 0) {
-      if (!line.empty()) arguments->push_back(line.substr(1));
-      return;
-    }
-    const std::string_view word = take_word(&line);
-    if (word.empty()) return;
-    arguments->push_back(word);
-  }
-}
-
 }  // namespace memento

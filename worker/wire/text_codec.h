@@ -18,8 +18,40 @@ bool next_line(std::string_view bytes, std::size_t* scanned, std::string_view* l
 /// Cuts the first word off `line`; empty when there is none. What is left begins with the separator.
 std::string_view take_word(std::string_view* line);
 
-/// Appends the words of `line` to `arguments`. The `rest_index`-th word of the request (0: none has it) is all that
-/// follows one space after the word before it, be it empty. `count` is how many words the request has so far.
-void split_words(std::string_view line, std::size_t rest_index, std::size_t count, Arguments* arguments);
+/// A line's words in turn. ShortLine (short_line.h) is the same for short lines.
+class Line {
+ public:
+  explicit Line(std::string_view line) : line_(line), left_(line) {}
+
+  std::string_view text() const { return line_; }
+  /// The next word; empty when there is none.
+  std::string_view take_word() { return memento::take_word(&left_); }
+  /// All that follows one space after the last word, be it empty; false when the line ends with that word.
+  bool take_rest(std::string_view* rest) const {
+    if (left_.empty()) return false;
+    *rest = left_.substr(1);
+    return true;
+  }
+
+ private:
+  std::string_view line_;
+  std::string_view left_;
+};
+
+/// Appends the words that follow a request's first. The `rest_index`-th word of the request (0: none is) is the line's
+/// rest.
+template <class AnyLine>
+void split_words(AnyLine& line, std::size_t rest_index, Arguments* arguments) {
+  for (std::size_t count = 1;; ++count) {
+    std::string_view word;
+    if (count == rest_index) {
+      if (line.take_rest(&word)) arguments->push_back(word);
+      return;
+    }
+    word = line.take_word();
+    if (word.empty()) return;
+    arguments->push_back(word);
+  }
+}
 
 }  // namespace memento

@@ -1,0 +1,288 @@
+// See bus.h. A turn of the loop: libuv's callbacks read links, execute and collect; then (on_turn) the workers' requests are
+// taken and everything is sent, one write a link and one bell a worker.
+#include "bus/bus.h"
+
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <csignal>
+#include <memory>
+#include <vector>
+
+#include "bus/guest_link.h"
+#include "bus/peer_link.h"
+#include "worker/message_hub.h"
+#include "worker/wire/word_list.h"
+
+namespace memento {
+namespace bus {
+
+Nonce new_nonce() {
+  Nonce nonce;
+  [[maybe_unused]] const ssize_t got = getrandom(nonce.data(), nonce.size(), 0);  // never short for so few bytes
+  return nonce;
+}
+
+namespace {
+
+constexpr std::uint64_t kTickMs = 25;
+constexpr std::int64_t kServeMs = 100;
+constexpr std::int64_t kStoppedMs = 500;  // a tick that comes so late: this process was stopped
+constexpr std::int64_t kLeaveMs = 500;
+constexpr std::size_t kGuestLimit = 4 * kNodeLimit;
+
+std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
+
+Fd make_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2}) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+class Bus {
+ public:
+  explicit Bus(BusProcess process)
+      : process_(std::move(process)),
+        members_(Members::of(process_.state)),
+        keyspace_(process_.segment, process_.process),
+        facts_{process_.start_ms, process_.options.workers, 0, process_.options, process_.process},
+        hub_(process_.segment, keyspace_, process_.process),
+        services_{facts_, process_.settings, hub_, &process_.state},
+        bell_(process_.segment.path(), process_.process),
+        channels_(process_.segment, process_.state, bell_),
+        executor_(keyspace_, services_),
+        context_{&loop_, members_,  process_.secret, process_.options.cluster_timeout_s * 1000, process_.state,
+                 channels_, keyspace_, executor_, process_.log} {}
+
+  int run();
+
+ private:
+  bool set_up();
+  bool set_up_handles();
+  void accept();
+  void on_turn();
+  void on_tick();
+  void on_signal();
+  void before_sleep();
+  void look_whether_formed();
+  void publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message);
+  void begin_to_leave();
+  bool has_unanswered() const;
+  void update_statistics();
+
+  BusProcess process_;
+  const Members members_;
+  Keyspace keyspace_;
+  const ServerFacts facts_;
+  MessageHub hub_;
+  WorkerServices services_;
+  Bell bell_;
+  WorkerChannels channels_;
+  Executor executor_;
+  uv_loop_t loop_{};
+  BusContext context_;
+  std::vector<std::unique_ptr<PeerLink>> peers_;  ///< by node; none for this one
+  std::vector<std::unique_ptr<GuestLink>> guests_;
+  Tcp* listener_ = nullptr;
+  Fd signals_;
+  uv_timer_t timer_{};
+  uv_prepare_t prepare_{};
+  uv_check_t check_{};
+  uv_idle_t idle_{};  ///< active: the loop does not sleep
+  uv_poll_t bell_poll_{};
+  uv_poll_t signal_poll_{};
+  std::int64_t ticked_ms_ = 0;
+  std::int64_t served_ms_ = 0;
+  std::int64_t leave_at_ms_ = 0;  ///< 0: it stays
+};
+
+Bus& bus_of(void* data) { return *static_cast<Bus*>(data); }
+
+bool Bus::set_up_handles() {
+  for (uv_handle_t* handle : {reinterpret_cast<uv_handle_t*>(&timer_), reinterpret_cast<uv_handle_t*>(&prepare_),
+                              reinterpret_cast<uv_handle_t*>(&check_), reinterpret_cast<uv_handle_t*>(&idle_),
+                              reinterpret_cast<uv_handle_t*>(&bell_poll_), reinterpret_cast<uv_handle_t*>(&signal_poll_)}) {
+    handle->data = this;
+  }
+  uv_timer_init(&loop_, &timer_);
+  uv_prepare_init(&loop_, &prepare_);
+  uv_check_init(&loop_, &check_);
+  uv_idle_init(&loop_, &idle_);
+  if (uv_poll_init(&loop_, &bell_poll_, hub_.bell_descriptor()) != 0) return false;
+  if (uv_poll_init(&loop_, &signal_poll_, signals_.get()) != 0) return false;
+  uv_timer_start(&timer_, [](uv_timer_t* timer) { bus_of(timer->data).on_tick(); }, 0, kTickMs);
+  uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { bus_of(prepare->data).before_sleep(); });
+  uv_check_start(&check_, [](uv_check_t* check) { bus_of(check->data).on_turn(); });
+  uv_poll_start(&bell_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    Bus& bus = bus_of(poll->data);
+    bus.hub_.silence_bell();
+    bus.hub_.serve();
+  });
+  uv_poll_start(&signal_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) { bus_of(poll->data).on_signal(); });
+  return true;
+}
+
+bool Bus::set_up() {
+  signals_ = make_signals();
+  if (!signals_ || uv_loop_init(&loop_) != 0 || !set_up_handles()) {
+    process_.log.error("setting up the event loop failed");
+    return false;
+  }
+  listener_ = new Tcp(&loop_);
+  if (const int failed = listener_->listen(process_.listen_socket.release(), [this] { accept(); }); failed != 0) {
+    process_.log.error(std::string("listen on the bus port: ") + uv_strerror(failed));
+    return false;
+  }
+  hub_.set_publisher([this](SubscriptionKind kind, std::string_view channel, std::string_view message) {
+    publish_elsewhere(kind, channel, message);
+  });
+  for (std::size_t i = 0; i < members_.nodes.size(); ++i) {
+    peers_.push_back(i == members_.self ? nullptr : std::make_unique<PeerLink>(context_, static_cast<std::uint8_t>(i), now_ms()));
+  }
+  process_.state.bus_process.store(process_.process);
+  channels_.open_new();
+  return true;
+}
+
+int Bus::run() {
+  if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
+  const auto pid = static_cast<std::uint32_t>(getpid());
+  [[maybe_unused]] const ssize_t written = ::write(process_.ready_pipe.get(), &pid, sizeof pid);
+  process_.ready_pipe.reset();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  return static_cast<int>(ExitStatus::kOk);
+}
+
+void Bus::accept() {
+  Tcp* const connection = new Tcp(&loop_);
+  if (!listener_->accept(*connection) || guests_.size() >= kGuestLimit) return connection->close();
+  guests_.push_back(std::make_unique<GuestLink>(context_, connection, now_ms()));
+}
+
+// What a worker sends after this look rings the bell.
+void Bus::before_sleep() {
+  process_.state.bus_sleeps.store(1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (channels_.has_requests()) uv_idle_start(&idle_, [](uv_idle_t*) {});
+}
+
+void Bus::on_turn() {
+  process_.state.bus_sleeps.store(0, std::memory_order_relaxed);
+  uv_idle_stop(&idle_);
+  channels_.open_new();
+  if (leave_at_ms_ == 0) {
+    channels_.take_requests([this](const PieceHeader& header, std::string_view payload) { peers_[header.node]->add(header, payload); });
+  }
+  const std::int64_t now = now_ms();
+  for (const auto& guest : guests_) guest->flush();
+  for (const auto& peer : peers_) {
+    if (peer != nullptr) peer->flush(now);
+  }
+  channels_.flush();
+  if (leave_at_ms_ != 0 && (now >= leave_at_ms_ || !has_unanswered())) uv_stop(&loop_);
+}
+
+void Bus::on_tick() {
+  const std::int64_t now = now_ms();
+  keyspace_.set_now_ms(wall_time_ms());
+  const bool was_stopped = ticked_ms_ != 0 && now - ticked_ms_ > kStoppedMs;
+  ticked_ms_ = now;
+  if (was_stopped) return;  // what came meanwhile is read first
+  for (const auto& guest : guests_) {
+    guest->on_tick(now);
+    if (const auto node = guest->node(); node && !guest->is_closed()) peers_[*node]->on_peer_seen(now);
+  }
+  std::erase_if(guests_, [](const auto& guest) { return guest->is_closed(); });
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    if (peers_[i] == nullptr) continue;
+    peers_[i]->on_tick(now);
+    const auto is_its = [&](const auto& guest) { return guest->node() == i; };
+    process_.state.nodes[i].is_heard.store(std::ranges::any_of(guests_, is_its));
+  }
+  look_whether_formed();
+  channels_.on_tick(now);
+  if (now - served_ms_ < kServeMs) return;
+  served_ms_ = now;
+  hub_.serve();  // a bell may have been lost
+  if (const std::string losses = hub_.take_losses(); !losses.empty()) process_.log.warning(losses);
+  update_statistics();
+}
+
+void Bus::look_whether_formed() {
+  if (process_.state.is_formed.load() != 0) return;
+  const auto is_up = [](const auto& peer) { return peer == nullptr || peer->is_up(); };
+  if (!std::ranges::all_of(peers_, is_up)) return;
+  process_.state.is_formed.store(1);
+  process_.log.set_role("");  // the node says so
+  process_.log.info("Cluster successfully formed");
+  process_.log.set_role("bus");
+}
+
+// Nobody waits for the replies: they are for a worker that there is not.
+void Bus::publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message) {
+  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel, message};
+  std::string bytes(word_list_bytes(words), '\0');
+  write_word_list(words, bytes.data());
+  PieceHeader header{};
+  header.process = static_cast<std::uint16_t>(process_.process);
+  header.kind = PieceKind::kCommand;
+  header.protocol = static_cast<std::uint8_t>(Protocol::kResp2);
+  for (const auto& peer : peers_) {
+    if (peer == nullptr) continue;
+    std::string_view rest = bytes;
+    header.flags = kFirstPiece;
+    do {
+      const std::string_view part = rest.substr(0, kPieceLimitBytes);
+      rest.remove_prefix(part.size());
+      if (rest.empty()) header.flags |= kLastPiece;
+      header.payload_bytes = static_cast<std::uint32_t>(part.size());
+      peer->add(header, part);
+      header.flags = 0;
+    } while (!rest.empty());
+  }
+}
+
+void Bus::update_statistics() {
+  WorkerStatistics& record = process_.settings.statistics[process_.process];
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
+  record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
+  record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
+}
+
+void Bus::on_signal() {
+  signalfd_siginfo signal;
+  while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+    if (signal.ssi_signo == SIGUSR1) {
+      if (const Outcome reopened = process_.log.reopen(); !reopened) process_.log.warning(reopened.error().message);
+    } else {
+      begin_to_leave();
+    }
+  }
+}
+
+// What the nodes have yet to answer is waited for; what workers send meanwhile is left to the next bus.
+void Bus::begin_to_leave() {
+  if (leave_at_ms_ == 0) leave_at_ms_ = now_ms() + kLeaveMs;
+}
+
+bool Bus::has_unanswered() const {
+  return std::ranges::any_of(peers_, [](const auto& peer) { return peer != nullptr && peer->unanswered_count() > 0; });
+}
+
+}  // namespace
+}  // namespace bus
+
+int run_bus(BusProcess process) {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  return bus::Bus(std::move(process)).run();
+}
+
+}  // namespace memento

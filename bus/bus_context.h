@@ -1,0 +1,32 @@
+// BusContext: what the parts of the bus share. Runs in the bus process.
+#pragma once
+
+#include <uv.h>
+
+#include <string>
+
+#include "bus/core/handshake.h"
+#include "bus/core/members.h"
+#include "bus/executor.h"
+#include "bus/worker_channels.h"
+#include "conf/log.h"
+#include "shm/cluster_state.h"
+
+namespace memento::bus {
+
+struct BusContext {
+  uv_loop_t* loop;
+  const Members& members;
+  const std::string& secret;
+  std::int64_t timeout_ms;
+  ClusterState& state;
+  WorkerChannels& channels;
+  Keyspace& keyspace;
+  Executor& executor;
+  Log& log;
+};
+
+/// Unforeseeable bytes of the system.
+Nonce new_nonce();
+
+}  // namespace memento::bus

@@ -1,0 +1,68 @@
+// FrameBatch: pieces on their way into frames. Pure. A frame is a buffer that begins with room for its header, which is
+// filled in when it is sent. Buffers that were sent come back to be used again.
+#pragma once
+
+#include <cstring>
+#include <deque>
+#include <vector>
+
+#include "bus/core/frame.h"
+#include "shm/channel.h"
+
+namespace memento::bus {
+
+class FrameBatch {
+ public:
+  static constexpr std::size_t kFrameBytes = 192 * 1024;  ///< about as long is one
+  static_assert(kFrameBytes + piece_bytes(kPieceLimitBytes) <= kFramePayloadLimitBytes);
+
+  bool empty() const { return frames_.empty(); }
+  /// Of all pieces.
+  std::size_t bytes() const { return bytes_; }
+
+  /// REQUIRES: header.payload_bytes == payload.size() <= kPieceLimitBytes.
+  void add(const PieceHeader& header, std::string_view payload) {
+    const std::size_t whole = piece_bytes(payload.size());
+    ByteBuffer& frame = current();
+    char* const to = frame.reserve(whole);
+    std::memcpy(to, &header, sizeof header);
+    if (!payload.empty()) std::memcpy(to + sizeof header, payload.data(), payload.size());
+    std::memset(to + sizeof header + payload.size(), 0, whole - sizeof header - payload.size());
+    frame.commit(whole);
+    bytes_ += whole;
+  }
+
+  /// The frames, oldest first.
+  std::deque<ByteBuffer> take() {
+    bytes_ = 0;
+    return std::exchange(frames_, {});
+  }
+  void give_back(ByteBuffer frame) {
+    if (spare_.size() >= kSpareLimit || frame.capacity() > 2 * kFrameBytes) return;
+    frame.consume(frame.size());
+    spare_.push_back(std::move(frame));
+  }
+  const std::deque<ByteBuffer>& frames() const { return frames_; }
+
+ private:
+  static constexpr std::size_t kSpareLimit = 4;
+
+  ByteBuffer& current() {
+    if (!frames_.empty() && frames_.back().size() < kFrameBytes) return frames_.back();
+    if (spare_.empty()) {
+      frames_.emplace_back();
+    } else {
+      frames_.push_back(std::move(spare_.back()));
+      spare_.pop_back();
+    }
+    std::memset(frames_.back().reserve(sizeof(FrameHeader)), 0, sizeof(FrameHeader));
+    frames_.back().commit(sizeof(FrameHeader));
+    return frames_.back();
+  }
+
+  std::deque<ByteBuffer> frames_;
+  std::vector<ByteBuffer> spare_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace memento::bus

@@ -1,0 +1,82 @@
+// See members.h.
+#include "bus/core/members.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "bus/core/digest.h"
+
+namespace memento::bus {
+namespace {
+
+static_assert(kClusterNodeLimit == kNodeLimit && kNodeNameLimitBytes < kNodeNameBytes);
+static_assert(kNodeLimit <= kSlotCount);
+
+std::string text_of(const ClusterNode& node) {
+  return node.name + " " + node.address + " " + std::to_string(node.bus_port) + "\n";
+}
+
+template <std::size_t N>
+void copy_text(const std::string& text, std::array<char, N>& to) {
+  to.fill(0);
+  std::memcpy(to.data(), text.data(), std::min(text.size(), N - 1));
+}
+
+}  // namespace
+
+Members Members::from(const ClusterFile& file) {
+  Members members{file.nodes, 0};
+  const std::string self = file.nodes[file.self].name;
+  std::ranges::sort(members.nodes, {}, &ClusterNode::name);
+  members.self = static_cast<std::uint32_t>(std::ranges::find(members.nodes, self, &ClusterNode::name) - members.nodes.begin());
+  return members;
+}
+
+Members Members::of(const ClusterState& state) {
+  Members members{{}, state.self};
+  for (std::uint32_t i = 0; i < state.node_count; ++i) {
+    const NodeState& node = state.nodes[i];
+    members.nodes.push_back({std::string(node.address_text()), static_cast<std::uint16_t>(node.bus_port), std::string(node.name_text())});
+  }
+  return members;
+}
+
+std::uint32_t Members::first_slot(std::size_t node) const {
+  return static_cast<std::uint32_t>(node * kSlotCount / nodes.size());
+}
+
+ClusterId Members::id(std::uint32_t version) const {
+  std::string text = "memento cluster, version " + std::to_string(version) + ", slots " + std::to_string(kSlotCount) + "\n";
+  for (const ClusterNode& node : nodes) text += text_of(node);
+  const Digest digest = sha256(text);
+  ClusterId id;
+  std::copy_n(digest.begin(), id.size(), id.begin());
+  return id;
+}
+
+std::string Members::node_id(std::size_t node) const {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const Digest digest = sha256("memento node " + text_of(nodes[node]));
+  std::string id;
+  for (std::size_t i = 0; i < 20; ++i) id.append({kDigits[digest[i] >> 4], kDigits[digest[i] & 15]});
+  return id;
+}
+
+void Members::write_to(ClusterState& state) const {
+  state.node_count = static_cast<std::uint32_t>(nodes.size());
+  state.self = self;
+  state.cluster_id = id();
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    NodeState& node = state.nodes[i];
+    copy_text(nodes[i].name, node.name);
+    copy_text(nodes[i].address, node.address);
+    copy_text(node_id(i), node.id);
+    node.bus_port = nodes[i].bus_port;
+    node.port = nodes[i].port();
+    node.first_slot = first_slot(i);
+    node.end_slot = first_slot(i + 1);
+    std::fill(state.owners.begin() + node.first_slot, state.owners.begin() + node.end_slot, static_cast<std::uint8_t>(i));
+  }
+}
+
+}  // namespace memento::bus

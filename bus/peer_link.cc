@@ -1,0 +1,157 @@
+// See peer_link.h.
+#include "bus/peer_link.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "shm/os/clock.h"
+
+namespace memento::bus {
+namespace {
+
+std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
+
+void add_to(std::atomic<std::uint64_t>& word, std::uint64_t amount) {
+  word.store(word.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+PeerLink::PeerLink(BusContext& context, std::uint8_t node, std::int64_t now_ms)
+    : context_(context), index_(node), rules_(context.timeout_ms, now_ms) {
+  this->node().link.store(static_cast<std::uint64_t>(LinkState::kDown));
+  this->node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
+}
+
+PeerLink::~PeerLink() {
+  if (tcp_ != nullptr) tcp_->close();
+}
+
+RequestQueue::Fail PeerLink::fail() const {
+  return [this](std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure failure) {
+    context_.channels.fail(process, generation, number, failure);
+  };
+}
+
+void PeerLink::on_tick(std::int64_t now_ms) {
+  switch (rules_.on_tick(now_ms)) {
+    case LinkRules::Action::kNothing: break;
+    case LinkRules::Action::kConnect: connect(); break;
+    case LinkRules::Action::kClose: close("nothing was heard in time"); break;
+    case LinkRules::Action::kPing: tcp_->send(sender_.frame(FrameType::kPing)); break;
+  }
+  node().queue_bytes.store(queue_.unsent_bytes(), std::memory_order_relaxed);
+  node().unanswered.store(queue_.unanswered_count(), std::memory_order_relaxed);
+}
+
+void PeerLink::connect() {
+  tcp_ = new Tcp(context_.loop);
+  sender_ = FrameSender();
+  receiver_ = FrameReceiver();
+  handshake_.emplace(Handshake::connector(context_.members, index_, context_.secret, new_nonce()));
+  tcp_->set_events({[this](const char* error) {
+                      if (error != nullptr) return close(error);
+                      tcp_->send(handshake_->begin(sender_));
+                      tcp_->start_reading();
+                      is_reading_ = true;
+                    },
+                    [this] { on_bytes(); }, [this](const char* error) { close(error); }, nullptr});
+  tcp_->on_spare = [this](ByteBuffer frame) { queue_.give_back(std::move(frame)); };
+  const ClusterNode& peer = context_.members.nodes[index_];
+  tcp_->connect(peer.address, peer.bus_port);
+}
+
+void PeerLink::close(const std::string& why) {
+  if (tcp_ == nullptr) return;
+  const bool was_up = rules_.is_up() || node().link_state() == LinkState::kUp;
+  tcp_->close();
+  tcp_ = nullptr;
+  rules_.on_closed(now_ms());
+  queue_.on_link_broken(fail());
+  if (was_up) context_.log.warning("the link to " + name() + " is down: " + why);
+  const bool is_refused = handshake_ && handshake_->state() == Handshake::State::kRefused;
+  node().link.store(static_cast<std::uint64_t>(is_refused ? LinkState::kRefused : LinkState::kDown));
+  if (was_up) node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
+}
+
+// Tried again and again, told once.
+void PeerLink::tell_refusal(const std::string& reason) {
+  if (std::exchange(told_refusal_, reason) != reason) context_.log.error("no link to " + name() + ": " + reason);
+}
+
+void PeerLink::on_bytes() {
+  while (tcp_ != nullptr) {
+    Frame frame;
+    std::size_t taken = 0;
+    const FrameReceiver::Outcome outcome = receiver_.next(tcp_->input().view(), &frame, &taken);
+    if (outcome == FrameReceiver::Outcome::kIncomplete) break;
+    if (outcome == FrameReceiver::Outcome::kBroken || !on_frame(frame)) {
+      const std::string why = outcome == FrameReceiver::Outcome::kBroken ? receiver_.error() : "a frame that means nothing";
+      if (tcp_ == nullptr) return;
+      if (!rules_.is_up()) tell_refusal(why);
+      return close(why);
+    }
+    if (tcp_ != nullptr) tcp_->input().consume(taken);
+  }
+}
+
+// False: the link is to be closed, or is.
+bool PeerLink::on_frame(const Frame& frame) {
+  if (!rules_.is_up()) {
+    const std::string answer = handshake_->on_frame(frame, sender_, receiver_);
+    if (!answer.empty()) tcp_->send(answer);
+    if (handshake_->state() == Handshake::State::kRefused) {
+      tell_refusal(handshake_->reason());
+      close(handshake_->reason());
+      return false;
+    }
+    if (handshake_->state() != Handshake::State::kDone) return true;
+    rules_.on_ready(now_ms());
+    told_refusal_.clear();
+    node().link.store(static_cast<std::uint64_t>(LinkState::kUp));
+    node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
+    add_to(node().connects, 1);
+    context_.log.info("the link to " + name() + " is up");
+    return true;
+  }
+  rules_.on_heard(now_ms());
+  if (frame.type == FrameType::kPong) return frame.payload.empty();
+  return frame.type == FrameType::kReplies && on_replies(frame.payload);
+}
+
+bool PeerLink::on_replies(std::string_view pieces) {
+  const std::int64_t now_ns = monotonic_time_ns();
+  return for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    const RequestQueue::Sent* const request = queue_.next_answered();
+    if (request == nullptr) return false;
+    context_.channels.reply(request->process, request->generation, request->number, header.flags, payload);
+    if ((header.flags & kLastPiece) != 0) {
+      note_round_trip(now_ns - request->sent_ns);
+      queue_.pop_answered();
+    }
+    return true;
+  });
+}
+
+void PeerLink::note_round_trip(std::int64_t took_ns) {
+  const auto bucket = static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(took_ns, 0)) / 1000));
+  add_to(node().round_trips[std::min<std::size_t>(bucket, kRoundTripBuckets - 1)], 1);
+  add_to(node().requests, 1);
+}
+
+void PeerLink::flush(std::int64_t now_ms) {
+  if (queue_.unsent_bytes() > 0) {
+    if (rules_.is_up() && !tcp_->is_writing()) {
+      std::deque<ByteBuffer> frames = queue_.take_frames(monotonic_time_ns());
+      for (ByteBuffer& frame : frames) sender_.seal(frame, FrameType::kRequests);
+      tcp_->send(std::move(frames));
+    }
+  }
+  if (rules_.refuses_requests(now_ms)) queue_.refuse_unsent(fail());
+  queue_.take_passed([&](std::uint16_t process, std::uint64_t bytes) { context_.channels.pass(process, index_, bytes); });
+  if (tcp_ == nullptr || !rules_.is_up() || is_reading_ != context_.channels.is_congested()) return;
+  is_reading_ = !is_reading_;
+  is_reading_ ? tcp_->start_reading() : tcp_->stop_reading();
+}
+
+}  // namespace memento::bus

@@ -1,0 +1,76 @@
+// WorkerChannels: the bus's ends of the channels of this node's workers. Runs in the bus process.
+//
+// Requests are always taken: what a node does not take waits in its RequestQueue, and each worker has only so many bytes on
+// their way to each node. Replies that a worker does not take wait here. While much waits the links are not read
+// (is_congested); a worker that takes nothing for kPatienceMs is stopped or stuck, and its replies are dropped, each told as
+// lost, until it takes some: nobody else waits for it longer than that.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "shm/bell.h"
+#include "shm/channel.h"
+#include "shm/cluster_state.h"
+#include "shm/segment.h"
+#include "worker/wire/byte_buffer.h"
+
+namespace memento::bus {
+
+class WorkerChannels {
+ public:
+  WorkerChannels(Segment& segment, ClusterState& state, Bell& bell);
+
+  /// Looks for channels that workers have made since.
+  void open_new();
+  bool has_requests() const;
+  using OnRequest = std::function<void(const PieceHeader& header, std::string_view payload)>;
+  /// Gives all pieces that are there. They count as read when it returns.
+  void take_requests(const OnRequest& on_request);
+
+  /// For the worker that has sent the request; dropped when that is gone.
+  void reply(std::uint16_t process, std::uint32_t generation, std::uint32_t number, std::uint8_t flags, std::string_view payload);
+  void fail(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure failure);
+  /// So many bytes of the process's requests for the node have left the bus.
+  void pass(std::uint16_t process, std::uint8_t node, std::uint64_t bytes);
+
+  /// Makes replies visible and rings the bells of workers that sleep.
+  void flush();
+  /// Too much waits for some worker: no replies are to be read now.
+  bool is_congested() const { return is_congested_; }
+  void on_tick(std::int64_t now_ms);
+
+ private:
+  static constexpr std::size_t kBacklogLimitBytes = 8 << 20;
+  static constexpr std::int64_t kPatienceMs = 1000;
+
+  struct Worker {
+    Channel channel;
+    RingReader requests;
+    RingWriter replies;
+    ByteBuffer backlog{};  ///< pieces that found no room
+    bool is_touched = false;
+    bool is_stalled = false;  ///< its replies are dropped
+    std::int64_t blocked_since_ms = 0;  ///< 0: it is not
+    std::uint64_t seen_head = 0;
+  };
+
+  void put(Worker& worker, const PieceHeader& header, std::string_view payload);
+  void move_backlog(Worker& worker);
+  Worker* find(std::uint16_t process, std::uint32_t generation);
+
+  Segment& segment_;
+  ClusterState& state_;
+  Bell& bell_;
+  const std::string directory_;
+  const std::uint64_t generation_;  ///< of this bus
+  std::uint64_t channels_version_ = 0;
+  std::array<std::optional<Worker>, kProcessLimit> workers_;
+  std::vector<std::uint16_t> open_;     ///< processes with a channel
+  std::vector<std::uint16_t> touched_;  ///< something is to be published to them
+  bool is_congested_ = false;
+};
+
+}  // namespace memento::bus

@@ -1,0 +1,162 @@
+// Requests on their way to a node: what a broken link makes of them.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+
+#include "bus/core/request_queue.h"
+
+namespace memento::bus {
+namespace {
+
+constexpr std::uint16_t kWorker = 3;
+
+PieceHeader piece(std::uint32_t number, std::uint8_t flags, std::size_t bytes, std::uint16_t process = kWorker) {
+  PieceHeader header{};
+  header.payload_bytes = static_cast<std::uint32_t>(bytes);
+  header.number = number;
+  header.generation = 7;
+  header.process = process;
+  header.flags = flags;
+  return header;
+}
+
+class BusRequestQueue : public ::testing::Test {
+ protected:
+  void add(std::uint32_t number, std::uint8_t flags, const std::string& payload = "p", std::uint16_t process = kWorker) {
+    queue_->add(piece(number, flags, payload.size(), process), payload);
+  }
+  // Numbers of the pieces that go out now.
+  std::vector<std::uint32_t> send() {
+    std::vector<std::uint32_t> numbers;
+    for (const ByteBuffer& frame : queue_->take_frames(0)) {
+      for_each_piece(frame.view().substr(sizeof(FrameHeader)), [&](const PieceHeader& header, std::string_view) {
+        numbers.push_back(header.number);
+        return true;
+      });
+    }
+    return numbers;
+  }
+  RequestQueue::Fail note() {
+    return [this](std::uint16_t, std::uint32_t generation, std::uint32_t number, Failure failure) {
+      EXPECT_EQ(generation, 7u);
+      EXPECT_TRUE(failed_.emplace(number, failure).second) << "told twice: " << number;
+    };
+  }
+
+  static constexpr std::uint8_t kWhole = kFirstPiece | kLastPiece;
+  static constexpr std::uint8_t kWrites = kWhole | kMayWrite;
+  std::unique_ptr<RequestQueue> queue_ = std::make_unique<RequestQueue>();
+  std::map<std::uint32_t, Failure> failed_;
+};
+
+// Shows that answers come in the order of sending, over processes.
+TEST_F(BusRequestQueue, AnswersComeInOrder) {
+  add(1, kWhole);
+  add(2, kWrites, "", 4);
+  EXPECT_EQ(queue_->next_answered(), nullptr);
+  EXPECT_EQ(send(), (std::vector<std::uint32_t>{1, 2}));
+  EXPECT_EQ(queue_->next_answered()->number, 1u);
+  queue_->pop_answered();
+  EXPECT_EQ(queue_->next_answered()->process, 4u);
+  EXPECT_EQ(queue_->unsent_bytes(), 0u);
+}
+
+// Shows what becomes of each kind when the link breaks: sent writes are unknown, sent reads failed, what was not sent waits
+// and goes out on the next link, and nothing that was sent goes out again.
+TEST_F(BusRequestQueue, ABrokenLinkSendsNothingTwice) {
+  add(1, kWrites);
+  add(2, kWhole);
+  send();
+  add(3, kWrites);
+  queue_->on_link_broken(note());
+  EXPECT_EQ(failed_, (std::map<std::uint32_t, Failure>{{1, Failure::kUnknown}, {2, Failure::kDown}}));
+  EXPECT_EQ(queue_->unanswered_count(), 0u);
+  EXPECT_EQ(send(), std::vector<std::uint32_t>{3});
+}
+
+// Shows that a long request of which only a part was sent has not been executed: it is refused once, its other pieces are
+// dropped, those that wait and those that come later, and the next request is not harmed.
+TEST_F(BusRequestQueue, AHalfSentRequestIsDropped) {
+  add(1, kFirstPiece | kMayWrite);
+  add(1, kMayWrite);
+  send();
+  add(1, kMayWrite);
+  queue_->on_link_broken(note());
+  EXPECT_EQ(failed_, (std::map<std::uint32_t, Failure>{{1, Failure::kDown}}));
+  add(1, kMayWrite);
+  add(1, kLastPiece | kMayWrite);
+  EXPECT_EQ(send(), std::vector<std::uint32_t>{});
+  add(2, kWrites);
+  EXPECT_EQ(send(), std::vector<std::uint32_t>{2});
+}
+
+// The same when all its pieces are here, and another long request has begun behind it: that one goes out whole.
+TEST_F(BusRequestQueue, TheRequestBehindAHalfSentOneIsKept) {
+  add(1, kFirstPiece);
+  send();
+  add(1, kLastPiece);
+  add(2, kFirstPiece);
+  queue_->on_link_broken(note());
+  EXPECT_EQ(failed_, (std::map<std::uint32_t, Failure>{{1, Failure::kDown}}));
+  add(2, kLastPiece);
+  EXPECT_EQ(send(), (std::vector<std::uint32_t>{2, 2}));
+  EXPECT_EQ(queue_->next_answered()->number, 2u);
+}
+
+// Shows that refusing what waits tells each once, a request that is still coming too, and drops its rest.
+TEST_F(BusRequestQueue, RefusingTellsEachOnce) {
+  add(1, kWrites);
+  add(2, kFirstPiece, "x", 4);
+  queue_->refuse_unsent(note());
+  queue_->refuse_unsent(note());
+  EXPECT_EQ(failed_, (std::map<std::uint32_t, Failure>{{1, Failure::kDown}, {2, Failure::kDown}}));
+  add(2, kLastPiece, "x", 4);
+  EXPECT_EQ(send(), std::vector<std::uint32_t>{});
+}
+
+// Shows that every byte that came is given back, whatever became of it: else a worker's window would shrink.
+TEST_F(BusRequestQueue, EveryByteIsPassedOn) {
+  std::uint64_t added = 0;
+  std::uint64_t passed = 0;
+  const auto count = [&] {
+    queue_->take_passed([&](std::uint16_t, std::uint64_t bytes) { passed += bytes; });
+  };
+  const auto put = [&](std::uint32_t number, std::uint8_t flags, const std::string& payload) {
+    added += piece_bytes(payload.size());
+    add(number, flags, payload);
+  };
+  put(1, kWhole, "12345");
+  put(2, kFirstPiece, std::string(1000, 'x'));
+  send();
+  put(2, 0, std::string(2000, 'x'));
+  queue_->on_link_broken(note());
+  put(2, kLastPiece, "x");
+  put(3, kWhole, "");
+  queue_->refuse_unsent(note());
+  count();
+  EXPECT_EQ(passed, added);
+}
+
+// Shows that pieces become messages again, those of several workers side by side; and that what does not fit is refused.
+TEST(BusMessageAssembler, PutsPiecesTogether) {
+  MessageAssembler assembler(10);
+  std::string_view message;
+  using Outcome = MessageAssembler::Outcome;
+  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 3, 1), "abc", &message), Outcome::kIncomplete);
+  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 2, 2), "xy", &message), Outcome::kIncomplete);
+  EXPECT_EQ(assembler.add(piece(9, kFirstPiece | kLastPiece, 4, 3), "solo", &message), Outcome::kWhole);
+  EXPECT_EQ(message, "solo");
+  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 3, 1), "def", &message), Outcome::kWhole);
+  EXPECT_EQ(message, "abcdef");
+  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1, 2), "z", &message), Outcome::kWhole);
+  EXPECT_EQ(message, "xyz");
+  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1, 2), "z", &message), Outcome::kBroken) << "no message is open";
+  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 1, kProcessLimit), "z", &message), Outcome::kBroken);
+  EXPECT_EQ(assembler.add(piece(2, kFirstPiece, 6, 1), "123456", &message), Outcome::kIncomplete);
+  EXPECT_EQ(assembler.add(piece(3, kLastPiece, 1, 1), "7", &message), Outcome::kBroken) << "of another message";
+  EXPECT_EQ(assembler.add(piece(2, kLastPiece, 6, 1), "789012", &message), Outcome::kBroken) << "longer than the limit";
+}
+
+}  // namespace
+}  // namespace memento::bus

@@ -1,0 +1,151 @@
+// WATCH and EXEC in a cluster: the keys' owner looks at them, and executes. See cluster_router.h.
+//
+// Between WATCH and its answer nothing more of the client is executed. What is watched is noted by the owner for itself;
+// the client's worker only keeps it and gives it back with EXEC. All keys of a transaction have to be one node's.
+#include <algorithm>
+
+#include "worker/cluster_router.h"
+#include "worker/command/watched_key.h"
+#include "worker/wire/word_list.h"
+
+namespace memento {
+namespace {
+
+// What any node may execute for a client that it does not know.
+bool is_same_everywhere(const Command& command) {
+  constexpr std::string_view kNames[] = {"PING", "ECHO", "SELECT", "TIME", "PUBLISH", "UNWATCH", "LOLWUT"};
+  return command.keys.first != 0 || std::ranges::find(kNames, command.name) != std::end(kNames);
+}
+
+}  // namespace
+
+ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<const std::uint8_t> owners,
+                                                CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+  ClientState& client = context.client;
+  if (client.transaction != nullptr) return Route::kHere;  // where that is refused
+  auto join = std::make_unique<Join>(Join{JoinKind::kWatch});
+  std::vector<Words> words;
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    const std::string_view key = call[i + 1];
+    const auto is_known = [&](const auto& other) { return other.key == key; };
+    if (std::ranges::any_of(client.watched, is_known) || std::ranges::find(join->keys, key) != join->keys.end()) continue;
+    auto part = std::ranges::find(join->parts, owners[i], &JoinPart::node);
+    if (part == join->parts.end()) {
+      join->parts.push_back(JoinPart{owners[i]});
+      words.emplace_back();
+      part = join->parts.end() - 1;
+    }
+    part->places.push_back(static_cast<std::uint32_t>(join->keys.size()));
+    words[static_cast<std::size_t>(part - join->parts.begin())].push_back(key);
+    join->keys.emplace_back(key);
+  }
+  for (JoinPart& part : join->parts) {
+    if (part.node == state_.self) continue;
+    if (!has_room(client, part.node)) return wait(client, part.node);
+    ++join->missing;
+  }
+  for (JoinPart& part : join->parts) {
+    if (part.node != state_.self) continue;
+    for (const std::uint32_t place : part.places) {
+      const HashedKey key = context.keyspace.hash(join->keys[place]);
+      part.reply.append(KeyFingerprint::of(handlers::look_at(context.keyspace, key)).bytes());
+    }
+  }
+  if (join->missing == 0) {
+    finish_watch(*join, client, context.reply);
+    return Route::kAnswered;
+  }
+  ReplyQueue& queue = open_queue(context, output, begin);
+  ReplyQueue::Place new_one = new_place(context);
+  const Join& parts = *join;
+  new_one.join = std::move(join);
+  const std::uint64_t place = queue.push(std::move(new_one));
+  queue.set_barrier();
+  for (std::uint32_t i = 0; i < parts.parts.size(); ++i) {
+    if (parts.parts[i].node == state_.self) continue;
+    bus_->send({parts.parts[i].node, PieceKind::kWatch, false, Protocol::kResp2},
+               {client.descriptor, client.id, place, i}, word_list_bytes(words[i]),
+               [&](char* to) { write_word_list(words[i], to); });
+    ++forwarded_;
+  }
+  return Route::kAnswered;
+}
+
+void ClusterRouter::finish_watch(const Join& join, ClientState& client, ReplyWriter& reply) {
+  if (const JoinPart* part = worst_part(join)) return write_failure(part->failure, state_.nodes[part->node], reply);
+  for (const JoinPart& part : join.parts) {
+    if (part.reply.size() != part.places.size() * sizeof(KeyFingerprint)) {
+      return reply.error("ERR node " + std::string(state_.nodes[part.node].name_text()) + " answered WATCH wrongly");
+    }
+    for (std::size_t i = 0; i < part.places.size(); ++i) {
+      const std::string_view bytes = std::string_view(part.reply).substr(i * sizeof(KeyFingerprint), sizeof(KeyFingerprint));
+      client.watched.push_back(KeyFingerprint::watched(join.keys[part.places[i]], bytes));
+    }
+  }
+  reply.ok();
+}
+
+ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+  ClientState& client = context.client;
+  if (client.transaction == nullptr || client.transaction->is_broken) return Route::kHere;
+  const std::vector<QueuedCall>& queue = client.transaction->queue;
+  std::optional<std::uint8_t> owner;
+  bool is_one = true;
+  const auto note = [&](std::string_view key) {
+    const std::uint8_t its_owner = owner_of(slot_of_key(key));
+    is_one &= owner.value_or(its_owner) == its_owner;
+    owner = its_owner;
+  };
+  for (const WatchedKey& key : client.watched) note(key.key);
+  bool has_all_keys = false;
+  const Command* stranger = nullptr;
+  for (const QueuedCall& queued : queue) {
+    const Command& command = *queued.command;
+    has_all_keys |= command.has(kAllKeys);
+    if (!is_same_everywhere(command)) stranger = &command;
+    if (command.keys.first == 0) continue;
+    for (auto i = static_cast<std::size_t>(command.keys.first); i <= command.last_key(queued.words.size());
+         i += static_cast<std::size_t>(command.keys.step)) {
+      note(queued.words[i]);
+    }
+  }
+  const auto give_up = [&](const std::string& why) {
+    client.transaction.reset();
+    client.watched.clear();
+    context.reply.error(why);
+    return Route::kAnswered;
+  };
+  if (has_all_keys) return give_up("CROSSSLOT a transaction has the keys of one node, and this one has a command over all keys");
+  if (!is_one) return give_up("CROSSSLOT Keys in request don't hash to the same slot: a transaction has the keys of one node");
+  if (!owner || *owner == state_.self) return Route::kHere;
+  if (stranger != nullptr) {
+    return give_up("ERR " + std::string(stranger->name) + " is about this node or connection, and the keys of the transaction are node " +
+                   std::string(state_.nodes[*owner].name_text()) + "'s");
+  }
+  if (!has_room(client, *owner)) return wait(client, *owner);
+  std::vector<KeyFingerprint> prints;
+  for (const WatchedKey& key : client.watched) prints.push_back(KeyFingerprint::of(key));
+  std::vector<Words> lists(1);
+  for (std::size_t i = 0; i < prints.size(); ++i) {
+    lists[0].push_back(client.watched[i].key);
+    lists[0].push_back(prints[i].bytes());
+  }
+  bool may_write = false;
+  std::size_t bytes = word_list_bytes(lists[0]);
+  for (const QueuedCall& queued : queue) {
+    may_write |= queued.command->has(kWrite | kPublishes);
+    lists.emplace_back(queued.words.begin(), queued.words.end());
+    bytes += word_list_bytes(lists.back());
+  }
+  const std::uint64_t place = open_queue(context, output, begin).push(new_place(context));
+  bus_->send({*owner, PieceKind::kExec, may_write, context.reply.protocol()}, {client.descriptor, client.id, place, 0}, bytes,
+             [&](char* to) {
+               for (const Words& words : lists) to = write_word_list(words, to);
+             });
+  ++forwarded_;
+  client.transaction.reset();
+  client.watched.clear();
+  return Route::kAnswered;
+}
+
+}  // namespace memento

@@ -1,0 +1,70 @@
+// See reply_queue.h.
+#include "worker/reply_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace memento {
+
+std::uint64_t ReplyQueue::push(Place place) {
+  places_.push_back(std::move(place));
+  return first_number_ + places_.size() - 1;
+}
+
+ReplyQueue::Place* ReplyQueue::find(std::uint64_t number) {
+  const std::uint64_t index = number - first_number_;
+  return index < places_.size() ? &places_[index] : nullptr;
+}
+
+void ReplyQueue::take_behind(ByteBuffer& output, std::size_t begin) {
+  const std::string_view bytes = output.view().substr(begin);
+  if (bytes.empty()) return;
+  places_.back().behind.append(bytes);
+  kept_bytes_ += bytes.size();
+  output.truncate(begin);
+}
+
+// How many replies a client may have under way goes by how long they are, which shows only when they come: many when they
+// are short, few when they are long.
+void ReplyQueue::adapt_window(std::size_t reply_bytes) {
+  if (reply_bytes * window_ > 4 * kKeptLimitBytes) {
+    window_ = std::max<std::size_t>(1, 4 * kKeptLimitBytes / reply_bytes);
+  } else if (window_ < kWindowLimit && places_.size() * 2 >= window_) {
+    ++window_;
+  }
+}
+
+void ReplyQueue::add(std::uint64_t number, Place& place, std::string_view bytes, bool is_last) {
+  if (is_last) adapt_window(place.reply.size() + bytes.size());
+  if (place.is_dropped) {
+    place.is_whole = is_last;
+  } else if (is_last && number == first_number_ && place.reply.empty()) {
+    ready_.append(bytes);
+    place.is_whole = true;
+  } else {
+    place.reply.append(bytes);
+    kept_bytes_ += bytes.size();
+    place.is_whole = is_last;
+  }
+  if (number == first_number_) pop_whole();
+}
+
+void ReplyQueue::replace(std::uint64_t number, Place& place, std::string_view bytes) {
+  kept_bytes_ -= place.reply.size();
+  place.reply.clear();
+  add(number, place, bytes, true);
+}
+
+void ReplyQueue::pop_whole() {
+  while (!places_.empty() && places_.front().is_whole) {
+    Place& place = places_.front();
+    ready_.append(place.reply);
+    ready_.append(place.behind);
+    kept_bytes_ -= place.reply.size() + place.behind.size();
+    places_.pop_front();
+    ++first_number_;
+  }
+  if (places_.empty()) has_barrier_ = false;
+}
+
+}  // namespace memento
