@@ -49,7 +49,8 @@ Result<std::vector<ClusterNode>> ask_for_nodes(Connection& connection) {
   if (!reply) return reply.error();
   if (is_authentication_error(*reply)) return Error{ExitStatus::kRuntime, EACCES, reply->text};
   if (reply->is_error()) {
-    return Error{ExitStatus::kRuntime, ECANCELED, "the server is no node of a cluster: " + without_controls(reply->text)};
+    return Error{ExitStatus::kRuntime, ECANCELED,
+                 "the server is no node of a cluster: " + without_controls(reply->text)};
   }
   std::vector<ClusterNode> nodes = parse_cluster_nodes(reply->text);
   if (nodes.empty()) return Error{ExitStatus::kRuntime, EPROTO, "CLUSTER NODES: the reply names no node"};
@@ -82,7 +83,8 @@ CliStatus complain_of_cluster(const Error& error, const Options& options) {
   if (error.message.empty()) return status_of(error);  // it was said already
   if (error.error_number != ECANCELED) return complain_of(error, options.endpoint);
   complain(error.message);
-  complain("is the cluster switched on at " + options.endpoint.to_string() + "? `memento-cli cluster create` writes its files");
+  complain("is the cluster switched on at " + options.endpoint.to_string() +
+           "? `memento-cli cluster create` writes its files");
   return CliStatus::kErrorReply;
 }
 
@@ -100,28 +102,35 @@ std::optional<CliStatus> parse_create(const Words& words, CreatePlan* plan) {
       continue;
     }
     const std::optional<Address> address = parse_address(words[i]);
-    if (!address || words[i].find_first_of(" \t#") != std::string::npos) return usage("'" + words[i] + "' is not HOST:PORT");
+    if (!address || words[i].find_first_of(" \t#") != std::string::npos)
+      return usage("'" + words[i] + "' is not HOST:PORT");
     if (address->port > kClientPortMax) {
-      return usage("'" + words[i] + "': the port must be at most " + std::to_string(kClientPortMax) + ", since others lie above it");
+      return usage("'" + words[i] + "': the port must be at most " + std::to_string(kClientPortMax) +
+                   ", since others lie above it");
     }
     for (const Address& other : plan->nodes) {
       if (other.to_string() == address->to_string()) return usage(words[i] + " is named twice");
     }
     plan->nodes.push_back(*address);
   }
-  if (plan->nodes.empty()) return usage("name the nodes: memento-cli cluster create 127.0.0.1:6737 127.0.0.1:7737 127.0.0.1:8737");
+  if (plan->nodes.empty())
+    return usage("name the nodes: memento-cli cluster create 127.0.0.1:6737 127.0.0.1:7737 127.0.0.1:8737");
   return std::nullopt;
 }
 
-std::string node_path(const CreatePlan& plan, std::size_t i) { return plan.folder + "/node" + std::to_string(i) + ".conf"; }
+std::string node_path(const CreatePlan& plan, std::size_t i) {
+  return plan.folder + "/node" + std::to_string(i) + ".conf";
+}
 
 CliStatus create(const Words& words) {
   CreatePlan plan;
   if (const auto status = parse_create(words, &plan)) return *status;
-  if (::mkdir(plan.folder.c_str(), 0755) != 0 && errno != EEXIST) return usage(system_error("mkdir(" + plan.folder + ")").message);
+  if (::mkdir(plan.folder.c_str(), 0755) != 0 && errno != EEXIST)
+    return usage(system_error("mkdir(" + plan.folder + ")").message);
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
     if (::access(node_path(plan, i).c_str(), F_OK) == 0) {
-      complain(node_path(plan, i) + " exists; nothing was written. Move it away, or choose another folder with --dir");
+      complain(node_path(plan, i) +
+               " exists; nothing was written. Move it away, or choose another folder with --dir");
       return CliStatus::kUsage;
     }
   }
@@ -134,7 +143,8 @@ CliStatus create(const Words& words) {
   }
   std::puts("# Start the nodes, each on its machine:");
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
-    std::printf("memento -c -f %s -a %s -p %u\n", node_path(plan, i).c_str(), plan.nodes[i].host.c_str(), plan.nodes[i].port);
+    std::printf("memento -c -f %s -a %s -p %u\n", node_path(plan, i).c_str(), plan.nodes[i].host.c_str(),
+                plan.nodes[i].port);
   }
   return CliStatus::kOk;
 }
@@ -159,14 +169,17 @@ CliStatus info(const Options& options) {
   Result<std::vector<AskedNode>> asked = reach_nodes(options);
   if (!asked) return complain_of_cluster(asked.error(), options);
   std::vector<ClusterNode> nodes;
-  std::puts("    NODE      ADDRESS                 ROLE      SLOTS        KEYS  LINK          LAG     RANGES");
+  std::puts(
+      "    NODE      ADDRESS                 ROLE      SLOTS        KEYS  LINK          LAG     RANGES");
   for (std::size_t i = 0; i < asked->size(); ++i) {
     AskedNode& one = (*asked)[i];
     const ClusterNode& node = one.node;
     const char letter = static_cast<char>('A' + i % 26);
-    std::printf("%c%c  %-8.8s  %-22s  %-8s  %5zu  %10s  %-12s  %-6s  %s\n", letter, node.is_myself ? '*' : ' ', node.id.c_str(),
-                node.address.c_str(), node.is_replica ? "replica" : "master", node.slot_count(), keys_text(one).c_str(),
-                one.connection ? node.link.c_str() : "unreachable", lag_text(one).c_str(), slots_text(node.slots).c_str());
+    std::printf("%c%c  %-8.8s  %-22s  %-8s  %5zu  %10s  %-12s  %-6s  %s\n", letter,
+                node.is_myself ? '*' : ' ', node.id.c_str(), node.address.c_str(),
+                node.is_replica ? "replica" : "master", node.slot_count(), keys_text(one).c_str(),
+                one.connection ? node.link.c_str() : "unreachable", lag_text(one).c_str(),
+                slots_text(node.slots).c_str());
     nodes.push_back(node);
   }
   std::printf("\n0 |%s| %zu\n", slot_ring(nodes, kRingColumns).c_str(), kClusterSlotCount - 1);
@@ -205,32 +218,39 @@ CliStatus check(const Options& options) {
       problem(one.node.address + ": " + view.error().message);
       continue;
     }
-    if (ownership_text(*view) != expected) problem(one.node.address + ": sees other nodes or other owners of slots");
+    if (ownership_text(*view) != expected)
+      problem(one.node.address + ": sees other nodes or other owners of slots");
     for (const ClusterNode& other : *view) {
-      if (other.is_failed()) problem(one.node.address + ": holds " + other.address + " for failed (" + other.flags + ", " + other.link + ")");
+      if (other.is_failed())
+        problem(one.node.address + ": holds " + other.address + " for failed (" + other.flags + ", " +
+                other.link + ")");
     }
     const Result<Reply> state = one.connection->request({"CLUSTER", "INFO"});
     const std::string text = state && !state->is_error() ? Info(state->text).text("cluster_state") : "";
-    if (text != "ok") problem(one.node.address + ": its cluster_state is " + (text.empty() ? "not told" : text));
+    if (text != "ok")
+      problem(one.node.address + ": its cluster_state is " + (text.empty() ? "not told" : text));
   }
-  if (const std::vector<SlotRange> open = unserved_slots(nodes); !open.empty()) problem("nobody serves the slots " + slots_text(open));
+  if (const std::vector<SlotRange> open = unserved_slots(nodes); !open.empty())
+    problem("nobody serves the slots " + slots_text(open));
   if (problem_count > 0) {
     complain(std::to_string(problem_count) + " problems; `memento-cli cluster info` shows the nodes");
     return CliStatus::kErrorReply;
   }
-  std::printf("%zu nodes agree on who owns what; all %zu slots are served\n", nodes.size(), kClusterSlotCount);
+  std::printf("%zu nodes agree on who owns what; all %zu slots are served\n", nodes.size(),
+              kClusterSlotCount);
   return CliStatus::kOk;
 }
 
 CliStatus call(const Options& options) {
   const Words command(options.command.begin() + 2, options.command.end());
-  if (command.empty()) return usage("cluster call needs a command, as in: memento-cli cluster call INFO memory");
+  if (command.empty())
+    return usage("cluster call needs a command, as in: memento-cli cluster call INFO memory");
   Result<std::vector<AskedNode>> asked = reach_nodes(options);
   if (!asked) return complain_of_cluster(asked.error(), options);
   CliStatus status = CliStatus::kOk;
   for (AskedNode& one : *asked) {
-    const Result<Reply> reply =
-        one.connection ? one.connection->request(command) : Result<Reply>(Error{ExitStatus::kSystem, 0, one.problem});
+    const Result<Reply> reply = one.connection ? one.connection->request(command)
+                                               : Result<Reply>(Error{ExitStatus::kSystem, 0, one.problem});
     std::printf("%s\n", one.node.address.c_str());
     if (!reply) {
       std::fflush(stdout);
@@ -249,8 +269,8 @@ CliStatus call(const Options& options) {
 std::string node_file_text(const std::vector<Address>& nodes, std::size_t self) {
   std::string text = "# ADDRESS PORT NAME SELF; PORT is the bus port, the listen port plus 100\n";
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    text += nodes[i].host + " " + std::to_string(nodes[i].port + kBusPortOffset) + " node" + std::to_string(i) + " " +
-            (i == self ? "1" : "0") + "\n";
+    text += nodes[i].host + " " + std::to_string(nodes[i].port + kBusPortOffset) + " node" +
+            std::to_string(i) + " " + (i == self ? "1" : "0") + "\n";
   }
   return text;
 }

@@ -1,5 +1,5 @@
-// `memento-cli cluster create | info | check | call`: the files of a cluster's nodes, what its nodes say of it, and one command
-// on all of them. Nodes are found through the one that is connected to (CLUSTER NODES).
+// `memento-cli cluster create | info | check | call`: the files of a cluster's nodes, what its nodes say of
+// it, and one command on all of them. Nodes are found through the one that is connected to (CLUSTER NODES).
 #pragma once
 
 #include "cli/options.h"

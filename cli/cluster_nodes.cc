@@ -30,7 +30,8 @@ bool parse_range(std::string_view text, SlotRange* range) {
   const std::size_t dash = text.find('-');
   if (!parse_slot(text.substr(0, dash), &range->first)) return false;
   range->second = range->first;
-  return dash == text.npos || (parse_slot(text.substr(dash + 1), &range->second) && range->first <= range->second);
+  return dash == text.npos ||
+         (parse_slot(text.substr(dash + 1), &range->second) && range->first <= range->second);
 }
 
 }  // namespace
@@ -65,7 +66,8 @@ std::vector<ClusterNode> parse_cluster_nodes(std::string_view text) {
     node.flags = without_controls(words[2]);
     node.link = without_controls(words[7]);
     node.is_myself = node.flags.find("myself") != std::string::npos;
-    node.is_replica = node.flags.find("slave") != std::string::npos || node.flags.find("replica") != std::string::npos;
+    node.is_replica =
+        node.flags.find("slave") != std::string::npos || node.flags.find("replica") != std::string::npos;
     for (std::size_t i = 8; i < words.size(); ++i) {
       SlotRange range;
       if (parse_range(words[i], &range)) node.slots.push_back(range);

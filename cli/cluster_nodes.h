@@ -40,7 +40,8 @@ std::string slots_text(const std::vector<SlotRange>& slots);
 /// The owner of each slot as the index of its node; -1: nobody.
 std::vector<int> slot_owners(const std::vector<ClusterNode>& nodes);
 
-/// The slots 0 to 16383 as so many characters, a letter for the node that has most of each part, '.' for nobody.
+/// The slots 0 to 16383 as so many characters, a letter for the node that has most of each part, '.' for
+/// nobody.
 std::string slot_ring(const std::vector<ClusterNode>& nodes, std::size_t columns);
 
 /// Slots without an owner, as ranges.

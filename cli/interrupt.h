@@ -1,4 +1,5 @@
-// Signals while the tool waits: Ctrl-C (SIGINT) ends a wait, not the tool; who waits asks interrupted() after EINTR.
+// Signals while the tool waits: Ctrl-C (SIGINT) ends a wait, not the tool; who waits asks interrupted() after
+// EINTR.
 #pragma once
 
 #include <poll.h>

@@ -64,10 +64,14 @@ class Screen {
  private:
   attr_t style_of(LineStyle style) const {
     switch (style) {
-      case LineStyle::kTitle: return A_BOLD;
-      case LineStyle::kHeader: return has_colours_ ? static_cast<attr_t>(COLOR_PAIR(1)) | A_BOLD : A_REVERSE;
-      case LineStyle::kAlarm: return has_colours_ ? static_cast<attr_t>(COLOR_PAIR(2)) | A_BOLD : A_STANDOUT;
-      default: return A_NORMAL;
+      case LineStyle::kTitle:
+        return A_BOLD;
+      case LineStyle::kHeader:
+        return has_colours_ ? static_cast<attr_t>(COLOR_PAIR(1)) | A_BOLD : A_REVERSE;
+      case LineStyle::kAlarm:
+        return has_colours_ ? static_cast<attr_t>(COLOR_PAIR(2)) | A_BOLD : A_STANDOUT;
+      default:
+        return A_NORMAL;
     }
   }
 
@@ -85,11 +89,14 @@ class Top {
 
   CliStatus run() {
     Screen screen;
-    if (!screen.is_open()) return complain("top knows no terminal of this type; set TERM, or use --stat"), CliStatus::kUsage;
+    if (!screen.is_open())
+      return complain("top knows no terminal of this type; set TERM, or use --stat"), CliStatus::kUsage;
     if (options_.format.colour) screen.use_colours();
-    const auto interval_ns = static_cast<std::int64_t>((options_.has_interval ? options_.interval_s : 1) * 1e9);
+    const auto interval_ns =
+        static_cast<std::int64_t>((options_.has_interval ? options_.interval_s : 1) * 1e9);
     for (std::int64_t next_ns = monotonic_time_ns() + interval_ns / 4; !is_interrupted();) {
-      screen.draw(view_lines(view_, now_, rates_, static_cast<std::size_t>(LINES), static_cast<std::size_t>(COLS)));
+      screen.draw(
+          view_lines(view_, now_, rates_, static_cast<std::size_t>(LINES), static_cast<std::size_t>(COLS)));
       const std::int64_t left_ns = next_ns - monotonic_time_ns();
       if (left_ns > 0) {
         pollfd keys{STDIN_FILENO, POLLIN, 0};

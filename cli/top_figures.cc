@@ -41,7 +41,8 @@ std::vector<SlowCommand> slow_commands_of(const Reply& reply) {
 }
 
 void set_percentiles(const Histogram& histogram, CommandRates* rates) {
-  for (std::size_t i = 0; i < kParts.size(); ++i) rates->percentiles_us[i] = percentile_us(histogram, kParts[i]);
+  for (std::size_t i = 0; i < kParts.size(); ++i)
+    rates->percentiles_us[i] = percentile_us(histogram, kParts[i]);
 }
 
 std::vector<WorkerRates> worker_rates(const Sample& before, const Sample& now, double took_s) {
@@ -55,8 +56,8 @@ std::vector<WorkerRates> worker_rates(const Sample& before, const Sample& now, d
       auto old_fields = fields_of(old_text);
       if (old_fields["process_id"] != rates.process_id) continue;
       rates.ops_per_s = (fields["commands"] - old_fields["commands"]) / took_s;
-      const double cpu_us =
-          fields["cpu_user_usec"] + fields["cpu_sys_usec"] - old_fields["cpu_user_usec"] - old_fields["cpu_sys_usec"];
+      const double cpu_us = fields["cpu_user_usec"] + fields["cpu_sys_usec"] - old_fields["cpu_user_usec"] -
+                            old_fields["cpu_sys_usec"];
       rates.cpu_percent = cpu_us / took_s / 1e4;
     }
     workers.push_back(std::move(rates));
@@ -109,7 +110,9 @@ Result<Sample> take_sample(Connection& connection) {
 Rates rates_between(const Sample& before, const Sample& now) {
   Rates rates;
   const double took_s = std::max(static_cast<double>(now.time_ns - before.time_ns) / 1e9, 1e-3);
-  const auto rate = [&](const char* name) { return std::max(now.info.number(name) - before.info.number(name), 0.0) / took_s; };
+  const auto rate = [&](const char* name) {
+    return std::max(now.info.number(name) - before.info.number(name), 0.0) / took_s;
+  };
   rates.ops_per_s = rate("total_commands_processed");
   rates.hit_percent = hit_rate_percent(before.info, now.info);
   rates.in_bytes_per_s = rate("total_net_input_bytes");
@@ -127,8 +130,8 @@ Rates rates_between(const Sample& before, const Sample& now) {
     const auto latency = now.latencies.find(name);
     if (latency != now.latencies.end()) {
       const auto old_latency = before.latencies.find(name);
-      const Histogram calls_between =
-          difference(old_latency == before.latencies.end() ? Histogram{} : old_latency->second, latency->second);
+      const Histogram calls_between = difference(
+          old_latency == before.latencies.end() ? Histogram{} : old_latency->second, latency->second);
       set_percentiles(calls_between, &command);
       // Cumulative counts add up step by step when each command's last count goes on to the longest step.
       double below = 0;

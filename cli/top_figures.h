@@ -1,5 +1,5 @@
-// What `memento-cli top` shows, gathered: one sample of a server by INFO, LATENCY HISTOGRAM, SLOWLOG and CLUSTER NODES, and
-// what two of them say about the time between. Pure but for take_sample().
+// What `memento-cli top` shows, gathered: one sample of a server by INFO, LATENCY HISTOGRAM, SLOWLOG and
+// CLUSTER NODES, and what two of them say about the time between. Pure but for take_sample().
 #pragma once
 
 #include <array>

@@ -53,51 +53,64 @@ std::string cut(const std::string& text, std::size_t columns) {
   return text.substr(0, at);
 }
 
-void add_summary(const View& view, const Sample& sample, const Rates& rates, std::size_t columns, std::vector<ViewLine>* lines) {
+void add_summary(const View& view, const Sample& sample, const Rates& rates, std::size_t columns,
+                 std::vector<ViewLine>* lines) {
   const Info& info = sample.info;
   const bool is_memento = info.has("memento_version");
-  lines->push_back({(is_memento ? "memento " + info.text("memento_version") : "redis " + info.text("redis_version")) + "  " +
-                        view.server + "  up " + uptime_text(info.number("uptime_in_seconds")),
-                    LineStyle::kTitle});
+  lines->push_back(
+      {(is_memento ? "memento " + info.text("memento_version") : "redis " + info.text("redis_version")) +
+           "  " + view.server + "  up " + uptime_text(info.number("uptime_in_seconds")),
+       LineStyle::kTitle});
   std::vector<double> history(view.ops_history.begin(), view.ops_history.end());
   const std::size_t room = columns > 30 ? columns - 30 : 1;
-  if (history.size() > room) history.erase(history.begin(), history.end() - static_cast<std::ptrdiff_t>(room));
+  if (history.size() > room)
+    history.erase(history.begin(), history.end() - static_cast<std::ptrdiff_t>(room));
   lines->push_back({formatted("ops/s     %9s  ", short_number(rates.ops_per_s).c_str()) + bars(history)});
   lines->push_back({"hit rate  " + (rates.hit_percent < 0 ? std::string("        -  ") + bar(0)
-                                                          : formatted("%8.1f%%  ", rates.hit_percent) + bar(rates.hit_percent / 100))});
+                                                          : formatted("%8.1f%%  ", rates.hit_percent) +
+                                                                bar(rates.hit_percent / 100))});
   const double used = info.number("used_memory");
   const double limit = info.number("maxmemory");
   lines->push_back({formatted("memory    %9s  ", size_text(used).c_str()) +
                     (limit > 0 ? bar(used / limit) + " of " + size_text(limit) : std::string("no limit"))});
   auto keys = fields_of(info.text("db0"));
-  lines->push_back({formatted("keys      %9s  clients %.0f  in %.1f MB/s  out %.1f MB/s  expired %.0f/s  evicted %.0f/s",
-                              short_number(keys["keys"]).c_str(), info.number("connected_clients"), rates.in_bytes_per_s / 1e6,
-                              rates.out_bytes_per_s / 1e6, rates.expired_per_s, rates.evicted_per_s)});
+  lines->push_back({formatted(
+      "keys      %9s  clients %.0f  in %.1f MB/s  out %.1f MB/s  expired %.0f/s  evicted %.0f/s",
+      short_number(keys["keys"]).c_str(), info.number("connected_clients"), rates.in_bytes_per_s / 1e6,
+      rates.out_bytes_per_s / 1e6, rates.expired_per_s, rates.evicted_per_s)});
   const auto& percentiles = rates.all.percentiles_us;
-  lines->push_back({"latency   p50 " + time_text(percentiles[0]) + "  p99 " + time_text(percentiles[1]) + "  p99.9 " +
-                    time_text(percentiles[2]) + "  (in the server, all commands)"});
+  lines->push_back({"latency   p50 " + time_text(percentiles[0]) + "  p99 " + time_text(percentiles[1]) +
+                    "  p99.9 " + time_text(percentiles[2]) + "  (in the server, all commands)"});
 }
 
 void add_workers(const View& view, std::vector<WorkerRates> workers, std::vector<ViewLine>* lines) {
   if (workers.empty()) return;
   const auto value = [&](const WorkerRates& worker) {
     switch (view.order) {
-      case TopOrder::kCpu: return worker.cpu_percent;
-      case TopOrder::kMemory: return worker.private_bytes;
-      case TopOrder::kClients: return worker.clients;
-      case TopOrder::kName: return -worker.process_id;
-      default: return worker.ops_per_s;
+      case TopOrder::kCpu:
+        return worker.cpu_percent;
+      case TopOrder::kMemory:
+        return worker.private_bytes;
+      case TopOrder::kClients:
+        return worker.clients;
+      case TopOrder::kName:
+        return -worker.process_id;
+      default:
+        return worker.ops_per_s;
     }
   };
   std::ranges::stable_sort(workers, std::greater(), value);
   double most = 1;
   for (const WorkerRates& worker : workers) most = std::max(most, worker.ops_per_s);
   lines->push_back({});
-  lines->push_back({"WORKER      PID      OPS/S                  CPU%  CLIENTS     MEMORY", LineStyle::kHeader});
+  lines->push_back(
+      {"WORKER      PID      OPS/S                  CPU%  CLIENTS     MEMORY", LineStyle::kHeader});
   for (const WorkerRates& worker : workers) {
-    lines->push_back({formatted("%6s %8.0f  %9s  ", worker.name.c_str(), worker.process_id, short_number(worker.ops_per_s).c_str()) +
+    lines->push_back({formatted("%6s %8.0f  %9s  ", worker.name.c_str(), worker.process_id,
+                                short_number(worker.ops_per_s).c_str()) +
                       bar(worker.ops_per_s / most) +
-                      formatted("  %5.1f  %7.0f  %9s", worker.cpu_percent, worker.clients, size_text(worker.private_bytes).c_str())});
+                      formatted("  %5.1f  %7.0f  %9s", worker.cpu_percent, worker.clients,
+                                size_text(worker.private_bytes).c_str())});
   }
 }
 
@@ -113,12 +126,16 @@ void add_commands(const View& view, std::vector<CommandRates> commands, std::vec
   double most = 1;
   for (const CommandRates& command : commands) most = std::max(most, command.calls_per_s);
   lines->push_back({});
-  lines->push_back({"COMMAND              CALLS/S                  MEAN      P50      P99    P99.9", LineStyle::kHeader});
+  lines->push_back(
+      {"COMMAND              CALLS/S                  MEAN      P50      P99    P99.9", LineStyle::kHeader});
   for (const CommandRates& command : commands) {
-    lines->push_back({formatted("%-16s  %10s  ", cut(command.name, 16).c_str(), short_number(command.calls_per_s).c_str()) +
-                      bar(command.calls_per_s / most) +
-                      formatted("  %6.1fus  %7s  %7s  %7s", command.mean_us, time_text(command.percentiles_us[0]).c_str(),
-                                time_text(command.percentiles_us[1]).c_str(), time_text(command.percentiles_us[2]).c_str())});
+    lines->push_back(
+        {formatted("%-16s  %10s  ", cut(command.name, 16).c_str(),
+                   short_number(command.calls_per_s).c_str()) +
+         bar(command.calls_per_s / most) +
+         formatted("  %6.1fus  %7s  %7s  %7s", command.mean_us, time_text(command.percentiles_us[0]).c_str(),
+                   time_text(command.percentiles_us[1]).c_str(),
+                   time_text(command.percentiles_us[2]).c_str())});
   }
 }
 
@@ -147,16 +164,18 @@ std::vector<ViewLine> node_lines(const Sample& sample) {
   lines.push_back({"NODE      ADDRESS                 ROLE      SLOTS  LINK", LineStyle::kHeader});
   for (std::size_t i = 0; i < std::min(nodes.size(), kNodeRows); ++i) {
     const ClusterNode& node = nodes[i];
-    lines.push_back({formatted("%-8s  %-22s  %-8s  %5zu  %s", cut(node.id, 8).c_str(), cut(node.address, 22).c_str(),
-                               node.is_replica ? "replica" : "master", node.slot_count(), node.link.c_str()),
-                     node.is_failed() ? LineStyle::kAlarm : LineStyle::kPlain});
+    lines.push_back(
+        {formatted("%-8s  %-22s  %-8s  %5zu  %s", cut(node.id, 8).c_str(), cut(node.address, 22).c_str(),
+                   node.is_replica ? "replica" : "master", node.slot_count(), node.link.c_str()),
+         node.is_failed() ? LineStyle::kAlarm : LineStyle::kPlain});
   }
   return lines;
 }
 
 }  // namespace
 
-std::vector<ViewLine> view_lines(const View& view, const Sample& sample, Rates rates, std::size_t rows, std::size_t columns) {
+std::vector<ViewLine> view_lines(const View& view, const Sample& sample, Rates rates, std::size_t rows,
+                                 std::size_t columns) {
   std::vector<ViewLine> lines;
   add_summary(view, sample, rates, columns, &lines);
   if (!view.problem.empty()) lines[0] = {view.problem, LineStyle::kAlarm};
@@ -167,7 +186,8 @@ std::vector<ViewLine> view_lines(const View& view, const Sample& sample, Rates r
   const std::vector<ViewLine> nodes = node_lines(sample);
   bottom.insert(bottom.end(), nodes.begin(), nodes.end());
   bottom.push_back({});
-  bottom.push_back({"q quit   sort by: o ops  c CPU  m memory  n clients  l latency  a name", LineStyle::kTitle});
+  bottom.push_back(
+      {"q quit   sort by: o ops  c CPU  m memory  n clients  l latency  a name", LineStyle::kTitle});
   const std::size_t room = rows > bottom.size() ? rows - bottom.size() : 1;
   if (lines.size() > room) lines.resize(room);
   lines.insert(lines.end(), bottom.begin(), bottom.end());

@@ -1,4 +1,5 @@
-// The screen of `memento-cli top` as lines of text. Pure: figures in, lines out; top.h puts them on the terminal.
+// The screen of `memento-cli top` as lines of text. Pure: figures in, lines out; top.h puts them on the
+// terminal.
 #pragma once
 
 #include <deque>
@@ -17,7 +18,14 @@ struct ViewLine {
 };
 
 /// What the rows of workers and commands are sorted by.
-enum class TopOrder : char { kRate = 'o', kCpu = 'c', kMemory = 'm', kClients = 'n', kLatency = 'l', kName = 'a' };
+enum class TopOrder : char {
+  kRate = 'o',
+  kCpu = 'c',
+  kMemory = 'm',
+  kClients = 'n',
+  kLatency = 'l',
+  kName = 'a'
+};
 
 struct View {
   std::string server;
@@ -27,6 +35,7 @@ struct View {
 };
 
 /// At most `rows` lines of at most `columns` characters; what is least important is left out.
-std::vector<ViewLine> view_lines(const View& view, const Sample& sample, Rates rates, std::size_t rows, std::size_t columns);
+std::vector<ViewLine> view_lines(const View& view, const Sample& sample, Rates rates, std::size_t rows,
+                                 std::size_t columns);
 
 }  // namespace memento::cli

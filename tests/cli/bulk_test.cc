@@ -34,7 +34,8 @@ class CliBulk : public ::testing::Test {
   }
   /// With the file as stdin: by a shell.
   Finished run_with_input(const std::string& input, const std::string& options) const {
-    const std::string command = testing::program("memento-cli") + " -p " + std::to_string(server_.port()) + " " + options + " < " + input;
+    const std::string command = testing::program("memento-cli") + " -p " + std::to_string(server_.port()) +
+                                " " + options + " < " + input;
     return run_program("/bin/sh", {"-c", command});
   }
 
@@ -49,7 +50,8 @@ TEST_F(CliBulk, PipeOfLines) {
   EXPECT_EQ(finished.status, 1);
   EXPECT_EQ(finished.output, "");
   EXPECT_NE(finished.errors.find("line 2: ERR wrong number"), std::string::npos) << finished.errors;
-  EXPECT_NE(finished.errors.find("line 4: ERR value is not an integer"), std::string::npos) << finished.errors;
+  EXPECT_NE(finished.errors.find("line 4: ERR value is not an integer"), std::string::npos)
+      << finished.errors;
   EXPECT_NE(finished.errors.find("4 commands in "), std::string::npos) << finished.errors;
   EXPECT_EQ(server_.request("GET a"), "hello  world");
   EXPECT_EQ(server_.request("GET b"), "2");
@@ -58,8 +60,8 @@ TEST_F(CliBulk, PipeOfLines) {
 
 // Shows that RESP is taken as it is, and what is broken is told and ends it.
 TEST_F(CliBulk, PipeOfRequests) {
-  const Finished finished =
-      run_with_input(write("resp", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$3\r\nx\ny\r\n*1\r\n$4\r\nINCR\r\n*1\r\nx"), "--pipe");
+  const Finished finished = run_with_input(
+      write("resp", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$3\r\nx\ny\r\n*1\r\n$4\r\nINCR\r\n*1\r\nx"), "--pipe");
   EXPECT_EQ(finished.status, 2);
   EXPECT_NE(finished.errors.find("request 2: ERR wrong number"), std::string::npos) << finished.errors;
   EXPECT_NE(finished.errors.find("after request 2"), std::string::npos) << finished.errors;
@@ -97,7 +99,8 @@ TEST_F(CliBulk, ExportAndImport) {
   EXPECT_EQ(run({"--export", "-", "--prefix", "te"}).output, "key,value,ttl\n\"text\",\"a,\"\"b\"\"\nc\",\n");
 }
 
-// Shows that broken records are told with their line and the others stored, and that an import can begin later.
+// Shows that broken records are told with their line and the others stored, and that an import can begin
+// later.
 TEST_F(CliBulk, ImportOfBrokenRecords) {
   const std::string csv = write("a.csv", "key,value,ttl\na,1,\nbroken\nb,\"2\n2\",x\nc,3\n");
   const Finished finished = run({"--import", csv});
@@ -108,7 +111,8 @@ TEST_F(CliBulk, ImportOfBrokenRecords) {
   ASSERT_EQ(server_.request("FLUSH"), "OK");
   EXPECT_EQ(run({"--import", csv, "--from-line", "6"}).status, 0);
   EXPECT_EQ(server_.request("KEYS *"), "c");
-  const std::string json = write("a.jsonl", "{\"value\":{\"x\":[1]},\"key\":\"j\"}\n[]\n{\"key\":1,\"value\":2}\n{\"key\":\"k\"}\n");
+  const std::string json = write(
+      "a.jsonl", "{\"value\":{\"x\":[1]},\"key\":\"j\"}\n[]\n{\"key\":1,\"value\":2}\n{\"key\":\"k\"}\n");
   const Finished objects = run({"--import", json});
   EXPECT_EQ(objects.status, 1);
   EXPECT_NE(objects.errors.find("1 records stored"), std::string::npos) << objects.errors;
@@ -128,7 +132,8 @@ TEST_F(CliBulk, KeysOfTheServer) {
   ASSERT_EQ(run({"MSET", "user:1", "abc", "user:2", "abcdef", "other", "x"}).status, 0);
   EXPECT_EQ(run({"--scan", "--pattern", "user:[1]"}).output, "user:1\n");
   EXPECT_EQ(run({"--scan", "--fuzzy", "ohr"}).output, "other\n");
-  EXPECT_EQ(run({"--bigkeys", "--top", "1"}).output, "           6 bytes  \"user:2\"\n3 keys (string), 10 bytes, mean 3.3\n");
+  EXPECT_EQ(run({"--bigkeys", "--top", "1"}).output,
+            "           6 bytes  \"user:2\"\n3 keys (string), 10 bytes, mean 3.3\n");
   const Finished memory = run({"--memkeys", "--top", "1"});
   EXPECT_NE(memory.output.find("3 keys (memory)"), std::string::npos) << memory.output;
   EXPECT_NE(run({"--stat", "-r", "1", "-i", "0.1"}).output.find("ops/s"), std::string::npos);
@@ -139,8 +144,10 @@ TEST_F(CliBulk, KeysOfTheServer) {
 // Shows `top` in a terminal: its parts, sorting, a server that goes and comes back, and its end.
 TEST_F(CliBulk, TopInATerminal) {
   // Workers tell of themselves from their first tick on.
-  ASSERT_TRUE(testing::wait_until([&] { return server_.request("INFO workers").find("worker_1") != std::string::npos; }));
-  Terminal terminal("memento-cli", {"-p", std::to_string(server_.port()), "-i", "0.2", "top"}, folder_.path());
+  ASSERT_TRUE(testing::wait_until(
+      [&] { return server_.request("INFO workers").find("worker_1") != std::string::npos; }));
+  Terminal terminal("memento-cli", {"-p", std::to_string(server_.port()), "-i", "0.2", "top"},
+                    folder_.path());
   terminal.expect("ops/s");
   terminal.expect("WORKER");
   terminal.expect("COMMAND");
@@ -159,7 +166,8 @@ TEST_F(CliBulk, TopInATerminal) {
 
 // Shows that messages arrive, and that Ctrl-C ends it.
 TEST_F(CliBulk, SubscribeInATerminal) {
-  Terminal terminal("memento-cli", {"-p", std::to_string(server_.port()), "--subscribe", "news", "we*"}, folder_.path());
+  Terminal terminal("memento-cli", {"-p", std::to_string(server_.port()), "--subscribe", "news", "we*"},
+                    folder_.path());
   terminal.expect("subscribed");
   ASSERT_EQ(server_.request("PUBLISH news hello"), "1");
   terminal.expect("\"news\" \"hello\"\r\n");

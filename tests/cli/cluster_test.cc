@@ -1,9 +1,10 @@
 // memento-cli's cluster commands against nodes that replay replies, and hostile servers.
+#include "cli/cluster.h"
+
 #include <gtest/gtest.h>
 
 #include <memory>
 
-#include "cli/cluster.h"
 #include "cli/cluster_nodes.h"
 #include "tests/cli/fake_server.h"
 #include "tests/integration/test_server.h"
@@ -41,15 +42,17 @@ class CliClusterTools : public ::testing::Test {
  protected:
   CliClusterTools() {
     for (std::size_t i = 0; i < 2; ++i) {
-      servers_.push_back(std::make_unique<FakeServer>([this, i](const std::string& request) { return answer(i, request); }));
+      servers_.push_back(
+          std::make_unique<FakeServer>([this, i](const std::string& request) { return answer(i, request); }));
     }
   }
 
   std::string nodes_text(std::size_t asked) const {
     std::string text;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-      text += std::string(40, static_cast<char>('a' + i)) + " 127.0.0.1:" + std::to_string(servers_[i]->port()) + "@1 " +
-              (i == asked ? "myself," : "") + "master - 0 0 1 connected " + slots_[asked == disagreeing_ ? 1 - i : i] + "\n";
+      text += std::string(40, static_cast<char>('a' + i)) +
+              " 127.0.0.1:" + std::to_string(servers_[i]->port()) + "@1 " + (i == asked ? "myself," : "") +
+              "master - 0 0 1 connected " + slots_[asked == disagreeing_ ? 1 - i : i] + "\n";
     }
     return text;
   }
@@ -79,7 +82,8 @@ TEST_F(CliClusterTools, InfoShowsNodes) {
   EXPECT_EQ(info.status, 0) << info.errors;
   EXPECT_NE(info.output.find("A*  aaaaaaaa  127.0.0.1:"), std::string::npos) << info.output;
   EXPECT_NE(info.output.find("8192         101  connected"), std::string::npos) << info.output;
-  EXPECT_NE(info.output.find("0 |" + std::string(32, 'A') + std::string(32, 'B') + "| 16383"), std::string::npos);
+  EXPECT_NE(info.output.find("0 |" + std::string(32, 'A') + std::string(32, 'B') + "| 16383"),
+            std::string::npos);
 }
 
 TEST_F(CliClusterTools, CheckOfASoundCluster) {
@@ -105,8 +109,8 @@ TEST_F(CliClusterTools, CheckFindsDisagreement) {
 TEST_F(CliClusterTools, CallReachesEachNode) {
   const Finished call = run({"call", "ECHO", "hello"});
   EXPECT_EQ(call.status, 0) << call.errors;
-  EXPECT_EQ(call.output, "127.0.0.1:" + std::to_string(servers_[0]->port()) + "\nHELLO\n127.0.0.1:" +
-                             std::to_string(servers_[1]->port()) + "\nHELLO\n");
+  EXPECT_EQ(call.output, "127.0.0.1:" + std::to_string(servers_[0]->port()) +
+                             "\nHELLO\n127.0.0.1:" + std::to_string(servers_[1]->port()) + "\nHELLO\n");
   EXPECT_EQ(run({"call", "NOSUCH"}).status, 1);
   EXPECT_EQ(run({"call"}).status, 2);
 }
@@ -114,18 +118,22 @@ TEST_F(CliClusterTools, CallReachesEachNode) {
 // Shows the files for the nodes, and that none is overwritten.
 TEST(CliClusterCreate, WritesFilesOnce) {
   const TemporaryFolder folder;
-  const std::vector<std::string> words{"cluster", "create", "127.0.0.1:7000", "[::1]:7001", "--dir", folder.path() + "/c"};
+  const std::vector<std::string> words{"cluster",    "create", "127.0.0.1:7000",
+                                       "[::1]:7001", "--dir",  folder.path() + "/c"};
   const Finished created = run_program("memento-cli", words);
   EXPECT_EQ(created.status, 0) << created.errors;
-  EXPECT_NE(created.output.find("memento -c -f " + folder.path() + "/c/node1.conf -a ::1 -p 7001\n"), std::string::npos);
+  EXPECT_NE(created.output.find("memento -c -f " + folder.path() + "/c/node1.conf -a ::1 -p 7001\n"),
+            std::string::npos);
   EXPECT_EQ(read_file(folder.path() + "/c/node1.conf"),
-            "# ADDRESS PORT NAME SELF; PORT is the bus port, the listen port plus 100\n127.0.0.1 7100 node0 0\n::1 7101 node1 1\n");
+            "# ADDRESS PORT NAME SELF; PORT is the bus port, the listen port plus 100\n127.0.0.1 7100 node0 "
+            "0\n::1 7101 node1 1\n");
   EXPECT_EQ(run_program("memento-cli", words).status, 2);
   EXPECT_EQ(run_program("memento-cli", {"cluster", "create", "127.0.0.1:65300"}).status, 2);
   EXPECT_EQ(run_program("memento-cli", {"cluster", "create", "a:1", "a:1"}).status, 2);
 }
 
-// Shows that servers that break off, talk another protocol or never stop are errors with a status, not crashes.
+// Shows that servers that break off, talk another protocol or never stop are errors with a status, not
+// crashes.
 TEST(CliHostile, BrokenServers) {
   const struct {
     std::string reply;
@@ -139,9 +147,10 @@ TEST(CliHostile, BrokenServers) {
       {"", "connection closed by the server", 3},
   };
   for (const auto& one : cases) {
-    const FakeServer server([&](const std::string& request) { return request.starts_with("HELLO") ? "%0\r\n" : one.reply; });
-    const Finished finished =
-        run_program("memento-cli", {"-p", std::to_string(server.port()), "--timeout", "0.5", "--json", "GET", "a"});
+    const FakeServer server(
+        [&](const std::string& request) { return request.starts_with("HELLO") ? "%0\r\n" : one.reply; });
+    const Finished finished = run_program(
+        "memento-cli", {"-p", std::to_string(server.port()), "--timeout", "0.5", "--json", "GET", "a"});
     EXPECT_EQ(finished.status, one.status) << one.reply << finished.errors;
     EXPECT_NE(finished.errors.find(one.error), std::string::npos) << finished.errors;
     EXPECT_EQ(finished.output, "");

@@ -12,9 +12,12 @@
 
 namespace memento::testing {
 
-std::string bulk(const std::string& text) { return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n"; }
+std::string bulk(const std::string& text) {
+  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+}
 
-FakeServer::FakeServer(Answer answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+FakeServer::FakeServer(Answer answer)
+    : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -47,7 +50,8 @@ void FakeServer::accept_until_closed() {
 }
 
 void FakeServer::serve(int socket) const {
-  constexpr RespLimits kLimits{.arguments = 1000, .bulk_bytes = 1 << 20, .request_bytes = 1 << 20, .is_authenticated = true};
+  constexpr RespLimits kLimits{
+      .arguments = 1000, .bulk_bytes = 1 << 20, .request_bytes = 1 << 20, .is_authenticated = true};
   RespParser parser;
   std::string input;
   char bytes[4096];

@@ -1,5 +1,5 @@
-// FakeServer: a server in threads of this process that answers RESP requests by a function; for replies that a real server does
-// not give, broken ones and those of a cluster among them.
+// FakeServer: a server in threads of this process that answers RESP requests by a function; for replies that
+// a real server does not give, broken ones and those of a cluster among them.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace memento::testing {
 
 class FakeServer {
  public:
-  /// `answer` gets a request's words joined by spaces, in upper case, and gives the reply's bytes; empty: close.
+  /// `answer` gets a request's words joined by spaces, in upper case, and gives the reply's bytes; empty:
+  /// close.
   using Answer = std::function<std::string(const std::string& request)>;
 
   explicit FakeServer(Answer answer);
