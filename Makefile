@@ -81,7 +81,7 @@ $(DESCRIBED)/command_rows.o: worker/command/command_rows.cc $(DESCRIBED)/worker/
 
 $(BIN)/memento-cli: $(call main,cli) $(CLI) $(CLI_PARTS)
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo
 
 $(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI)) $(filter %/shm/hash.o,$(SHM))
 $(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(BUILD)/obj/cli/client.o
@@ -98,7 +98,7 @@ $(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(BUILD)/
 
 $(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo -lgtest -lgtest_main
 
 $(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(SHM)
 	@mkdir -p $(@D)
@@ -191,6 +191,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/doc/memento
 	install -m 644 README.md CHANGELOG.md LICENSE conf/memento.conf conf/memento.service $(DESTDIR)$(PREFIX)/share/doc/memento
 	install -m 644 $(wildcard */*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 cli/memento-cli.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memento-cli
+	install -D -m 644 cli/_memento-cli $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_memento-cli
 	install -m 644 $(wildcard */*.8) $(DESTDIR)$(PREFIX)/share/man/man8
 
 clean:

@@ -35,7 +35,8 @@ std::vector<std::string> options_of(std::string_view syntax) {
   std::vector<std::string> options;
   std::string word;
   const auto end_word = [&] {
-    const bool is_option = word.size() > 1 && std::ranges::none_of(word, [](char c) { return c >= 'a' && c <= 'z'; }) &&
+    const bool is_option = word.size() > 1 &&
+                           std::ranges::none_of(word, [](char c) { return c >= 'a' && c <= 'z'; }) &&
                            word[0] >= 'A' && word[0] <= 'Z';
     if (is_option && std::ranges::find(options, word) == options.end()) options.push_back(word);
     word.clear();
@@ -51,12 +52,14 @@ std::vector<std::string> options_of(std::string_view syntax) {
   return options;
 }
 
-/// What an option's value is called: "s" for EX in "[EX s | PX ms]"; empty: it has none, or is no option of this syntax.
+/// What an option's value is called: "s" for EX in "[EX s | PX ms]"; empty: it has none, or is no option of
+/// this syntax.
 std::string value_of_option(std::string_view syntax, std::string_view option) {
   for (std::size_t at = 0; (at = syntax.find(option, at)) != syntax.npos; at += option.size()) {
     const std::size_t end = at + option.size();
-    const bool is_word_of_its_own = (at == 0 || std::string_view(" [").find(syntax[at - 1]) != std::string_view::npos) &&
-                                    end < syntax.size() && syntax[end] == ' ';
+    const bool is_word_of_its_own =
+        (at == 0 || std::string_view(" [").find(syntax[at - 1]) != std::string_view::npos) &&
+        end < syntax.size() && syntax[end] == ' ';
     if (!is_word_of_its_own) continue;
     const std::string_view rest = syntax.substr(end + 1);
     const std::size_t value_end = rest.find_first_of(" ]|[");
@@ -212,7 +215,8 @@ std::vector<std::string> Catalog::completions(const std::vector<std::string>& wo
   const CommandEntry* entry = find(before, &word_count);
   if (entry == nullptr) return found;
   for (const std::string& option : options_of(entry->arguments)) {
-    const bool is_given = std::ranges::any_of(before, [&](const std::string& word) { return is_word(word, option); });
+    const bool is_given =
+        std::ranges::any_of(before, [&](const std::string& word) { return is_word(word, option); });
     if (!is_given && starts_with_ignoring_case(option, begun)) found.push_back(option);
   }
   return found;
@@ -226,7 +230,8 @@ std::string Catalog::hint(const std::vector<std::string>& words, bool ends_in_bl
     return entry->arguments.empty() ? "" : " " + entry->arguments;
   }
   const std::vector<std::string> parts = syntax_parts(entry->arguments);
-  const std::string value = words.size() > word_count + 1 ? value_of_option(entry->arguments, upper_case(words.back())) : "";
+  const std::string value =
+      words.size() > word_count + 1 ? value_of_option(entry->arguments, upper_case(words.back())) : "";
   if (!value.empty()) return ends_in_blank ? value : " " + value;
   std::size_t given = words.size() - word_count;
   std::string text;

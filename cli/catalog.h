@@ -1,7 +1,7 @@
 // The commands as the prompt knows them: names, syntax and what they do, for completion, hints and help.
 //
-// The server's own command table is linked into the tool (without handlers); another server's COMMAND DOCS adds what it has
-// beyond that. Nothing about a command is written here.
+// The server's own command table is linked into the tool (without handlers); another server's COMMAND DOCS
+// adds what it has beyond that. Nothing about a command is written here.
 #pragma once
 
 #include <string>
@@ -25,16 +25,19 @@ class Catalog {
   /// What is in the server's command table.
   Catalog();
 
-  /// Takes a server's own word for its commands: COMMAND DOCS, in RESP2 or RESP3. What is no such reply changes nothing.
+  /// Takes a server's own word for its commands: COMMAND DOCS, in RESP2 or RESP3. What is no such reply
+  /// changes nothing.
   void replace_by(const Reply& docs);
 
-  /// The command or subcommand that the words at the front of a request name, or nullptr. `word_count`: how many do.
+  /// The command or subcommand that the words at the front of a request name, or nullptr. `word_count`: how
+  /// many do.
   const CommandEntry* find(const std::vector<std::string>& words, std::size_t* word_count) const;
 
   /// Commands, each followed by its subcommands, group by group.
   const std::vector<CommandEntry>& entries() const { return entries_; }
 
-  /// What may stand in place of the last of `words`, which begins so: names, subcommands, words of the syntax.
+  /// What may stand in place of the last of `words`, which begins so: names, subcommands, words of the
+  /// syntax.
   std::vector<std::string> completions(const std::vector<std::string>& words) const;
 
   /// The rest of the syntax behind a request's finished words; empty when it is no known command.

@@ -47,8 +47,8 @@ std::string_view without_error_mark(std::string_view text) {
 bool is_authentication_error(const Reply& reply) {
   if (!reply.is_error()) return false;
   const std::string_view text = without_error_mark(reply.text);
-  return text.starts_with("NOAUTH") || text.starts_with("WRONGPASS") || text.find("invalid password") != text.npos ||
-         text.starts_with("Authentication required");
+  return text.starts_with("NOAUTH") || text.starts_with("WRONGPASS") ||
+         text.find("invalid password") != text.npos || text.starts_with("Authentication required");
 }
 
 void append_request(std::span<const std::string_view> words, std::string* bytes) {
@@ -86,14 +86,16 @@ Outcome Connection::greet() {
   } else {
     Words words{"HELLO", "3"};
     if (!endpoint_.password.empty()) {
-      words.insert(words.end(), {"AUTH", endpoint_.user.empty() ? "default" : endpoint_.user, endpoint_.password});
+      words.insert(words.end(),
+                   {"AUTH", endpoint_.user.empty() ? "default" : endpoint_.user, endpoint_.password});
     }
     if (Outcome checked = check_greeting(request(words), words.size() > 2); !checked) return checked;
   }
   if (endpoint_.database == 0 || needs_password_) return Done{};
   const Result<Reply> selected = request({"SELECT", std::to_string(endpoint_.database)});
   if (!selected) return selected.error();
-  if (selected->is_error()) return Error{ExitStatus::kRuntime, 0, "SELECT: " + without_controls(selected->text)};
+  if (selected->is_error())
+    return Error{ExitStatus::kRuntime, 0, "SELECT: " + without_controls(selected->text)};
   return Done{};
 }
 
@@ -140,7 +142,7 @@ Result<bool> Connection::wait_for(short events, int wait_ms, short* happened) {
   const std::int64_t deadline_ns = monotonic_time_ns() + std::int64_t{wait_ms} * 1'000'000;
   for (int left_ms = wait_ms;;) {
     pollfd waiting{socket_.get(), events, 0};
-    const int ready = ::poll(&waiting, 1, left_ms);
+    const int ready = poll_or_interrupt(&waiting, 1, left_ms);
     if (ready < 0 && errno != EINTR) return system_error("poll on the server's socket");
     if (ready < 0 && is_interrupted()) return Error{ExitStatus::kRuntime, EINTR, "interrupted"};
     if (ready == 0) return false;
@@ -148,7 +150,8 @@ Result<bool> Connection::wait_for(short events, int wait_ms, short* happened) {
       *happened = waiting.revents;
       return true;
     }
-    if (wait_ms >= 0) left_ms = static_cast<int>(std::max<std::int64_t>((deadline_ns - monotonic_time_ns()) / 1'000'000, 0));
+    if (wait_ms >= 0)
+      left_ms = static_cast<int>(std::max<std::int64_t>((deadline_ns - monotonic_time_ns()) / 1'000'000, 0));
   }
 }
 
@@ -168,7 +171,8 @@ Outcome Connection::send_bytes(std::string_view bytes) {
     if ((happened & POLLIN) == 0) continue;
     const Result<bool> is_open = receive(MSG_DONTWAIT);
     if (!is_open) return is_open.error();
-    if (!*is_open) return Error{ExitStatus::kSystem, 0, "send to the server: connection closed by the server"};
+    if (!*is_open)
+      return Error{ExitStatus::kSystem, 0, "send to the server: connection closed by the server"};
   }
   return Done{};
 }
@@ -212,7 +216,8 @@ Result<Reply> Connection::read() {
   Result<std::optional<Reply>> reply = read_within(endpoint_.timeout_ms);
   if (!reply) return reply.error();
   if (!*reply) {
-    return Error{ExitStatus::kSystem, ETIMEDOUT, "no reply within " + std::to_string(endpoint_.timeout_ms) + " ms"};
+    return Error{ExitStatus::kSystem, ETIMEDOUT,
+                 "no reply within " + std::to_string(endpoint_.timeout_ms) + " ms"};
   }
   return std::move(**reply);
 }
@@ -222,7 +227,8 @@ Result<Reply> Connection::read_reply() {
     Result<std::optional<Reply>> reply = read_within(endpoint_.timeout_ms);
     if (!reply) return reply.error();
     if (!*reply) {
-      return Error{ExitStatus::kSystem, ETIMEDOUT, "no reply within " + std::to_string(endpoint_.timeout_ms) + " ms"};
+      return Error{ExitStatus::kSystem, ETIMEDOUT,
+                   "no reply within " + std::to_string(endpoint_.timeout_ms) + " ms"};
     }
     if ((**reply).type != ReplyType::kPush) return std::move(**reply);
     pushes_.push_back(std::move(**reply));
@@ -232,7 +238,8 @@ Result<Reply> Connection::read_reply() {
 Result<Reply> Connection::request(const Words& words) {
   const Outcome sent = send(words);
   // The server may refuse a request before all of it is sent, and say why.
-  if (!sent && (sent.error().error_number == ETIMEDOUT || sent.error().error_number == EINTR)) return sent.error();
+  if (!sent && (sent.error().error_number == ETIMEDOUT || sent.error().error_number == EINTR))
+    return sent.error();
   Result<Reply> reply = read_reply();
   return reply || sent ? std::move(reply) : Result<Reply>(sent.error());
 }

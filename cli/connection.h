@@ -1,8 +1,9 @@
 // A blocking connection to a server in any of its protocols: requests as words, replies as typed values.
 //
-// Invariants: sending never deadlocks against a server that waits for its replies to be read; replies come in the order of
-// the requests; what the server pushes by itself (RESP3) is kept apart. An error of any call ends the connection's use:
-// status_of() says what it means, error_number EINTR that Ctrl-C ended the wait. It does not reconnect by itself.
+// Invariants: sending never deadlocks against a server that waits for its replies to be read; replies come in
+// the order of the requests; what the server pushes by itself (RESP3) is kept apart. An error of any call
+// ends the connection's use: status_of() says what it means, error_number EINTR that Ctrl-C ended the wait.
+// It does not reconnect by itself.
 #pragma once
 
 #include <deque>
@@ -25,13 +26,14 @@ void append_request(const Words& words, std::string* bytes);
 
 class Connection {
  public:
-  /// Connects, chooses the protocol (RESP2 when the server knows no HELLO), gives the password, selects the database. A
-  /// server that wants a password and was given none is connected all the same: needs_password().
+  /// Connects, chooses the protocol (RESP2 when the server knows no HELLO), gives the password, selects the
+  /// database. A server that wants a password and was given none is connected all the same: needs_password().
   static Result<Connection> open(const Endpoint& endpoint);
   /// Takes over a connected socket; nothing is sent.
   Connection(Fd socket, const Endpoint& endpoint);
 
-  /// Sends one request. In the text protocol the words are joined by one space. REQUIRES: no line end in them then.
+  /// Sends one request. In the text protocol the words are joined by one space. REQUIRES: no line end in them
+  /// then.
   Outcome send(const Words& words);
   Outcome send_bytes(std::string_view bytes);
 

@@ -43,7 +43,8 @@ Outcome set_user(std::string_view text, Endpoint* endpoint) {
   const std::size_t colon = text.find(':');
   const auto user = percent_decoded(colon == text.npos ? "" : text.substr(0, colon));
   const auto password = percent_decoded(colon == text.npos ? text : text.substr(colon + 1));
-  if (!user || !password) return usage("a % in the URI's user or password must be followed by two hex digits");
+  if (!user || !password)
+    return usage("a % in the URI's user or password must be followed by two hex digits");
   endpoint->user = *user;
   endpoint->password = *password;
   return Done{};
@@ -104,7 +105,8 @@ Outcome parse_uri(std::string_view uri, Endpoint* endpoint) {
   }
   result.is_foreign = rest.starts_with("redis://");
   if (!take_prefix(&rest, "memento://") && !take_prefix(&rest, "redis://")) {
-    return usage("a URI begins with memento://, redis:// or unix://, as in memento://:password@127.0.0.1:6737");
+    return usage(
+        "a URI begins with memento://, redis:// or unix://, as in memento://:password@127.0.0.1:6737");
   }
   rest = rest.substr(0, rest.find('?'));
   const std::size_t slash = rest.find('/');

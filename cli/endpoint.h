@@ -1,5 +1,5 @@
-// Which server to talk to, and how: an address or a unix socket, user, password, database, protocol, time-out; and what a
-// failure to do so means for the tool's exit status.
+// Which server to talk to, and how: an address or a unix socket, user, password, database, protocol,
+// time-out; and what a failure to do so means for the tool's exit status.
 #pragma once
 
 #include <optional>
@@ -34,8 +34,9 @@ struct Endpoint {
   std::string to_string() const;
 };
 
-/// memento://[[user]:password@]host[:port][/database], redis://... (port 6379), unix:///path or redis+socket:///path.
-/// Parts may be percent-encoded. Changes what the URI names, and nothing when it is wrong; the error says what is.
+/// memento://[[user]:password@]host[:port][/database], redis://... (port 6379), unix:///path or
+/// redis+socket:///path. Parts may be percent-encoded. Changes what the URI names, and nothing when it is
+/// wrong; the error says what is.
 Outcome parse_uri(std::string_view uri, Endpoint* endpoint);
 
 /// "host:port", "[::1]:port" or "host".

@@ -19,8 +19,8 @@ constexpr const char* kCyan = "36";
 constexpr const char* kFaint = "2";
 
 bool is_string(const Reply& reply) {
-  return reply.type == ReplyType::kBulk || reply.type == ReplyType::kVerbatim || reply.type == ReplyType::kText ||
-         reply.type == ReplyType::kStatus;
+  return reply.type == ReplyType::kBulk || reply.type == ReplyType::kVerbatim ||
+         reply.type == ReplyType::kText || reply.type == ReplyType::kStatus;
 }
 
 std::string latin1_to_utf8(std::string_view bytes) {
@@ -37,20 +37,26 @@ std::string latin1_to_utf8(std::string_view bytes) {
   return text;
 }
 
-std::string json_text(std::string_view bytes) { return is_utf8(bytes) ? std::string(bytes) : latin1_to_utf8(bytes); }
+std::string json_text(std::string_view bytes) {
+  return is_utf8(bytes) ? std::string(bytes) : latin1_to_utf8(bytes);
+}
 
 Json to_json(const Reply& reply) {
   switch (reply.type) {
-    case ReplyType::kNil: return nullptr;
-    case ReplyType::kInteger: return reply.integer;
-    case ReplyType::kBoolean: return reply.integer != 0;
+    case ReplyType::kNil:
+      return nullptr;
+    case ReplyType::kInteger:
+      return reply.integer;
+    case ReplyType::kBoolean:
+      return reply.integer != 0;
     case ReplyType::kDouble: {
       char* end = nullptr;
       const double number = std::strtod(reply.text.c_str(), &end);
       const bool is_number = end == reply.text.c_str() + reply.text.size() && !reply.text.empty();
       return is_number && std::isfinite(number) ? Json(number) : Json(json_text(reply.text));
     }
-    case ReplyType::kError: return Json{{"error", json_text(reply.text)}};
+    case ReplyType::kError:
+      return Json{{"error", json_text(reply.text)}};
     case ReplyType::kMap: {
       Json object = Json::object();
       for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
@@ -65,21 +71,29 @@ Json to_json(const Reply& reply) {
       for (const Reply& element : reply.elements) array.push_back(to_json(element));
       return array;
     }
-    default: return json_text(reply.text);
+    default:
+      return json_text(reply.text);
   }
 }
 
 std::string value_by_type(const Reply& reply, const FormatOptions& options) {
   const bool colour = options.colour;
   switch (reply.type) {
-    case ReplyType::kStatus: return without_controls(reply.text);
+    case ReplyType::kStatus:
+      return without_controls(reply.text);
     case ReplyType::kError:
-      return styled((reply.text.starts_with('(') ? "" : "(error) ") + without_controls(reply.text), kRed, colour);
-    case ReplyType::kInteger: return "(integer) " + styled(std::to_string(reply.integer), kCyan, colour);
-    case ReplyType::kDouble: return "(double) " + styled(without_controls(reply.text), kCyan, colour);
-    case ReplyType::kBigNumber: return "(big number) " + styled(without_controls(reply.text), kCyan, colour);
-    case ReplyType::kBoolean: return reply.integer != 0 ? "(true)" : "(false)";
-    case ReplyType::kNil: return styled("(null)", kFaint, colour);
+      return styled((reply.text.starts_with('(') ? "" : "(error) ") + without_controls(reply.text), kRed,
+                    colour);
+    case ReplyType::kInteger:
+      return "(integer) " + styled(std::to_string(reply.integer), kCyan, colour);
+    case ReplyType::kDouble:
+      return "(double) " + styled(without_controls(reply.text), kCyan, colour);
+    case ReplyType::kBigNumber:
+      return "(big number) " + styled(without_controls(reply.text), kCyan, colour);
+    case ReplyType::kBoolean:
+      return reply.integer != 0 ? "(true)" : "(false)";
+    case ReplyType::kNil:
+      return styled("(null)", kFaint, colour);
     case ReplyType::kText:
     case ReplyType::kVerbatim: {
       std::string text = without_controls(reply.text);
@@ -88,7 +102,8 @@ std::string value_by_type(const Reply& reply, const FormatOptions& options) {
       }
       return text;
     }
-    default: return quote(reply.text, true);
+    default:
+      return quote(reply.text, true);
   }
 }
 
@@ -152,13 +167,17 @@ std::string separated(const Reply& reply, char separator, auto&& text_of) {
 
 std::string csv_value(const Reply& value) {
   switch (value.type) {
-    case ReplyType::kNil: return "";
+    case ReplyType::kNil:
+      return "";
     case ReplyType::kInteger:
     case ReplyType::kDouble:
     case ReplyType::kBigNumber:
-    case ReplyType::kBoolean: return value.to_text();
-    case ReplyType::kError: return "ERROR," + csv_field(value.text);
-    default: return csv_field(value.text);
+    case ReplyType::kBoolean:
+      return value.to_text();
+    case ReplyType::kError:
+      return "ERROR," + csv_field(value.text);
+    default:
+      return csv_field(value.text);
   }
 }
 
@@ -262,7 +281,8 @@ void append_escaped(char c, std::string* text) {
   *text += escape;
 }
 
-/// A character that is no control character; those of UTF-8's second block, U+0080 to U+009F, steer terminals too.
+/// A character that is no control character; those of UTF-8's second block, U+0080 to U+009F, steer terminals
+/// too.
 bool is_shown(std::string_view character) {
   if (character.size() == 1) return character[0] >= ' ' && character[0] != 0x7f;
   return character.size() > 2 || character[0] != '\xc2' || static_cast<unsigned char>(character[1]) >= 0xa0;
@@ -296,21 +316,31 @@ std::string quote(std::string_view bytes, bool keeps_utf8) {
          escaped(bytes, keeps_utf8,
                  [](char c) -> const char* {
                    switch (c) {
-                     case '\n': return "\\n";
-                     case '\r': return "\\r";
-                     case '\t': return "\\t";
-                     case '\a': return "\\a";
-                     case '\b': return "\\b";
-                     case '"': return "\\\"";
-                     case '\\': return "\\\\";
-                     default: return nullptr;
+                     case '\n':
+                       return "\\n";
+                     case '\r':
+                       return "\\r";
+                     case '\t':
+                       return "\\t";
+                     case '\a':
+                       return "\\a";
+                     case '\b':
+                       return "\\b";
+                     case '"':
+                       return "\\\"";
+                     case '\\':
+                       return "\\\\";
+                     default:
+                       return nullptr;
                    }
                  }) +
          "\"";
 }
 
 std::string without_controls(std::string_view text) {
-  return escaped(text, true, [](char c) -> const char* { return c == '\n' ? "\n" : c == '\t' ? "\t" : nullptr; });
+  return escaped(text, true, [](char c) -> const char* {
+    return c == '\n' ? "\n" : c == '\t' ? "\t" : nullptr;
+  });
 }
 
 std::string json_string(std::string_view bytes, bool as_latin1) {
@@ -329,7 +359,8 @@ std::string csv_field(std::string_view bytes) {
 std::optional<std::string> pretty_json(std::string_view text, bool colour) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || (text[first] != '{' && text[first] != '[')) return std::nullopt;
-  // nlohmann-json descends into what is nested by recursion when it ends a value; deep nesting is left as it is.
+  // nlohmann-json descends into what is nested by recursion when it ends a value; deep nesting is left as it
+  // is.
   std::size_t depth = 0;
   std::size_t deepest = 0;
   for (const char c : text) {

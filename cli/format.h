@@ -1,7 +1,7 @@
 // Replies as text for people and for programs. Pure: bytes of the server in, bytes for stdout out.
 //
-// By type, for terminals, nothing the server sent can steer the terminal: control characters are escaped. --raw and --null
-// give the bytes as they are.
+// By type, for terminals, nothing the server sent can steer the terminal: control characters are escaped.
+// --raw and --null give the bytes as they are.
 #pragma once
 
 #include <optional>
@@ -42,8 +42,8 @@ std::string without_controls(std::string_view text);
 std::size_t utf8_length(std::string_view text);
 bool is_utf8(std::string_view text);
 
-/// A string's JSON form. Bytes of a string that is not UTF-8, or of any when `as_latin1`, become the characters of their
-/// numbers, U+0000 to U+00FF.
+/// A string's JSON form. Bytes of a string that is not UTF-8, or of any when `as_latin1`, become the
+/// characters of their numbers, U+0000 to U+00FF.
 std::string json_string(std::string_view bytes, bool as_latin1 = false);
 
 /// One field of a CSV line: in quotes, "" for a quote.

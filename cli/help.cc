@@ -14,10 +14,13 @@ std::string padded(const std::string& text, std::size_t columns) {
   return text.size() < columns ? text + std::string(columns - text.size(), ' ') : text + " ";
 }
 
-std::string line_of(const CommandEntry& entry) { return "  " + padded(entry.name, kNameColumns) + entry.summary + "\n"; }
+std::string line_of(const CommandEntry& entry) {
+  return "  " + padded(entry.name, kNameColumns) + entry.summary + "\n";
+}
 
 std::string command_help(const CommandEntry& entry, bool colour) {
-  std::string text = "  " + styled(entry.name, kBold, colour) + (entry.arguments.empty() ? "" : " " + entry.arguments) + "\n";
+  std::string text = "  " + styled(entry.name, kBold, colour) +
+                     (entry.arguments.empty() ? "" : " " + entry.arguments) + "\n";
   text += "  " + entry.summary + "\n";
   text += "  Group: " + entry.group;
   if (entry.since == "memento") {
@@ -47,7 +50,9 @@ std::string help_text(const Catalog& catalog, const std::vector<std::string>& wo
       const bool is_group = lower_case(entry.group).find(lower_case(words[0])) != std::string::npos;
       if (is_group && entry.name.find(' ') == std::string::npos) text += line_of(entry);
     }
-    return text.empty() ? "There is no command or group " + without_controls(words[0]) + "; `help` lists them.\n" : text;
+    return text.empty()
+               ? "There is no command or group " + without_controls(words[0]) + "; `help` lists them.\n"
+               : text;
   }
   for (const CommandEntry& entry : catalog.entries()) {
     if (entry.name.find(' ') != std::string::npos) continue;
@@ -64,8 +69,10 @@ std::string own_help_text() {
   return "  :output type|raw|json|csv|quoted   how replies are shown\n"
          "  :pretty [on|off]                   values that are JSON over several lines\n"
          "  :connect URI | HOST PORT           another server\n"
-         "  Tab completes, Ctrl-R searches the history, Ctrl-C drops the line or ends a wait, Ctrl-D leaves.\n"
-         "  Words with blanks stand in \"quotes\", which know \\n \\t \\\" \\xHH; an open quote goes on in the next line.\n";
+         "  Tab completes, Ctrl-R searches the history, Ctrl-C drops the line or ends a wait, Ctrl-D "
+         "leaves.\n"
+         "  Words with blanks stand in \"quotes\", which know \\n \\t \\\" \\xHH; an open quote goes on in "
+         "the next line.\n";
 }
 
 }  // namespace memento::cli

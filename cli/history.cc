@@ -57,10 +57,12 @@ void History::read() {
   const ssize_t got = ::pread(file->get(), bytes.data(), bytes.size(), begin);
   bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   std::size_t line_count = 0;
-  for (std::size_t at = 0, end = 0; (end = bytes.find('\n', at)) != std::string::npos; at = end + 1, ++line_count) {
+  for (std::size_t at = 0, end = 0; (end = bytes.find('\n', at)) != std::string::npos;
+       at = end + 1, ++line_count) {
     lines_.push_back(bytes.substr(at, end - at));
   }
-  if (lines_.size() > kLineCount) lines_.erase(lines_.begin(), lines_.end() - static_cast<std::ptrdiff_t>(kLineCount));
+  if (lines_.size() > kLineCount)
+    lines_.erase(lines_.begin(), lines_.end() - static_cast<std::ptrdiff_t>(kLineCount));
   if (line_count > 2 * kLineCount) shorten();
 }
 
@@ -111,7 +113,9 @@ bool holds_password(const std::string& line) {
     }
   }
   if (words.empty()) return false;
-  const auto is_at = [&](std::size_t index, const char* upper) { return words.size() > index && is_word(words[index], upper); };
+  const auto is_at = [&](std::size_t index, const char* upper) {
+    return words.size() > index && is_word(words[index], upper);
+  };
   const auto has = [&](auto&& matches) { return std::ranges::any_of(words, matches); };
   if (is_at(0, "AUTH") || is_at(0, "MIGRATE")) return true;
   if (is_at(0, "ACL") && is_at(1, "SETUSER")) return true;
@@ -123,7 +127,9 @@ bool holds_password(const std::string& line) {
     });
   }
   if (words[0].starts_with(':')) {
-    return has([](const std::string& one) { return one.find("://") != std::string::npos && one.find('@') != std::string::npos; });
+    return has([](const std::string& one) {
+      return one.find("://") != std::string::npos && one.find('@') != std::string::npos;
+    });
   }
   return false;
 }

@@ -1,6 +1,7 @@
-// The prompt's history: the lines typed, in a file that only its owner can read (0600) and that is never opened through a
-// symbolic link. Each line is added as it is typed, so a prompt ended by a signal loses nothing and two prompts don't
-// overwrite each other. Lines with passwords are kept nowhere. REQUIRES: no line end in a line.
+// The prompt's history: the lines typed, in a file that only its owner can read (0600) and that is never
+// opened through a symbolic link. Each line is added as it is typed, so a prompt ended by a signal loses
+// nothing and two prompts don't overwrite each other. Lines with passwords are kept nowhere. REQUIRES: no
+// line end in a line.
 #pragma once
 
 #include <string>
@@ -31,7 +32,8 @@ class History {
 /// MEMENTO_HISTORY (empty: none), else ~/.memento_history; empty without a home directory.
 std::string default_history_path();
 
-/// True when a typed line gives a password: AUTH, HELLO ... AUTH, CONFIG SET requirepass, MIGRATE, ACL SETUSER, a URI.
+/// True when a typed line gives a password: AUTH, HELLO ... AUTH, CONFIG SET requirepass, MIGRATE, ACL
+/// SETUSER, a URI.
 bool holds_password(const std::string& line);
 
 }  // namespace memento::cli

@@ -37,7 +37,8 @@ Result<Info> Info::fetch(Connection& connection, const Words& sections) {
   const Result<Reply> reply = connection.request(words);
   if (!reply) return reply.error();
   if (reply->is_error()) {
-    return Error{ExitStatus::kRuntime, is_authentication_error(*reply) ? EACCES : EPROTO, "INFO: " + reply->text};
+    return Error{ExitStatus::kRuntime, is_authentication_error(*reply) ? EACCES : EPROTO,
+                 "INFO: " + reply->text};
   }
   return Info(reply->text);
 }
@@ -51,7 +52,8 @@ double Info::number(const std::string& name) const { return std::strtod(text(nam
 
 std::vector<std::pair<std::string, std::string>> Info::lines_of(std::string_view prefix) const {
   std::vector<std::pair<std::string, std::string>> lines;
-  for (auto line = values_.lower_bound(std::string(prefix)); line != values_.end() && line->first.starts_with(prefix); ++line) {
+  for (auto line = values_.lower_bound(std::string(prefix));
+       line != values_.end() && line->first.starts_with(prefix); ++line) {
     lines.emplace_back(line->first.substr(prefix.size()), line->second);
   }
   return lines;

@@ -1,5 +1,5 @@
-// All keys of a server that match a glob, in batches, by SCAN. Keys that stay are given at least once; one that is added or
-// removed meanwhile may be given or not.
+// All keys of a server that match a glob, in batches, by SCAN. Keys that stay are given at least once; one
+// that is added or removed meanwhile may be given or not.
 #pragma once
 
 #include <string>
@@ -11,7 +11,8 @@ namespace memento::cli {
 
 class KeyScan {
  public:
-  KeyScan(Connection& connection, std::string pattern) : connection_(connection), pattern_(std::move(pattern)) {}
+  KeyScan(Connection& connection, std::string pattern)
+      : connection_(connection), pattern_(std::move(pattern)) {}
 
   /// The next keys, which may be none; false when there are no more.
   Result<bool> next(std::vector<std::string>* keys);
@@ -26,7 +27,8 @@ class KeyScan {
 /// How many keys the server has; 0 when it does not say.
 std::uint64_t count_keys(Connection& connection);
 
-/// Sends all requests, then takes in as many replies: one round trip. `bytes`: the requests, by append_request.
+/// Sends all requests, then takes in as many replies: one round trip. `bytes`: the requests, by
+/// append_request.
 Result<std::vector<Reply>> exchange(Connection& connection, const std::string& bytes, std::size_t count);
 
 }  // namespace memento::cli

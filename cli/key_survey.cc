@@ -27,8 +27,9 @@ struct SizeCommand {
   const char* unit;
 };
 /// How the size of what other servers hold is asked for.
-constexpr SizeCommand kSizeCommands[] = {{"string", "STRLEN", "bytes"}, {"list", "LLEN", "elements"}, {"set", "SCARD", "members"},
-                                         {"hash", "HLEN", "fields"},    {"zset", "ZCARD", "members"}, {"stream", "XLEN", "entries"}};
+constexpr SizeCommand kSizeCommands[] = {{"string", "STRLEN", "bytes"}, {"list", "LLEN", "elements"},
+                                         {"set", "SCARD", "members"},   {"hash", "HLEN", "fields"},
+                                         {"zset", "ZCARD", "members"},  {"stream", "XLEN", "entries"}};
 
 CliStatus end_of(const Error& error, const Options& options) {
   std::fflush(stdout);
@@ -136,8 +137,8 @@ class Survey {
       for (const Largest::One& one : figures.largest.found()) {
         std::printf("%12" PRIu64 " %s  %s\n", one.size, unit, shown_key(one.key).c_str());
       }
-      std::printf("%" PRIu64 " keys (%s), %" PRIu64 " %s, mean %.1f\n", figures.count, type.c_str(), figures.sum, unit,
-                  static_cast<double>(figures.sum) / static_cast<double>(figures.count));
+      std::printf("%" PRIu64 " keys (%s), %" PRIu64 " %s, mean %.1f\n", figures.count, type.c_str(),
+                  figures.sum, unit, static_cast<double>(figures.sum) / static_cast<double>(figures.count));
     }
     if (figures_.empty()) std::puts("no keys");
   }
@@ -195,7 +196,8 @@ std::vector<std::string> keys_of(const Words& words) {
   }
   if (command->keys.first == 0 || !command->accepts(words.size())) return keys;
   const std::size_t last = std::min(command->last_key(words.size()), words.size() - 1);
-  for (auto i = static_cast<std::size_t>(command->keys.first); i <= last; i += static_cast<std::size_t>(command->keys.step)) {
+  for (auto i = static_cast<std::size_t>(command->keys.first); i <= last;
+       i += static_cast<std::size_t>(command->keys.step)) {
     keys.push_back(words[i]);
   }
   return keys;
@@ -240,8 +242,11 @@ CliStatus run_hot_keys(const Options& options) {
   FrequentKeys keys(kHotKeyCapacity);
   Progress progress(static_cast<std::uint64_t>(seconds * 1000));
   for (std::int64_t now_ns = begin_ns; now_ns < end_ns && !is_interrupted(); now_ns = monotonic_time_ns()) {
-    if (progress.is_due()) progress.show(static_cast<std::uint64_t>((now_ns - begin_ns) / 1'000'000), std::to_string(keys.total()) + " uses");
-    const Result<std::optional<Reply>> reply = connection->read_within(static_cast<int>(std::min<std::int64_t>((end_ns - now_ns) / 1'000'000 + 1, 100)));
+    if (progress.is_due())
+      progress.show(static_cast<std::uint64_t>((now_ns - begin_ns) / 1'000'000),
+                    std::to_string(keys.total()) + " uses");
+    const Result<std::optional<Reply>> reply = connection->read_within(
+        static_cast<int>(std::min<std::int64_t>((end_ns - now_ns) / 1'000'000 + 1, 100)));
     if (!reply && reply.error().error_number != EINTR) return end_of(reply.error(), options);
     if (!reply || !*reply) continue;
     if ((**reply).is_error()) return print_reply(**reply, options);
@@ -251,7 +256,8 @@ CliStatus run_hot_keys(const Options& options) {
   for (const Largest::One& one : keys.most(options.top_count)) {
     std::printf("%12" PRIu64 " uses  %s\n", one.size, shown_key(one.key).c_str());
   }
-  std::printf("%" PRIu64 " uses of keys in %.1f s\n", keys.total(), static_cast<double>(monotonic_time_ns() - begin_ns) / 1e9);
+  std::printf("%" PRIu64 " uses of keys in %.1f s\n", keys.total(),
+              static_cast<double>(monotonic_time_ns() - begin_ns) / 1e9);
   return CliStatus::kOk;
 }
 

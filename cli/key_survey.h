@@ -1,5 +1,5 @@
-// Modes that look at all keys: --scan, --bigkeys, --memkeys; and --hotkeys, which watches the commands of all clients. Of the
-// surveys Ctrl-C shows what was found so far.
+// Modes that look at all keys: --scan, --bigkeys, --memkeys; and --hotkeys, which watches the commands of all
+// clients. Of the surveys Ctrl-C shows what was found so far.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,9 @@ class Largest {
   std::vector<One> found_;  ///< the largest first
 };
 
-/// Counts what occurs most in bounded memory, in the manner of Space-Saving (Metwally, Agrawal, El Abbadi), but for dropping
-/// half of the keys at once: a key that is not known begins with the largest count that was dropped. A count is never too
-/// low, and too high by that at most.
+/// Counts what occurs most in bounded memory, in the manner of Space-Saving (Metwally, Agrawal, El Abbadi),
+/// but for dropping half of the keys at once: a key that is not known begins with the largest count that was
+/// dropped. A count is never too low, and too high by that at most.
 class FrequentKeys {
  public:
   explicit FrequentKeys(std::size_t capacity) : capacity_(capacity) {}

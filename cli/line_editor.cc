@@ -1,5 +1,5 @@
-// libedit behind LineEditor: see line_editor.h. libedit's C interface is variadic; each call here passes exactly the arguments
-// its manual page (editline(3)) names for the operation.
+// libedit behind LineEditor: see line_editor.h. libedit's C interface is variadic; each call here passes
+// exactly the arguments its manual page (editline(3)) names for the operation.
 #include "cli/line_editor.h"
 
 #include <poll.h>
@@ -29,7 +29,8 @@ volatile std::sig_atomic_t g_resized = 0;
 volatile std::sig_atomic_t g_continued = 0;
 volatile std::sig_atomic_t g_terminated = 0;
 
-/// Signals that end a wait for a key. They are let through in the wait alone: one that came just before it is not missed.
+/// Signals that end a wait for a key. They are let through in the wait alone: one that came just before it is
+/// not missed.
 sigset_t noted_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -63,7 +64,8 @@ std::size_t terminal_columns() {
 
 std::size_t width_of(const wchar_t* text, std::size_t length) {
   std::size_t columns = 0;
-  for (std::size_t i = 0; i < length; ++i) columns += static_cast<std::size_t>(std::max(::wcwidth(text[i]), 0));
+  for (std::size_t i = 0; i < length; ++i)
+    columns += static_cast<std::size_t>(std::max(::wcwidth(text[i]), 0));
   return columns;
 }
 
@@ -144,7 +146,8 @@ void LineEditor::remember(const std::string& line) {
 LineEditor::Outcome LineEditor::read_line(std::string* line) {
   if (editor_ == nullptr) return Outcome::kEnd;
   was_cancelled_ = false;
-  // Before the prompt is on the screen: libedit would do it after that, and a key typed between the two would go astray.
+  // Before the prompt is on the screen: libedit would do it after that, and a key typed between the two would
+  // go astray.
   el_set(editor_, EL_PREP_TERM, 1);
   int byte_count = 0;
   const char* text = el_gets(editor_, &byte_count);
@@ -232,7 +235,8 @@ void LineEditor::draw_hint() {
   const LineInfoW* line = el_wline(editor_);
   const auto length = static_cast<std::size_t>(line->lastchar - line->buffer);
   // In the middle of the line there is no room; a search of the history shows itself behind a line end.
-  if (line->cursor != line->lastchar || length == 0 || std::wmemchr(line->buffer, L'\n', length) != nullptr) return;
+  if (line->cursor != line->lastchar || length == 0 || std::wmemchr(line->buffer, L'\n', length) != nullptr)
+    return;
   std::string text;
   const LineInfo* bytes = el_line(editor_);
   text.assign(bytes->buffer, static_cast<std::size_t>(bytes->lastchar - bytes->buffer));

@@ -1,10 +1,11 @@
-// The prompt of memento-cli: line editing through libedit, with completion, search in the history, and a hint behind the
-// cursor as one types.
+// The prompt of memento-cli: line editing through libedit, with completion, search in the history, and a hint
+// behind the cursor as one types.
 //
-// libedit redraws by what it thinks is on the screen, so the hint is drawn where it does not look: when it asks for the next
-// key the line is complete on the screen; the hint is written behind the cursor, the cursor put back, and the hint erased
-// before the key is handed on. There the editor also waits for the server's socket, so that a lost connection shows at once.
-// One LineEditor at a time; it owns the terminal's mode while it reads.
+// libedit redraws by what it thinks is on the screen, so the hint is drawn where it does not look: when it
+// asks for the next key the line is complete on the screen; the hint is written behind the cursor, the cursor
+// put back, and the hint erased before the key is handed on. There the editor also waits for the server's
+// socket, so that a lost connection shows at once. One LineEditor at a time; it owns the terminal's mode
+// while it reads.
 #pragma once
 
 #include <histedit.h>
@@ -50,7 +51,8 @@ class LineEditor {
   static unsigned char on_complete(EditLine* editor, int key);
   static unsigned char on_cancel(EditLine* editor, int key);
 
-  /// Waits for the first byte of a key; 0 at the end of input, -1 on an error, -2: a signal or event was dealt with.
+  /// Waits for the first byte of a key; 0 at the end of input, -1 on an error, -2: a signal or event was
+  /// dealt with.
   int wait_for_byte(char* byte);
   void draw_hint();
   void erase_hint();

@@ -1,13 +1,16 @@
-// memento-cli: the command line client. options.h says what the arguments ask for; here each of that has its function.
+// memento-cli: the command line client. options.h says what the arguments ask for; here each of that has its
+// function.
 #include <clocale>
 #include <cstring>
 
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/key_survey.h"
 #include "cli/options.h"
 #include "cli/pipe.h"
 #include "cli/prompt.h"
 #include "cli/session.h"
+#include "cli/top.h"
 #include "cli/transfer.h"
 #include "cli/watch.h"
 
@@ -16,23 +19,39 @@ namespace {
 
 CliStatus run(const Options& options) {
   switch (options.mode) {
-    case Mode::kPrompt: return run_prompt(options);
-    case Mode::kCommand: return run_command(options);
-    case Mode::kScript: return run_script(options);
-    case Mode::kPipe: return run_pipe(options);
-    case Mode::kImport: return run_import(options);
-    case Mode::kExport: return run_export(options);
-    case Mode::kStat: return run_stat(options);
+    case Mode::kPrompt:
+      return run_prompt(options);
+    case Mode::kCommand:
+      return run_command(options);
+    case Mode::kScript:
+      return run_script(options);
+    case Mode::kPipe:
+      return run_pipe(options);
+    case Mode::kImport:
+      return run_import(options);
+    case Mode::kExport:
+      return run_export(options);
+    case Mode::kStat:
+      return run_stat(options);
     case Mode::kLatency:
     case Mode::kLatencyHistory:
-    case Mode::kLatencyDistribution: return run_latency(options);
+    case Mode::kLatencyDistribution:
+      return run_latency(options);
     case Mode::kBigKeys:
-    case Mode::kMemoryKeys: return run_key_survey(options);
-    case Mode::kHotKeys: return run_hot_keys(options);
-    case Mode::kScan: return run_scan(options);
-    case Mode::kMonitor: return run_monitor(options);
-    case Mode::kSubscribe: return run_subscribe(options);
-    default: break;
+    case Mode::kMemoryKeys:
+      return run_key_survey(options);
+    case Mode::kHotKeys:
+      return run_hot_keys(options);
+    case Mode::kScan:
+      return run_scan(options);
+    case Mode::kMonitor:
+      return run_monitor(options);
+    case Mode::kSubscribe:
+      return run_subscribe(options);
+    case Mode::kTop:
+      return run_top(options);
+    case Mode::kCluster:
+      return run_cluster(options);
   }
   return CliStatus::kUsage;
 }

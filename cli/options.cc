@@ -1,15 +1,14 @@
-// See options.h. CLI11 reads the options; as it stops at the first word, what follows HOST and PORT is given to it anew.
+// See options.h. CLI11 reads the options; as it stops at the first word, what follows HOST and PORT is given
+// to it anew.
 #include "cli/options.h"
 
-#include <fcntl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <cstring>
 #include <iostream>
 
+#include "cli/passwords.h"
 #include "cli/session.h"
 #include "worker/command/command_table.h"
 
@@ -68,13 +67,17 @@ void declare_connection(CLI::App& app, Options& options, Given& given) {
   const char* group = "Server";
   app.add_option("-h,--host", given.host, "Its name or address (127.0.0.1)")->group(group);
   app.add_option("-p,--port", given.port, "Its port (6737)")->check(CLI::Range(1, 65535))->group(group);
-  app.add_option("-u,--uri", given.uri, "memento://[:password@]host:port, redis://... or unix:///path")->group(group);
+  app.add_option("-u,--uri", given.uri, "memento://[:password@]host:port, redis://... or unix:///path")
+      ->group(group);
   app.add_option("-s,--socket", options.endpoint.socket_path, "Its unix socket")->group(group);
-  app.add_option("-a,--password", given.password, "The password; --askpass and MEMENTO_AUTH don't show it to others")
+  app.add_option("-a,--password", given.password,
+                 "The password; --askpass and MEMENTO_AUTH don't show it to others")
       ->group(group);
   app.add_option("--user", options.endpoint.user, "User the password is of (default)")->group(group);
   app.add_flag("--askpass", given.asks_password, "Ask for the password at the terminal")->group(group);
-  app.add_option("--db", options.endpoint.database, "Database to select")->check(CLI::Range(0, 1 << 20))->group(group);
+  app.add_option("--db", options.endpoint.database, "Database to select")
+      ->check(CLI::Range(0, 1 << 20))
+      ->group(group);
   app.add_option("--protocol", given.protocol, "text, resp2 or resp3")
       ->check(CLI::IsMember({"text", "resp2", "resp3"}))
       ->group(group);
@@ -84,19 +87,24 @@ void declare_connection(CLI::App& app, Options& options, Given& given) {
 }
 
 void declare_output(CLI::App& app, Options& options) {
-  for (const FormatFlag& flag : kFormatFlags) app.add_flag(std::string(flag.name))->description(flag.summary)->group("Output (one of)");
+  for (const FormatFlag& flag : kFormatFlags)
+    app.add_flag(std::string(flag.name))->description(flag.summary)->group("Output (one of)");
   app.add_flag("--pretty", options.format.pretty, "Values that are JSON over several lines")->group("Output");
 }
 
 void declare_scripts(CLI::App& app, Options& options) {
   const char* group = "Scripts";
-  app.add_flag("-x", options.last_from_stdin, "The command's last argument is what stdin holds")->group(group);
-  app.add_option("-f,--file", options.script_path, "Commands from a file, one a line (-: stdin)")->group(group);
-  app.add_option("-r,--repeat", options.repeat_count, "Send the command so often (0: until Ctrl-C)")->group(group);
+  app.add_flag("-x", options.last_from_stdin, "The command's last argument is what stdin holds")
+      ->group(group);
+  app.add_option("-f,--file", options.script_path, "Commands from a file, one a line (-: stdin)")
+      ->group(group);
+  app.add_option("-r,--repeat", options.repeat_count, "Send the command so often (0: until Ctrl-C)")
+      ->group(group);
   app.add_option("-i,--interval", options.interval_s, "Seconds between repetitions, or between lines")
       ->check(CLI::Range(0.0, 86400.0))
       ->group(group);
-  app.add_flag("--ignore-errors", options.ignores_errors, "Error replies don't change the exit status")->group(group);
+  app.add_flag("--ignore-errors", options.ignores_errors, "Error replies don't change the exit status")
+      ->group(group);
 }
 
 void declare_bulk(CLI::App& app, Options& options, Given& given) {
@@ -104,8 +112,10 @@ void declare_bulk(CLI::App& app, Options& options, Given& given) {
   app.add_flag(std::string("--pipe"))
       ->description("Send the commands of stdin, text lines or RESP, as fast as they go")
       ->group(group);
-  app.add_option("--import", given.import_path, "Store the records of a .csv or .jsonl file: key, value, ttl")->group(group);
-  app.add_option("--export", given.export_path, "Write keys, values and expiry to a .csv or .jsonl file (-: stdout)")
+  app.add_option("--import", given.import_path, "Store the records of a .csv or .jsonl file: key, value, ttl")
+      ->group(group);
+  app.add_option("--export", given.export_path,
+                 "Write keys, values and expiry to a .csv or .jsonl file (-: stdout)")
       ->group(group);
   app.add_option("--format", options.data_format, "csv or jsonl, whatever the file's name")
       ->check(CLI::IsMember({"csv", "jsonl"}))
@@ -120,14 +130,17 @@ void declare_bulk(CLI::App& app, Options& options, Given& given) {
 
 void declare_looking(CLI::App& app, Options& options, Given& given) {
   const char* group = "Looking";
-  for (const Flag& flag : kModeFlags) app.add_flag(std::string(flag.name))->description(flag.summary)->group(group);
+  for (const Flag& flag : kModeFlags)
+    app.add_flag(std::string(flag.name))->description(flag.summary)->group(group);
   app.add_option("--subscribe", given.channels, "Messages to these channels (* ? [ in a name: a pattern)")
       ->expected(1, 1 << 16)
       ->group(group);
   app.add_option("--pattern", options.pattern, "Only keys that match the glob")->group(group);
   app.add_option("--prefix", given.prefix, "Only keys that begin so")->group(group);
   app.add_option("--fuzzy", given.fuzzy, "Only keys that contain these letters in this order")->group(group);
-  app.add_option("--top", options.top_count, "How many keys to list (10)")->check(CLI::Range(1, 100'000))->group(group);
+  app.add_option("--top", options.top_count, "How many keys to list (10)")
+      ->check(CLI::Range(1, 100'000))
+      ->group(group);
 }
 
 CliStatus usage_error(const std::string& message) {
@@ -174,26 +187,6 @@ std::optional<CliStatus> parse_front(CLI::App& app, Words* words) {
   return std::nullopt;
 }
 
-void overwrite(char* text) {
-  if (text != nullptr) std::memset(text, 'x', std::strlen(text));
-}
-
-void hide_passwords(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word(argv[i]);
-    const bool has_value = word == "-a" || word == "--password";
-    if (has_value) overwrite(i + 1 < argc ? argv[i + 1] : nullptr);
-    if (word.starts_with("-a") && word.size() > 2) overwrite(argv[i] + 2);
-    if (word.starts_with("--password=")) overwrite(argv[i] + std::strlen("--password="));
-    const std::size_t scheme = word.find("://");
-    const std::size_t at = word.rfind('@');
-    if (scheme != word.npos && at != word.npos && at > scheme) {
-      std::memset(argv[i] + scheme + 3, 'x', at - scheme - 3);
-    }
-    if (!has_value && find_command(word) != nullptr) return;  // from here on it is the command's
-  }
-}
-
 Outcome read_environment(Endpoint* endpoint) {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -212,23 +205,6 @@ Outcome read_environment(Endpoint* endpoint) {
   }
   if (const std::string password = variable("MEMENTO_AUTH"); !password.empty()) endpoint->password = password;
   return Done{};
-}
-
-/// A line typed at the terminal without showing it; nothing without a terminal.
-std::optional<std::string> ask_password() {
-  const Fd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC));
-  termios shown{};
-  if (!terminal || tcgetattr(terminal.get(), &shown) != 0) return std::nullopt;
-  termios hidden = shown;
-  hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-  tcsetattr(terminal.get(), TCSAFLUSH, &hidden);
-  static_cast<void>(!::write(terminal.get(), "Password: ", 10));
-  std::string password;
-  char c = 0;
-  while (::read(terminal.get(), &c, 1) == 1 && c != '\n') password += c;
-  tcsetattr(terminal.get(), TCSAFLUSH, &shown);
-  static_cast<void>(!::write(terminal.get(), "\n", 1));
-  return password;
 }
 
 std::optional<CliStatus> choose_mode(const CLI::App& app, const Given& given, Options* options) {
@@ -259,7 +235,8 @@ std::optional<CliStatus> choose_mode(const CLI::App& app, const Given& given, Op
     options->mode = isatty(STDIN_FILENO) != 0 ? Mode::kPrompt : Mode::kScript;
   }
   if (options->last_from_stdin && options->mode != Mode::kCommand) {
-    return usage_error("-x needs a command whose last argument it reads, as in: memento-cli -x SET key < FILE");
+    return usage_error(
+        "-x needs a command whose last argument it reads, as in: memento-cli -x SET key < FILE");
   }
   return std::nullopt;
 }
@@ -270,7 +247,8 @@ std::optional<CliStatus> choose_pattern(const CLI::App& app, const Given& given,
   if (app.count("--prefix") > 0) options->pattern = glob_of_text(given.prefix) + "*";
   if (app.count("--fuzzy") > 0) {
     options->pattern = "*";
-    for (const char letter : given.fuzzy) options->pattern += glob_of_text(std::string_view(&letter, 1)) + "*";
+    for (const char letter : given.fuzzy)
+      options->pattern += glob_of_text(std::string_view(&letter, 1)) + "*";
   }
   return std::nullopt;
 }
@@ -280,17 +258,21 @@ std::optional<CliStatus> choose_output(const CLI::App& app, bool is_positional_s
   const FormatFlag* format = nullptr;
   for (const FormatFlag& flag : kFormatFlags) {
     if (app.count(flag.name) == 0) continue;
-    if (format != nullptr) return usage_error(std::string(format->name) + " and " + flag.name + " can't go together");
+    if (format != nullptr)
+      return usage_error(std::string(format->name) + " and " + flag.name + " can't go together");
     format = &flag;
   }
   const bool is_terminal = isatty(STDOUT_FILENO) != 0;
   const char* no_color = std::getenv("NO_COLOR");
   options->format.colour = is_terminal && (no_color == nullptr || *no_color == '\0');
-  options->format.format = format != nullptr ? format->format : is_terminal ? OutputFormat::kByType : OutputFormat::kRaw;
+  options->format.format = format != nullptr ? format->format
+                           : is_terminal     ? OutputFormat::kByType
+                                             : OutputFormat::kRaw;
   if (given.protocol == "text") options->endpoint.protocol = WireProtocol::kText;
   if (given.protocol == "resp2") options->endpoint.protocol = WireProtocol::kResp2;
   if (given.protocol == "text" && options->endpoint.is_foreign) {
-    return usage_error("--protocol text is memento's; a redis:// server or a unix socket needs resp2 or resp3");
+    return usage_error(
+        "--protocol text is memento's; a redis:// server or a unix socket needs resp2 or resp3");
   }
   const bool knows_text = options->mode == Mode::kCommand || options->mode == Mode::kScript ||
                           options->mode == Mode::kPrompt || options->mode == Mode::kPipe;
@@ -300,7 +282,8 @@ std::optional<CliStatus> choose_output(const CLI::App& app, bool is_positional_s
   // HOST PORT COMMAND and scripts go as they are, a line each: their values are the rest of the line.
   const bool is_plain = given.protocol.empty() && format == nullptr && !options->format.pretty &&
                         !options->last_from_stdin && !options->endpoint.is_foreign;
-  const bool is_line = (options->mode == Mode::kCommand && is_positional_server) || options->mode == Mode::kScript;
+  const bool is_line =
+      (options->mode == Mode::kCommand && is_positional_server) || options->mode == Mode::kScript;
   if (is_plain && is_line) {
     options->endpoint.protocol = WireProtocol::kText;
     options->format = FormatOptions{.format = OutputFormat::kRaw};
@@ -310,7 +293,8 @@ std::optional<CliStatus> choose_output(const CLI::App& app, bool is_positional_s
 
 std::optional<CliStatus> choose_server(const CLI::App& app, const Given& given, Endpoint* endpoint) {
   if (app.count("--uri") > 0) {
-    if (const Outcome parsed = parse_uri(given.uri, endpoint); !parsed) return usage_error(parsed.error().message);
+    if (const Outcome parsed = parse_uri(given.uri, endpoint); !parsed)
+      return usage_error(parsed.error().message);
   }
   if (app.count("--host") > 0) endpoint->address.host = given.host;
   if (app.count("--port") > 0) endpoint->address.port = given.port;
@@ -360,11 +344,14 @@ std::string glob_of_text(std::string_view text) {
 std::optional<CliStatus> parse_options(int argc, char** argv, Options* options) {
   Given given;
   CLI::App app(
-      "The command line client of memento and of Redis: a prompt at a terminal, a script when stdin is not one,\n"
+      "The command line client of memento and of Redis: a prompt at a terminal, a script when stdin is not "
+      "one,\n"
       "or one command.",
       "memento-cli");
   app.formatter(std::make_shared<Help>());
+  app.add_flag(std::string("--list-commands"))->description("The names of all commands, one a line, and end");
   app.set_help_flag("--help", "Show this and end; so does -h alone");
+  app.get_formatter()->column_width(28);
   app.prefix_command();
   app.footer(kFooter);
   declare_connection(app, *options, given);
@@ -377,14 +364,21 @@ std::optional<CliStatus> parse_options(int argc, char** argv, Options* options) 
   if (!words.empty() && words.back() == "-h") words.back() = "--help";
   const Words given_words = words;
   hide_passwords(argc, argv);
-  if (const Outcome read = read_environment(&options->endpoint); !read) return usage_error(read.error().message);
+  if (const Outcome read = read_environment(&options->endpoint); !read)
+    return usage_error(read.error().message);
   if (const auto status = parse_front(app, &words)) return status;
+  if (app.count("--list-commands") > 0) {
+    for (const Command& command : all_commands()) std::cout << command.name << "\n";
+    return CliStatus::kOk;
+  }
   const std::size_t remaining_count = words.size();
-  const bool names_server = app.count("--host") + app.count("--port") + app.count("--uri") + app.count("--socket") > 0;
+  const bool names_server =
+      app.count("--host") + app.count("--port") + app.count("--uri") + app.count("--socket") > 0;
   const bool is_positional = !names_server && take_address(&words, &options->endpoint);
   if (is_positional) options->endpoint.is_foreign = false;
   if (is_positional) {  // options may stand before and behind the address
-    words.insert(words.begin(), given_words.begin(), given_words.end() - static_cast<std::ptrdiff_t>(remaining_count));
+    words.insert(words.begin(), given_words.begin(),
+                 given_words.end() - static_cast<std::ptrdiff_t>(remaining_count));
     if (const auto status = parse_front(app, &words)) return status;
   }
   options->command = words;

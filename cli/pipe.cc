@@ -21,19 +21,24 @@ namespace {
 
 constexpr std::size_t kReadBytes = 256 * 1024;
 constexpr std::uint64_t kErrorsShown = 100;
-constexpr RespLimits kRespLimits{.arguments = 1 << 20, .bulk_bytes = std::int64_t{1} << 30,
-                                 .request_bytes = std::size_t{2} << 30, .is_authenticated = true};
+constexpr RespLimits kRespLimits{.arguments = 1 << 20,
+                                 .bulk_bytes = std::int64_t{1} << 30,
+                                 .request_bytes = std::size_t{2} << 30,
+                                 .is_authenticated = true};
 
 std::uint64_t size_of_stdin() {
   struct stat status {};
-  return ::fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+  return ::fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode)
+             ? static_cast<std::uint64_t>(status.st_size)
+             : 0;
 }
 
 class Pipe {
  public:
   Pipe(Connection connection, const Options& options)
       : options_(options),
-        pipeline_(std::move(connection), options.depth, [this](std::uint64_t line, Reply& reply) { note(line, reply); }),
+        pipeline_(std::move(connection), options.depth,
+                  [this](std::uint64_t line, Reply& reply) { note(line, reply); }),
         progress_(size_of_stdin()) {}
 
   CliStatus run() {
@@ -98,17 +103,18 @@ class Pipe {
     return Done{};
   }
 
-  Outcome send_line(std::string_view line) {
+  Outcome send_line(std::string_view text) {
     words_.clear();
-    const std::string_view name = take_word(&line);
+    Line line(text);
+    const std::string_view name = line.take_word();
     if (name.empty()) return Done{};
     words_.push_back(name);
     if (pipeline_.protocol() == WireProtocol::kText) {
-      pipeline_.output()->append(name).append(line).push_back('\n');
+      pipeline_.output()->append(text).push_back('\n');
       return pipeline_.sent(line_);
     }
     const Command* command = find_command(name);
-    split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, 1, &words_);
+    split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, &words_);
     append_request(words_, pipeline_.output());
     return pipeline_.sent(line_);
   }
@@ -139,7 +145,8 @@ class Pipe {
   void complain_of_input(const std::string& what) {
     input_is_broken_ = true;
     progress_.clear();
-    complain("stdin, after request " + std::to_string(line_) + ": " + what + "; nothing from there on was sent");
+    complain("stdin, after request " + std::to_string(line_) + ": " + what +
+             "; nothing from there on was sent");
   }
 
   void note(std::uint64_t line, const Reply& reply) {
@@ -158,17 +165,17 @@ class Pipe {
     if (!progress_.is_due()) return;
     const double took_s = std::max(seconds(), 1e-9);
     char text[160];
-    std::snprintf(text, sizeof text, "%" PRIu64 " commands, %s/s, %.1f MB/s, %" PRIu64 " errors", reply_count_,
-                  short_number(static_cast<double>(reply_count_) / took_s).c_str(),
+    std::snprintf(text, sizeof text, "%" PRIu64 " commands, %s/s, %.1f MB/s, %" PRIu64 " errors",
+                  reply_count_, short_number(static_cast<double>(reply_count_) / took_s).c_str(),
                   static_cast<double>(pipeline_.sent_bytes()) / 1e6 / took_s, error_count_);
     progress_.show(read_bytes_, text);
   }
 
   void summarize() const {
     const double took_s = std::max(seconds(), 1e-9);
-    std::fprintf(stderr, "%" PRIu64 " commands in %.2f s: %.0f/s, %.1f MB/s; %" PRIu64 " errors\n", reply_count_, took_s,
-                 static_cast<double>(reply_count_) / took_s, static_cast<double>(pipeline_.sent_bytes()) / 1e6 / took_s,
-                 error_count_);
+    std::fprintf(stderr, "%" PRIu64 " commands in %.2f s: %.0f/s, %.1f MB/s; %" PRIu64 " errors\n",
+                 reply_count_, took_s, static_cast<double>(reply_count_) / took_s,
+                 static_cast<double>(pipeline_.sent_bytes()) / 1e6 / took_s, error_count_);
   }
 
   const Options& options_;

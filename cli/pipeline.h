@@ -1,8 +1,9 @@
-// Many requests at full pipeline depth: sends while replies come in, never more than `depth` ahead of them, and hands each
-// reply on with the number its request was given. What --pipe, --import and --export are made of.
+// Many requests at full pipeline depth: sends while replies come in, never more than `depth` ahead of them,
+// and hands each reply on with the number its request was given. What --pipe, --import and --export are made
+// of.
 //
-// Requests are collected and sent in large pieces; replies are taken in whenever the socket has some. Memory is bounded by
-// the depth and by the largest request.
+// Requests are collected and sent in large pieces; replies are taken in whenever the socket has some. Memory
+// is bounded by the depth and by the largest request.
 #pragma once
 
 #include <deque>

@@ -1,5 +1,6 @@
-// A line on stderr that says how far something is, redrawn in place: a bar when the total is known. At a terminal only, and
-// at most ten times a second; elsewhere nothing is written but the summary its user prints.
+// A line on stderr that says how far something is, redrawn in place: a bar when the total is known. At a
+// terminal only, and at most ten times a second; elsewhere nothing is written but the summary its user
+// prints.
 #pragma once
 
 #include <cstdint>

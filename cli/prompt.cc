@@ -13,8 +13,10 @@
 #include "cli/catalog.h"
 #include "cli/help.h"
 #include "cli/history.h"
+#include "cli/info.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
+#include "cli/prompt_line.h"
 #include "cli/session.h"
 #include "shm/os/clock.h"
 #include "worker/command/words.h"
@@ -22,56 +24,16 @@
 namespace memento::cli {
 namespace {
 
-constexpr int kRetryMs = 1000;               ///< between attempts to connect again, while the prompt waits
-constexpr int kRetryTimeoutMs = 200;         ///< of each: the prompt does not answer meanwhile
-constexpr std::int64_t kSlowMs = 500;        ///< from here on the time a command took is shown
-
-/// A line's finished words and the one being typed, for completion and hints; quotes may be open.
-Words typed_words(const std::string& line, bool* ends_in_blank) {
-  Words words;
-  std::string word;
-  bool is_begun = false;
-  char quote = 0;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quote != 0) {
-      if (c == '\\' && i + 1 < line.size()) ++i;
-      if (c == quote) quote = 0;
-      word += c;
-    } else if (c == ' ' || c == '\t') {
-      if (is_begun) words.push_back(std::exchange(word, {}));
-      is_begun = false;
-    } else {
-      if (c == '"' || c == '\'') quote = c;
-      word += c;
-      is_begun = true;
-    }
-  }
-  *ends_in_blank = !is_begun;
-  if (is_begun) words.push_back(word);
-  return words;
-}
-
-/// True when a double quote is open at the line's end: the next line belongs to it.
-bool is_unfinished(const std::string& line) {
-  bool is_open = false;
-  bool is_single = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '\\' && (is_open || is_single)) {
-      ++i;
-    } else if (line[i] == '"' && !is_single) {
-      is_open = !is_open;
-    } else if (line[i] == '\'' && !is_open) {
-      is_single = !is_single;
-    }
-  }
-  return is_open;
-}
+constexpr int kRetryMs = 1000;         ///< between attempts to connect again, while the prompt waits
+constexpr int kRetryTimeoutMs = 200;   ///< of each: the prompt does not answer meanwhile
+constexpr std::int64_t kSlowMs = 500;  ///< from here on the time a command took is shown
 
 class Prompt {
  public:
   explicit Prompt(const Options& options)
-      : options_(options), history_(default_history_path()), editor_("memento-cli", callbacks(), options.format.colour) {
+      : options_(options),
+        history_(default_history_path()),
+        editor_("memento-cli", callbacks(), options.format.colour) {
     for (const std::string& line : history_.lines()) editor_.remember(line);
   }
 
@@ -81,7 +43,8 @@ class Prompt {
     adopt(std::move(*opened));
     if (!history_.problem().empty()) complain("the history is not kept: " + history_.problem());
     if (connection_->needs_password()) complain("the server wants a password: AUTH password");
-    std::puts("Connected. `help` lists the commands, Tab completes, Ctrl-R searches the history, Ctrl-D leaves.");
+    std::puts(
+        "Connected. `help` lists the commands, Tab completes, Ctrl-R searches the history, Ctrl-D leaves.");
     std::string line;
     while (read_request(&line)) {
       if (history_.add(line)) editor_.remember(line);
@@ -96,7 +59,8 @@ class Prompt {
   EditorCallbacks callbacks() {
     return EditorCallbacks{
         .hint = [this](const std::string& line) { return hint(line); },
-        .complete = [this](const std::string& line, std::size_t* begun_bytes) { return complete(line, begun_bytes); },
+        .complete = [this](const std::string& line,
+                           std::size_t* begun_bytes) { return complete(line, begun_bytes); },
         .watch =
             [this](int* wait_ms) {
               *wait_ms = connection_ ? -1 : kRetryMs;
@@ -151,7 +115,8 @@ class Prompt {
 
   bool reconnect_in_background() {
     Endpoint endpoint = options_.endpoint;
-    endpoint.timeout_ms = endpoint.timeout_ms < 0 ? kRetryTimeoutMs : std::min(endpoint.timeout_ms, kRetryTimeoutMs);
+    endpoint.timeout_ms =
+        endpoint.timeout_ms < 0 ? kRetryTimeoutMs : std::min(endpoint.timeout_ms, kRetryTimeoutMs);
     Result<Connection> opened = Connection::open(endpoint);
     if (!opened) return false;
     opened->set_timeout_ms(options_.endpoint.timeout_ms);
@@ -175,23 +140,19 @@ class Prompt {
   /// The commands of a server that is not memento; the node's name in a cluster.
   void learn_about_server() {
     node_name_.clear();
-    const Reply& greeting = connection_->greeting();
-    const Reply* server = greeting.field("server");
-    const Reply* mode = greeting.field("mode");
-    if (mode != nullptr && mode->text == "cluster") {
-      const Result<Reply> id = connection_->request({"CLUSTER", "MYID"});
-      if (id && !id->is_error()) node_name_ = id->to_text().substr(0, 8);
+    if (connection_->protocol() == WireProtocol::kText || connection_->needs_password()) return;
+    const Result<Info> info = Info::fetch(*connection_, {"server", "cluster"});
+    if (!info) return;
+    if (info->number("cluster_enabled") == 1) {
+      node_name_ = info->text("cluster_node");
+      const Result<Reply> id =
+          node_name_.empty() ? connection_->request({"CLUSTER", "MYID"}) : Result<Reply>(Error{});
+      if (id && !id->is_error()) node_name_ = without_controls(id->to_text().substr(0, 8));
     }
-    const bool is_other = server != nullptr && (server->text != "redis" || !is_memento());
-    if (!is_other || knows_server_) return;
+    if (info->has("memento_version") || knows_server_) return;
     const Result<Reply> docs = connection_->request({"COMMAND", "DOCS"});
     if (docs && !docs->is_error()) catalog_.replace_by(*docs);
     knows_server_ = true;
-  }
-
-  bool is_memento() {
-    const Result<Reply> info = connection_->request({"INFO", "server"});
-    return info && info->text.find("memento_version:") != std::string::npos;
   }
 
   void show_prompt() {
@@ -207,7 +168,8 @@ class Prompt {
       request->clear();
       show_prompt();
       LineEditor::Outcome outcome = editor_.read_line(request);
-      while (outcome == LineEditor::Outcome::kLine && !is_text() && !is_own(*request) && is_unfinished(*request)) {
+      while (outcome == LineEditor::Outcome::kLine && !is_text() && !is_own(*request) &&
+             is_unfinished(*request)) {
         editor_.set_prompt("\"... ");
         std::string more;
         outcome = editor_.read_line(&more);
@@ -273,7 +235,8 @@ class Prompt {
 
   /// Asks before all keys are removed. What was typed or pasted ahead is no answer.
   bool is_confirmed(const Words& words) {
-    if (!is_word(words[0], "FLUSH") && !is_word(words[0], "FLUSHALL") && !is_word(words[0], "FLUSHDB")) return true;
+    if (!is_word(words[0], "FLUSH") && !is_word(words[0], "FLUSHALL") && !is_word(words[0], "FLUSHDB"))
+      return true;
     const Result<Reply> count = connection_->request({"DBSIZE"});
     const std::string keys = count && !count->is_error() ? "all " + count->to_text() + " keys" : "all keys";
     ::tcflush(STDIN_FILENO, TCIFLUSH);
@@ -309,14 +272,16 @@ class Prompt {
   /// What a command that was carried out changes for the prompt.
   void follow(const Words& words) {
     if (is_word(words[0], "MULTI")) in_transaction_ = true;
-    if (is_word(words[0], "EXEC") || is_word(words[0], "DISCARD") || is_word(words[0], "RESET")) in_transaction_ = false;
+    if (is_word(words[0], "EXEC") || is_word(words[0], "DISCARD") || is_word(words[0], "RESET"))
+      in_transaction_ = false;
     if (is_word(words[0], "AUTH") && words.size() > 1) {
       // For the next time it has to connect.
       options_.endpoint.password = words.back();
       options_.endpoint.user = words.size() > 2 ? words[1] : "";
       if (connection_->needs_password()) adopt_password();
     }
-    if (is_word(words[0], "SELECT") && words.size() > 1) options_.endpoint.database = std::atoi(words[1].c_str());
+    if (is_word(words[0], "SELECT") && words.size() > 1)
+      options_.endpoint.database = std::atoi(words[1].c_str());
   }
 
   void adopt_password() {
@@ -343,40 +308,13 @@ class Prompt {
 
   // The tool's own commands begin with a colon.
 
-  static bool is_own(const std::string& line) {
-    const std::size_t first = line.find_first_not_of(" \t");
-    return first != line.npos && line[first] == ':';
-  }
-
-  static constexpr const char* kOwnCommands[] = {":connect", ":help", ":output", ":pretty"};
-
-  static std::string own_hint(const std::string& line) {
-    if (line == ":output" || line == ":output ") return line.ends_with(' ') ? "type | raw | json | csv | quoted" : " type | raw | json | csv | quoted";
-    if (line == ":pretty" || line == ":pretty ") return line.ends_with(' ') ? "on | off" : " on | off";
-    if (line == ":connect" || line == ":connect ") return line.ends_with(' ') ? "URI | HOST PORT" : " URI | HOST PORT";
-    return "";
-  }
-
-  static std::vector<std::string> own_completions(const std::string& line, std::size_t* begun_bytes) {
-    std::vector<std::string> candidates(std::begin(kOwnCommands), std::end(kOwnCommands));
-    const std::size_t space = line.find(' ');
-    if (space != line.npos) {
-      candidates.clear();
-      if (line.starts_with(":output ")) candidates = {"csv", "json", "quoted", "raw", "type"};
-      if (line.starts_with(":pretty ")) candidates = {"off", "on"};
-    }
-    const std::string begun = space == line.npos ? line : line.substr(line.rfind(' ') + 1);
-    *begun_bytes = begun.size();
-    std::erase_if(candidates, [&](const std::string& candidate) { return !candidate.starts_with(begun); });
-    return candidates;
-  }
-
   void execute_own(const std::string& line) {
     const Result<Words> split = words_of(line);
     const Words words = split ? *split : Words{":help"};
     if (words[0] == ":pretty") {
       options_.format.pretty = words.size() > 1 ? words[1] == "on" : !options_.format.pretty;
-      std::printf("Values that are JSON are shown %s.\n", options_.format.pretty ? "over several lines" : "as they are");
+      std::printf("Values that are JSON are shown %s.\n",
+                  options_.format.pretty ? "over several lines" : "as they are");
     } else if (words[0] == ":output" && words.size() == 2 && output_format_of(words[1])) {
       options_.format.format = *output_format_of(words[1]);
     } else if (words[0] == ":connect" && (words.size() == 2 || words.size() == 3)) {

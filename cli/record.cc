@@ -29,7 +29,8 @@ std::optional<std::int64_t> parse_ttl(std::string_view text) {
 std::string ttl_text(std::int64_t ttl_ms) {
   if (ttl_ms < 0) return "";
   char text[40];
-  std::snprintf(text, sizeof text, "%lld.%03lld", static_cast<long long>(ttl_ms / 1000), static_cast<long long>(ttl_ms % 1000));
+  std::snprintf(text, sizeof text, "%lld.%03lld", static_cast<long long>(ttl_ms / 1000),
+                static_cast<long long>(ttl_ms % 1000));
   return text;
 }
 
@@ -63,7 +64,8 @@ bool is_too_deep(std::string_view json) {
 
 std::optional<RecordFormat> record_format_of(std::string_view path) {
   if (path.ends_with(".csv")) return RecordFormat::kCsv;
-  if (path.ends_with(".jsonl") || path.ends_with(".ndjson") || path.ends_with(".json")) return RecordFormat::kJsonLines;
+  if (path.ends_with(".jsonl") || path.ends_with(".ndjson") || path.ends_with(".json"))
+    return RecordFormat::kJsonLines;
   return std::nullopt;
 }
 
@@ -152,13 +154,14 @@ RecordReader::Outcome RecordReader::next_csv(Record* record) {
     retry_bytes_ = 0;
     if (quote_is_open_) return broken("a quote that does not end");
     if (fields.size() == 1 && fields[0].empty()) continue;  // an empty line
-    const bool has_names = record_line_ == 1 && fields.size() > 1 &&
-                           (is_word(fields[0], "KEY") || is_word(fields[1], "KEY"));
+    const bool has_names =
+        record_line_ == 1 && fields.size() > 1 && (is_word(fields[0], "KEY") || is_word(fields[1], "KEY"));
     if (!has_names) break;
     if (const Outcome set = set_columns(fields); set != Outcome::kRecord) return set;
   }
   if (fields.size() <= std::max(columns_.key, columns_.value)) {
-    return broken("there are " + std::to_string(fields.size()) + " columns; a record is key,value or key,value,ttl");
+    return broken("there are " + std::to_string(fields.size()) +
+                  " columns; a record is key,value or key,value,ttl");
   }
   record->key = std::move(fields[columns_.key]);
   record->value = std::move(fields[columns_.value]);
@@ -183,7 +186,8 @@ RecordReader::Outcome RecordReader::next_json(Record* record) {
 
   if (is_too_deep(line)) return broken("JSON nested too deeply");
   const nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
-  if (!object.is_object()) return broken("no JSON object; a record is {\"key\": ..., \"value\": ..., \"ttl\": ...}");
+  if (!object.is_object())
+    return broken("no JSON object; a record is {\"key\": ..., \"value\": ..., \"ttl\": ...}");
   const auto member = [&](const char* name) {
     const auto found = object.find(name);
     return found == object.end() || found->is_null() ? nullptr : &*found;
@@ -197,7 +201,8 @@ RecordReader::Outcome RecordReader::next_json(Record* record) {
   record->key = key->get<std::string>();
   record->value = value->is_string() ? value->get<std::string>() : value->dump();
   if (ttl != nullptr) {
-    const std::optional<std::int64_t> ttl_ms = parse_ttl(ttl->is_string() ? ttl->get<std::string>() : ttl->dump());
+    const std::optional<std::int64_t> ttl_ms =
+        parse_ttl(ttl->is_string() ? ttl->get<std::string>() : ttl->dump());
     if (!ttl_ms) return broken("the \"ttl\" is no number of seconds");
     record->ttl_ms = *ttl_ms;
   }
@@ -210,14 +215,17 @@ RecordReader::Outcome RecordReader::next_json(Record* record) {
   return Outcome::kRecord;
 }
 
-std::string record_header(RecordFormat format) { return format == RecordFormat::kCsv ? "key,value,ttl\n" : ""; }
+std::string record_header(RecordFormat format) {
+  return format == RecordFormat::kCsv ? "key,value,ttl\n" : "";
+}
 
 std::string record_line(const Record& record, RecordFormat format) {
   if (format == RecordFormat::kCsv) {
     return csv_field(record.key) + "," + csv_field(record.value) + "," + ttl_text(record.ttl_ms) + "\n";
   }
   const bool is_text = is_utf8(record.key) && is_utf8(record.value);
-  std::string line = "{\"key\":" + json_string(record.key, !is_text) + ",\"value\":" + json_string(record.value, !is_text);
+  std::string line =
+      "{\"key\":" + json_string(record.key, !is_text) + ",\"value\":" + json_string(record.value, !is_text);
   if (record.ttl_ms >= 0) line += ",\"ttl\":" + ttl_text(record.ttl_ms);
   if (!is_text) line += ",\"encoding\":\"latin1\"";
   return line + "}\n";

@@ -1,9 +1,10 @@
 // Records of --import and --export as text: CSV (RFC 4180) and JSON lines. Pure.
 //
-// A CSV file may begin with a line of column names; without one the columns are key, value, ttl. ttl is seconds, with up to
-// three decimals; empty or absent: the key does not expire. In JSON lines a record is {"key": ..., "value": ..., "ttl": ...};
-// a value that is no string is stored as the JSON it is. Bytes that are no UTF-8 are written as the characters of their
-// numbers (U+0000 to U+00FF), and the record says "encoding": "latin1".
+// A CSV file may begin with a line of column names; without one the columns are key, value, ttl. ttl is
+// seconds, with up to three decimals; empty or absent: the key does not expire. In JSON lines a record is
+// {"key": ..., "value": ..., "ttl": ...}; a value that is no string is stored as the JSON it is. Bytes that
+// are no UTF-8 are written as the characters of their numbers (U+0000 to U+00FF), and the record says
+// "encoding": "latin1".
 #pragma once
 
 #include <cstdint>
@@ -68,7 +69,8 @@ class RecordReader {
   std::uint64_t next_line_ = 1;
   std::uint64_t record_line_ = 0;
   bool is_at_end_ = false;
-  std::size_t retry_bytes_ = 0;  ///< a long record that was not whole is looked at again when there is this much of it
+  std::size_t retry_bytes_ =
+      0;  ///< a long record that was not whole is looked at again when there is this much of it
   bool quote_is_open_ = false;  ///< the last line's quote never ended
   Columns columns_;
   std::string error_;

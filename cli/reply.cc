@@ -1,6 +1,6 @@
-// See reply.h. Aggregates that are not whole yet are a stack of frames, so depth costs no recursion and a reply is parsed
-// once however small the pieces come. RESP3 as in its specification, without streamed strings and aggregates, which no
-// server sends.
+// See reply.h. Aggregates that are not whole yet are a stack of frames, so depth costs no recursion and a
+// reply is parsed once however small the pieces come. RESP3 as in its specification, without streamed strings
+// and aggregates, which no server sends.
 #include "cli/reply.h"
 
 #include <algorithm>
@@ -72,7 +72,8 @@ ReplyParser::Outcome ReplyParser::next_text(Reply* reply) {
   }
   const std::string_view line = std::string_view(buffer_).substr(position_, end - position_);
   *reply = Reply{};
-  const bool is_error = line.starts_with("(error)") || line == "(Unknown command)" || line == "(Out of memory)";
+  const bool is_error =
+      line.starts_with("(error)") || line == "(Unknown command)" || line == "(Out of memory)";
   if (line != "(null)") {
     reply->type = is_error ? ReplyType::kError : ReplyType::kText;
     reply->text = line;
@@ -99,13 +100,15 @@ ReplyParser::Outcome ReplyParser::parse_one(Reply* value, bool* is_value) {
   if (end == std::string::npos) {
     scanned_ = std::max(position_, buffer_.empty() ? 0 : buffer_.size() - 1);
     if (buffer_.size() - position_ > kLineLimitBytes) {
-      return broken("a line that does not end, beginning with " + quoted(std::string_view(buffer_).substr(position_)));
+      return broken("a line that does not end, beginning with " +
+                    quoted(std::string_view(buffer_).substr(position_)));
     }
     return Outcome::kIncomplete;
   }
   if (end == position_) return broken("an empty line where a reply should begin");
   if (end - position_ > kLineLimitBytes) {
-    return broken("a line that does not end, beginning with " + quoted(std::string_view(buffer_).substr(position_)));
+    return broken("a line that does not end, beginning with " +
+                  quoted(std::string_view(buffer_).substr(position_)));
   }
   const char type = buffer_[position_];
   const std::string_view line = std::string_view(buffer_).substr(position_ + 1, end - position_ - 1);
@@ -134,10 +137,18 @@ ReplyParser::Outcome ReplyParser::parse_one(Reply* value, bool* is_value) {
 
 ReplyParser::Outcome ReplyParser::parse_scalar(char type, std::string_view line, Reply* value) {
   switch (type) {
-    case '+': value->type = ReplyType::kStatus; break;
-    case '-': value->type = ReplyType::kError; break;
-    case ',': value->type = ReplyType::kDouble; break;
-    case '(': value->type = ReplyType::kBigNumber; break;
+    case '+':
+      value->type = ReplyType::kStatus;
+      break;
+    case '-':
+      value->type = ReplyType::kError;
+      break;
+    case ',':
+      value->type = ReplyType::kDouble;
+      break;
+    case '(':
+      value->type = ReplyType::kBigNumber;
+      break;
     case ':':
       value->type = ReplyType::kInteger;
       if (!parse_number(line, &value->integer)) return broken("the integer " + quoted(line));
@@ -157,7 +168,8 @@ ReplyParser::Outcome ReplyParser::parse_scalar(char type, std::string_view line,
   return charge(sizeof(Reply) + line.size()) ? Outcome::kReply : Outcome::kBroken;
 }
 
-ReplyParser::Outcome ReplyParser::parse_bulk(char type, std::string_view line, std::size_t line_bytes, Reply* value) {
+ReplyParser::Outcome ReplyParser::parse_bulk(char type, std::string_view line, std::size_t line_bytes,
+                                             Reply* value) {
   std::int64_t length_bytes = 0;
   if (!parse_number(line, &length_bytes) || length_bytes < -1) return broken("the length " + quoted(line));
   if (length_bytes == -1) {
@@ -166,11 +178,13 @@ ReplyParser::Outcome ReplyParser::parse_bulk(char type, std::string_view line, s
     return charge(sizeof(Reply)) ? Outcome::kReply : Outcome::kBroken;
   }
   const auto wanted_bytes = static_cast<std::size_t>(length_bytes);
-  if (wanted_bytes > limits_.reply_bytes) return broken("a string of " + std::to_string(wanted_bytes) + " bytes");
+  if (wanted_bytes > limits_.reply_bytes)
+    return broken("a string of " + std::to_string(wanted_bytes) + " bytes");
   const std::size_t begin = position_ + line_bytes;
   if (buffer_.size() < begin + wanted_bytes + 2) return Outcome::kIncomplete;
   std::string_view bytes = std::string_view(buffer_).substr(begin, wanted_bytes);
-  if (buffer_.compare(begin + wanted_bytes, 2, "\r\n") != 0) return broken("a string that is longer than its length says");
+  if (buffer_.compare(begin + wanted_bytes, 2, "\r\n") != 0)
+    return broken("a string that is longer than its length says");
   value->type = type == '$' ? ReplyType::kBulk : type == '!' ? ReplyType::kError : ReplyType::kVerbatim;
   if (type == '=') {
     if (bytes.size() < 4 || bytes[3] != ':') return broken("a verbatim string without its format");
@@ -181,7 +195,8 @@ ReplyParser::Outcome ReplyParser::parse_bulk(char type, std::string_view line, s
   return charge(sizeof(Reply) + wanted_bytes) ? Outcome::kReply : Outcome::kBroken;
 }
 
-ReplyParser::Outcome ReplyParser::begin_aggregate(char type, std::string_view line, Reply* value, bool* is_value) {
+ReplyParser::Outcome ReplyParser::begin_aggregate(char type, std::string_view line, Reply* value,
+                                                  bool* is_value) {
   std::int64_t count = 0;
   if (!parse_number(line, &count) || count < -1 || (count == -1 && type != '*')) {
     return broken("the count " + quoted(line));

@@ -1,11 +1,12 @@
 // A server's replies as typed values, and the parser for them: RESP2, RESP3, and the text protocol.
 //
-// The server is not trusted. The parser takes bytes as they come, cut anywhere; it reserves nothing by a length or a
-// count that the server names, nests no deeper than a limit, and keeps no more of one reply than a limit in bytes. What is
-// no reply is an error that says what was found; nothing behind it can be understood, so the connection has to end.
+// The server is not trusted. The parser takes bytes as they come, cut anywhere; it reserves nothing by a
+// length or a count that the server names, nests no deeper than a limit, and keeps no more of one reply than
+// a limit in bytes. What is no reply is an error that says what was found; nothing behind it can be
+// understood, so the connection has to end.
 //
-// In the text protocol a reply ends at \r\n and carries no type: it is kError or kNil by its words, else kText. A value
-// that itself holds \r\n can't be told from two replies.
+// In the text protocol a reply ends at \r\n and carries no type: it is kError or kNil by its words, else
+// kText. A value that itself holds \r\n can't be told from two replies.
 #pragma once
 
 #include <cstddef>
@@ -35,13 +36,14 @@ enum class ReplyType : std::uint8_t {
 
 struct Reply {
   ReplyType type = ReplyType::kNil;
-  std::string text;           ///< what is not an aggregate, nil or integer; a double as it was written
-  std::int64_t integer = 0;   ///< kInteger; kBoolean: 0 or 1
+  std::string text;          ///< what is not an aggregate, nil or integer; a double as it was written
+  std::int64_t integer = 0;  ///< kInteger; kBoolean: 0 or 1
   std::vector<Reply> elements;
 
   bool is_error() const { return type == ReplyType::kError; }
   bool is_aggregate() const {
-    return type == ReplyType::kArray || type == ReplyType::kSet || type == ReplyType::kMap || type == ReplyType::kPush;
+    return type == ReplyType::kArray || type == ReplyType::kSet || type == ReplyType::kMap ||
+           type == ReplyType::kPush;
   }
   /// The value of a map's field, or of an array that lists fields and values; nullptr: there is none.
   const Reply* field(std::string_view name) const;

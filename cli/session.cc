@@ -1,5 +1,5 @@
-// One command, or a script: see session.h. A script's connection and its requests in flight are one Pipeline object; the loop
-// in run_script only cuts the input into lines.
+// One command, or a script: see session.h. A script's connection and its requests in flight are one Pipeline
+// object; the loop in run_script only cuts the input into lines.
 #include "cli/session.h"
 
 #include <fcntl.h>
@@ -29,7 +29,8 @@ CliStatus worse(CliStatus a, CliStatus b) { return static_cast<int>(a) > static_
 /// A script's requests in flight: keeps their count bounded and their replies in order.
 class Pipeline {
  public:
-  Pipeline(Connection connection, const Options& options) : connection_(std::move(connection)), options_(options) {}
+  Pipeline(Connection connection, const Options& options)
+      : connection_(std::move(connection)), options_(options) {}
 
   bool is_text() const { return connection_.protocol() == WireProtocol::kText; }
 
@@ -126,7 +127,8 @@ Result<std::string> read_all(int input) {
 /// One round of run_command's repetitions.
 CliStatus request_and_print(Connection& connection, const Words& words, const Options& options) {
   if (is_endless(words[0])) {
-    if (const Outcome sent = connection.send(words); !sent) return complain_of(sent.error(), options.endpoint);
+    if (const Outcome sent = connection.send(words); !sent)
+      return complain_of(sent.error(), options.endpoint);
     return print_stream(connection, options);
   }
   Result<Reply> reply = Error{};
@@ -146,7 +148,7 @@ CliStatus request_and_print(Connection& connection, const Words& words, const Op
 
 /// Waits; false when Ctrl-C ended that.
 bool wait_s(double seconds) {
-  if (seconds > 0) ::poll(nullptr, 0, static_cast<int>(seconds * 1000));
+  if (seconds > 0) poll_or_interrupt(nullptr, 0, static_cast<int>(seconds * 1000));
   return !is_interrupted();
 }
 
@@ -160,9 +162,11 @@ CliStatus complain_of(const Error& error, const Endpoint& endpoint) {
   if (status == CliStatus::kAuthentication) {
     complain("give the password with --askpass, MEMENTO_AUTH or -a");
   } else if (status == CliStatus::kTimeout) {
-    complain("the server at " + endpoint.to_string() + " did not answer in time; --timeout changes how long to wait");
+    complain("the server at " + endpoint.to_string() +
+             " did not answer in time; --timeout changes how long to wait");
   } else if (error.error_number == EPROTO) {
-    complain("is " + endpoint.to_string() + " a memento or Redis server? If it is, --protocol resp2 may help");
+    complain("is " + endpoint.to_string() +
+             " a memento or Redis server? If it is, --protocol resp2 may help");
   } else if (error.error_number != EINTR && error.error_number != ECONNRESET) {
     complain("is the server running? Start it with `memento`, or name its address: memento-cli HOST PORT");
   }
@@ -189,7 +193,8 @@ CliStatus print_reply(const Reply& reply, const Options& options, std::string_vi
     complain(std::string(where) + without_controls(reply.text));
   } else {
     std::string text = format_reply(reply, options.format);
-    if (is_text && reply.type == ReplyType::kNil && options.format.format == OutputFormat::kRaw) text = "(null)\n";
+    if (is_text && reply.type == ReplyType::kNil && options.format.format == OutputFormat::kRaw)
+      text = "(null)\n";
     static_cast<void>(write_output(text));
   }
   if (!reply.is_error()) return CliStatus::kOk;

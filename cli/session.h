@@ -1,8 +1,9 @@
-// How memento-cli talks to a server without a terminal: one command, or a script. prompt.h is the third way, and shares what
-// is here.
+// How memento-cli talks to a server without a terminal: one command, or a script. prompt.h is the third way,
+// and shares what is here.
 //
-// Each returns the tool's exit status. What the tool itself has to say goes to stderr, with what to do next; so do error
-// replies, but for those of plain text sessions (options.h), which stay in their place among the replies.
+// Each returns the tool's exit status. What the tool itself has to say goes to stderr, with what to do next;
+// so do error replies, but for those of plain text sessions (options.h), which stay in their place among the
+// replies.
 #pragma once
 
 #include <string>
@@ -12,10 +13,12 @@
 
 namespace memento::cli {
 
-/// The request a typed line stands for: no blanks around it, `help` in any case as HELP. Empty: nothing to send.
+/// The request a typed line stands for: no blanks around it, `help` in any case as HELP. Empty: nothing to
+/// send.
 std::string request_of(std::string_view line);
 
-/// The words of a typed line: parted by blanks, quoted as in a shell. An error says what is wrong with the quotes.
+/// The words of a typed line: parted by blanks, quoted as in a shell. An error says what is wrong with the
+/// quotes.
 Result<Words> words_of(std::string_view line);
 
 /// True for QUIT and EXIT in any case.
@@ -45,8 +48,8 @@ CliStatus print_stream(Connection& connection, const Options& options);
 
 CliStatus run_command(const Options& options);
 
-/// One command a line from the descriptor until its end, or a QUIT. A chunk's commands are sent ahead of their replies
-/// (bounded), and all replies of a chunk are written before more input is waited for.
+/// One command a line from the descriptor until its end, or a QUIT. A chunk's commands are sent ahead of
+/// their replies (bounded), and all replies of a chunk are written before more input is waited for.
 CliStatus run_script(const Options& options);
 
 }  // namespace memento::cli

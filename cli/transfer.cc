@@ -25,7 +25,8 @@ constexpr std::uint64_t kErrorsShown = 100;
 std::optional<RecordFormat> format_of(const Options& options) {
   const std::optional<RecordFormat> format =
       record_format_of(options.data_format.empty() ? options.data_path : "." + options.data_format);
-  if (!format) complain("does " + options.data_path + " hold csv or jsonl? Its name does not tell; give --format");
+  if (!format)
+    complain("does " + options.data_path + " hold csv or jsonl? Its name does not tell; give --format");
   return format;
 }
 
@@ -35,7 +36,8 @@ class Import {
       : options_(options),
         file_(file),
         reader_(format),
-        pipeline_(std::move(connection), options.depth, [this](std::uint64_t line, Reply& reply) { note(line, reply); }),
+        pipeline_(std::move(connection), options.depth,
+                  [this](std::uint64_t line, Reply& reply) { note(line, reply); }),
         progress_(size_of(file)) {}
 
   CliStatus run() {
@@ -46,17 +48,19 @@ class Import {
     CliStatus status = error_count_ > 0 && !options_.ignores_errors ? CliStatus::kErrorReply : CliStatus::kOk;
     if (!done) status = complain_of(done.error(), options_.endpoint);
     const double took_s = std::max(static_cast<double>(monotonic_time_ns() - begin_ns_) / 1e9, 1e-9);
-    std::fprintf(stderr, "%" PRIu64 " records stored in %.2f s: %.0f/s; %" PRIu64 " errors\n", stored_count_, took_s,
-                 static_cast<double>(stored_count_) / took_s, error_count_);
-    if (!done) complain("all before line " + std::to_string(resume_line()) + " was answered; go on with --from-line " +
-                        std::to_string(resume_line()));
+    std::fprintf(stderr, "%" PRIu64 " records stored in %.2f s: %.0f/s; %" PRIu64 " errors\n", stored_count_,
+                 took_s, static_cast<double>(stored_count_) / took_s, error_count_);
+    if (!done)
+      complain("all before line " + std::to_string(resume_line()) + " was answered; go on with --from-line " +
+               std::to_string(resume_line()));
     return status;
   }
 
  private:
   static std::uint64_t size_of(int file) {
     struct stat status {};
-    return ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+    return ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size)
+                                                                  : 0;
   }
 
   /// The first line whose record may not be stored.
@@ -75,7 +79,8 @@ class Import {
       if (Outcome sent = send_whole_records(); !sent) return sent;
       if (got == 0) return Done{};
       if (progress_.is_due()) {
-        progress_.show(read_bytes_, std::to_string(stored_count_) + " records, " + std::to_string(error_count_) + " errors");
+        progress_.show(read_bytes_, std::to_string(stored_count_) + " records, " +
+                                        std::to_string(error_count_) + " errors");
       }
     }
   }
@@ -218,7 +223,8 @@ CliStatus run_export(const Options& options) {
   Outcome done = run.run();
   if (!is_stdout) {
     if (std::fclose(file) != 0 && done) done = system_error("write(" + aside + ")");
-    if (done && ::rename(aside.c_str(), options.data_path.c_str()) != 0) done = system_error("rename(" + aside + ")");
+    if (done && ::rename(aside.c_str(), options.data_path.c_str()) != 0)
+      done = system_error("rename(" + aside + ")");
     if (!done) ::unlink(aside.c_str());
   }
   if (!done) {
@@ -227,7 +233,8 @@ CliStatus run_export(const Options& options) {
     return status;
   }
   std::fprintf(stderr, "%" PRIu64 " records written\n", run.count());
-  if (run.other_count() > 0) complain(std::to_string(run.other_count()) + " keys that hold no string were left out");
+  if (run.other_count() > 0)
+    complain(std::to_string(run.other_count()) + " keys that hold no string were left out");
   return CliStatus::kOk;
 }
 

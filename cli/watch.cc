@@ -23,13 +23,18 @@ constexpr int kPingPauseMs = 10;
 constexpr double kHistoryIntervalS = 15;
 constexpr std::size_t kBuckets = 20;  // of --latency-dist: powers of two from 1 us
 
-double interval_of(const Options& options, double usual_s) { return options.has_interval ? options.interval_s : usual_s; }
-
-bool goes_on(const Options& options, std::uint64_t line_count) {
-  return !is_interrupted() && (!options.has_repeat || options.repeat_count == 0 || line_count < options.repeat_count);
+double interval_of(const Options& options, double usual_s) {
+  return options.has_interval ? options.interval_s : usual_s;
 }
 
-void pause_s(double seconds) { ::poll(nullptr, 0, static_cast<int>(std::max(seconds, 0.01) * 1000)); }
+bool goes_on(const Options& options, std::uint64_t line_count) {
+  return !is_interrupted() &&
+         (!options.has_repeat || options.repeat_count == 0 || line_count < options.repeat_count);
+}
+
+void pause_s(double seconds) {
+  poll_or_interrupt(nullptr, 0, static_cast<int>(std::max(seconds, 0.01) * 1000));
+}
 
 std::string time_of_day() {
   const std::time_t now = std::time(nullptr);
@@ -54,8 +59,9 @@ void print_stat(const Info& before, const Info& now, double took_s) {
   const auto keys = fields_of(now.text("db0"));
   const auto found = keys.find("keys");
   std::printf("%s %10s %10s %8.0f %9s %6s %9.1f %9.1f %6.0f\n", time_of_day().c_str(),
-              short_number(found == keys.end() ? 0 : found->second).c_str(), size_text(now.number("used_memory")).c_str(),
-              now.number("connected_clients"), short_number(rate("total_commands_processed")).c_str(), hits,
+              short_number(found == keys.end() ? 0 : found->second).c_str(),
+              size_text(now.number("used_memory")).c_str(), now.number("connected_clients"),
+              short_number(rate("total_commands_processed")).c_str(), hits,
               rate("total_net_input_bytes") / 1e6, rate("total_net_output_bytes") / 1e6, cpu);
 }
 
@@ -80,7 +86,8 @@ struct RoundTrips {
     double seen = 0;
     for (std::size_t i = 0; i < kBuckets; ++i) {
       seen += buckets[i];
-      if (seen >= part * static_cast<double>(count)) return std::min(std::exp2(static_cast<double>(i)), most_us);
+      if (seen >= part * static_cast<double>(count))
+        return std::min(std::exp2(static_cast<double>(i)), most_us);
     }
     return most_us;
   }
@@ -91,26 +98,31 @@ Outcome ping(Connection& connection, RoundTrips* trips) {
   const Result<Reply> reply = connection.request({"PING"});
   if (!reply) return reply.error();
   if (reply->is_error()) {
-    return Error{ExitStatus::kRuntime, is_authentication_error(*reply) ? EACCES : EPROTO, "PING: " + reply->text};
+    return Error{ExitStatus::kRuntime, is_authentication_error(*reply) ? EACCES : EPROTO,
+                 "PING: " + reply->text};
   }
   trips->add(static_cast<double>(monotonic_time_ns() - begin_ns) / 1000);
   return Done{};
 }
 
 void print_latency(const RoundTrips& trips, const char* end) {
-  std::printf("least %.0f us, mean %.0f us, most %.0f us (%llu round trips)%s", trips.least_us, trips.mean_us(), trips.most_us,
-              static_cast<unsigned long long>(trips.count), end);
+  std::printf("least %.0f us, mean %.0f us, most %.0f us (%llu round trips)%s", trips.least_us,
+              trips.mean_us(), trips.most_us, static_cast<unsigned long long>(trips.count), end);
 }
 
 void print_distribution(const RoundTrips& trips) {
-  const auto text = [](double us) { return us < 1000 ? std::to_string(std::lround(us)) + "us" : std::to_string(std::lround(us / 1000)) + "ms"; };
-  std::printf("%s  p50 <=%-6s p99 <=%-6s most %-6s 1us|%s|%s %llu\n", time_of_day().c_str(), text(trips.percentile_us(0.5)).c_str(),
-              text(trips.percentile_us(0.99)).c_str(), text(trips.most_us).c_str(), bars(trips.buckets).c_str(),
-              text(std::exp2(kBuckets - 1)).c_str(), static_cast<unsigned long long>(trips.count));
+  const auto text = [](double us) {
+    return us < 1000 ? std::to_string(std::lround(us)) + "us" : std::to_string(std::lround(us / 1000)) + "ms";
+  };
+  std::printf("%s  p50 <=%-6s p99 <=%-6s most %-6s 1us|%s|%s %llu\n", time_of_day().c_str(),
+              text(trips.percentile_us(0.5)).c_str(), text(trips.percentile_us(0.99)).c_str(),
+              text(trips.most_us).c_str(), bars(trips.buckets).c_str(), text(std::exp2(kBuckets - 1)).c_str(),
+              static_cast<unsigned long long>(trips.count));
 }
 
 /// Pings for so long, showing a line that is redrawn at a terminal. Whether that went well.
-Outcome measure(Connection& connection, const Options& options, double seconds, bool is_live, RoundTrips* trips) {
+Outcome measure(Connection& connection, const Options& options, double seconds, bool is_live,
+                RoundTrips* trips) {
   const std::int64_t end_ns = monotonic_time_ns() + static_cast<std::int64_t>(seconds * 1e9);
   static_cast<void>(options);
   while (!is_interrupted() && (seconds <= 0 || monotonic_time_ns() < end_ns)) {
@@ -120,7 +132,7 @@ Outcome measure(Connection& connection, const Options& options, double seconds, 
       print_latency(*trips, "");
       std::fflush(stdout);
     }
-    ::poll(nullptr, 0, kPingPauseMs);
+    poll_or_interrupt(nullptr, 0, kPingPauseMs);
   }
   return Done{};
 }
@@ -135,7 +147,8 @@ void print_message(const Reply& reply, const Options& options) {
   const std::string& message = parts.back().text;
   switch (options.format.format) {
     case OutputFormat::kJson:
-      std::printf("{\"channel\":%s,\"message\":%s}\n", json_string(channel).c_str(), json_string(message).c_str());
+      std::printf("{\"channel\":%s,\"message\":%s}\n", json_string(channel).c_str(),
+                  json_string(message).c_str());
       break;
     case OutputFormat::kCsv:
       static_cast<void>(write_output(csv_field(channel) + "," + csv_field(message) + "\n"));
@@ -145,14 +158,17 @@ void print_message(const Reply& reply, const Options& options) {
       static_cast<void>(write_output(quote(channel, true) + " " + quote(message, true) + "\n"));
       break;
     default:
-      static_cast<void>(write_output(channel + "\t" + message + (options.format.format == OutputFormat::kNull ? std::string(1, '\0') : "\n")));
+      static_cast<void>(
+          write_output(channel + "\t" + message +
+                       (options.format.format == OutputFormat::kNull ? std::string(1, '\0') : "\n")));
   }
 }
 
 }  // namespace
 
 std::string bars(const std::vector<double>& values) {
-  constexpr const char* kBlocks[] = {" ", "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588"};
+  constexpr const char* kBlocks[] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
+                                     "\u2585", "\u2586", "\u2587", "\u2588"};
   const double most = values.empty() ? 0 : *std::ranges::max_element(values);
   std::string text;
   for (const double value : values) {
@@ -192,7 +208,8 @@ CliStatus run_latency(const Options& options) {
   if (options.mode == Mode::kLatency) {
     // At a terminal until Ctrl-C; elsewhere for the interval.
     RoundTrips trips;
-    const Outcome done = measure(*connection, options, is_terminal ? 0 : interval_of(options, 1), is_terminal, &trips);
+    const Outcome done =
+        measure(*connection, options, is_terminal ? 0 : interval_of(options, 1), is_terminal, &trips);
     if (is_terminal) std::fputs("\r\x1b[K", stdout);
     print_latency(trips, "\n");
     return done ? CliStatus::kOk : end_of(done.error(), options);
@@ -201,7 +218,8 @@ CliStatus run_latency(const Options& options) {
   for (std::uint64_t line = 0; goes_on(options, line); ++line) {
     RoundTrips trips;
     const Outcome done =
-        measure(*connection, options, interval_of(options, is_history ? kHistoryIntervalS : 1), is_history && is_terminal, &trips);
+        measure(*connection, options, interval_of(options, is_history ? kHistoryIntervalS : 1),
+                is_history && is_terminal, &trips);
     if (!done) return end_of(done.error(), options);
     if (trips.count == 0) break;
     if (is_history) {
@@ -234,7 +252,8 @@ CliStatus run_subscribe(const Options& options) {
     const Result<std::optional<Reply>> reply = connection->read_within(-1);
     if (!reply) return end_of(reply.error(), options);
     if ((**reply).is_error()) return print_reply(**reply, options);
-    if (++count == options.command.size() && ::isatty(STDERR_FILENO) != 0) complain("subscribed; Ctrl-C ends this");
+    if (++count == options.command.size() && ::isatty(STDERR_FILENO) != 0)
+      complain("subscribed; Ctrl-C ends this");
     print_message(**reply, options);
   }
 }

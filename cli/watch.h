@@ -1,5 +1,5 @@
-// Modes that look on and print lines: --stat, --latency and its like, --monitor, --subscribe. Each ends with Ctrl-C, or after
-// as many lines as -r says.
+// Modes that look on and print lines: --stat, --latency and its like, --monitor, --subscribe. Each ends with
+// Ctrl-C, or after as many lines as -r says.
 #pragma once
 
 #include "cli/options.h"

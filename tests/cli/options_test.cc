@@ -118,14 +118,16 @@ TEST(CliEndpoint, Uris) {
   EXPECT_EQ(endpoint.address.to_string(), "127.0.0.1:6737");
   ASSERT_TRUE(parse_uri("unix:///run/a%20b.sock", &endpoint));
   EXPECT_EQ(endpoint.socket_path, "/run/a b.sock");
-  for (const char* wrong : {"redis://:%4@h", "redis://h:0", "redis://h:x", "redis://h/x", "redis://[::1", "unix://", "h:1"}) {
+  for (const char* wrong :
+       {"redis://:%4@h", "redis://h:0", "redis://h:x", "redis://h/x", "redis://[::1", "unix://", "h:1"}) {
     Endpoint unchanged;
     EXPECT_FALSE(parse_uri(wrong, &unchanged)) << wrong;
     EXPECT_EQ(unchanged.to_string(), Endpoint().to_string());
   }
 }
 
-// Shows that lines outlive the prompt in a file for its owner alone, passwords are not among them, and links are not followed.
+// Shows that lines outlive the prompt in a file for its owner alone, passwords are not among them, and links
+// are not followed.
 TEST(CliHistory, PrivateFile) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/history";
@@ -136,8 +138,9 @@ TEST(CliHistory, PrivateFile) {
     EXPECT_EQ(history.lines(), std::vector<std::string>{"GET old"});
     EXPECT_TRUE(history.add("SET a 1"));
     EXPECT_FALSE(history.add("SET a 1"));
-    for (const char* secret : {"AUTH pw", "auth default pw", "HELLO 3 AUTH default pw", "CONFIG SET requirepass pw",
-                               "config set 'requirepass\" pw", ":connect redis://:pw@host", "ACL SETUSER a >pw"}) {
+    for (const char* secret :
+         {"AUTH pw", "auth default pw", "HELLO 3 AUTH default pw", "CONFIG SET requirepass pw",
+          "config set 'requirepass\" pw", ":connect redis://:pw@host", "ACL SETUSER a >pw"}) {
       EXPECT_FALSE(history.add(secret)) << secret;
     }
   }
@@ -187,15 +190,18 @@ TEST(CliCatalog, CompletionAndHints) {
 TEST(CliCatalog, DocumentsOfAnotherServer) {
   ReplyParser parser;
   parser.feed(
-      "*2\r\n$5\r\nlpush\r\n*6\r\n$7\r\nsummary\r\n$4\r\nPush\r\n$5\r\ngroup\r\n$4\r\nlist\r\n$9\r\narguments\r\n*2\r\n"
+      "*2\r\n$5\r\nlpush\r\n*6\r\n$7\r\nsummary\r\n$4\r\nPush\r\n$5\r\ngroup\r\n$4\r\nlist\r\n$"
+      "9\r\narguments\r\n*2\r\n"
       "*4\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n"
-      "*6\r\n$4\r\nname\r\n$7\r\nelement\r\n$4\r\ntype\r\n$6\r\nstring\r\n$5\r\nflags\r\n*1\r\n+multiple\r\n");
+      "*6\r\n$4\r\nname\r\n$7\r\nelement\r\n$4\r\ntype\r\n$6\r\nstring\r\n$5\r\nflags\r\n*1\r\n+"
+      "multiple\r\n");
   Reply docs;
   ASSERT_EQ(parser.next(&docs), ReplyParser::Outcome::kReply);
   Catalog catalog;
   catalog.replace_by(docs);
   EXPECT_EQ(catalog.hint({"lpush"}, true), "key element [element ...]");
-  EXPECT_EQ(help_text(catalog, {"lpush"}, false), "  LPUSH key element [element ...]\n  Push\n  Group: list\n");
+  EXPECT_EQ(help_text(catalog, {"lpush"}, false),
+            "  LPUSH key element [element ...]\n  Push\n  Group: list\n");
   catalog.replace_by(Reply{.type = ReplyType::kError, .text = "ERR", .elements = {}});
   EXPECT_EQ(catalog.entries().size(), 1U);
 }

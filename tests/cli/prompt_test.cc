@@ -90,7 +90,9 @@ TEST_F(CliPrompt, History) {
   EXPECT_EQ(read_file(home_.path() + "/.memento_history"), "SET first 1\nSET second 2\n");
   Terminal terminal("memento-cli", arguments(), home_.path());
   terminal.expect(prompt());
-  terminal.type("\x12" "fir");
+  terminal.type(
+      "\x12"
+      "fir");
   terminal.expect("bck:");
   terminal.type("\r");
   terminal.expect("OK\r\n");
@@ -183,7 +185,8 @@ TEST_F(CliPrompt, CtrlCEndsSubscribe) {
   terminal.expect("PONG\r\n");
 }
 
-// Shows that the prompt survives a password that is asked for, MULTI in the prompt, and a slow command's time.
+// Shows that the prompt survives a password that is asked for, MULTI in the prompt, and a slow command's
+// time.
 TEST(CliPromptPassword, AuthThenSlowCommand) {
   TestServer server({"--requirepass", "secret"});
   const TemporaryFolder home;

@@ -88,13 +88,12 @@ TEST_F(CliRun, Authentication) {
     EXPECT_NE(wrong.errors.find("--askpass"), std::string::npos);
     EXPECT_EQ(run_with({}).status, 4) << protocol;
   }
-  EXPECT_EQ(run_program("memento-cli", {"-u", "memento://:secret@127.0.0.1:" + port, "ECHO", "hello"}).output, "hello\n");
+  EXPECT_EQ(run_program("memento-cli", {"-u", "memento://:secret@127.0.0.1:" + port, "ECHO", "hello"}).output,
+            "hello\n");
 }
 
 // Shows that a server that accepts and says nothing is a time-out.
-TEST_F(CliRun, TimeOut) {
-  EXPECT_EQ(run({"--timeout", "0.2", "DEBUG", "SLEEP", "2"}).status, 5);
-}
+TEST_F(CliRun, TimeOut) { EXPECT_EQ(run({"--timeout", "0.2", "DEBUG", "SLEEP", "2"}).status, 5); }
 
 // Shows that a script goes on after an error and says where it was, in both protocols.
 TEST_F(CliRun, Scripts) {

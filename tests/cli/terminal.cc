@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "shm/os/clock.h"
 #include "tests/integration/test_server.h"
 
 namespace memento::testing {
@@ -93,13 +94,15 @@ bool Terminal::read_more() {
 }
 
 void Terminal::expect(const std::string& text) {
+  // A screen that is redrawn again and again is never silent.
+  const std::int64_t deadline_ns = monotonic_time_ns() + std::int64_t{kSilenceMs} * 1'000'000;
   while (!has_failed_) {
     const std::size_t found = output_.find(text);
     if (found != std::string::npos) {
       output_.erase(0, found + text.size());
       return;
     }
-    if (!read_more()) {
+    if (monotonic_time_ns() > deadline_ns || !read_more()) {
       has_failed_ = true;
       ADD_FAILURE() << "the terminal does not show \"" << text << "\" but:\n" << output_;
       return;

@@ -1,4 +1,5 @@
-// Terminal: one of our programs in a pseudo-terminal, as a user has it: types keys, waits for text on the screen.
+// Terminal: one of our programs in a pseudo-terminal, as a user has it: types keys, waits for text on the
+// screen.
 #pragma once
 
 #include <sys/types.h>
@@ -11,7 +12,8 @@ namespace memento::testing {
 
 class Terminal {
  public:
-  /// `environment` ("NAME=value") comes on top of TERM=xterm and HOME=`home`; nothing else of ours is passed on.
+  /// `environment` ("NAME=value") comes on top of TERM=xterm and HOME=`home`; nothing else of ours is passed
+  /// on.
   Terminal(const std::string& name, std::vector<std::string> arguments, const std::string& home,
            const std::vector<std::string>& environment = {});
   ~Terminal();
@@ -19,7 +21,8 @@ class Terminal {
   Terminal& operator=(const Terminal&) = delete;
 
   void type(const std::string& keys);
-  /// Waits until the text was written since the last match (escape sequences left out); a failure when nothing came for 20 s.
+  /// Waits until the text was written since the last match (escape sequences left out); a failure when
+  /// nothing came for 20 s.
   void expect(const std::string& text);
   /// What was written since the last match, as far as it was read.
   const std::string& unmatched() const { return output_; }
@@ -35,8 +38,8 @@ class Terminal {
   pid_t child_ = -1;
   int terminal_ = -1;
   bool has_failed_ = false;  ///< what follows would only wait for nothing
-  std::string raw_;     ///< an escape sequence that is not whole yet
-  std::string output_;  ///< read and not yet matched
+  std::string raw_;          ///< an escape sequence that is not whole yet
+  std::string output_;       ///< read and not yet matched
 };
 
 }  // namespace memento::testing

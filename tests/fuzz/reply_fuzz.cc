@@ -1,5 +1,6 @@
-// The client's parser of replies. Whatever a server sends, in whatever pieces: it ends, keeps within its limits, and gives the
-// same replies and the same error as the bytes in one piece. The first byte chooses protocol and the pieces' length.
+// The client's parser of replies. Whatever a server sends, in whatever pieces: it ends, keeps within its
+// limits, and gives the same replies and the same error as the bytes in one piece. The first byte chooses
+// protocol and the pieces' length.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
