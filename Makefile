@@ -35,6 +35,8 @@ WORKER    := $(call objects,worker worker/wire worker/command)
 MASTER    := $(call objects,master)
 BUS       := $(call objects,bus bus/core)
 CLI       := $(call objects,cli)
+# What the client shares with the server: its command table, without handlers, and the splitting of a line into words.
+CLI_PARTS := $(BUILD)/described/command_rows.o $(BUILD)/obj/worker/command/command_table.o $(addprefix $(BUILD)/obj/worker/wire/,resp_codec.o text_codec.o)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients tests/bus tests/cluster)
@@ -68,25 +70,35 @@ $(BIN)/memento-other-layout: $(OTHER)/segment.o $(call main,master) $(filter-out
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BIN)/memento-cli: $(call main,cli) $(CLI)
+# The command table's rows for the client, which knows no handlers: each is a null pointer.
+DESCRIBED := $(BUILD)/described
+$(DESCRIBED)/worker/command/handlers.h: worker/command/handlers.h
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+	sed -E 's/^void (\w+)\(CommandContext&[^,]*, const Call&[^)]*\);/inline constexpr Handler \1 = nullptr;/' $< > $@
+
+$(DESCRIBED)/command_rows.o: worker/command/command_rows.cc $(DESCRIBED)/worker/command/handlers.h
+	$(CXX) -I$(DESCRIBED) $(CXXFLAGS) -c -o $@ $<
+
+$(BIN)/memento-cli: $(call main,cli) $(CLI) $(CLI_PARTS)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo
 
 $(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(filter-out %/line_editor.o %/prompt.o,$(CLI)) $(filter %/shm/hash.o,$(SHM))
+$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(BUILD)/obj/cli/client.o
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BIN)/floor: $(BUILD)/obj/benchmark/floor.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(SHM)
+$(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(BUILD)/obj/benchmark/key_distribution.o $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
 
 $(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lgtest -lgtest_main
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo -lgtest -lgtest_main
 
 $(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(SHM)
 	@mkdir -p $(@D)
@@ -165,6 +177,7 @@ fuzz:
 fuzzers: $(FUZZERS:%=$(BIN)/%)
 
 $(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM)
+$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(WORKER) $(CONF) $(SHM) $(BUILD)/obj/cli/reply.o $(BUILD)/obj/cli/format.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
@@ -178,6 +191,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/doc/memento
 	install -m 644 README.md CHANGELOG.md LICENSE conf/memento.conf conf/memento.service $(DESTDIR)$(PREFIX)/share/doc/memento
 	install -m 644 $(wildcard */*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 cli/memento-cli.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memento-cli
+	install -D -m 644 cli/_memento-cli $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_memento-cli
 	install -m 644 $(wildcard */*.8) $(DESTDIR)$(PREFIX)/share/man/man8
 
 clean:

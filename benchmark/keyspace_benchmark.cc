@@ -32,6 +32,7 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmark/key_distribution.h"
 #include "shm/keyspace.h"
 #include "shm/segment.h"
 
@@ -227,36 +228,56 @@ struct Cost {
   double cpu_ns = 0;
 };
 
-enum class Forked { kGetSameKeys, kSetSameKeys, kSetDifferentKeys, kIncrementOneKey };
+/// What the forked processes do, and on which keys.
+enum class Does { kGet, kSet, kIncrement };
+enum class Keys { kAll, kOwnHalf, kZipf, kOne };
+struct Forked {
+  Does does;
+  Keys keys;
+};
 
-void run_forked(Forked what, Segment& segment, const KeyTexts& keys, std::uint32_t process, Race& race) {
+/// The keys' numbers in the order a process takes them.
+std::vector<std::uint32_t> order_of(Keys keys, std::size_t count, std::uint32_t process) {
+  std::vector<std::uint32_t> order(count);
+  if (keys == Keys::kOne) return std::vector<std::uint32_t>(1, 0);
+  if (keys == Keys::kZipf) {
+    KeyDistribution zipf = *KeyDistribution::parse("zipf:0.99");
+    std::mt19937_64 random(kSeed + process);
+    for (std::uint32_t& number : order) number = static_cast<std::uint32_t>(zipf.next(random, count));
+    return order;
+  }
+  std::iota(order.begin(), order.end(), 0u);
+  const auto half = static_cast<std::ptrdiff_t>(count / 2);
+  if (process == 1) std::rotate(order.begin(), order.begin() + half, order.end());
+  if (keys == Keys::kOwnHalf) order.resize(count / 2);
+  return order;
+}
+
+void run_forked(const Forked& what, Segment& segment, const KeyTexts& keys, std::uint32_t process, Race& race) {
   cpu_set_t core;
   CPU_ZERO(&core);
   CPU_SET(process, &core);
   sched_setaffinity(0, sizeof core, &core);  // a machine with one core runs them in turn
   Keyspace keyspace(segment, 1 + process);
   keyspace.set_now_ms(wall_time_ms());
+  const std::vector<std::uint32_t> order = order_of(what.keys, keys.count(), process);
   char buffer[kValueSizeBytes];
-  const std::size_t half = keys.count() / 2;
-  const bool has_own_half = what == Forked::kSetDifferentKeys;
-  const std::size_t begin = has_own_half ? half * process : 0;
-  const std::size_t end = has_own_half ? begin + half : keys.count();
-  std::size_t index = begin + (has_own_half ? 0 : half * process);
+  std::size_t index = 0;
   race.ready_count.fetch_add(1);
   while (!race.started.load()) {
   }
   const std::int64_t begin_ns = monotonic_time_ns();
   const std::int64_t cpu_begin_ns = own_cpu_ns();
   for (std::size_t count = 0; count < kForkedOperationCount; ++count) {
-    if (what == Forked::kGetSameKeys) {
-      get(keyspace, keyspace.hash(keys[index]), buffer);
+    if (what.does == Does::kGet) {
+      get(keyspace, keyspace.hash(keys[order[index]]), buffer);
       ::benchmark::DoNotOptimize(buffer);
-    } else if (what == Forked::kIncrementOneKey) {
+    } else if (what.does == Does::kIncrement) {
       increment(keyspace, "counter");
     } else {
-      ::benchmark::DoNotOptimize(keyspace.set(keyspace.hash(keys[index]), kValue));
+      ::benchmark::DoNotOptimize(keyspace.set(keyspace.hash(keys[order[index]]), kValue));
     }
-    if (++index == end) index = begin;
+    if (++index == order.size()) index = 0;
   }
   race.cpu_ns[process].store(own_cpu_ns() - cpu_begin_ns);
   race.elapsed_ns[process].store(monotonic_time_ns() - begin_ns);
@@ -409,12 +430,13 @@ BENCHMARK(small_get<kSmallKeyCount>)->Name("Small/get")->Apply(as_median);
 BENCHMARK(small_miss<kSmallKeyCount>)->Name("Small/miss")->Apply(as_median);
 BENCHMARK(small_set_replace<kSmallKeyCount>)->Name("Small/set_replace")->Apply(as_median);
 BENCHMARK(small_increment<kSmallKeyCount>)->Name("Small/increment")->Apply(as_median);
-BENCHMARK_CAPTURE(two_processes, 1, Forked::kGetSameKeys)->Name("Two/get_same_keys")->Apply(as_race);
-BENCHMARK_CAPTURE(two_processes, 2, Forked::kSetSameKeys)->Name("Two/set_same_keys")->Apply(as_race);
-BENCHMARK_CAPTURE(two_processes, 3, Forked::kSetDifferentKeys)
-    ->Name("Two/set_different_keys")
-    ->Apply(as_race);
-BENCHMARK_CAPTURE(two_processes, 4, Forked::kIncrementOneKey)->Name("Two/increment_one_key")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 1, Forked{Does::kGet, Keys::kAll})->Name("Two/get_same_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 2, Forked{Does::kGet, Keys::kZipf})->Name("Two/get_zipf")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 3, Forked{Does::kGet, Keys::kOne})->Name("Two/get_one_key")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 4, Forked{Does::kSet, Keys::kAll})->Name("Two/set_same_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 5, Forked{Does::kSet, Keys::kOwnHalf})->Name("Two/set_different_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 6, Forked{Does::kSet, Keys::kZipf})->Name("Two/set_zipf")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 7, Forked{Does::kIncrement, Keys::kOne})->Name("Two/increment_one_key")->Apply(as_race);
 BENCHMARK_CAPTURE(large_get, 1, false)->Name("Large/get_one_by_one")->Apply(as_median);
 BENCHMARK_CAPTURE(large_get, 2, true)->Name("Large/get_batch16")->Apply(as_median);
 BENCHMARK_CAPTURE(large_set_replace, 1, false)->Name("Large/set_one_by_one")->Apply(as_median);

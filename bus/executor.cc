@@ -13,6 +13,10 @@ namespace {
 constexpr std::size_t kKeptOutputBytes = 1 << 20;
 constexpr std::size_t kKeptWords = 4096;
 constexpr const char* kNoRequest = "ERR what another node sent is not a request";
+
+// About the server, not about a key.
+bool is_admin(const Command& command) { return command.has(kAdmin) && command.keys.first == 0; }
+
 static_assert(Executor::kBatchLimit <= CommandMeter::kRunLimit);
 
 Protocol protocol_of(const PieceHeader& header) {
@@ -46,9 +50,9 @@ void Executor::run(const OnReply& on_reply) {
   for (std::size_t i = 0; i < count_; ++i) {
     if (requests_[i].has_key) keyspace_.prefetch_entry(requests_[i].key);
   }
-  CommandContext context{keyspace_, ReplyWriter(output_), services_, client_};
   bool has_long_reply = false;
   CommandMeter meter(services_, client_);
+  CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter};
   for (std::size_t i = 0; i < count_; ++i) {
     const Request& request = requests_[i];
     const bool is_alone =
@@ -56,10 +60,11 @@ void Executor::run(const OnReply& on_reply) {
     const std::uint64_t detours = keyspace_.detours();
     const std::uint64_t errors = context.reply.error_count();
     execute(request, context);
-    if (context.reply.error_count() != errors) [[unlikely]]
-      meter.note_error(output_.view(), std::exchange(context.was_rejected, false));
-    const bool was_long = request.header.payload_bytes + output_.size() > CommandMeter::kMuchBytes ||
-                          keyspace_.detours() != detours;
+    if (context.reply.error_count() != errors) [[unlikely]] {
+      const bool was_rejected = std::exchange(context.was_rejected, false);
+      if (!std::exchange(context.counted_errors, false)) meter.note_error(output_.view(), was_rejected);
+    }
+    const bool was_long = request.header.payload_bytes + output_.size() > CommandMeter::kMuchBytes || keyspace_.detours() != detours;
     if (is_alone || was_long) meter.end_run(words_of(request), was_long);
     has_long_reply |= output_.size() > kLongReplyBytes;
     on_reply(request.header, output_.view());
@@ -80,8 +85,7 @@ void Executor::execute(const Request& request, CommandContext& context) {
   if (request.header.kind == PieceKind::kExec) return exec(request, context);
   if (words.empty()) return context.reply.error(kNoRequest);
   if (request.header.kind == PieceKind::kWatch) return watch(request, output_);
-  if (request.command == nullptr || request.command->has(kNoMulti | kAdmin | kUnqueued))
-    return context.reply.error(kNoRequest);
+  if (request.command == nullptr || request.command->is_for_connection() || is_admin(*request.command)) return context.reply.error(kNoRequest);
   dispatch(context, request.command, Call{words, request.key});
 }
 
@@ -107,8 +111,8 @@ void Executor::exec(const Request& request, CommandContext& context) {
     is_good = take_word_list(&rest, &words) && !words.empty();
     if (!is_good) break;
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
-    is_good = command != nullptr && command->accepts(words.size()) &&
-              !command->has(kNoMulti | kAdmin | kUnqueued | kContainer);
+    is_good = command != nullptr && command->accepts(words.size()) && !command->is_for_connection() &&
+              !is_admin(*command) && !command->has(kContainer);
     if (!is_good || !check_keys(context, *command, Call{words, {}})) break;
     client_.transaction->queue.push_back(QueuedCall{command, {words.begin(), words.end()}});
   }

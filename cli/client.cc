@@ -4,6 +4,7 @@
 // arrives in many pieces is scanned once, not once a piece.
 #include "cli/client.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,21 +24,32 @@ struct AddressListFree {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
 };
 
-Outcome connect_socket(int socket, const addrinfo& candidate) {
-  if (::connect(socket, candidate.ai_addr, candidate.ai_addrlen) == 0) return Done{};
-  if (errno != EINTR) return system_error("connect");
-  // An interrupted connect goes on in the background; its end shows as writable.
-  pollfd waiting{socket, POLLOUT, 0};
-  while (::poll(&waiting, 1, -1) < 0) {
-    if (errno != EINTR) return system_error("poll");
+Outcome connect_socket(int socket, const addrinfo& candidate, int timeout_ms) {
+  const int flags = ::fcntl(socket, F_GETFL);
+  if (timeout_ms >= 0) ::fcntl(socket, F_SETFL, flags | O_NONBLOCK);
+  if (::connect(socket, candidate.ai_addr, candidate.ai_addrlen) != 0) {
+    if (errno != EINTR && errno != EINPROGRESS) return system_error("connect");
+    // It goes on in the background; its end shows as writable.
+    pollfd waiting{socket, POLLOUT, 0};
+    int ready = 0;
+    while ((ready = ::poll(&waiting, 1, timeout_ms)) < 0) {
+      if (errno != EINTR) return system_error("poll");
+    }
+    if (ready == 0) {
+      errno = ETIMEDOUT;
+      return system_error("connect");
+    }
+    int failure = 0;
+    socklen_t failure_size = sizeof failure;
+    if (::getsockopt(socket, SOL_SOCKET, SO_ERROR, &failure, &failure_size) != 0)
+      return system_error("getsockopt");
+    if (failure != 0) {
+      errno = failure;
+      return system_error("connect");
+    }
   }
-  int failure = 0;
-  socklen_t failure_size = sizeof failure;
-  if (::getsockopt(socket, SOL_SOCKET, SO_ERROR, &failure, &failure_size) != 0)
-    return system_error("getsockopt");
-  if (failure == 0) return Done{};
-  errno = failure;
-  return system_error("connect");
+  ::fcntl(socket, F_SETFL, flags);
+  return Done{};
 }
 
 }  // namespace
@@ -47,7 +59,7 @@ std::string Address::to_string() const {
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-Result<Fd> connect_tcp(const Address& address) {
+Result<Fd> connect_tcp(const Address& address, int timeout_ms) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -65,7 +77,7 @@ Result<Fd> connect_tcp(const Address& address) {
       last = system_error("socket for " + address.to_string());
       continue;
     }
-    const Outcome connected = connect_socket(socket.get(), *candidate);
+    const Outcome connected = connect_socket(socket.get(), *candidate, timeout_ms);
     if (!connected) {
       errno = connected.error().error_number;
       last = system_error("connect(" + address.to_string() + ")");

@@ -4,10 +4,10 @@
 // carried out, and INC or APPEND would then count double.
 #pragma once
 
-#include "cli/session.h"
+#include "cli/options.h"
 
-namespace memento {
+namespace memento::cli {
 
-CliStatus run_prompt(const Address& address);
+CliStatus run_prompt(const Options& options);
 
-}  // namespace memento
+}  // namespace memento::cli

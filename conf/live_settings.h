@@ -24,6 +24,8 @@ struct LiveSettings {
   std::atomic<std::int64_t> slow_after_us{10'000};  ///< commands that take longer are logged; negative: none
   std::atomic<std::int64_t> slow_shown{128};        ///< lines of SLOWLOG
   std::atomic<std::int64_t> latency_after_ms{0};    ///< commands that take as long are samples of LATENCY; 0: none
+  std::atomic<bool> expires_in_background{
+      true};  ///< keys that have expired are removed; DEBUG SET-ACTIVE-EXPIRE
   StatisticsRecords statistics;
 };
 

@@ -71,6 +71,9 @@ struct alignas(64) WorkerStatistics {
   StatisticsWord rejected_connections;
   StatisticsWord cpu_user_us;
   StatisticsWord cpu_system_us;
+  StatisticsWord process_id;  ///< of the worker that has the record, or had it last
+  StatisticsWord connected_clients;
+  StatisticsWord waiting_clients;  ///< whose request waits
   std::array<StatisticsWord, kErrorCodeLimit> errors;
   std::array<CommandStatistics, kCommandStatisticsLimit> commands;
   std::array<LatencyEvent, kLatencyEvents> latency;

@@ -181,9 +181,9 @@ class Keyspace {
   bool set_eviction(bool evicts);
   bool evicts() const;
 
-  /// Background work (expiry sweep, freeing of flushed entries, compaction) for about `budget_us`; a worker
-  /// calls it from a timer. True when there is more to do right now.
-  bool maintain(std::int64_t budget_us);
+  /// Background work (expiry sweep, unless not `expires`, freeing of flushed entries, compaction) for about
+  /// `budget_us`; a worker calls it from a timer. True when there is more to do right now.
+  bool maintain(std::int64_t budget_us, bool expires = true);
 
   /// Returns to all what this record holds (magazines, dead tables): nobody will use it next.
   void give_back();

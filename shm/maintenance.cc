@@ -148,7 +148,7 @@ std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
   return keys;
 }
 
-bool Keyspace::maintain(std::int64_t budget_us) {
+bool Keyspace::maintain(std::int64_t budget_us, bool expires) {
   const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;
   impl_->arena.free_old_runs();
   const std::uint64_t shortages = impl_->header.memory_shortages.load(kRelaxed);
@@ -160,7 +160,7 @@ bool Keyspace::maintain(std::int64_t budget_us) {
     impl_->sweep_slot_next = (slot + 1) % kSlotCount;
     found_work |= impl_->reclaim_slot(impl_->slots[slot]);
     found_work |= impl_->shrink_slot(impl_->slots[slot]);
-    const std::uint64_t expired = impl_->sweep_slot(slot);
+    const std::uint64_t expired = expires ? impl_->sweep_slot(slot) : 0;
     if (expired > 0) {
       found_work = true;
       count(Counter::kExpired, expired);

@@ -63,6 +63,8 @@ class ClientDirectory {
   bool is_asking() const { return question_ != 0; }
   /// Some client waits: look() has to be called often.
   bool has_waiting() const { return question_ != 0 || !postponed_.empty() || !ready_.empty(); }
+  /// Whose request waits for the end of a pause.
+  std::size_t waiting_count() const { return postponed_.size(); }
   /// Looks whether what clients wait for has happened.
   void look(TimeMs now_ms);
   /// Clients that need not wait any more. After they were served: close_question().

@@ -83,7 +83,7 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (command->has(kPublishes)) return ask_all(JoinKind::kSumOfSome, *command, call, context, output, begin);
   if (command->name == "SCAN") return route_scan(*command, call, context, output, begin);
   if (command->has(kAllKeys)) return ask_all(join_of_all(*command), *command, call, context, output, begin);
-  if (command->keys.first == 0) return Route::kHere;
+  if (command->keys.first == 0 || command->subscribes()) return Route::kHere;
   if (command->keys.first == command->keys.last && has_key) {  // most of them
     const std::uint8_t owner = owner_of(call.key.slot);
     if (owner == state_.self) return Route::kHere;
@@ -257,8 +257,8 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
 void ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context,
                              std::string* reply) {
   ByteBuffer output;
-  CommandContext part{context.keyspace, ReplyWriter(output, Protocol::kResp2), context.services,
-                      context.client};
+  CommandContext part{context.keyspace, ReplyWriter(output, Protocol::kResp2), context.services, context.client,
+                      context.meter};
   Call call{words, {}};
   if (command.keys.first != 0)
     call.key = context.keyspace.hash(words[static_cast<std::size_t>(command.keys.first)]);

@@ -15,6 +15,7 @@ namespace {
 // What any node may execute for a client that it does not know.
 bool is_same_everywhere(const Command& command) {
   constexpr std::string_view kNames[] = {"PING", "ECHO", "SELECT", "TIME", "PUBLISH", "UNWATCH", "LOLWUT"};
+  if (command.is_for_connection()) return false;
   return command.keys.first != 0 || std::ranges::find(kNames, command.name) != std::end(kNames);
 }
 

@@ -12,6 +12,9 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
+// What a connection whose requests are longer reads at once, into a buffer of its own: what came in part need not be
+// moved. More would let one client's pipeline keep the others waiting.
+constexpr std::size_t kLongReadBytes = 256 * 1024;
 // A request that is still incomplete grows its buffer by half each time, so reads may grow with it.
 constexpr std::size_t kReadLimitBytes = 4 << 20;
 constexpr std::uint64_t kDropLimitBytes = 1 << 30;
@@ -23,8 +26,9 @@ bool would_block(int error_number) { return error_number == EAGAIN || error_numb
 }  // namespace
 
 Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
-  turn.bytes = input_.empty() ? &turn.input : &input_;
-  const std::size_t wanted = std::clamp(turn.bytes->size() / 2, kReadBytes, kReadLimitBytes);
+  const bool begins = input_.empty();
+  turn.bytes = begins && !has_long_requests_ ? &turn.input : &input_;
+  const std::size_t wanted = std::clamp(turn.bytes->size() / 2, has_long_requests_ ? kLongReadBytes : kReadBytes, kReadLimitBytes);
   char* const room = turn.bytes->reserve(wanted);
   const ssize_t received = ::recv(socket_.get(), room, wanted, 0);
   if (received < 0) return would_block(errno) ? Wait::kInput : Wait::kClosed;
@@ -37,6 +41,7 @@ Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
     return dropped_bytes_ > kDropLimitBytes ? Wait::kClosed : Wait::kInput;
   }
   turn.bytes->commit(static_cast<std::size_t>(received));
+  if (begins && static_cast<std::size_t>(received) < kReadBytes / 2) has_long_requests_ = false;
   keyspace.count(Counter::kBytesRead, static_cast<std::uint64_t>(received));
   return Wait::kInput;
 }
@@ -66,6 +71,7 @@ Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuff
     broken = !send(output, context.keyspace);
   } while (!broken && session_.is_paused() && output.empty());
   if (&bytes == &turn.input && !bytes.empty()) {
+    has_long_requests_ = has_long_requests_ || bytes.size() > kReadBytes / 2;
     input_.append(bytes.view());
     bytes.consume(bytes.size());
   }

@@ -76,6 +76,7 @@ class Connection {
   Session session_;
   ByteBuffer input_;   ///< a request that is not whole, or requests behind unsent output
   ByteBuffer output_;  ///< replies the socket did not take
+  bool has_long_requests_ = false;  ///< one did not come whole in a read of the usual size
   bool drops_input_ = false;
   bool ends_ = false;  ///< by end()
   bool has_input_ended_ = false;  ///< the client sends no more, and waits for replies of other nodes

@@ -18,6 +18,8 @@ namespace {
 
 // A command word and its separators beside the longest key and value.
 constexpr std::size_t kLineSlackBytes = 64;
+// Of a line that is no command's, as in Redis.
+constexpr std::size_t kInlineLimitBytes = 64 * 1024;
 // Before the password was given nobody may make the server keep much.
 constexpr std::int64_t kStrangerArguments = 10;
 constexpr std::int64_t kStrangerBulkBytes = 16 * 1024;
@@ -48,6 +50,8 @@ void hash_key(Request& request, const Arguments& arguments, const Keyspace& keys
 }
 
 static_assert(CommandMeter::kRunLimit == Batch::kLimit);
+
+bool begins_with_command(std::string_view line) { return find_command(take_word(&line)) != nullptr; }
 
 // What a browser sends that was sent here by a page: nobody wants it executed.
 bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
@@ -120,7 +124,8 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
     std::string_view text;
     std::size_t line_bytes = 0;
     const bool whole = next_line(left, &scanned_bytes_, &text, &line_bytes);
-    if ((whole ? text.size() : scanned_bytes_) > line_limit) {
+    const std::size_t seen_bytes = whole ? text.size() : scanned_bytes_;
+    if (seen_bytes > line_limit || (seen_bytes > kInlineLimitBytes && !begins_with_command(left))) {
       broken_ = batch.count == 0;
       if (!broken_) forget_incomplete();
       break;
@@ -186,13 +191,13 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
 }
 
 std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output) {
-  CommandContext command{context.keyspace, ReplyWriter(output), context.services, client_};
+  CommandMeter meter(context.services, client_);
+  CommandContext command{context.keyspace, ReplyWriter(output), context.services, client_, meter};
   std::size_t taken = 0;
   std::uint64_t executed = 0;
   paused_ = false;
   parked_ = false;
   MessageHub& hub = context.services.hub;
-  CommandMeter meter(context.services, client_);
   client_.active_ms = context.keyspace.now_ms();
   std::size_t routed_begin = output.size();  // from there on it stands behind replies that other nodes have yet to give
   if (client_.has_pushes) take_pushes(output);
@@ -250,7 +255,8 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       bool was_rejected = false;
       if (command.reply.error_count() != errors) [[unlikely]] {
         was_rejected = std::exchange(command.was_rejected, false);
-        meter.note_error(output.view().substr(reply_begin), was_rejected);
+        if (!std::exchange(command.counted_errors, false))
+          meter.note_error(output.view().substr(reply_begin), was_rejected);
       }
       const std::size_t input_begin = done > 1 ? batch.requests[done - 2].input_end : 0;
       const bool was_long = request.input_end - input_begin + output.size() - reply_begin > CommandMeter::kMuchBytes ||
@@ -369,7 +375,9 @@ bool Session::is_postponed(const Request& request, SessionContext& context) cons
 void Session::report_broken(CommandContext& command) {
   if (refusal_ != nullptr) return command.reply.error(is_text() ? refusal_->text_error : refusal_->resp_error);
   if (!is_text()) return command.reply.error(parser_.error());
-  command.reply.error("ERR line is longer than the limits of a key and a value together; the connection is closed");
+  command.reply.error(
+      "ERR Protocol error: line is longer than the limits of a key and a value together, or than 65536 bytes "
+      "without a command; the connection is closed");
 }
 
 }  // namespace memento

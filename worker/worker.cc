@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -34,6 +35,7 @@ constexpr std::size_t kRefusedLimit = 64;  // connections that wait to be told t
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kMaintenanceUs = 1000;
+constexpr int kKeptHeapBytes = 32 << 20;
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
 // Runs out once, `after_ms` from now; set again to use it again.
@@ -480,6 +482,9 @@ void Worker::update_statistics() {
   const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
   record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
   record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
+  record.process_id.store(static_cast<std::uint64_t>(getpid()), std::memory_order_relaxed);
+  record.connected_clients.store(connection_count_, std::memory_order_relaxed);
+  record.waiting_clients.store(hub_.clients().waiting_count(), std::memory_order_relaxed);
   const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
   StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
   if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
@@ -500,7 +505,8 @@ void Worker::on_timer() {
     router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
   tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
   update_statistics();
-  const bool is_busy = keyspace_.maintain(kMaintenanceUs) || hub_.clients().has_waiting();
+  const bool is_busy = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background) ||
+                       hub_.clients().has_waiting();
   set_timer(timer_, is_busy ? kBusyTickMs : kTickMs);
   if (accepting_ || ending_) return;
   accepting_ = true;
@@ -510,6 +516,9 @@ void Worker::on_timer() {
 }  // namespace
 
 int run_worker(WorkerContext context) {
+  // Buffers of long requests come and go: given back to the kernel each time, their pages would cost more than the work.
+  mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
+  mallopt(M_MMAP_THRESHOLD, kKeptHeapBytes / 4);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of the call then
   return Worker(std::move(context)).run();

@@ -181,6 +181,8 @@ TEST(Client, ErrorReplies) {
 // Shows what a typed line becomes: blanks before it go, those in and after a value stay, help is the server's
 // HELP.
 TEST(Session, RequestOfLine) {
+  using cli::is_quit;
+  using cli::request_of;
   EXPECT_EQ(request_of("  SET a  b "), "SET a  b ");
   EXPECT_EQ(request_of("GET a\r"), "GET a");
   EXPECT_EQ(request_of("Help "), "HELP");

@@ -207,8 +207,32 @@ TEST_F(ClusterCommands, MessagesReachAllNodes) {
   }
 }
 
-// Shows that values up to many times what rings and windows hold pass, both ways, and others' requests beside
-// them.
+// Shows that a shard channel may be subscribed to at any node, whose slot it ever is, and that its messages, and who
+// subscribes, are known to its own worker; and that subscribing inside EXEC is refused beside keys of another node.
+TEST_F(ClusterCommands, ShardChannels) {
+  std::vector<Client> subscribers;
+  const std::string channel = key_of(2);
+  for (std::size_t node = 0; node < 5; ++node) {
+    subscribers.push_back(cluster_->connect(node));
+    EXPECT_EQ(*subscribers.back().request("SSUBSCRIBE " + channel), "ssubscribe\n" + channel + "\n1");
+  }
+  EXPECT_EQ(ask(0, "SPUBLISH " + channel + " hello"), "5");
+  for (Client& subscriber : subscribers) {
+    EXPECT_EQ(*subscriber.read_reply(), "smessage\n" + channel + "\nhello");
+    EXPECT_EQ(*subscriber.request("SUNSUBSCRIBE"), "sunsubscribe\n" + channel + "\n0");
+  }
+  EXPECT_EQ(ask(1, "SPUBLISH " + channel + " nobody"), "0");
+  Client client = cluster_->connect(0);
+  for (const std::string& line : {std::string("MULTI"), "SET " + key_of(3) + " 1", std::string("SUBSCRIBE news")}) {
+    EXPECT_TRUE(client.request(line));
+  }
+  EXPECT_TRUE(client.request("EXEC")->starts_with("(error) SUBSCRIBE is about this node or connection"));
+  EXPECT_TRUE(ask(0, "DEBUG OBJECT " + key_of(3)).starts_with("(error) no such key"));
+  EXPECT_EQ(ask(0, "SET " + key_of(3) + " 1"), "OK");
+  EXPECT_TRUE(ask(0, "DEBUG OBJECT " + key_of(3)).starts_with("Value at:"));
+}
+
+// Shows that values up to many times what rings and windows hold pass, both ways, and others' requests beside them.
 TEST_F(ClusterCommands, ValuesOfAnySizePass) {
   for (const std::size_t size :
        {std::size_t{100'000}, std::size_t{131'072}, std::size_t{5'000'001}, std::size_t{60'000'000}}) {

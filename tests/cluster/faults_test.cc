@@ -123,9 +123,9 @@ TEST(ClusterFaults, AKilledNodeIsNamedAndTakenBack) {
   EXPECT_EQ(cluster.request(0, "SET " + cluster.key_of(1, 5) + " kept"), "OK");
   for (int round = 0; round < 2; ++round) {
     cluster.kill_node(1);
-    EXPECT_TRUE(wait_until([&] { return is_down(cluster.request(0, "GET " + cluster.key_of(1))); }));
-    // What was sent before the link was seen to be broken may be unknown.
-    EXPECT_TRUE(wait_until([&] { return is_down(cluster.request(2, "SET " + cluster.key_of(1) + " x")); }));
+    for (const std::size_t other : {std::size_t{0}, std::size_t{2}}) {  // each finds out by itself; a write that it sent before may have run
+      EXPECT_TRUE(wait_until([&] { return is_down(cluster.request(other, "GET " + cluster.key_of(1))); }));
+    }
     const std::string reply = cluster.request(2, "SET " + cluster.key_of(1) + " x");
     EXPECT_TRUE(is_down(reply)) << reply;
     EXPECT_NE(reply.find("node1 (127.0.0.1:" + std::to_string(cluster.port(1)) + ")"), std::string::npos)
@@ -239,7 +239,7 @@ TEST(ClusterFaults, AStoppedNodeFillsNobodysMemory) {
       for (int k = 0; k < 200; ++k) {
         const Result<std::string> reply = client.read_reply();
         ASSERT_TRUE(reply);
-        ASSERT_EQ(*reply, "OK") << cluster.log(0) << cluster.log(1);
+        ASSERT_EQ(*reply, "OK");
       }
     });
   }

@@ -2,43 +2,18 @@
 // what allowed_differences.cc lists. MEMENTO_SEED repeats a failure, MEMENTO_COMMANDS sets how many requests are sent.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 #include <random>
 
 #include "tests/differential/allowed_differences.h"
 #include "tests/differential/peer.h"
+#include "tests/differential/printable.h"
 #include "tests/differential/request_source.h"
 
 namespace memento::testing {
 namespace {
 
 constexpr std::size_t kBatch = 200;
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-std::string printable(std::string_view bytes) {
-  constexpr const char* kDigits = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes.substr(0, 400)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= ' ' && byte < 127 && c != '\\') {
-      text += c;
-    } else {
-      text.append("\\x").append(1, kDigits[byte >> 4]).append(1, kDigits[byte & 15]);
-    }
-  }
-  return text;
-}
-
-std::string printable(const Words& request) {
-  std::string text;
-  for (const std::string& word : request) text += "'" + printable(std::string_view(word)) + "' ";
-  return text;
-}
 
 // Sends the batch to both; false when a difference is not allowed, which the message tells.
 bool same_replies(Peer& redis, Peer& memento, const std::vector<Words>& batch, std::size_t* allowed) {

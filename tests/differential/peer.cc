@@ -23,16 +23,40 @@ Peer::Peer(std::string name, std::uint16_t port) : name_(std::move(name)) {
 }
 
 std::vector<std::string> Peer::ask(const std::vector<Words>& requests) {
+  std::vector<std::string> replies;
+  talk(requests, [&](std::string reply) {
+    replies.push_back(std::move(reply));
+    return replies.size() < requests.size();
+  });
+  return replies;
+}
+
+std::optional<std::vector<std::string>> Peer::ask_until(const std::vector<Words>& requests,
+                                                        const std::string& marker) {
+  std::vector<Words> all = requests;
+  all.push_back({"PING", marker});
+  const std::string end = "$" + std::to_string(marker.size()) + "\r\n" + marker + "\r\n";
+  std::vector<std::string> replies;
+  bool ended = false;
+  talk(all, [&](std::string reply) {
+    ended = reply == end || reply == "*2\r\n$4\r\npong\r\n" + end;
+    if (!ended) replies.push_back(std::move(reply));
+    return !ended;
+  });
+  if (!ended) return std::nullopt;
+  return replies;
+}
+
+void Peer::talk(const std::vector<Words>& requests, const std::function<bool(std::string)>& take) {
   std::string bytes;
   for (const Words& words : requests) {
     bytes += "*" + std::to_string(words.size()) + "\r\n";
     for (const std::string& word : words) bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
   }
-  std::vector<std::string> replies;
   std::size_t sent = 0;
   std::size_t begin = 0;
   std::array<char, 65536> room;
-  while (replies.size() < requests.size()) {
+  for (bool goes_on = true; goes_on;) {
     pollfd wait{socket_.get(), static_cast<short>(sent < bytes.size() ? POLLIN | POLLOUT : POLLIN), 0};
     if (poll(&wait, 1, -1) < 0) break;
     if ((wait.revents & POLLOUT) != 0) {
@@ -43,12 +67,11 @@ std::vector<std::string> Peer::ask(const std::vector<Words>& requests) {
     const ssize_t count = ::recv(socket_.get(), room.data(), room.size(), 0);
     if (count <= 0) break;
     received_.append(room.data(), static_cast<std::size_t>(count));
-    for (std::size_t length = 0; replies.size() < requests.size() && (length = reply_bytes(begin)) > 0; begin += length) {
-      replies.push_back(received_.substr(begin, length));
+    for (std::size_t length = 0; goes_on && (length = reply_bytes(begin)) > 0; begin += length) {
+      goes_on = take(received_.substr(begin, length));
     }
   }
   received_.erase(0, begin);
-  return replies;
 }
 
 std::size_t Peer::reply_bytes(std::size_t begin) const {
@@ -74,8 +97,9 @@ RedisServer::RedisServer() : port_(free_port()) {
   process_ = fork();
   if (process_ == 0) {
     dup2(open((folder_.path() + "/log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
-    execl("/usr/bin/redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-          "--dir", folder_.path().c_str(), "--proto-max-bulk-len", "1048576", static_cast<char*>(nullptr));
+    execl("/usr/bin/redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1", "--save",
+          "", "--appendonly", "no", "--enable-debug-command", "yes", "--dir", folder_.path().c_str(),
+          "--proto-max-bulk-len", "1048576", static_cast<char*>(nullptr));
     _exit(127);
   }
   const bool accepts = wait_until([&] {

@@ -2,6 +2,8 @@
 // test with its files in a temporary folder and ended by its pid.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +22,15 @@ class Peer {
   const std::string& name() const { return name_; }
   /// Sends the requests in one piece and reads a reply for each, as it stands on the wire. Fewer: the connection ended.
   std::vector<std::string> ask(const std::vector<Words>& requests);
+  /// Sends the requests and PING marker, in one piece, and reads all that comes up to the reply to that,
+  /// which it leaves out: replies, messages, lines of MONITOR. Nothing at the end: the connection ended.
+  /// REQUIRES: marker is not sent otherwise.
+  std::optional<std::vector<std::string>> ask_until(const std::vector<Words>& requests,
+                                                    const std::string& marker);
 
  private:
+  /// Sends them and gives each reply to `take` until that is false, or the connection ends.
+  void talk(const std::vector<Words>& requests, const std::function<bool(std::string)>& take);
   /// Bytes of the whole reply at `begin`, or 0 when it is not whole yet.
   std::size_t reply_bytes(std::size_t begin) const;
 

@@ -114,10 +114,16 @@ TEST(ClientCommands, PauseOverWorkers) {
   EXPECT_EQ(ask(near, "CLIENT PAUSE 1000000 WRITE"), "OK");
   ASSERT_TRUE(far.send_line("SET a 1"));
   EXPECT_TRUE(wait_until([&] { return ask(near, "CLIENT LIST").find(" flags=b ") != std::string::npos; }));
+  const auto blocked = [&](const std::string& count) {
+    return wait_until(
+        [&] { return ask(near, "INFO clients").find("blocked_clients:" + count) != std::string::npos; });
+  };
+  EXPECT_TRUE(blocked("1"));
   EXPECT_EQ(ask(near, "GET a"), "(null)");
   EXPECT_EQ(ask(near, "CLIENT UNPAUSE"), "OK");
   const Result<std::string> reply = far.read_reply();
   EXPECT_EQ(reply ? *reply : "", "OK");
+  EXPECT_TRUE(blocked("0"));
   EXPECT_EQ(ask(near, "CLIENT PAUSE 1 ALL"), "OK");
   EXPECT_EQ(ask(far, "SET a 2"), "OK");
   EXPECT_EQ(ask(near, "GET a"), "2");

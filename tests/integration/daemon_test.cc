@@ -509,5 +509,23 @@ TEST(Daemon, OtherMemorySizeSetsTheDataAside) {
   EXPECT_EQ(segments, 2u);
 }
 
+// Shows that keys that have expired stay while DEBUG SET-ACTIVE-EXPIRE is 0, over more than a whole second of
+// background work, and go when it is 1.
+TEST(Daemon, BackgroundExpiryCanBeStopped) {
+  TestServer server;
+  EXPECT_EQ(server.request("DEBUG SET-ACTIVE-EXPIRE 0"), "OK");
+  EXPECT_EQ(server.request("PSETEX k 1 v"), "OK");
+  const auto uptime = [&] {
+    const std::string info = server.request("INFO server");
+    return std::atol(info.c_str() + info.find("uptime_in_seconds:") + 18);
+  };
+  const long before = uptime();
+  EXPECT_TRUE(wait_until([&] { return uptime() >= before + 2; }));
+  EXPECT_EQ(server.request("EXISTS k"), "0");
+  EXPECT_EQ(server.request("COUNT"), "1");
+  EXPECT_EQ(server.request("DEBUG SET-ACTIVE-EXPIRE 1"), "OK");
+  EXPECT_TRUE(wait_until([&] { return server.request("COUNT") == "0"; }));
+}
+
 }  // namespace
 }  // namespace memento::testing

@@ -54,9 +54,8 @@ TEST_F(ClientsTest, FieldsOfALine) {
   const std::string line = client.ask("CLIENT INFO");
   EXPECT_EQ(line.substr(line.find("id=")),
             "id=" + id(client) +
-                " addr= laddr= fd=-1 name=me age=0 idle=0 flags=eT db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 "
-                "qbuf=0 "
-                "qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=" +
+                " addr= laddr= fd=-1 name=me age=0 idle=0 flags=eT db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=26 "
+                "qbuf-free=0 argv-mem=10 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=" +
                 std::to_string(sizeof(ClientState)) +
                 " events=r cmd=client|info user=default redir=-1 resp=2 lib-name=lib lib-ver=\n\r\n");
   client.ask_all({"WATCH a b", "MULTI", "SET a 12345"});

@@ -295,7 +295,8 @@ TEST_F(CommandsTest, Introspection) {
   EXPECT_EQ(ask("OBJECT ENCODING short"), bulk("embstr"));
   EXPECT_EQ(ask("OBJECT ENCODING long"), bulk("raw"));
   EXPECT_EQ(ask("OBJECT ENCODING none"), kNil);
-  EXPECT_EQ(ask("OBJECT REFCOUNT int"), ":1\r\n");
+  EXPECT_EQ(ask("OBJECT REFCOUNT int"), ":2147483647\r\n");
+  EXPECT_EQ(ask("OBJECT REFCOUNT short"), ":1\r\n");
   EXPECT_TRUE(ask("OBJECT FREQ int").starts_with("-ERR An LFU maxmemory policy is not selected"));
   pass_ms(7000);
   EXPECT_EQ(ask("OBJECT IDLETIME int"), ":7\r\n");
@@ -313,6 +314,61 @@ TEST_F(CommandsTest, Introspection) {
   }
   EXPECT_EQ(ask("FLUSHALL ASYNC"), kOk);
   EXPECT_EQ(ask("RANDOMKEY"), kNil);
+}
+
+// Shows what DEBUG answers: a key's facts, and one reply of each type as RESP2 and RESP3 have it.
+TEST_F(CommandsTest, Debug) {
+  ask("MSET int 12 text abc");
+  pass_ms(3000);
+  EXPECT_EQ(ask("DEBUG OBJECT none"), "-ERR no such key\r\n");
+  EXPECT_NE(ask("DEBUG OBJECT int").find(" refcount:2147483647 encoding:int serializedlength:"),
+            std::string::npos);
+  const std::string facts = ask("DEBUG OBJECT text");
+  EXPECT_TRUE(facts.starts_with("+Value at:0x") && facts.ends_with(" lru_seconds_idle:3\r\n")) << facts;
+  EXPECT_EQ(ask("DEBUG SET-ACTIVE-EXPIRE x"), "-ERR value is not an integer or out of range\r\n");
+  EXPECT_EQ(ask("DEBUG SET-ACTIVE-EXPIRE 0"), kOk);
+  EXPECT_FALSE(settings_.expires_in_background);
+  EXPECT_EQ(ask("DEBUG SET-ACTIVE-EXPIRE 1"), kOk);
+  EXPECT_TRUE(settings_.expires_in_background);
+  struct Row {
+    const char* type;
+    const char* resp2;
+    const char* resp3;
+  };
+  constexpr Row kRows[] = {
+      {"string", "$11\r\nHello World\r\n", "$11\r\nHello World\r\n"},
+      {"integer", ":12345\r\n", ":12345\r\n"},
+      {"double", "$5\r\n3.141\r\n", ",3.141\r\n"},
+      {"null", "$-1\r\n", "_\r\n"},
+      {"array", "*3\r\n:0\r\n:1\r\n:2\r\n", "*3\r\n:0\r\n:1\r\n:2\r\n"},
+      {"set", "*3\r\n:0\r\n:1\r\n:2\r\n", "~3\r\n:0\r\n:1\r\n:2\r\n"},
+      {"map", "*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n", "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n"},
+      {"attrib", "$39\r\nSome real reply following the attribute\r\n",
+       "|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n$39\r\nSome real reply following the "
+       "attribute\r\n"},
+      {"push", "-ERR RESP2 is not supported by this command\r\n", ">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n"},
+      {"verbatim", "$25\r\nThis is a verbatim\nstring\r\n", "=29\r\ntxt:This is a verbatim\nstring\r\n"},
+      {"true", ":1\r\n", "#t\r\n"},
+      {"false", ":0\r\n", "#f\r\n"},
+      {"bignum", "$37\r\n1234567999999999999999999999999999999\r\n",
+       "(1234567999999999999999999999999999999\r\n"},
+  };
+  Conversation resp3(*context_);
+  resp3.ask("HELLO 3");
+  for (const Row& row : kRows) {
+    EXPECT_EQ(ask({"DEBUG", "PROTOCOL", row.type}), row.resp2);
+    EXPECT_EQ(resp3.ask({"DEBUG", "PROTOCOL", row.type}), row.resp3);
+  }
+  EXPECT_TRUE(ask("DEBUG PROTOCOL x").starts_with("-ERR Wrong protocol type name."));
+  EXPECT_EQ(talk("DEBUG PROTOCOL map\nDEBUG PROTOCOL bignum\n"),
+            "0: 0\n1: 1\n2: 0\r\n1234567999999999999999999999999999999\r\n");
+}
+
+// Shows that COMMAND LIST has subcommands too.
+TEST_F(CommandsTest, CommandList) {
+  const std::string all = ask("COMMAND LIST");
+  for (const char* name : {"\r\nget\r\n", "\r\nclient\r\n", "\r\nclient|list\r\n"})
+    EXPECT_NE(all.find(name), std::string::npos) << name;
 }
 
 // Shows that every subcommand is found, in any case, and its container's HELP lists it.

@@ -92,6 +92,10 @@ TEST_F(PubSubTest, SubscribedInsideExec) {
   Conversation client(*context_);
   client.ask_all({"MULTI", "PING", "SUBSCRIBE a", "PING"});
   EXPECT_EQ(client.ask("EXEC"), "*3\r\n+PONG\r\n" + pushed({"subscribe", "a", ":1"}) + pushed({"pong", ""}));
+  EXPECT_EQ(client.ask("EXEC"),
+            "-EXECABORT Transaction discarded because of: Can't execute 'exec': only (P|S)SUBSCRIBE / "
+            "(P|S)UNSUBSCRIBE / "
+            "PING / QUIT / RESET are allowed in this context\r\n");
   Conversation other(*other_context_);
   other.ask_all({"MULTI", "SUBSCRIBE a"});
   const NoMailboxMemory none;

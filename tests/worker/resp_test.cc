@@ -164,7 +164,8 @@ TEST_F(RespTest, Strangers) {
   EXPECT_EQ(stranger({frame({"AUTH", "secret"}) + frame({"SET", "a", value}) + frame(Words(11, "GET"))}),
             "+OK\r\n+OK\r\n-ERR wrong number of arguments for 'get' command\r\n");
   EXPECT_EQ(stranger({"GET a\n"}), "(error) NOAUTH Authentication required.\r\n");
-  EXPECT_TRUE(stranger({"GET " + std::string(1 << 20, 'a') + "\n"}).starts_with("(error) line is longer"));
+  EXPECT_TRUE(stranger({"GET " + std::string(1 << 20, 'a') + "\n"})
+                  .starts_with("(error) Protocol error: line is longer"));
   EXPECT_TRUE(closed_);
   EXPECT_EQ(stranger({"AUTH wrong\nAUTH secret\nGET a\n"}),
             "(error) WRONGPASS invalid username-password pair or user is disabled.\r\nOK\r\n" + value + "\r\n");

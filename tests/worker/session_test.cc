@@ -149,11 +149,24 @@ TEST_F(SessionTest, Limits) {
 // Shows that a line no request can be is refused, whether its end has come or not, and closes the connection.
 TEST_F(SessionTest, LineTooLong) {
   const std::string line((1 << 20) + (64 << 10) + 100, 'x');
-  const std::string error = "(error) line is longer than the limits of a key and a value together; the connection is closed\r\n";
+  const std::string error =
+      "(error) Protocol error: line is longer than the limits of a key and a value together, or than 65536 "
+      "bytes without a "
+      "command; the connection is closed\r\n";
   EXPECT_EQ(talk("PING\nSET a " + line), "PONG\r\n" + error);
   EXPECT_TRUE(closed_);
   EXPECT_EQ(talk("PING\nSET a " + line + "\nPING\n"), "PONG\r\n" + error);
   EXPECT_TRUE(closed_);
+  for (const char* first : {"", "$", "NOPE ", "SETX ", " "}) {
+    std::string garbage(first);
+    garbage.resize(65536, 'x');
+    EXPECT_EQ(talk("PING\n" + garbage), "PONG\r\n");
+    EXPECT_FALSE(closed_);
+    EXPECT_EQ(talk("PING\n" + garbage + "x"), "PONG\r\n" + error);
+    EXPECT_TRUE(closed_);
+    EXPECT_EQ(talk(garbage + "x\nPING\n"), error);
+    EXPECT_TRUE(closed_);
+  }
 }
 
 // Shows that QUIT and EXIT answer, and nothing behind them is executed.

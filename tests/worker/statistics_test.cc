@@ -41,6 +41,36 @@ TEST_F(Statistics, CountsCallsFailuresAndRefusals) {
   EXPECT_EQ(ask("INFO commandstats").find("cmdstat_get"), std::string::npos);
 }
 
+// Shows that commands in EXEC count for themselves, once even when EXEC works on them again, and queued ones
+// do not count; that a subcommand that is not there counts as an error only; and that CONFIG RESETSTAT is the
+// first that counts.
+TEST_F(Statistics, CommandsInsideExec) {
+  ask("CONFIG SET slowlog-log-slower-than 0");
+  ask("SLOWLOG RESET");
+  Conversation client(*context_);
+  client.ask_all({"CONFIG RESETSTAT", "MULTI"});
+  client.ask({"SET", "k", std::string(100'000, 'x')});
+  client.ask_all({"INCR k", "APPEND k y", "EXEC", "MULTI", "GET k", "DISCARD", "CLIENT nothing"});
+  const std::string commands = ask("INFO commandstats");
+  const auto line_of = [&](const std::string& name) {
+    const std::size_t begin = commands.find("cmdstat_" + name + ":");
+    return begin == std::string::npos ? "" : commands.substr(begin, commands.find("\r\n", begin) - begin);
+  };
+  for (const char* name : {"set", "append", "discard", "config|resetstat"}) {
+    EXPECT_NE(line_of(name).find(":calls=1,"), std::string::npos) << commands;
+    EXPECT_NE(line_of(name).find("rejected_calls=0,failed_calls=0"), std::string::npos) << commands;
+  }
+  EXPECT_NE(line_of("exec").find("failed_calls=0"), std::string::npos) << commands;
+  EXPECT_NE(line_of("multi").find(":calls=2,"), std::string::npos) << commands;
+  EXPECT_NE(line_of("incr").find("rejected_calls=0,failed_calls=1"), std::string::npos) << commands;
+  EXPECT_EQ(line_of("get") + line_of("client"), "");
+  EXPECT_NE(ask("INFO errorstats").find("errorstat_ERR:count=2\r\n"), std::string::npos);
+  const std::string lines = ask("SLOWLOG GET");
+  EXPECT_NE(lines.find("*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n"), std::string::npos) << lines;
+  EXPECT_EQ(lines.find("$4\r\nEXEC\r\n"), std::string::npos) << lines;
+  EXPECT_TRUE(ask("LATENCY HISTOGRAM config").starts_with("*2\r\n$16\r\nconfig|resetstat\r\n"));
+}
+
 TEST_F(Statistics, PipelinedCommandsAreCountedOneByOne) {
   std::string requests;
   for (int i = 0; i < 100; ++i) requests += "GET key\n";

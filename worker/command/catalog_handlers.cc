@@ -17,9 +17,9 @@ struct FlagName {
   const char* name;
 };
 constexpr FlagName kFlagNames[] = {
-    {kWrite, "write"},     {kReadonly, "readonly"}, {kDenyOom, "denyoom"}, {kAdmin, "admin"},      {kPubSubFlag, "pubsub"},
-    {kNoScript, "noscript"}, {kLoading, "loading"}, {kStale, "stale"},     {kFast, "fast"},        {kNoAuth, "no_auth"},
-    {kNoMulti, "no_multi"},
+    {kWrite, "write"},       {kReadonly, "readonly"}, {kDenyOom, "denyoom"}, {kAdmin, "admin"},
+    {kPubSubFlag, "pubsub"}, {kNoScript, "noscript"}, {kLoading, "loading"}, {kStale, "stale"},
+    {kFast, "fast"},         {kNoAuth, "no_auth"},
 };
 
 std::vector<std::string> flag_names(const Command& command) {
@@ -30,14 +30,22 @@ std::vector<std::string> flag_names(const Command& command) {
   return names;
 }
 
+// What it is about; nothing for containers, and for what only administrators need.
+std::string category_of(const Command& command) {
+  const std::string_view group = group_name(command.group);
+  if ((command.has(kContainer) && command.name != "COMMAND") || group == "server") return "";
+  if (group == "pubsub") return command.has(kPubSubFlag) ? "pubsub" : "";
+  if (group == "generic") return command.name.ends_with("HELP") ? "" : "keyspace";
+  return std::string(group == "transactions" ? "transaction" : group);
+}
+
 // As ACL would group it.
 std::vector<std::string> categories(const Command& command) {
   std::vector<std::string> names;
   if (command.has(kWrite)) names.emplace_back("@write");
   if (command.has(kReadonly)) names.emplace_back("@read");
-  const std::string_view group = group_name(command.group);
-  const bool on_keys = group == "generic";
-  names.push_back("@" + std::string(on_keys ? "keyspace" : group == "transactions" ? "transaction" : group));
+  const std::string category = category_of(command);
+  if (!category.empty()) names.push_back("@" + category);
   if (command.has(kAdmin)) names.emplace_back("@admin");
   if (command.has(kAdmin) || command.has(kDangerous)) names.emplace_back("@dangerous");
   names.emplace_back(command.has(kFast) ? "@fast" : "@slow");
@@ -65,10 +73,10 @@ std::vector<std::string> key_flags(const Command& command) {
 // Where the keys are, in the form that clients since Redis 7 read.
 void answer_key_specification(ReplyWriter& reply, const Command& command) {
   if (command.keys.first == 0) {
-    reply.begin_array(0);
+    reply.begin_set(0);
     return reply.end();
   }
-  reply.begin_array(1);
+  reply.begin_set(1);
   reply.begin_map(3);
   reply.field("flags");
   answer_words(reply, key_flags(command));
@@ -105,7 +113,7 @@ void answer_command(ReplyWriter& reply, const Command& command) {
   reply.integer(command.keys.last);
   reply.integer(command.keys.step);
   answer_words(reply, categories(command));
-  reply.begin_array(0);  // tips
+  reply.begin_set(0);  // tips
   reply.end();
   answer_key_specification(reply, command);
   const std::span<const Command> rows = command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
@@ -204,7 +212,7 @@ void command_list(CommandContext& context, const Call& call) {
   };
   for (const Command& command : all_commands()) {
     list(command);
-    if (!filters || !command.has(kContainer)) continue;
+    if (!command.has(kContainer)) continue;
     for (const Command& row : subcommands_of(command)) list(row);
   }
   context.reply.end_list(begin, count);

@@ -35,7 +35,8 @@ void client_id(CommandContext& context, const Call&) {
   context.reply.integer(static_cast<std::int64_t>(context.client.id));
 }
 
-void client_info(CommandContext& context, const Call&) {
+void client_info(CommandContext& context, const Call& call) {
+  const OwnRequest own(context.client, call.args);
   context.reply.verbatim(client_info_line(context.client, context.keyspace.now_ms()) + "\n");
 }
 

@@ -1,11 +1,13 @@
 // See client_info.h. A connection has buffers of its own only while a request is incomplete or a reply waits
 // to be sent; the others, and the words of requests, are shared by all connections of a worker and count for
-// none of them.
+// none of them, but for the request that asks.
 #include "worker/command/client_info.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include <algorithm>
 
 #include "worker/command/command.h"
 #include "worker/command/words.h"
@@ -72,16 +74,17 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("psub", std::to_string(client.subscription_count(SubscriptionKind::kPattern)));
   add("ssub", std::to_string(client.subscription_count(SubscriptionKind::kShardChannel)));
   add("multi", client.transaction != nullptr ? std::to_string(client.transaction->queue.size()) : "-1");
-  add("watch", std::to_string(client.watched.size()));
-  const auto size = [](const ByteBuffer* buffer) { return buffer == nullptr ? 0 : buffer->size(); };
+  const auto size = [](const ByteBuffer* buffer) {
+    return buffer == nullptr ? std::size_t{0} : buffer->size();
+  };
   const auto capacity = [](const ByteBuffer* buffer) { return buffer == nullptr ? 0 : buffer->capacity(); };
   const auto add_number = [&](const char* name, std::size_t number) { add(name, std::to_string(number)); };
-  const std::size_t input = size(client.waiting_input);
+  const std::size_t input = std::max(size(client.waiting_input), client.request_bytes);
   const std::size_t output = size(client.waiting_output);
   const std::size_t queued = queued_bytes(client);
   add_number("qbuf", input);
-  add_number("qbuf-free", capacity(client.waiting_input) - input);
-  add_number("argv-mem", 0);
+  add_number("qbuf-free", capacity(client.waiting_input) - size(client.waiting_input));
+  add_number("argv-mem", client.argument_bytes);
   add_number("multi-mem", queued);
   add_number("rbs", capacity(client.waiting_output));
   add_number("rbp", output);
@@ -99,6 +102,17 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("lib-ver", client.library_version);
   return line;
 }
+
+OwnRequest::OwnRequest(ClientState& client, std::span<const std::string_view> words) : client_(client) {
+  const auto frame_bytes = [](std::size_t number) { return std::to_string(number).size() + 3; };
+  client.request_bytes = frame_bytes(words.size());
+  for (const std::string_view word : words) {
+    client.argument_bytes += word.size();
+    client.request_bytes += frame_bytes(word.size()) + word.size() + 2;
+  }
+}
+
+OwnRequest::~OwnRequest() { client_.request_bytes = client_.argument_bytes = 0; }
 
 ClientFacts facts_of(const ClientState& client, TimeMs now_ms) {
   const ClientType type = client.is_subscribed() ? ClientType::kPubSub : ClientType::kNormal;

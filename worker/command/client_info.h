@@ -1,7 +1,9 @@
 // The line that describes a connection, as CLIENT INFO and CLIENT LIST print it. Runs in workers.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "worker/command/client_facts.h"
 #include "worker/command/client_state.h"
@@ -10,6 +12,18 @@ namespace memento {
 
 /// `name=value` pairs parted by spaces, named as Redis names them, without a line end.
 std::string client_info_line(const ClientState& client, TimeMs now_ms);
+
+/// While it lives, the client's line counts the request that asks for it.
+class OwnRequest {
+ public:
+  OwnRequest(ClientState& client, std::span<const std::string_view> words);
+  ~OwnRequest();
+  OwnRequest(const OwnRequest&) = delete;
+  OwnRequest& operator=(const OwnRequest&) = delete;
+
+ private:
+  ClientState& client_;
+};
 
 ClientFacts facts_of(const ClientState& client, TimeMs now_ms);
 

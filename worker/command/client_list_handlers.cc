@@ -120,6 +120,7 @@ void client_list(CommandContext& context, const Call& call) {
     return context.reply.error(kSyntaxError);
   }
   if (!know_others(context)) return;
+  const OwnRequest own(context.client, call.args);
   const std::vector<ClientFacts> all = all_clients(context);
   std::string text;
   for (const std::uint64_t id : ids) {

@@ -92,6 +92,8 @@ struct ClientState : ClientTraits {
   bool has_pushes = false;  ///< the MessageHub lists it as pushed to
   ClientWait waits = ClientWait::kNothing;
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
+  std::size_t request_bytes = 0;         ///< of the CLIENT INFO or LIST that is executed, for its own line
+  std::size_t argument_bytes = 0;
   const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST
   const ByteBuffer* waiting_output = nullptr;
   bool is_redirected = false;  ///< on the listener that answers MOVED for slots of other nodes

@@ -35,19 +35,24 @@ struct ExecPlan {
   std::vector<std::uint64_t> closed;             ///< clients to close
 };
 
+class CommandMeter;
+
 struct CommandContext {
   Keyspace& keyspace;
   ReplyWriter reply;
   WorkerServices& services;
   ClientState& client;
+  CommandMeter& meter;
   bool close_after_reply = false;  ///< set by QUIT
   bool was_rejected = false;  ///< the error was found before the handler ran
+  bool counted_errors = false;  ///< EXEC has told the statistics of those in its reply
   bool parks =
       false;  ///< nothing was replied: the request is to be executed again when the client need not wait
   bool ends_batch = false;  ///< what follows is to be looked at anew
   bool in_exec = false;     ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
                             ///< ClientTraits and `plan` are undone
-  ExecPlan plan{};          ///< inside EXEC
+  bool is_repeated = false;  ///< inside EXEC: not for the first time
+  ExecPlan plan{};           ///< inside EXEC
 
   /// What the client subscribes to at this point of EXEC, or without it; nullptr: nothing.
   const Subscriptions* subscriptions() const {
@@ -67,7 +72,19 @@ struct Call {
 /// REQUIRES: arity and key lengths were checked. Writes exactly one reply.
 using Handler = void (*)(CommandContext&, const Call&);
 
-enum class CommandGroup : std::uint8_t { kString, kNumber, kBits, kExpiry, kKeyspace, kTransaction, kPubSub, kConnection, kCluster, kServer };
+enum class CommandGroup : std::uint8_t {
+  kString,
+  kKeys,
+  kNumber,
+  kBits,
+  kExpiry,
+  kKeyspace,
+  kTransaction,
+  kPubSub,
+  kConnection,
+  kCluster,
+  kServer
+};
 
 /// What COMMAND tells and dispatch looks at.
 enum CommandFlag : std::uint32_t {
@@ -80,7 +97,6 @@ enum CommandFlag : std::uint32_t {
   kNoScript = 1 << 6,
   kLoading = 1 << 7,
   kStale = 1 << 8,
-  kNoMulti = 1 << 9,     ///< refused inside MULTI
   kUnqueued = 1 << 10,   ///< executed at once inside MULTI
   kAllKeys = 1 << 11,    ///< works on all slots
   kContainer = 1 << 12,  ///< has subcommands
@@ -119,8 +135,11 @@ struct Command {
   constexpr bool is_plain() const {
     const bool is_brief = (flags & kWrite) != 0 || (flags & (kReadonly | kFast)) == (kReadonly | kFast);
     return is_brief && keys.first != 0 && keys.first == keys.last &&
-           (flags & (kContainer | kPubSubFlag | kNoMulti | kUnqueued)) == 0;
+           (flags & (kContainer | kPubSubFlag | kNoAuth | kUnqueued)) == 0;
   }
+  /// Changes the connection it comes on, or what that receives: no other worker or node can execute it.
+  bool is_for_connection() const { return has(kNoAuth | kUnqueued) || subscribes(); }
+  bool subscribes() const { return has(kPubSubFlag) && !has(kPublishes); }
   /// Index of the last key of a call with `count` words; below keys.first when there is none.
   std::size_t last_key(std::size_t count) const {
     return keys.last < 0 ? count - static_cast<std::size_t>(-keys.last) : static_cast<std::size_t>(keys.last);

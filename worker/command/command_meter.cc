@@ -57,11 +57,7 @@ CommandMeter::CommandMeter(WorkerServices& services, const ClientState& client)
     : settings_(services.settings),
       record_(services.settings.statistics[services.facts.process]),
       client_(client) {
-  const std::uint64_t generation = settings_.statistics->generation.load(kRelaxed);
-  if (record_.generation.load(kRelaxed) != generation) {
-    clear(record_);
-    record_.generation.store(generation, kRelaxed);
-  }
+  begin_anew(settings_, record_);
   const std::int64_t slow_us = settings_.slow_after_us.load(kRelaxed);
   const std::int64_t latency_us = settings_.latency_after_ms.load(kRelaxed) * 1000;
   std::int64_t least_us = slow_us;
@@ -71,6 +67,13 @@ CommandMeter::CommandMeter(WorkerServices& services, const ClientState& client)
                     ? ~0ull
                     : static_cast<std::uint64_t>(static_cast<double>(least_us) * 1000 * ticks_per_ns());
   begin_ticks_ = cpu_ticks();
+}
+
+void CommandMeter::begin_anew(LiveSettings& settings, WorkerStatistics& record) {
+  const std::uint64_t generation = settings.statistics->generation.load(kRelaxed);
+  if (record.generation.load(kRelaxed) == generation) return;
+  clear(record);
+  record.generation.store(generation, kRelaxed);
 }
 
 void CommandMeter::note_error(std::string_view reply, bool was_rejected) {
@@ -88,6 +91,17 @@ void CommandMeter::end_run(std::span<const std::string_view> words, bool was_lon
   const std::uint64_t now = cpu_ticks();
   const std::uint64_t ticks = now - begin_ticks_;
   begin_ticks_ = now;
+  finish_run(ticks, words, was_long);
+}
+
+void CommandMeter::add_call(const Command& command, std::span<const std::string_view> words,
+                            std::uint64_t ticks, std::string_view error) {
+  run_[count_++] = &command;
+  if (!error.empty()) note_error(error, false);
+  finish_run(ticks, words, false);
+}
+
+void CommandMeter::finish_run(std::uint64_t ticks, std::span<const std::string_view> words, bool was_long) {
   const std::uint64_t share_ns = ticks_to_ns(ticks) / count_;
   const auto bucket =
       std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(share_ns / 1000)), kLatencyBuckets - 1);
@@ -103,7 +117,9 @@ void CommandMeter::end_run(std::span<const std::string_view> words, bool was_lon
   if (ticks >= slow_ticks_) [[unlikely]] {
     const bool is_certain = count_ == 1 || was_long;
     const std::string remark = is_certain ? std::string() : "(one of " + std::to_string(count_) + " that took so long)";
-    if (count_ > 1 || run_[0] != nullptr) log(words, remark, ticks_to_ns(ticks) / 1000);
+    const bool is_logged =
+        count_ > 1 || (run_[0] != nullptr && !run_[0]->has(kEndsMulti));  // EXEC: what is in it is
+    if (is_logged) log(words, remark, ticks_to_ns(ticks) / 1000);
   }
   count_ = 0;
 }

@@ -57,13 +57,22 @@ class CommandMeter {
   void begin_brief(const Command* command) { run_[count_++] = command; }
   /// The command begun last answered with an error; `reply` is what it wrote.
   void note_error(std::string_view reply, bool was_rejected);
+  /// The command begun last is not counted: it was queued, or there is no such subcommand.
+  void skip() { run_[count_ - 1] = nullptr; }
   /// The command begun last has not been executed. REQUIRES: it is a run of its own.
   void drop_run() { count_ = 0; }
   /// `words` are those of the run's last command; `was_long`: there was a reason for it to take long.
   void end_run(std::span<const std::string_view> words, bool was_long);
+  /// A command inside EXEC that took so long; `error` is its reply when that was one. REQUIRES: no run is
+  /// begun.
+  void add_call(const Command& command, std::span<const std::string_view> words, std::uint64_t ticks,
+                std::string_view error);
+  /// CONFIG RESETSTAT: what this worker counted is forgotten at once, and this command counts already.
+  static void begin_anew(LiveSettings& settings, WorkerStatistics& record);
   void count_executed(std::uint64_t count) { add_to(record_.executed, count); }
 
  private:
+  void finish_run(std::uint64_t ticks, std::span<const std::string_view> words, bool was_long);
   static bool is_brief(const Command& command, std::size_t word_count) {
     if (command.has(kReadonly) && !command.has(kFast)) return false;
     if (command.keys.first != command.keys.last) return word_count <= 2;

@@ -107,7 +107,10 @@ std::span<const Command> subcommands_of(const Command& container) {
 std::string_view group_title(CommandGroup group) {
   using enum CommandGroup;
   switch (group) {
-    case kString: return "Keys and values";
+    case kString:
+      return "Values";
+    case kKeys:
+      return "Keys";
     case kNumber: return "Numbers";
     case kBits: return "Bits";
     case kExpiry: return "Expiry";
@@ -127,6 +130,7 @@ std::string_view group_name(CommandGroup group) {
     case kString:
     case kNumber: return "string";
     case kBits: return "bitmap";
+    case kKeys:
     case kExpiry:
     case kKeyspace: return "generic";
     case kTransaction: return "transactions";

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conf/size_text.h"
+#include "worker/command/command_meter.h"
 #include "worker/command/glob.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
@@ -178,6 +179,8 @@ void config_resetstat(CommandContext& context, const Call&) {
   for (std::size_t i = 0; i < static_cast<std::size_t>(Counter::kCount); ++i) {
     context.services.settings.statistics->counter_floors[i] = context.keyspace.counter_sum(static_cast<Counter>(i));
   }
+  CommandMeter::begin_anew(context.services.settings,
+                           context.services.settings.statistics[context.services.facts.process]);
   context.reply.ok();
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "worker/command/command_meter.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/words.h"
 #include "worker/message_hub.h"
@@ -24,6 +25,26 @@ std::string unknown_command_text(const Call& call) {
   return text;
 }
 
+// A refused EXEC ends the transaction all the same, and is shown to those in MONITOR.
+void abort_transaction(CommandContext& context, const Command& command, const Call& call,
+                       const std::string& reason) {
+  context.client.transaction.reset();
+  context.client.watched.clear();
+  context.reply.error("EXECABORT Transaction discarded because of: " + reason);
+  MessageHub& hub = context.services.hub;
+  if (hub.has_monitors()) hub.show(context.client, command, call.args);
+}
+
+// The command may not be executed in the client's state; inside MULTI, then, nothing will be.
+void refuse(CommandContext& context, const Command& command, const Call& call, const std::string& code,
+            const std::string& reason) {
+  context.was_rejected = true;
+  if (command.has(kEndsMulti))
+    return abort_transaction(context, command, call, code == "ERR " ? reason : code + reason);
+  if (context.client.transaction != nullptr) context.client.transaction->is_broken = true;
+  context.reply.error(code + reason);
+}
+
 // False: an error was written.
 bool check_form(CommandContext& context, const Command* command, const Call& call) {
   if (command == nullptr) {
@@ -31,14 +52,13 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
     return false;
   }
   if (command->has(kContainer) && call.count() > 1) {
+    context.meter.skip();
     context.reply.error("ERR unknown subcommand '" + std::string(quotable(call[1], kQuotedBytes)) + "'. Try " +
                         std::string(command->name) + " HELP.");
     return false;
   }
   if (!command->accepts(call.count()) && command->has(kEndsMulti)) {
-    context.client.transaction.reset();
-    context.client.watched.clear();
-    context.reply.error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
+    abort_transaction(context, *command, call, "wrong number of arguments for 'exec' command");
     return false;
   }
   if (!command->accepts(call.count())) {
@@ -66,26 +86,19 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
 void dispatch_carefully(CommandContext& context, const Command& command, const Call& call) {
   ClientState& client = context.client;
   if (!client.authenticated && !command.has(kNoAuth)) {
-    context.was_rejected = true;
-    return context.reply.error("NOAUTH Authentication required.");
+    return refuse(context, command, call, "NOAUTH ", "Authentication required.");
   }
   if (client.is_subscribed() && client.protocol == Protocol::kResp2 && !command.has(kSubscribedToo)) {
-    if (client.transaction != nullptr) client.transaction->is_broken = true;
-    context.was_rejected = true;
-    return context.reply.error("ERR Can't execute '" + lower_case(command.name) +
-                               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+    return refuse(
+        context, command, call, "ERR ",
+        "Can't execute '" + lower_case(command.name) +
+            "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
   }
   if (client.is_monitor() && command.has(kWrite | kReadonly | kPublishes)) {
-    if (client.transaction != nullptr) client.transaction->is_broken = true;
-    context.was_rejected = true;
-    return context.reply.error("ERR Replica can't interact with the keyspace");
+    return refuse(context, command, call, "ERR ", "Replica can't interact with the keyspace");
   }
   if (client.transaction == nullptr || command.has(kUnqueued)) return run_command(context, command, call);
-  if (command.has(kNoMulti)) {
-    client.transaction->is_broken = true;
-    context.was_rejected = true;
-    return context.reply.error("ERR Command not allowed inside a transaction");
-  }
+  context.meter.skip();
   client.transaction->queue.push_back(QueuedCall{&command, {call.args.begin(), call.args.end()}});
   context.reply.status("QUEUED");
 }

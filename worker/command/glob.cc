@@ -35,6 +35,7 @@ bool match_one(std::string_view pattern, std::size_t* p, char c) {
 }  // namespace
 
 bool glob_match(std::string_view pattern, std::string_view text) {
+  if (text.empty()) return pattern.empty();
   std::size_t p = 0, t = 0;
   std::size_t star = std::string_view::npos, star_text = 0;
   for (;;) {

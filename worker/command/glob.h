@@ -7,6 +7,10 @@
 namespace memento {
 
 bool glob_match(std::string_view pattern, std::string_view text);
+/// The same for keys, which a lone * all matches.
+inline bool key_matches(std::string_view pattern, std::string_view key) {
+  return pattern == "*" || glob_match(pattern, key);
+}
 bool is_subsequence(std::string_view pattern, std::string_view text);
 
 }  // namespace memento

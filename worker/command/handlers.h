@@ -42,6 +42,7 @@ void object_encoding(CommandContext&, const Call&);
 void object_refcount(CommandContext&, const Call&);
 void object_idletime(CommandContext&, const Call&);
 void object_freq(CommandContext&, const Call&);
+void debug_object(CommandContext&, const Call&);
 void memory_usage(CommandContext&, const Call&);
 
 // dump_handlers.cc
@@ -95,6 +96,11 @@ void discard(CommandContext&, const Call&);
 void watch(CommandContext&, const Call&);
 void unwatch(CommandContext&, const Call&);
 void exec(CommandContext&, const Call&);
+
+// debug_handlers.cc
+void debug_sleep(CommandContext&, const Call&);
+void debug_protocol(CommandContext&, const Call&);
+void debug_set_active_expire(CommandContext&, const Call&);
 
 // pubsub_handlers.cc
 void subscribe(CommandContext&, const Call&);
@@ -170,7 +176,6 @@ void no_subcommand(CommandContext&, const Call&);
 void subcommand_help(CommandContext&, const Call&);
 void time(CommandContext&, const Call&);
 void flushall(CommandContext&, const Call&);
-void debug_sleep(CommandContext&, const Call&);
 void lolwut(CommandContext&, const Call&);
 
 // cluster_handlers.cc

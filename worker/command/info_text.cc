@@ -67,13 +67,20 @@ std::string format_number(const char* format, double number) {
   return text;
 }
 
-// Resident memory of the answering worker: the parts of the segment it used, and its own.
-std::uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
+struct Residence {
+  std::uint64_t all_bytes = 0;     ///< the parts of the segment it used, and its own memory
+  std::uint64_t shared_bytes = 0;  ///< the former
+};
+
+// Resident memory of a process; zero when it has ended.
+Residence residence(const std::string& process) {
+  std::ifstream file("/proc/" + process + "/statm");
   std::uint64_t all_pages = 0;
   std::uint64_t resident_pages = 0;
-  file >> all_pages >> resident_pages;
-  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::uint64_t shared_pages = 0;
+  file >> all_pages >> resident_pages >> shared_pages;
+  const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return Residence{resident_pages * page_bytes, shared_pages * page_bytes};
 }
 
 // 40 hex digits that differ from run to run and are the same in all processes of one.
@@ -113,7 +120,9 @@ void server(CommandContext& context, Lines& lines) {
 void clients(CommandContext& context, Lines& lines) {
   lines.add("connected_clients", context.keyspace.connected_clients());
   lines.add("maxclients", static_cast<std::uint64_t>(context.services.settings.max_clients.load()));
-  lines.add("blocked_clients", 0);
+  lines.add("blocked_clients",
+            statistics_sum(
+                context, [](const auto& record) -> auto& { return record.waiting_clients; }, true));
 }
 
 void memory(CommandContext& context, Lines& lines) {
@@ -122,7 +131,7 @@ void memory(CommandContext& context, Lines& lines) {
   lines.add("used_memory", used_bytes);
   lines.add("used_memory_human", format_size(used_bytes));
   const std::uint64_t peak_bytes = std::max(used_bytes, context.services.settings.statistics->memory_peak_bytes.load());
-  lines.add("used_memory_rss", resident_bytes());
+  lines.add("used_memory_rss", residence("self").all_bytes);
   lines.add("used_memory_peak", peak_bytes);
   lines.add("used_memory_peak_human", format_size(peak_bytes));
   lines.add("used_memory_dataset", context.keyspace.payload_bytes());
@@ -173,6 +182,25 @@ void cpu(CommandContext& context, Lines& lines) {
   };
   lines.add("used_cpu_sys", seconds([](const auto& record) -> auto& { return record.cpu_system_us; }));
   lines.add("used_cpu_user", seconds([](const auto& record) -> auto& { return record.cpu_user_us; }));
+}
+
+// A line a worker that runs; those of a predecessor that finishes its connections too.
+void workers(CommandContext& context, Lines& lines) {
+  const LiveSettings& settings = context.services.settings;
+  std::size_t number = 0;
+  for (std::size_t i = 0; i < settings.statistics->record_count.load(); ++i) {
+    const WorkerStatistics& record = settings.statistics[i];
+    const std::uint64_t process = record.process_id.load();
+    const Residence memory = process == 0 ? Residence{} : residence(std::to_string(process));
+    if (memory.all_bytes == 0) continue;
+    const auto count = [](const StatisticsWord& word) { return std::to_string(word.load()); };
+    lines.add("worker_" + std::to_string(number++),
+              "process_id=" + std::to_string(process) + ",clients=" + count(record.connected_clients) +
+                  ",commands=" + count(record.executed) + ",ops_per_sec=" + count(record.operations_per_second) +
+                  ",cpu_user_usec=" + count(record.cpu_user_us) + ",cpu_sys_usec=" + count(record.cpu_system_us) +
+                  ",rss=" + std::to_string(memory.all_bytes) +
+                  ",private=" + std::to_string(memory.all_bytes - std::min(memory.all_bytes, memory.shared_bytes)));
+  }
 }
 
 template <class Write>
@@ -299,6 +327,7 @@ constexpr Section kSections[] = {
     {"Stats", stats},
     {"Replication", replication},
     {"CPU", cpu},
+    {"Workers", workers, true},
     {"Commandstats", command_statistics, true},
     {"Errorstats", error_statistics},
     {"Latencystats", latency_statistics, true},

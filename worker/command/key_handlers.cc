@@ -1,8 +1,10 @@
 // Keys one by one: removing, counting, what is known of them. Walking over all keys is in keyspace_handlers.cc.
+#include <cstdio>
 #include <string>
 
 #include "shm/entry.h"
 #include "shm/size_class.h"
+#include "worker/command/dump_format.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
 #include "worker/command/number_text.h"
@@ -12,7 +14,8 @@ namespace memento::handlers {
 namespace {
 
 constexpr std::size_t kLargestEmbeddedBytes = 44;  // Redis keeps shorter values beside their header
-constexpr std::size_t kLongestIntegerBytes = 20;
+constexpr std::int64_t kSharedIntegers = 10'000;   // of these it keeps one object each, for ever
+constexpr TimeMs kRedisClockMask = (1 << 24) - 1;  // of seconds
 
 // Of the block that holds such an entry, and of its cell.
 std::uint64_t entry_bytes(std::size_t key_bytes, const EntryView& entry) {
@@ -20,6 +23,20 @@ std::uint64_t entry_bytes(std::size_t key_bytes, const EntryView& entry) {
       Entry::shape(key_bytes, entry.value.size(), entry.expiry_ms != kNoExpiry, 0).total_bytes();
   if (bytes <= kLargestBlockBytes) return kSizeClasses.geometry[class_of_size(bytes)].block_bytes + sizeof(Word);
   return (bytes + 8 + kUnitBytes - 1) / kUnitBytes * kUnitBytes + sizeof(Word);
+}
+
+/// How Redis would keep the value when it was stored by SET.
+struct RedisObject {
+  const char* encoding = "raw";
+  std::int64_t references = 1;
+};
+
+RedisObject redis_object(std::string_view stored) {
+  if (stored.size() > kLargestEmbeddedBytes) return {};
+  const std::string value(stored);
+  std::int64_t number = 0;
+  if (!parse_integer(value, &number)) return {"embstr", 1};
+  return {"int", number >= 0 && number < kSharedIntegers ? INT32_MAX : 1};
 }
 
 // Calls tell(entry) with the entry of args[2]; nil without one. tell may be called several times.
@@ -51,21 +68,35 @@ void type(CommandContext& context, const Call& call) {
   context.reply.status(context.keyspace.read(call.key, [](const EntryView&) {}) ? "string" : "none");
 }
 
-// How Redis would keep the value when it was stored by SET.
 void object_encoding(CommandContext& context, const Call& call) {
-  const char* encoding = nullptr;
-  const bool found = read_subject(context, call, [&](const EntryView& entry) {
-    encoding = entry.value.size() <= kLargestEmbeddedBytes ? "embstr" : "raw";
-    if (entry.value.size() > kLongestIntegerBytes) return;
-    const std::string value(entry.value);
-    std::int64_t number = 0;
-    if (parse_integer(value, &number)) encoding = "int";
-  });
-  if (found) context.reply.bulk(encoding);
+  RedisObject object;
+  if (read_subject(context, call, [&](const EntryView& entry) { object = redis_object(entry.value); })) {
+    context.reply.bulk(object.encoding);
+  }
 }
 
 void object_refcount(CommandContext& context, const Call& call) {
-  if (read_subject(context, call, [](const EntryView&) {})) context.reply.integer(1);
+  RedisObject object;
+  if (read_subject(context, call, [&](const EntryView& entry) { object = redis_object(entry.value); })) {
+    context.reply.integer(object.references);
+  }
+}
+
+// Times are those of when the value was stored, as OBJECT IDLETIME has them.
+void debug_object(CommandContext& context, const Call& call) {
+  std::string text;
+  const auto describe = [&](const EntryView& entry) {
+    const RedisObject object = redis_object(entry.value);
+    char address[24];
+    std::snprintf(address, sizeof address, "%p", static_cast<const void*>(entry.value.data()));
+    text = std::string("Value at:") + address + " refcount:" + std::to_string(object.references) +
+           " encoding:" + object.encoding +
+           " serializedlength:" + std::to_string(dump_value(entry.value).size()) +
+           " lru:" + std::to_string(entry.created_ms / 1000 & kRedisClockMask) +
+           " lru_seconds_idle:" + std::to_string((context.keyspace.now_ms() - entry.created_ms) / 1000);
+  };
+  if (!context.keyspace.read(call.key, describe)) return context.reply.error("ERR no such key");
+  context.reply.status(text);
 }
 
 void object_idletime(CommandContext& context, const Call& call) {

@@ -49,13 +49,13 @@ void count(CommandContext& context, const Call&) {
 void keys(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "KEYS");
   const std::string_view pattern = call.count() == 2 ? call[1] : "*";
-  list_keys(context, [&](std::string_view key) { return glob_match(pattern, key); });
+  list_keys(context, [&](std::string_view key) { return key_matches(pattern, key); });
 }
 
 void values(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "VALUES");
   const std::string_view pattern = call.count() == 2 ? call[1] : "*";
-  list_values(context, [&](std::string_view key) { return glob_match(pattern, key); });
+  list_values(context, [&](std::string_view key) { return key_matches(pattern, key); });
 }
 
 void prefscan(CommandContext& context, const Call& call) {

@@ -1,7 +1,6 @@
-// The server: INFO, HELP, TIME, FLUSHALL, DEBUG, LOLWUT. CONFIG and COMMAND have files of their own.
+// The server: INFO, HELP, TIME, FLUSHALL, LOLWUT. CONFIG, COMMAND and DEBUG have files of their own.
 #include <time.h>
 
-#include <cmath>
 #include <string>
 
 #include "conf/version.h"
@@ -14,8 +13,6 @@
 
 namespace memento::handlers {
 namespace {
-
-constexpr long double kLongestSleepSeconds = 3600;
 
 void append_help(std::string* text, const Command& command) {
   std::string usage(command.name);
@@ -81,18 +78,6 @@ void flushall(CommandContext& context, const Call& call) {
   const bool is_good = call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC")));
   if (!is_good) return context.reply.error(kSyntaxError);
   context.keyspace.flush();
-  context.reply.ok();
-}
-
-// Holds up this worker and its connections, as it is meant to.
-void debug_sleep(CommandContext& context, const Call& call) {
-  long double seconds = 0;
-  if (!parse_float(call[2], &seconds) || seconds < 0 || seconds > kLongestSleepSeconds) return context.reply.error(kNotAFloat);
-  timespec rest{};
-  rest.tv_sec = static_cast<time_t>(seconds);
-  rest.tv_nsec = static_cast<long>((seconds - std::floor(seconds)) * 1e9L);
-  while (nanosleep(&rest, &rest) != 0) {
-  }
   context.reply.ok();
 }
 

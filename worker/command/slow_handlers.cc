@@ -82,12 +82,14 @@ std::vector<std::uint64_t> samples_of(CommandContext& context, std::size_t event
 
 void slowlog_get(CommandContext& context, const Call& call) {
   std::int64_t wanted = 10;
-  if (call.count() > 3) return wrong_argument_count(context, "SLOWLOG|GET");
+  if (call.count() > 3) {
+    return context.reply.error("ERR unknown subcommand or wrong number of arguments for '" +
+                               std::string(quotable(call[1])) + "'. Try SLOWLOG HELP.");
+  }
   if (call.count() == 3) {
     const auto [end, failure] = std::from_chars(call[2].data(), call[2].data() + call[2].size(), wanted);
-    if (failure != std::errc() || end != call[2].data() + call[2].size())
-      return context.reply.error(kNotAnInteger);
-    if (wanted < -1) return context.reply.error("ERR count should be greater than or equal to -1");
+    if (failure != std::errc() || end != call[2].data() + call[2].size() || wanted < -1)
+      return context.reply.error("ERR count should be greater than or equal to -1");
   }
   std::vector<Line> lines = slow_lines(context);
   if (wanted >= 0 && lines.size() > static_cast<std::size_t>(wanted))
@@ -170,7 +172,8 @@ void latency_histogram(CommandContext& context, const Call& call) {
   const auto is_wanted = [&](const Command& command) {
     if (call.count() == 2) return true;
     for (std::size_t i = 2; i < call.count(); ++i) {
-      if (is_word(call[i], command.name)) return true;
+      const std::string_view container = command.name.substr(0, command.name.find('|'));
+      if (is_word(call[i], command.name) || is_word(call[i], container)) return true;
     }
     return false;
   };

@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 
+#include "shm/os/cpu_clock.h"
+#include "worker/command/command_meter.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
 #include "worker/command/watched_key.h"
@@ -61,6 +63,36 @@ struct Execution {
     for (const WatchedKey& key : watched) keys.push_back(keyspace.hash(key.key));
   }
 };
+
+// What a command inside EXEC took, and its reply when that is an error.
+struct Measured {
+  std::uint64_t ticks = 0;
+  std::string error;
+};
+
+void execute_all(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls,
+                 std::vector<Measured>* measured) {
+  measured->resize(calls.size());
+  context.reply.begin_array(calls.size());
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const std::uint64_t begin_ticks = cpu_ticks();
+    const ReplyWriter::Mark before = context.reply.mark();
+    transaction.queue[i].command->handler(context, calls[i]);
+    const bool failed = context.reply.mark().error_count != before.error_count;
+    (*measured)[i].error = failed ? context.reply.since(before.size) : std::string_view();
+    (*measured)[i].ticks += cpu_ticks() - begin_ticks;
+  }
+  context.reply.end();
+}
+
+void count_all(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls,
+               const std::vector<Measured>& measured) {
+  CommandMeter meter(context.services, context.client);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    meter.add_call(*transaction.queue[i].command, calls[i].args, measured[i].ticks, measured[i].error);
+    if (!measured[i].error.empty()) context.counted_errors = true;
+  }
+}
 
 // What was executed is told once, now that it is done.
 void tell_others(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls) {
@@ -130,6 +162,7 @@ void exec(CommandContext& context, const Call&) {
   const ClientTraits traits = context.client;
   const ReplyWriter::Mark begin = context.reply.mark();
   bool conflicts = false;
+  std::vector<Measured> measured;
   const auto body = [&] {
     context.reply.roll_back(begin);
     context.plan = {};
@@ -137,16 +170,18 @@ void exec(CommandContext& context, const Call&) {
     context.reply.set_protocol(traits.protocol);
     conflicts = !std::ranges::all_of(watched, [&](const WatchedKey& key) { return is_unchanged(keyspace, key); });
     if (conflicts) return false;
-    context.reply.begin_array(execution.calls.size());
-    for (std::size_t i = 0; i < execution.calls.size(); ++i) transaction->queue[i].command->handler(context, execution.calls[i]);
-    context.reply.end();
+    execute_all(context, *transaction, execution.calls, &measured);
+    context.is_repeated = true;
     return true;
   };
   context.in_exec = true;
   const WriteStatus status = execution.needs_all_keys ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
-  context.in_exec = false;
+  context.in_exec = context.is_repeated = false;
   context.client.others.reset();
-  if (!conflicts && status != WriteStatus::kOutOfMemory) tell_others(context, *transaction, execution.calls);
+  if (!conflicts && status != WriteStatus::kOutOfMemory) {
+    count_all(context, *transaction, execution.calls, measured);
+    tell_others(context, *transaction, execution.calls);
+  }
   if (conflicts) {
     context.reply.roll_back(begin);
     context.reply.nil_array();

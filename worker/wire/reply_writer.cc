@@ -46,6 +46,11 @@ void ReplyWriter::number(double number) {
   bulk(text);
 }
 
+void ReplyWriter::big_number(std::string_view digits) {
+  if (is_resp3()) return resp::simple(output_, '(', digits);
+  bulk(digits);
+}
+
 void ReplyWriter::boolean(bool value) {
   if (is_resp3()) return output_.append(value ? "#t\r\n" : "#f\r\n");
   integer(value ? 1 : 0);

@@ -42,6 +42,8 @@ class ReplyWriter {
   }
   void number(double number);
   void boolean(bool value);
+  /// An integer that may be longer than 64 bits, by its digits.
+  void big_number(std::string_view digits);
   /// Text for people, lines parted by \n or \r\n; one \n at its end is dropped in the text protocol.
   void verbatim(std::string_view text);
 
@@ -54,6 +56,8 @@ class ReplyWriter {
   void begin_array(std::size_t count) { begin('*', '*', count); }
   void begin_set(std::size_t count) { begin('~', '*', count); }
   void begin_map(std::size_t count) { begin('%', '*', count); }
+  /// In front of a reply, which it does not count as. REQUIRES: is_resp3().
+  void begin_attributes(std::size_t count) { begin('|', '|', count); }
   /// A message that answers no request.
   void begin_push(std::size_t count) { begin('>', '*', count); }
   /// Ends the aggregate begun last.
@@ -65,6 +69,9 @@ class ReplyWriter {
     if (is_text()) return text_.field(output_, name);
     resp::bulk(output_, name);
   }
+
+  /// What was written since; invalid with the next reply.
+  std::string_view since(std::size_t mark_size) const { return output_.view().substr(mark_size); }
 
   /// Rolls back to what mark() gave, for a reply that is written again.
   struct Mark {
