@@ -67,7 +67,7 @@ struct PieceHeader {
   std::uint8_t protocol;  ///< the client's, for the reply
   Failure failure;
   std::uint8_t reserved;
-  std::uint32_t total_bytes;  ///< of the message's payload, in its first piece: a hint
+  std::uint32_t reserved_word;  ///< zero: what follows begins at a multiple of 8 bytes
 };
 static_assert(sizeof(PieceHeader) == 24);
 static_assert(offsetof(PieceHeader, process) == 12 && offsetof(PieceHeader, flags) == 16);

@@ -20,7 +20,6 @@ namespace memento {
 inline constexpr std::uint32_t kNodeLimit = 128;
 inline constexpr std::uint32_t kNodeNameBytes = 64;
 inline constexpr std::uint32_t kRoundTripBuckets = 32;
-inline constexpr std::uint32_t kClusterProcessLimit = 130;
 
 enum class LinkState : std::uint64_t {
   kDown,  ///< connecting, or waiting to
@@ -62,7 +61,6 @@ struct ClusterState {
   std::uint32_t struct_hash;
   std::uint32_t node_count;
   std::uint32_t self;
-  std::array<std::uint8_t, 16> cluster_id;
   std::array<std::uint8_t, kSlotCount> owners;  ///< index of the node
 
   alignas(64) std::atomic<std::uint64_t> bus_process;  ///< its record in the segment; 0: none yet

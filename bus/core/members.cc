@@ -68,7 +68,6 @@ std::string Members::node_id(std::size_t node) const {
 void Members::write_to(ClusterState& state) const {
   state.node_count = static_cast<std::uint32_t>(nodes.size());
   state.self = self;
-  state.cluster_id = id();
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     NodeState& node = state.nodes[i];
     copy_text(nodes[i].name, node.name);
