@@ -29,7 +29,7 @@ Nonce new_nonce() {
 
 namespace {
 
-constexpr std::uint64_t kTickMs = 25;
+constexpr std::uint64_t kTickMs = 50;
 constexpr std::int64_t kServeMs = 100;
 constexpr std::int64_t kStoppedMs = 500;  // a tick that comes so late: this process was stopped
 constexpr std::int64_t kLeaveMs = 500;

@@ -46,7 +46,11 @@ JoinKind join_of_all(const Command& command) {
 }  // namespace
 
 ClusterRouter::ClusterRouter(ClusterState& state, std::unique_ptr<BusClient> bus)
-    : state_(state), bus_(std::move(bus)), is_formed_(state.is_formed.load() != 0) {}
+    : state_(state),
+      first_slot_(state.self_node().first_slot),
+      slot_count_(state.self_node().end_slot - first_slot_),
+      bus_(std::move(bus)),
+      is_formed_(state.is_formed.load() != 0) {}
 
 std::string ClusterRouter::missing_nodes() const {
   std::string names;
@@ -257,8 +261,8 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
 void ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context,
                              std::string* reply) {
   ByteBuffer output;
-  CommandContext part{context.keyspace, ReplyWriter(output, Protocol::kResp2), context.services, context.client,
-                      context.meter};
+  CommandContext part{context.keyspace, ReplyWriter(output, Protocol::kResp2), context.services,
+                      context.client, context.meter};
   Call call{words, {}};
   if (command.keys.first != 0)
     call.key = context.keyspace.hash(words[static_cast<std::size_t>(command.keys.first)]);

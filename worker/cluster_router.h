@@ -37,10 +37,12 @@ class ClusterRouter {
   bool concerns(const Command* command, bool has_key, const HashedKey& key) const {
     if (command == nullptr) return false;
     if (command->keys.first == command->keys.last && !command->has(kAllKeys | kPublishes | kEndsMulti)) {
-      return has_key && owner_of(key.slot) != state_.self;
+      return has_key && !is_own(key.slot);
     }
     return true;
   }
+  /// This node owns the slot: its slots are contiguous.
+  bool is_own(std::uint32_t slot) const { return slot - first_slot_ < slot_count_; }
   bool concerns_all(const ClientState& client) const {
     return !is_formed_ || client.is_redirected || (client.replies != nullptr && !client.replies->empty());
   }
@@ -117,6 +119,8 @@ class ClusterRouter {
                std::string_view bytes, bool is_last);
 
   ClusterState& state_;
+  const std::uint32_t first_slot_;
+  const std::uint32_t slot_count_;
   std::unique_ptr<BusClient> bus_;
   bool is_formed_ = false;
   std::vector<ClientState*> answered_;

@@ -307,7 +307,8 @@ bool Session::is_routed(const Batch& batch, const ClusterRouter& router) const {
   bool any = router.concerns_all(client_);
   for (std::size_t i = 0; i < batch.count; ++i) {
     const Request& request = batch.requests[i];
-    any |= router.concerns(request.command, request.has_key, request.key);
+    any |= request.is_plain ? !router.is_own(request.key.slot)
+                            : router.concerns(request.command, request.has_key, request.key);
   }
   return any;
 }
