@@ -1,5 +1,5 @@
-// A blocking connection to a memento server, for the command line tools (memento-cli, memento-benchmark's
-// checks).
+// Sockets of the command line tools, and a blocking connection in the text protocol alone, for tests.
+// memento-cli's own is connection.h.
 //
 // The text protocol: a request is one line ended by \n; a reply ends in \r\n, and lines inside a reply end in
 // a bare \n. Replies come in the order of the requests, so a caller may send several and then read as many.

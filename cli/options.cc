@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
@@ -241,6 +242,43 @@ std::optional<CliStatus> choose_mode(const CLI::App& app, const Given& given, Op
   return std::nullopt;
 }
 
+/// Options that say something in some modes only; elsewhere they are refused rather than ignored.
+struct Scope {
+  const char* option;
+  std::vector<Mode> modes;
+};
+
+std::optional<CliStatus> check_scopes(const CLI::App& app, const Options& options) {
+  using enum Mode;
+  const std::vector<Mode> key_modes = {kScan, kExport, kBigKeys, kMemoryKeys};
+  const std::vector<Mode> reply_modes = {kPrompt, kCommand, kScript, kScan, kMonitor, kSubscribe, kCluster};
+  std::vector<Scope> scopes = {
+      {"--pattern", key_modes},
+      {"--prefix", key_modes},
+      {"--fuzzy", key_modes},
+      {"--top", {kBigKeys, kMemoryKeys, kHotKeys}},
+      {"--format", {kImport, kExport}},
+      {"--from-line", {kImport}},
+      {"--depth", {kPipe, kImport}},
+      {"--pretty", {kPrompt, kCommand, kScript, kCluster}},
+      {"--ignore-errors", {kCommand, kScript, kPipe, kImport, kCluster}},
+      {"--repeat", {kCommand, kStat, kLatencyHistory, kLatencyDistribution}},
+      {"--interval", {kCommand, kStat, kTop, kLatency, kLatencyHistory, kLatencyDistribution, kHotKeys}},
+  };
+  for (const FormatFlag& flag : kFormatFlags) scopes.push_back({flag.name, reply_modes});
+  for (const Scope& scope : scopes) {
+    const bool is_allowed = std::ranges::find(scope.modes, options.mode) != scope.modes.end();
+    if (app.count(scope.option) > 0 && !is_allowed) {
+      return usage_error(std::string(scope.option) +
+                         " says nothing here; see memento-cli(1) for what it goes with");
+    }
+  }
+  if (options.mode == kCommand && options.has_interval && !options.has_repeat) {
+    return usage_error("-i needs -r: how often to send the command");
+  }
+  return std::nullopt;
+}
+
 std::optional<CliStatus> choose_pattern(const CLI::App& app, const Given& given, Options* options) {
   const std::size_t count = app.count("--pattern") + app.count("--prefix") + app.count("--fuzzy");
   if (count > 1) return usage_error("--pattern, --prefix and --fuzzy can't go together");
@@ -387,6 +425,7 @@ std::optional<CliStatus> parse_options(int argc, char** argv, Options* options) 
   if (options->script_path == "-") options->script_path.clear();
   if (const auto status = choose_server(app, given, &options->endpoint)) return status;
   if (const auto status = choose_mode(app, given, options)) return status;
+  if (const auto status = check_scopes(app, *options)) return status;
   if (const auto status = choose_pattern(app, given, options)) return status;
   return choose_output(app, is_positional, given, options);
 }

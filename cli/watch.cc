@@ -121,10 +121,8 @@ void print_distribution(const RoundTrips& trips) {
 }
 
 /// Pings for so long, showing a line that is redrawn at a terminal. Whether that went well.
-Outcome measure(Connection& connection, const Options& options, double seconds, bool is_live,
-                RoundTrips* trips) {
+Outcome measure(Connection& connection, double seconds, bool is_live, RoundTrips* trips) {
   const std::int64_t end_ns = monotonic_time_ns() + static_cast<std::int64_t>(seconds * 1e9);
-  static_cast<void>(options);
   while (!is_interrupted() && (seconds <= 0 || monotonic_time_ns() < end_ns)) {
     if (Outcome done = ping(connection, trips); !done) return done;
     if (is_live) {
@@ -208,8 +206,7 @@ CliStatus run_latency(const Options& options) {
   if (options.mode == Mode::kLatency) {
     // At a terminal until Ctrl-C; elsewhere for the interval.
     RoundTrips trips;
-    const Outcome done =
-        measure(*connection, options, is_terminal ? 0 : interval_of(options, 1), is_terminal, &trips);
+    const Outcome done = measure(*connection, is_terminal ? 0 : interval_of(options, 1), is_terminal, &trips);
     if (is_terminal) std::fputs("\r\x1b[K", stdout);
     print_latency(trips, "\n");
     return done ? CliStatus::kOk : end_of(done.error(), options);
@@ -217,9 +214,8 @@ CliStatus run_latency(const Options& options) {
   const bool is_history = options.mode == Mode::kLatencyHistory;
   for (std::uint64_t line = 0; goes_on(options, line); ++line) {
     RoundTrips trips;
-    const Outcome done =
-        measure(*connection, options, interval_of(options, is_history ? kHistoryIntervalS : 1),
-                is_history && is_terminal, &trips);
+    const Outcome done = measure(*connection, interval_of(options, is_history ? kHistoryIntervalS : 1),
+                                 is_history && is_terminal, &trips);
     if (!done) return end_of(done.error(), options);
     if (trips.count == 0) break;
     if (is_history) {
