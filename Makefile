@@ -83,7 +83,6 @@ $(BIN)/memento-cli: $(call main,cli) $(CLI) $(CLI_PARTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo
 
-$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(BUILD)/obj/cli/client.o $(BUILD)/obj/shm/hash.o
 $(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(BUILD)/obj/cli/client.o $(filter %/shm/hash.o,$(SHM))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
