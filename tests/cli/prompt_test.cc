@@ -67,7 +67,7 @@ TEST_F(CliPrompt, CompletionAndHints) {
   terminal.type("help expire\r");
   terminal.expect("EXPIRE key seconds [NX | XX | GT | LT]");
   terminal.type("?\r");
-  terminal.expect("Keys and values");
+  terminal.expect("Values");
   terminal.expect("Server");
   terminal.expect(prompt());
   terminal.type("\x04");

@@ -148,7 +148,7 @@ TEST_F(StuckLock, StoppedHolderIsKilled) {
   const Result<std::string> stored = other_.request("SET a after");
   ASSERT_TRUE(stored) << server_->log();
   EXPECT_EQ(*stored, "OK");
-  EXPECT_TRUE(log_says("the worker with pid " + std::to_string(holder_) +
+  EXPECT_TRUE(log_says("the process with pid " + std::to_string(holder_) +
                        " kept a lock or a value that others waited for, 1 s long"));
   EXPECT_FALSE(one_.read_reply());
   EXPECT_EQ(server_->request("GET a"), "after");
