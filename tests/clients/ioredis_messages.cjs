@@ -38,7 +38,8 @@ async function main() {
   assert.deepEqual(await publisher.pubsub('SHARDCHANNELS'), ['shard']);
   assert.equal(await far.sunsubscribe('shard'), 0);
 
-  const monitor = await (await openFar(publisher)).monitor();
+  const watcher = await openFar(publisher);
+  const monitor = await watcher.monitor();
   const shown = new Promise((resolve) => monitor.on('monitor', (time, words, source) => {
     if (words[0] === 'set') resolve([words, source]);
   }));
@@ -48,6 +49,7 @@ async function main() {
   const line = (await publisher.client('LIST')).split('\n').find((text) => text.includes(' name=publisher '));
   assert(line.includes(` addr=${source} `), line);
   monitor.disconnect();
+  watcher.disconnect();
 
   const victim = await openFar(publisher, { connectionName: 'victim', retryStrategy: null });
   const id = await victim.client('ID');
