@@ -193,9 +193,9 @@ Outcome read_environment(Endpoint* endpoint) {
     const char* value = std::getenv(name);
     return std::string(value != nullptr ? value : "");
   };
-  if (const std::string url = variable("MEMENTO_URL"); !url.empty()) {
+  if (const std::string url = variable("MEMENTO_URI"); !url.empty()) {
     if (Outcome parsed = parse_uri(url, endpoint); !parsed) {
-      return Error{ExitStatus::kUsage, 0, "MEMENTO_URL: " + parsed.error().message};
+      return Error{ExitStatus::kUsage, 0, "MEMENTO_URI: " + parsed.error().message};
     }
   }
   if (const std::string host = variable("MEMENTO_HOST"); !host.empty()) endpoint->address.host = host;

@@ -93,11 +93,11 @@ TEST(CliOptions, PasswordsAreOverwritten) {
 }
 
 TEST(CliOptions, Environment) {
-  setenv("MEMENTO_URL", "memento://:pw@db:7001", 1);
+  setenv("MEMENTO_URI", "memento://:pw@db:7001", 1);
   setenv("MEMENTO_PORT", "7002", 1);
   const Parsed parsed = parse({"GET", "a"});
   const Parsed wins = parse({"-p", "7003", "GET", "a"});
-  unsetenv("MEMENTO_URL");
+  unsetenv("MEMENTO_URI");
   unsetenv("MEMENTO_PORT");
   EXPECT_EQ(parsed.options.endpoint.address.to_string(), "db:7002");
   EXPECT_EQ(parsed.options.endpoint.password, "pw");
