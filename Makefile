@@ -175,8 +175,7 @@ fuzz:
 
 fuzzers: $(FUZZERS:%=$(BIN)/%)
 
-$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM)
-$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(WORKER) $(CONF) $(SHM) $(BUILD)/obj/cli/reply.o $(BUILD)/obj/cli/format.o
+$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) $(BUILD)/obj/cli/reply.o $(BUILD)/obj/cli/format.o
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
