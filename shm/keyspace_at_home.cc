@@ -14,6 +14,18 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
+// The cells of the tag's home line; nullptr: there is no table, or it is not to be touched without looking closer.
+[[gnu::always_inline]] inline Word* Keyspace::Impl::home_cells(const Slot& slot, std::uint64_t tag) const {
+  const Extent table{slot.table.load(std::memory_order_acquire)};
+  const std::uint64_t line = table.offset() + home_line(tag, table.size()) * kLineBytes;
+  if (slot.generation.load(std::memory_order_acquire) !=
+          header.flush_generation.load(std::memory_order_acquire) ||
+      table.word == 0 || !is_surely_committed(line)) {
+    return nullptr;
+  }
+  return reinterpret_cast<Word*>(base + line);
+}
+
 // kHit and kMiss (an empty cell ends the search) are certain; kTorn: read() is to find out.
 [[gnu::always_inline]] inline Keyspace::Impl::Search Keyspace::Impl::read_at_home(const HashedKey& key, CopyFunction copy, void* context) {
 #if defined(__SANITIZE_THREAD__)
@@ -23,15 +35,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
   const Slot& slot = slots[key.slot];
   const std::uint64_t version = slot.version.load(std::memory_order_acquire);
   if (slot.changing.load(std::memory_order_acquire) != 0) return Search::kTorn;
-  const Extent table{slot.table.load(std::memory_order_acquire)};
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
-  const std::uint64_t line = table.offset() + home_line(tag, table.size()) * kLineBytes;
-  if (slot.generation.load(std::memory_order_acquire) !=
-          header.flush_generation.load(std::memory_order_acquire) ||
-      table.word == 0 || !is_surely_committed(line)) {
-    return Search::kTorn;
-  }
-  Word* places = reinterpret_cast<Word*>(base + line);
+  Word* const places = home_cells(slot, tag);
+  if (places == nullptr) return Search::kTorn;
   const LineHints hints = look_at_line(places, tag);
   if (hints.with_tag == 0) {
     const bool ends = has_empty_cell(places, hints);
@@ -77,15 +83,17 @@ bool Keyspace::Impl::set_at_home(const HashedKey& key, std::string_view value, T
   if (needed > kLargestBlockBytes) return false;
   const std::uint32_t size_class = class_of_size(needed);
   if (!arena.has_block(size_class)) return false;
+  Slot& slot = slots[key.slot];
+  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
+  // A new key: set() would write its block again. Only a hint, so no lock is needed.
+  const Word* const seen = home_cells(slot, tag);
+  if (seen == nullptr || look_at_line(seen, tag).with_tag == 0) return false;
   const std::uint64_t offset = arena.peek(size_class);
   copy_bytes(now.write(base + offset, key.bytes, expiry_ms), value);
 
-  Slot& slot = slots[key.slot];
   const SlotGuard guard(*this, slot);
-  const Extent table{slot.table.load(kRelaxed)};
-  if (!is_current(slot) || table.word == 0) return false;
-  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
-  Word* places = table_cells(base, table) + home_line(tag, table.size()) * kCellsPerLine;
+  Word* const places = home_cells(slot, tag);
+  if (places == nullptr) return false;
   const std::uint32_t with_tag = look_at_line(places, tag).with_tag;
   if (with_tag == 0) return false;
   Word& cell = places[std::countr_zero(with_tag)];

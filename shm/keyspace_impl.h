@@ -62,6 +62,7 @@ struct Keyspace::Impl {
 
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
   // keyspace_at_home.cc
+  inline Word* home_cells(const Slot& slot, std::uint64_t tag) const;
   inline Search read_at_home(const HashedKey& key, CopyFunction copy, void* context);
   bool set_at_home(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
   // keyspace.cc
