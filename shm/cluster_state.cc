@@ -23,6 +23,19 @@ Result<ClusterState*> map(const Fd& file, const std::string& path) {
 
 }  // namespace
 
+std::string_view ClusterState::text_of_link(const NodeState& node) const {
+  if (is_self(node)) return "self";
+  switch (node.link_state()) {
+    case LinkState::kUp:
+      return "up";
+    case LinkState::kRefused:
+      return "refused";
+    case LinkState::kDown:
+      break;
+  }
+  return "down";
+}
+
 Result<ClusterStateFile> ClusterStateFile::create(const std::string& directory) {
   const std::string path = path_in(directory);
   unlink(path.c_str());

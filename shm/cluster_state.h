@@ -74,6 +74,9 @@ struct ClusterState {
   std::array<NodeState, kNodeLimit> nodes;
 
   const NodeState& self_node() const { return nodes[self]; }
+  bool is_self(const NodeState& node) const { return &node == &self_node(); }
+  /// self, up, refused or down.
+  std::string_view text_of_link(const NodeState& node) const;
 };
 
 inline constexpr std::uint64_t kClusterMagic = 0x6d656d656e746f63;  // "mementoc"

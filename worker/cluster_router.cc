@@ -242,6 +242,13 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
     if (wants_reply(context.client)) finish_join(*join, state_, context.reply);
     return Route::kAnswered;
   }
+  send_parts(std::move(join), words, PieceKind::kCommand, context, output, begin);
+  return Route::kAnswered;
+}
+
+// What other nodes give to a joined reply, for which a place is kept.
+ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, PieceKind kind,
+                                      CommandContext& context, ByteBuffer& output, std::size_t* begin) {
   ReplyQueue& queue = open_queue(context, output, begin);
   ReplyQueue::Place new_one = new_place(context);
   const Join& parts = *join;
@@ -249,12 +256,12 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
   const std::uint64_t place = queue.push(std::move(new_one));
   for (std::uint32_t i = 0; i < parts.parts.size(); ++i) {
     if (parts.parts[i].node == state_.self) continue;
-    bus_->send({parts.parts[i].node, PieceKind::kCommand, parts.may_write, Protocol::kResp2},
+    bus_->send({parts.parts[i].node, kind, parts.may_write, Protocol::kResp2},
                {context.client.descriptor, context.client.id, place, i}, word_list_bytes(words[i]),
                [&](char* to) { write_word_list(words[i], to); });
     ++forwarded_;
   }
-  return Route::kAnswered;
+  return queue;
 }
 
 // What this node gives to a joined reply.

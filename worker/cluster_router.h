@@ -99,6 +99,8 @@ class ClusterRouter {
                    CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route send_join(std::unique_ptr<Join> join, const std::vector<Words>& words, const Command& command,
                   CommandContext& context, ByteBuffer& output, std::size_t* begin);
+  ReplyQueue& send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, PieceKind kind,
+                         CommandContext& context, ByteBuffer& output, std::size_t* begin);
   static void run_part(const Words& words, const Command& command, CommandContext& context,
                        std::string* reply);
 

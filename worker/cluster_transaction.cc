@@ -60,19 +60,7 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
     finish_watch(*join, client, context.reply);
     return Route::kAnswered;
   }
-  ReplyQueue& queue = open_queue(context, output, begin);
-  ReplyQueue::Place new_one = new_place(context);
-  const Join& parts = *join;
-  new_one.join = std::move(join);
-  const std::uint64_t place = queue.push(std::move(new_one));
-  queue.set_barrier();
-  for (std::uint32_t i = 0; i < parts.parts.size(); ++i) {
-    if (parts.parts[i].node == state_.self) continue;
-    bus_->send({parts.parts[i].node, PieceKind::kWatch, false, Protocol::kResp2},
-               {client.descriptor, client.id, place, i}, word_list_bytes(words[i]),
-               [&](char* to) { write_word_list(words[i], to); });
-    ++forwarded_;
-  }
+  send_parts(std::move(join), words, PieceKind::kWatch, context, output, begin).set_barrier();
   return Route::kAnswered;
 }
 

@@ -29,9 +29,8 @@ std::span<const NodeState> nodes_of(const ClusterState& state) {
 std::int64_t first_slot(const NodeState& node) { return 2 * static_cast<std::int64_t>(node.first_slot); }
 std::int64_t last_slot(const NodeState& node) { return 2 * static_cast<std::int64_t>(node.end_slot) - 1; }
 
-bool is_self(const ClusterState& state, const NodeState& node) { return &node == &state.self_node(); }
 bool is_reachable(const ClusterState& state, const NodeState& node) {
-  return is_self(state, node) || node.link_state() == LinkState::kUp;
+  return state.is_self(node) || node.link_state() == LinkState::kUp;
 }
 
 std::uint32_t redis_slot(std::string_view key) {
@@ -55,28 +54,15 @@ std::vector<std::string> keys_in(CommandContext& context, std::uint32_t slot) {
   return keys;
 }
 
-std::string_view state_text(const ClusterState& state, const NodeState& node) {
-  if (is_self(state, node)) return "self";
-  switch (node.link_state()) {
-    case LinkState::kUp:
-      return "up";
-    case LinkState::kRefused:
-      return "refused";
-    case LinkState::kDown:
-      break;
-  }
-  return "down";
-}
-
 // As a line of Redis's nodes.conf.
 std::string nodes_line(const ClusterState& state, const NodeState& node) {
   std::string line(node.id_text());
   line.append(" ").append(node.address_text()).append(":").append(std::to_string(node.redirect_port()));
   line.append("@")
       .append(std::to_string(node.bus_port))
-      .append(is_self(state, node) ? " myself,master" : " master");
+      .append(state.is_self(node) ? " myself,master" : " master");
   line.append(is_reachable(state, node) ? "" : ",fail").append(" - 0 ");
-  line.append(is_self(state, node) ? "0" : std::to_string(node.link_changed_ms.load()));
+  line.append(state.is_self(node) ? "0" : std::to_string(node.link_changed_ms.load()));
   line.append(" 1 ").append(is_reachable(state, node) ? "connected " : "disconnected ");
   return line.append(std::to_string(first_slot(node)))
       .append("-")
@@ -256,7 +242,7 @@ void clusterinfo(CommandContext& context, const Call&) {
         .append("-")
         .append(std::to_string(node.end_slot - 1))
         .append(" ");
-    context.reply.bulk(line.append(state_text(*state, node)));
+    context.reply.bulk(line.append(state->text_of_link(node)));
   }
   context.reply.end();
 }

@@ -250,19 +250,6 @@ void latency_statistics(CommandContext& context, Lines& lines) {
   });
 }
 
-std::string link_text(const ClusterState& state, const NodeState& node) {
-  if (&node == &state.self_node()) return "self";
-  switch (node.link_state()) {
-    case LinkState::kUp:
-      return "up";
-    case LinkState::kRefused:
-      return "refused";
-    case LinkState::kDown:
-      break;
-  }
-  return "down";
-}
-
 // Upper ends of the histogram's steps in microseconds, and how many: only steps that have any.
 std::string round_trip_text(const NodeState& node) {
   std::string text;
@@ -287,7 +274,7 @@ void cluster(CommandContext& context, Lines& lines) {
     const NodeState& node = state->nodes[i];
     std::string text = "name=" + std::string(node.name_text()) +
                        ",address=" + std::string(node.address_text()) + ":" + std::to_string(node.port) +
-                       ",link=" + link_text(*state, node);
+                       ",link=" + std::string(state->text_of_link(node));
     const auto add = [&](const char* name, const std::atomic<std::uint64_t>& word) {
       text.append(",").append(name).append("=").append(std::to_string(word.load(std::memory_order_relaxed)));
     };
