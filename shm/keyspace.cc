@@ -67,9 +67,10 @@ void Keyspace::prefetch_table(const HashedKey& key) const {
 // hint.
 void Keyspace::prefetch_entry(const HashedKey& key) const {
   const Extent table{impl_->slots[key.slot].table.load(kRelaxed)};
-  if (table.word == 0 || !impl_->is_committed(table.offset(), table.size() * kLineBytes)) return;
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
-  const Word* line = table_cells(impl_->base, table) + home_line(tag, table.size()) * kCellsPerLine;
+  const std::uint64_t offset = table.offset() + home_line(tag, table.size()) * kLineBytes;
+  if (table.word == 0 || !impl_->is_surely_committed(offset)) return;
+  const auto* line = reinterpret_cast<const Word*>(impl_->base + offset);
   const std::uint32_t found = look_at_line(line, tag).with_tag;
   if (found == 0) return;
   const char* entry = impl_->base + Cell::offset(line[std::countr_zero(found)].load(kRelaxed));

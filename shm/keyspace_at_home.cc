@@ -85,18 +85,18 @@ bool Keyspace::Impl::set_at_home(const HashedKey& key, std::string_view value, T
   if (!arena.has_block(size_class)) return false;
   Slot& slot = slots[key.slot];
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
-  // A new key: set() would write its block again. Only a hint, so no lock is needed.
-  const Word* const seen = home_cells(slot, tag);
-  if (seen == nullptr || look_at_line(seen, tag).with_tag == 0) return false;
-  const std::uint64_t offset = arena.peek(size_class);
-  copy_bytes(now.write(base + offset, key.bytes, expiry_ms), value);
-
-  const SlotGuard guard(*this, slot);
+  // Looked for without the lock: it holds under the lock when the version has not changed until then.
+  const std::uint64_t version = slot.version.load(std::memory_order_acquire);
   Word* const places = home_cells(slot, tag);
   if (places == nullptr) return false;
   const std::uint32_t with_tag = look_at_line(places, tag).with_tag;
   if (with_tag == 0) return false;
   Word& cell = places[std::countr_zero(with_tag)];
+  const std::uint64_t offset = arena.peek(size_class);
+  copy_bytes(now.write(base + offset, key.bytes, expiry_ms), value);
+
+  const SlotGuard guard(*this, slot);
+  if (slot.version.load(kRelaxed) != version || !is_current(slot)) return false;
   const std::uint64_t before = cell.load(kRelaxed);
   if (!Cell::live(before)) return false;
   const std::uint64_t old_offset = Cell::offset(before);
@@ -111,7 +111,7 @@ bool Keyspace::Impl::set_at_home(const HashedKey& key, std::string_view value, T
     std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());
   }
   redo.stage(cell, fresh_cell(offset, key.hash, before));
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  redo.stage(slot.version, version + 1);
   const std::uint64_t bytes = slot.bytes.load(kRelaxed) + now.value_bytes - old.value_bytes +
                               (now.has_expiry ? kOneExpiry : 0) - (old.has_expiry ? kOneExpiry : 0);
   redo.stage(slot.bytes, bytes);
