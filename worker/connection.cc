@@ -19,7 +19,7 @@ constexpr std::size_t kLongReadBytes = 256 * 1024;
 constexpr std::size_t kReadLimitBytes = 4 << 20;
 constexpr std::uint64_t kDropLimitBytes = 1 << 30;
 constexpr std::size_t kKeptReadyBytes = 64 * 1024;
-constexpr std::size_t kKeptBytes = 2 << 20;  // of the shared output; above a paused batch of small replies
+constexpr std::size_t kKeptBytes = 2 << 20;  // of each output; above a paused batch of small replies
 
 bool would_block(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR; }
 
@@ -60,16 +60,21 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
 Connection::Wait Connection::resume(Turn& turn, SessionContext& context, ByteBuffer& output) {
   turn.bytes = &input_;
   turn.batch.is_prepared = false;
-  return serve(turn, context, output);
+  execute(turn, context, output);
+  return answer(turn, context, output);
 }
 
-Connection::Wait Connection::serve(Turn& turn, SessionContext& context, ByteBuffer& output) {
+void Connection::execute(Turn& turn, SessionContext& context, ByteBuffer& output) {
+  turn.bytes->consume(session_.consume(turn.bytes->view(), context, turn.batch, output));
+}
+
+Connection::Wait Connection::answer(Turn& turn, SessionContext& context, ByteBuffer& output) {
   ByteBuffer& bytes = *turn.bytes;
-  bool broken = false;
-  do {
-    bytes.consume(session_.consume(bytes.view(), context, turn.batch, output));
+  bool broken = !send(output, context.keyspace);
+  while (!broken && session_.is_paused() && output.empty()) {
+    execute(turn, context, output);
     broken = !send(output, context.keyspace);
-  } while (!broken && session_.is_paused() && output.empty());
+  }
   if (&bytes == &turn.input && !bytes.empty()) {
     has_long_requests_ = has_long_requests_ || bytes.size() > kReadBytes / 2;
     input_.append(bytes.view());

@@ -10,11 +10,12 @@
 
 namespace memento {
 
-/// A turn of one connection within a wake-up: what it received and the first batch of it. Reused.
+/// A turn of one connection within a wake-up: what it received, the first batch of it, the replies. Reused.
 struct Turn {
   ByteBuffer input;             ///< for a connection that has nothing left from before; empty between two turns
   ByteBuffer* bytes = nullptr;  ///< the input, or the connection's own
   Batch batch;
+  ByteBuffer output;  ///< empty between two turns
 };
 
 class Connection {
@@ -31,13 +32,16 @@ class Connection {
   int descriptor() const { return socket_.get(); }
   Session& session() { return session_; }
 
-  /// The socket has bytes: one read. kInput: go on with prepare() and serve().
+  /// The socket has bytes: one read. kInput: go on with prepare(), execute() and answer().
   Wait receive(Turn& turn, Keyspace& keyspace);
   void prepare(Turn& turn, const Keyspace& keyspace) { session_.prepare(turn.bytes->view(), keyspace, turn.batch); }
-  /// Executes the requests received, one write. `output` is shared by all connections, and empty between two calls.
-  Wait serve(Turn& turn, SessionContext& context, ByteBuffer& output);
+  /// Executes the requests received; their replies, up to a pause, are in `output`, which is to be empty before.
+  void execute(Turn& turn, SessionContext& context, ByteBuffer& output);
+  /// Behind execute(): sends the replies by one write, and goes on after a pause. `output` is empty then.
+  Wait answer(Turn& turn, SessionContext& context, ByteBuffer& output);
 
-  /// The socket takes bytes again: sends what waits, then goes on with requests that were left.
+  /// The socket takes bytes again: sends what waits, then goes on with requests that were left. `output` is shared by
+  /// all connections, and empty between two calls.
   Wait on_writable(Turn& turn, SessionContext& context, ByteBuffer& output);
 
   /// The request that waited need not do so any more: goes on with it.

@@ -9,6 +9,7 @@
 // is of one protocol, and a request that cannot be parsed begins a batch of its own.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <deque>
@@ -39,13 +40,15 @@ struct Request {
 
 /// Requests that are executed together. Reused, so that parsing allocates nothing.
 struct Batch {
-  static constexpr std::size_t kLimit = 16;
+  static constexpr std::size_t kLimit = 32;
   std::array<Request, kLimit> requests;
   std::size_t count = 0;
   Arguments arguments;
   std::deque<std::string> unquoted;  ///< words that do not stand in the input as they are
   std::size_t input_bytes = 0;       ///< of the input that the requests come from
   bool is_prepared = false;          ///< parsed, not yet executed
+
+  bool is_plain() const { return std::all_of(requests.begin(), requests.begin() + count, [](const Request& request) { return request.is_plain; }); }
 };
 
 /// Next stages of fetching what the batch's requests need; parsing has begun the first.

@@ -35,7 +35,7 @@ std::uint64_t statistics_layout();
 class CommandMeter {
  public:
   static constexpr std::int64_t kExactBelowUs = 1000;
-  static constexpr std::size_t kRunLimit = 16;
+  static constexpr std::size_t kRunLimit = 32;
   static constexpr std::size_t kMuchBytes = 16 * 1024;
 
   CommandMeter(WorkerServices& services, const ClientState& client);
