@@ -243,7 +243,8 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
 // One stage after the other for all connections that have bytes, not one connection after the other: their fetches from
 // memory overlap, and the code of each stage, the kernel's for reading and for writing too, is warm. Replies in a row
 // also find a client awake that the first woke. (Against executing and writing in turn, 50 connections: 6 to 11 % more
-// requests a second at pipeline 50, 2 to 10 at 10, 0 to 2 at 1.) Only brief turns' replies are held back so, and only while brief ones are executed.
+// requests a second at pipeline 50, 2 to 10 at 10, 0 to 2 at 1.) Only brief turns' replies are held back so, and only
+// while brief ones are executed.
 void Worker::take_turns() {
   const std::size_t count = std::exchange(turn_count_, 0);
   answered_turns_ = 0;
