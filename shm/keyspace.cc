@@ -63,21 +63,6 @@ void Keyspace::prefetch_table(const HashedKey& key) const {
   __builtin_prefetch(table_cells(impl_->base, table) + line * kCellsPerLine);
 }
 
-// Only the home line is looked at, where most keys are; what is found there may be outdated and is only a
-// hint.
-void Keyspace::prefetch_entry(const HashedKey& key) const {
-  const Extent table{impl_->slots[key.slot].table.load(kRelaxed)};
-  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
-  const std::uint64_t offset = table.offset() + home_line(tag, table.size()) * kLineBytes;
-  if (table.word == 0 || !impl_->is_surely_committed(offset)) return;
-  const auto* line = reinterpret_cast<const Word*>(impl_->base + offset);
-  const std::uint32_t found = look_at_line(line, tag).with_tag;
-  if (found == 0) return;
-  const char* entry = impl_->base + Cell::offset(line[std::countr_zero(found)].load(kRelaxed));
-  __builtin_prefetch(entry);
-  __builtin_prefetch(entry + kLineBytes);
-}
-
 MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const HashedKey& key, Entry* entry,
                                                          Word** cell) const {
   if (table.word == 0) return Search::kMiss;

@@ -26,6 +26,18 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
   return reinterpret_cast<Word*>(base + line);
 }
 
+// Only the home line is looked at, where most keys are; what is found there may be outdated and is only a hint.
+void Keyspace::prefetch_entry(const HashedKey& key) const {
+  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
+  const Word* const line = impl_->home_cells(impl_->slots[key.slot], tag);
+  if (line == nullptr) return;
+  const std::uint32_t found = look_at_line(line, tag).with_tag;
+  if (found == 0) return;
+  const char* entry = impl_->base + Cell::offset(line[std::countr_zero(found)].load(kRelaxed));
+  __builtin_prefetch(entry);
+  __builtin_prefetch(entry + kLineBytes);
+}
+
 // kHit and kMiss (an empty cell ends the search) are certain; kTorn: read() is to find out.
 [[gnu::always_inline]] inline Keyspace::Impl::Search Keyspace::Impl::read_at_home(const HashedKey& key, CopyFunction copy, void* context) {
 #if defined(__SANITIZE_THREAD__)

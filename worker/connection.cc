@@ -19,7 +19,7 @@ constexpr std::size_t kLongReadBytes = 256 * 1024;
 constexpr std::size_t kReadLimitBytes = 4 << 20;
 constexpr std::uint64_t kDropLimitBytes = 1 << 30;
 constexpr std::size_t kKeptReadyBytes = 64 * 1024;
-constexpr std::size_t kKeptBytes = 2 << 20;  // of each output; above a paused batch of small replies
+constexpr std::size_t kKeptBytes = 2 << 20;  // of a turn's output; above a paused batch of small replies
 
 bool would_block(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR; }
 
@@ -46,7 +46,7 @@ Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
   return Wait::kInput;
 }
 
-Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, ByteBuffer& output) {
+Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context) {
   if (!send(output_, context.keyspace)) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
@@ -54,25 +54,26 @@ Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context, By
   if (session_.is_closing() || ends_) return finish();
   if (has_input_ended_) return Wait::kClosed;
   if (session_.client().waits != ClientWait::kNothing) return parked_wait();
-  return resume(turn, context, output);
+  return resume(turn, context);
 }
 
-Connection::Wait Connection::resume(Turn& turn, SessionContext& context, ByteBuffer& output) {
+Connection::Wait Connection::resume(Turn& turn, SessionContext& context) {
   turn.bytes = &input_;
   turn.batch.is_prepared = false;
-  execute(turn, context, output);
-  return answer(turn, context, output);
+  execute(turn, context);
+  return answer(turn, context);
 }
 
-void Connection::execute(Turn& turn, SessionContext& context, ByteBuffer& output) {
-  turn.bytes->consume(session_.consume(turn.bytes->view(), context, turn.batch, output));
+void Connection::execute(Turn& turn, SessionContext& context) {
+  turn.bytes->consume(session_.consume(turn.bytes->view(), context, turn.batch, turn.output));
 }
 
-Connection::Wait Connection::answer(Turn& turn, SessionContext& context, ByteBuffer& output) {
+Connection::Wait Connection::answer(Turn& turn, SessionContext& context) {
   ByteBuffer& bytes = *turn.bytes;
+  ByteBuffer& output = turn.output;
   bool broken = !send(output, context.keyspace);
   while (!broken && session_.is_paused() && output.empty()) {
-    execute(turn, context, output);
+    execute(turn, context);
     broken = !send(output, context.keyspace);
   }
   if (&bytes == &turn.input && !bytes.empty()) {

@@ -35,17 +35,16 @@ class Connection {
   /// The socket has bytes: one read. kInput: go on with prepare(), execute() and answer().
   Wait receive(Turn& turn, Keyspace& keyspace);
   void prepare(Turn& turn, const Keyspace& keyspace) { session_.prepare(turn.bytes->view(), keyspace, turn.batch); }
-  /// Executes the requests received; their replies, up to a pause, are in `output`, which is to be empty before.
-  void execute(Turn& turn, SessionContext& context, ByteBuffer& output);
-  /// Behind execute(): sends the replies by one write, and goes on after a pause. `output` is empty then.
-  Wait answer(Turn& turn, SessionContext& context, ByteBuffer& output);
+  /// Executes the requests received; their replies, up to a pause, are in turn.output.
+  void execute(Turn& turn, SessionContext& context);
+  /// Behind execute(): sends the replies by one write, and goes on after a pause.
+  Wait answer(Turn& turn, SessionContext& context);
 
-  /// The socket takes bytes again: sends what waits, then goes on with requests that were left. `output` is shared by
-  /// all connections, and empty between two calls.
-  Wait on_writable(Turn& turn, SessionContext& context, ByteBuffer& output);
+  /// The socket takes bytes again: sends what waits, then goes on with requests that were left.
+  Wait on_writable(Turn& turn, SessionContext& context);
 
   /// The request that waited need not do so any more: goes on with it.
-  Wait resume(Turn& turn, SessionContext& context, ByteBuffer& output);
+  Wait resume(Turn& turn, SessionContext& context);
 
   /// Sends what was pushed to the client. kClosed: more waits for it than is kept for anybody, or messages were lost.
   Wait push(Keyspace& keyspace);

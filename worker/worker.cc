@@ -147,7 +147,6 @@ class Worker {
   std::array<Connection::Wait, kTurnLimit> turn_waits_;
   std::size_t turn_count_ = 0;
   std::size_t answered_turns_ = 0;  ///< of those being taken
-  ByteBuffer output_;
   Fd epoll_;
   Fd signals_;
   Fd timer_;
@@ -230,7 +229,7 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
-    settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(turns_[turn_count_], session_, output_));
+    settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(turns_[turn_count_], session_));
   } else if (connection.registered == Connection::Wait::kParked ||
              connection.registered == Connection::Wait::kReplies) {
     settle(connection, Connection::Wait::kClosed);
@@ -259,7 +258,7 @@ void Worker::take_turns() {
     Turn& turn = turns_[i];
     const bool is_brief = turn.batch.is_plain() && turn.bytes->size() <= kBriefTurnBytes;
     if (!is_brief) answer_turns(i);
-    taking_turns_[i]->execute(turn, session_, turn.output);
+    taking_turns_[i]->execute(turn, session_);
     if (!is_brief || turn.output.size() > kBriefTurnBytes) answer_turns(i + 1);
   }
   answer_turns(count);
@@ -271,7 +270,7 @@ void Worker::answer_turns(std::size_t end) {
     Connection& connection = *taking_turns_[answered_turns_];
     Turn& turn = turns_[answered_turns_];
     Connection::Wait& wait = turn_waits_[answered_turns_];
-    if (wait == Connection::Wait::kInput) wait = connection.answer(turn, session_, turn.output);
+    if (wait == Connection::Wait::kInput) wait = connection.answer(turn, session_);
     settle(connection, wait);
   }
 }
@@ -288,7 +287,7 @@ void Worker::resume_clients() {
   for (ClientState* client : clients.take_ready()) {
     Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
     if (connection.registered == Connection::Wait::kParked) {
-      settle(connection, connection.resume(turns_[0], session_, output_));
+      settle(connection, connection.resume(turns_[0], session_));
     }
   }
   clients.close_question();
@@ -328,7 +327,7 @@ void Worker::take_replies() {
     for (ClientState* client : router_->take_ready()) {
       Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
       if (connection.registered == Connection::Wait::kReplies)
-        settle(connection, connection.resume(turns_[0], session_, output_));
+        settle(connection, connection.resume(turns_[0], session_));
     }
   }
   router_->flush();
