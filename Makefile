@@ -22,9 +22,13 @@ FLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address
 FLAGS_plant   := -O3 -DMEMENTO_PLANT
 # GCC says that ThreadSanitizer does not follow fences: mailboxes and statistics use them, no test under it does.
 FLAGS_tsan    := -O1 -fsanitize=thread -Wno-tsan
-CXXFLAGS += -std=c++20 -g -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
+# -g1: line tables and frames, for backtraces and profiles; with -g as much time again goes into what only a debugger reads.
+CXXFLAGS += -std=c++20 -g1 -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
 LDLIBS   := -lxxhash -lpthread -lcrypto -luv
+# A compiler cache is used where there is one.
+CACHE    := $(shell command -v ccache)
+COMPILE   = $(CACHE) $(CXX) $(CXXFLAGS)
 
 objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
 main    = $(BUILD)/obj/$(1)/main.o
@@ -64,7 +68,7 @@ $(OTHER)/shm/layout.h: shm/layout.h
 	sed 's/\(kLayoutVersion =\) [0-9]*/\1 4294967295/' $< > $@
 
 $(OTHER)/segment.o: shm/segment.cc $(OTHER)/shm/layout.h
-	$(CXX) -I$(OTHER) $(CXXFLAGS) -c -o $@ $<
+	$(CACHE) $(CXX) -I$(OTHER) $(CXXFLAGS) -c -o $@ $<
 
 $(BIN)/memento-other-layout: $(OTHER)/segment.o $(call main,master) $(filter-out %/shm/segment.o,$(SERVER))
 	@mkdir -p $(@D)
@@ -77,7 +81,7 @@ $(DESCRIBED)/worker/command/handlers.h: worker/command/handlers.h
 	sed -E 's/^void (\w+)\(CommandContext&[^,]*, const Call&[^)]*\);/inline constexpr Handler \1 = nullptr;/' $< > $@
 
 $(DESCRIBED)/command_rows.o: worker/command/command_rows.cc $(DESCRIBED)/worker/command/handlers.h
-	$(CXX) -I$(DESCRIBED) $(CXXFLAGS) -c -o $@ $<
+	$(CACHE) $(CXX) -I$(DESCRIBED) $(CXXFLAGS) -c -o $@ $<
 
 $(BIN)/memento-cli: $(call main,cli) $(CLI) $(CLI_PARTS)
 	@mkdir -p $(@D)
@@ -107,9 +111,12 @@ $(BIN)/memento-plant-tests: $(filter-out %/crash_test.o,$(CRASH)) $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
+# Tests are code that runs once: what -O3 adds to their compilation no run gives back.
+$(BUILD)/obj/tests/%.o: CXXFLAGS += -O1
+
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -c -o $@ $<
+	$(COMPILE) -c -o $@ $<
 
 run:
 	@conf/install-packages build
