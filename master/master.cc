@@ -72,6 +72,7 @@ int Master::run() {
     respawn_due();
     kill_late_predecessors();
     make_huge_pages();
+    end_lines_.flush_due(*log_);
     if (state_ != State::kRunning && monotonic_time_ns() >= kill_at_ns_) signal_all(SIGKILL);
   }
   pid_file_.remove();

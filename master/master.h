@@ -16,6 +16,7 @@
 
 #include "conf/live_settings.h"
 #include "conf/log.h"
+#include "conf/log_limiter.h"
 #include "conf/options.h"
 #include "master/daemonize.h"
 #include "master/handover.h"
@@ -92,7 +93,6 @@ class Master {
   bool can_spawn(std::uint32_t index) const;
   void reap();
   void on_child_end(std::uint32_t index, int status);
-  void report_end(const std::string& text);
   void respawn_due();
   void on_ready();
   void make_huge_pages();
@@ -136,9 +136,7 @@ class Master {
   State state_ = State::kRunning;
   std::int64_t kill_at_ns_ = 0;  ///< when stopping: patience ends
   TimeMs start_ms_ = 0;
-  std::int64_t report_second_ = 0;  ///< the log is spared: how many ends were told in this second, and how many not
-  int reports_told_ = 0;
-  int reports_left_out_ = 0;
+  LogLimiter end_lines_{"ends of processes", 20, 1000};
 };
 
 }  // namespace memento

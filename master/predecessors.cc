@@ -85,7 +85,7 @@ void Master::on_predecessor_end(std::size_t place, int status) {
     const std::string name = std::string(process.is_bus ? "the old bus" : "an old worker") + " (pid " +
                              std::to_string(process.pid) + ") ";
     if (was_killed) {
-      report_end(name + "was killed by signal " + strsignal(WTERMSIG(status)));
+      end_lines_.warning(*log_, name + "was killed by signal " + strsignal(WTERMSIG(status)));
     } else {
       log_->info(name + "has finished");
     }

@@ -17,11 +17,9 @@ namespace memento {
 namespace {
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kNsPerSecond = 1000 * kNsPerMs;
 constexpr std::int64_t kYoungNs = 1000 * kNsPerMs;
 constexpr std::int64_t kBackOffMs = 100;
 constexpr std::int64_t kBackOffLimitMs = 5000;
-constexpr int kReportsPerSecond = 20;
 
 std::string describe_end(int status) {
   if (WIFSIGNALED(status)) return std::string("was killed by signal ") + strsignal(WTERMSIG(status));
@@ -139,23 +137,7 @@ void Master::on_child_end(std::uint32_t index, int status) {
     text += delay_ms == 0 ? "; a new one takes over"
                           : "; a new one starts in " + std::to_string(delay_ms) + " ms";
   }
-  report_end(text);
-}
-
-// Somebody who kills without end must not fill the disk.
-void Master::report_end(const std::string& text) {
-  const std::int64_t second = monotonic_time_ns() / kNsPerSecond;
-  if (std::exchange(report_second_, second) != second) {
-    reports_told_ = 0;
-    const int left_out = std::exchange(reports_left_out_, 0);
-    if (left_out > 0) log_->warning(std::to_string(left_out) + " more ends of processes within a second");
-  }
-  if (reports_told_ < kReportsPerSecond) {
-    ++reports_told_;
-    log_->warning(text);
-  } else {
-    ++reports_left_out_;
-  }
+  end_lines_.warning(*log_, text);
 }
 
 void Master::respawn_due() {
