@@ -92,8 +92,8 @@ void Executor::execute(const Request& request, CommandContext& context) {
 void Executor::watch(const Request& request, ByteBuffer& output) {
   for (const std::string_view key : words_of(request)) {
     if (key.size() > kKeyLimitBytes) continue;
-    const WatchedKey seen = handlers::look_at(keyspace_, keyspace_.hash(key));
-    output.append(KeyFingerprint::of(seen).bytes());
+    const std::optional<ChangeMark> mark = keyspace_.mark(keyspace_.hash(key));
+    if (mark) output.append(bytes_of_mark(*mark));
   }
 }
 
@@ -103,8 +103,9 @@ void Executor::exec(const Request& request, CommandContext& context) {
   bool is_good = take_word_list(&rest, &watched) && watched.size() % 2 == 0;
   client_.transaction = std::make_unique<Transaction>();
   for (std::size_t i = 0; is_good && i < watched.size(); i += 2) {
-    is_good = watched[i].size() <= kKeyLimitBytes && watched[i + 1].size() == sizeof(KeyFingerprint);
-    if (is_good) client_.watched.push_back(KeyFingerprint::watched(watched[i], watched[i + 1]));
+    const std::optional<ChangeMark> mark = mark_of_bytes(watched[i + 1]);
+    is_good = watched[i].size() <= kKeyLimitBytes && mark;
+    if (is_good) client_.watched.emplace(watched[i], *mark);
   }
   while (is_good && !rest.empty()) {
     std::vector<std::string_view> words;

@@ -176,7 +176,7 @@ void Master::on_stuck_lock(std::uint64_t signal_value) {
   kill(static_cast<pid_t>(stuck.thread_id), SIGKILL);
   log_->warning("the process with pid " + std::to_string(stuck.thread_id) +
                 " kept a lock or a value that others waited for, " + std::to_string(options_.lock_timeout_s) +
-                " s long; it is killed");
+                " s long, and did not run meanwhile; it is killed");
 }
 
 void Master::signal_all(int signal_number) {

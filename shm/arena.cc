@@ -14,6 +14,8 @@ namespace memento {
 namespace {
 
 constexpr std::uint64_t kCommitChunkPages = 16;  // 1 MiB
+constexpr std::uint64_t kReserveShare = 64;      // one page of so many
+constexpr std::uint64_t kReservePages = 48;      // at least, where there are eight times as many
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 constexpr std::uint64_t bits(std::uint64_t first, std::uint64_t count) {
@@ -255,20 +257,37 @@ std::uint64_t Arena::stage_next_age() {
   return age;
 }
 
-std::uint64_t Arena::reserve_pages() const {
+// Of committed pages, for moving entries.
+std::uint64_t Arena::free_reserve_pages() const {
   return std::clamp<std::uint64_t>(header_.page_count / 64, 2, 2 + header_.process_count);
 }
 
+// Of all pages, committed or not: what takes no more memory than it gives back needs some before it gives any.
+std::uint64_t Arena::reserve_pages() const {
+  const std::uint64_t wanted = std::max(header_.page_count / kReserveShare, kReservePages);
+  return std::max(free_reserve_pages(), std::min(wanted, header_.page_count / 8));
+}
+
 bool Arena::may_take_pages(std::uint64_t pages) const {
-  return header_.free_pages.load(kRelaxed) >= pages + (reserve_users_ > 0 ? 0 : reserve_pages());
+  const std::uint64_t free = header_.free_pages.load(kRelaxed);
+  if (reserve_users_ > 0) return free >= pages;
+  return free >= pages + free_reserve_pages() &&
+         free + header_.page_count - header_.committed_pages.load(kRelaxed) >= pages + reserve_pages();
+}
+
+// A page stays for tables, whatever else goes.
+bool Arena::can_ever_hold(std::uint64_t bytes) const {
+  const std::uint64_t kept_pages = reserve_pages() + 1 + Extent{header_.ghosts.load(kRelaxed)}.size() / kUnitsPerPage;
+  return header_.page_count > kept_pages && bytes <= (header_.page_count - kept_pages) * kPageBytes;
 }
 
 // Grants more pages of the arena. The system call is made without the lock: fallocate twice is harmless.
 bool Arena::commit_more_pages(std::uint64_t pages) {
   ++searches;
   const std::uint64_t before = header_.committed_pages.load(std::memory_order_acquire);
-  if (before >= header_.page_count) return false;
-  std::uint64_t after = std::min(header_.page_count, before + std::max(pages, kCommitChunkPages));
+  const std::uint64_t limit = header_.page_count - (reserve_users_ > 0 ? 0 : reserve_pages() - free_reserve_pages());
+  if (before >= limit) return false;
+  std::uint64_t after = std::min(limit, before + std::max(pages, kCommitChunkPages));
   const auto grant = [&](std::uint64_t base, std::uint64_t begin, std::uint64_t end) {
     return segment_.commit_memory(base + begin, base + end);
   };
@@ -279,7 +298,7 @@ bool Arena::commit_more_pages(std::uint64_t pages) {
            grant(header_.arena_offset, before * kPageBytes, after * kPageBytes);
   };
   if (!grant_all()) {
-    after = std::min(header_.page_count, before + pages);  // the tmpfs may have less than a chunk
+    after = std::min(limit, before + pages);  // the tmpfs may have less than a chunk
     if (!grant_all()) return false;
   }
   const LockGuard guard(owner_, header_.arena_lock);

@@ -6,7 +6,8 @@
 // Invariants between transactions: 1. a block whose bit is set is in exactly one place: a cell, a magazine, a
 // transaction area, or (runs, tables) a held extent; 2. every magazine has a free place, so that a commit can
 // always return the block it replaces; 3. a few committed pages stay free for moving entries (evacuation.cc)
-// when memory is short: only who holds a UseOfReserve takes them.
+// when memory is short, and some more, committed or not, for writes that take no more memory than they give back: only
+// who holds a UseOfReserve takes them.
 #pragma once
 
 #include <cstdint>
@@ -66,6 +67,8 @@ class Arena {
 
   /// The pages take nothing new until end_draining(). False: another process is emptying one of them.
   bool begin_draining(std::uint64_t first_page, std::uint64_t count);
+  /// Another process is emptying pages.
+  bool others_drain() const;
   /// What could not be emptied counts as taken now.
   void end_draining();
   /// A page whose entries were used again counts as taken now.
@@ -106,13 +109,27 @@ class Arena {
   /// Offset of the entry in the held new run (behind the run's length word).
   std::uint64_t new_run_entry() const;
 
+  /// Bytes of the block or run that an entry of so many bytes takes.
+  static std::uint64_t bytes_for(std::uint64_t entry_bytes) {
+    return entry_bytes <= kLargestBlockBytes ? kSizeClasses.geometry[class_of_size(entry_bytes)].block_bytes
+                                             : (entry_bytes + sizeof(Word) + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+  }
+  /// Whether blocks and runs of so many bytes could be there at once if nothing else were: who wants more is refused
+  /// before anything is given up for it.
+  bool can_ever_hold(std::uint64_t bytes) const;
+
   /// Bytes an entry at `offset` may take: its block's or run's size.
   std::uint64_t capacity(std::uint64_t entry_offset) const;
 
+  bool is_pinned_by_others(std::uint64_t entry_offset) const;
   /// Frees old runs that wait for readers. True when all places are empty.
   bool free_old_runs();
-  /// Frees old runs, or waits a moment for who reads them; `waits` counts the moments and begins at 0.
-  void wait_for_readers(std::uint32_t* waits);
+  struct ReaderWait {
+    std::uint32_t moments = 0;
+    SlowWait slow{};
+  };
+  /// Frees old runs, or waits a moment for who reads them.
+  void wait_for_readers(ReaderWait* wait);
   /// Returns all magazines and held extents to the pages: a record nobody will use again.
   void give_back_all();
 
@@ -145,6 +162,7 @@ class Arena {
   static std::uint64_t count_of(const Magazine& magazine) {
     return magazine.count.load(std::memory_order_relaxed);
   }
+  std::uint64_t free_reserve_pages() const;
   std::uint64_t reserve_pages() const;
   bool refill(Magazine& magazine, std::uint32_t size_class, bool is_main);
   void flush(Magazine& magazine, std::uint64_t block_count);

@@ -268,6 +268,17 @@ bool Arena::is_pinned(std::uint64_t entry_offset) const {
   return find_pin(entry_offset, &process) != nullptr;
 }
 
+bool Arena::is_pinned_by_others(std::uint64_t entry_offset) const {
+  for (std::uint32_t i = 0; i < header_.process_count; ++i) {
+    const ProcessRecord& other = segment_.process(i);
+    if (&other == &record_) continue;
+    for (const Word& pin : other.pins) {
+      if (pin.load(std::memory_order_acquire) == entry_offset) return true;
+    }
+  }
+  return false;
+}
+
 bool Arena::free_old_runs() {
   bool all_free = true;
   for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
@@ -283,16 +294,17 @@ bool Arena::free_old_runs() {
 }
 
 // Readers that copy the old runs finish without us, but for one that was stopped: that is the master's to end.
-void Arena::wait_for_readers(std::uint32_t* waits) {
+void Arena::wait_for_readers(ReaderWait* wait) {
   if (free_old_runs()) return;
   usleep(kReaderWaitUs);
-  if (++*waits % kReaderWaitsPerSlice != 0) return;
+  if (++wait->moments % kReaderWaitsPerSlice != 0) return;
   for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
     const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
     std::uint32_t process = 0;
     const Word* pin = extent.word == 0 ? nullptr : find_pin(extent.offset() + 8, &process);
     if (pin == nullptr) continue;
-    owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), *waits / kReaderWaitsPerSlice);
+    owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), &wait->slow);
+    return;
   }
 }
 
@@ -309,7 +321,7 @@ std::uint64_t Arena::block_word(std::uint64_t entry_offset) const {
 
 // Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives that back.
 void Arena::give_back_from(Word& place, std::uint64_t entry_offset) {
-  for (std::uint32_t waits = 0; !has_room_for(entry_offset);) wait_for_readers(&waits);
+  for (ReaderWait wait; !has_room_for(entry_offset);) wait_for_readers(&wait);
   settle(entry_offset);  // a dead predecessor may have left the magazine full
   redo_.stage(place, 0);
   stage_exchange(kNoClass, entry_offset);

@@ -36,6 +36,14 @@ bool Arena::begin_draining(std::uint64_t first_page, std::uint64_t count) {
   return true;
 }
 
+bool Arena::others_drain() const {
+  for (std::uint32_t i = 0; i < header_.process_count; ++i) {
+    const ProcessRecord& other = segment_.process(i);
+    if (&other != &record_ && other.draining.load(kRelaxed) != 0) return true;
+  }
+  return false;
+}
+
 void Arena::end_draining() {
   const std::uint64_t range = record_.draining.load(kRelaxed);
   if (range != 0) set_draining(range >> 32, range & 0xffffffff, false);

@@ -110,6 +110,7 @@ class Checker {
     }
     const std::string name = "slot " + std::to_string(number);
     check_lock(name, slot.lock);
+    if (slot.is_changing() && (slot.lock.word.load() & FUTEX_OWNER_DIED) == 0) fail(name + ": marked as changing");
     const Extent table{slot.table.load()};
     const bool current = slot.generation.load() == header_.flush_generation.load();
     std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
@@ -156,7 +157,7 @@ class Checker {
     const Entry entry = Entry::parse(base_ + offset);
     if (!in_arena(offset, entry.total_bytes()) || !own_block(name, offset, entry.total_bytes())) return;
     *bytes += entry.key_bytes + entry.value_bytes;
-    *expiring += entry.has_expiry;
+    *expiring += entry.expires();
     const std::string_view key(entry.key(), entry.key_bytes);
     if (Cell::tag_of_hash(hash_in_slot(key, header_.hash_seed)) != Cell::tag(cell)) {
       fail(name + ": a cell's tag is not its key's");

@@ -6,6 +6,7 @@
 // pages: then one page more is free for what it took to move those bytes. A large value needs pages side by
 // side: for it a row of pages is emptied.
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -18,7 +19,9 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr int kEvictionRounds = 32;
+constexpr int kEvictionRounds = 300;
+constexpr int kYieldRounds = 32;
+constexpr unsigned kRoundPauseUs = 100;
 constexpr std::uint64_t kLineKind = kClassLimit;  // index of pages of tables among the kinds
 constexpr std::uint64_t kUsefulRow = 32;          // lines
 constexpr std::uint64_t kKinds = 2 * (kClassLimit + 1);
@@ -193,13 +196,20 @@ bool Keyspace::Impl::find_memory(std::uint64_t units) {
   ++arena.searches;
   if (reclaim_flushed() || compact() || shrink_tables()) return true;
   const bool evicts = header.evicts.load(kRelaxed) != 0;
-  if (units > 1 &&
-      arena.may_take_pages((units + kUnitsPerPage - 1) / kUnitsPerPage)) {  // but not side by side
-    if (clear_row(units, false) || (evicts && clear_row(units, true))) return true;
-  } else if (evicts) {
-    for (int round = 0; round < kEvictionRounds; ++round) {
-      if (evict()) return true;
-      sched_yield();  // others are at the oldest pages
+  const auto is_scattered = [&] {
+    return units > 1 && arena.may_take_pages((units + kUnitsPerPage - 1) / kUnitsPerPage);
+  };
+  if (is_scattered() && clear_row(units, false)) return true;
+  for (int round = 0; evicts && round < kEvictionRounds; ++round) {
+    if (is_scattered() ? clear_row(units, true) || evict() : evict()) return true;
+    if (!has_victims()) break;
+    // Others may be at the oldest pages, or in the row: they are done before long.
+    if (round < kYieldRounds) {
+      sched_yield();
+    } else if (arena.others_drain()) {
+      usleep(kRoundPauseUs);
+    } else {
+      break;
     }
   }
   header.memory_shortages.fetch_add(1, kRelaxed);  // others' magazines hold blocks: see maintain()

@@ -1,13 +1,17 @@
 // An entry's bytes: header word, [extension word], [expiry word], key, value.
 //
 //   header     creation time in ms since Header::time_base_ms 40 bits | key length 8 | value length 15 |
-//              has expiry 1. A value length of 0x7fff says that an extension word follows.
+//              has an expiry word 1. A value length of 0x7fff says that an extension word follows.
 //   extension  key length 20 bits | value length 44 bits << 20
-//   expiry     ms since the Unix epoch
+//   expiry     ms since the Unix epoch; kNever: the key does not expire. Extended entries always have this word, so that
+//              a long value need not be copied to get an expiry
 //
-// Entries are never changed in place once reachable, but for the expiry word. Worked example: key "ab",
-// value "xyz", created at base + 5: header 0x0003'0200'0000'0005 >> as fields 5, 2, 3, 0; then "abxyz": 13
-// bytes.
+// Once an entry is reachable, words of it change only through a redo list: the expiry; of entries in runs, which nobody
+// reads without a pin, a part of the value, and the extension when the value grows into what the run has left
+// (keyspace_update.cc).
+//
+// Worked example: key "ab", value "xyz", created at base + 5: header 0x0003'0200'0000'0005 >> as fields 5, 2, 3, 0; then
+// "abxyz": 13 bytes.
 #pragma once
 
 #include <cstdint>
@@ -74,20 +78,20 @@ struct Entry {
   std::uint64_t created = 0;  ///< ms since the segment's time base
   std::uint64_t key_bytes = 0;
   std::uint64_t value_bytes = 0;
-  bool has_expiry = false;
+  bool has_expiry_word = false;
   bool extended = false;
   const char* at = nullptr;
 
   static constexpr std::uint64_t kExtendedValue = 0x7fff;
+  static constexpr TimeMs kNever = INT64_MAX;
 
-  static Entry shape(std::uint64_t key_bytes, std::uint64_t value_bytes, bool has_expiry,
-                     std::uint64_t created) {
+  static Entry shape(std::uint64_t key_bytes, std::uint64_t value_bytes, bool expires, std::uint64_t created) {
     Entry entry;
     entry.created = created & ((1ull << 40) - 1);
     entry.key_bytes = key_bytes;
     entry.value_bytes = value_bytes;
-    entry.has_expiry = has_expiry;
     entry.extended = key_bytes > 255 || value_bytes >= kExtendedValue;
+    entry.has_expiry_word = expires || entry.extended;
     return entry;
   }
 
@@ -99,7 +103,7 @@ struct Entry {
     entry.created = header & ((1ull << 40) - 1);
     entry.key_bytes = header >> 40 & 255;
     entry.value_bytes = header >> 48 & kExtendedValue;
-    entry.has_expiry = header >> 63;
+    entry.has_expiry_word = header >> 63;
     entry.extended = entry.value_bytes == kExtendedValue;
     if (entry.extended) {
       const std::uint64_t extension = word(at + 8);
@@ -109,33 +113,43 @@ struct Entry {
     return entry;
   }
 
-  std::uint64_t key_offset() const { return 8u + (extended ? 8u : 0u) + (has_expiry ? 8u : 0u); }
+  std::uint64_t key_offset() const { return 8u + (extended ? 8u : 0u) + (has_expiry_word ? 8u : 0u); }
   std::uint64_t total_bytes() const { return key_offset() + key_bytes + value_bytes; }
   const char* key() const { return at + key_offset(); }
   const char* value() const { return key() + key_bytes; }
+  /// REQUIRES: has_expiry_word.
   Word& expiry_word() const { return *reinterpret_cast<Word*>(const_cast<char*>(at) + (extended ? 16 : 8)); }
-  TimeMs expiry_ms() const {
-    return has_expiry ? static_cast<TimeMs>(expiry_word().load(std::memory_order_relaxed)) : kNoExpiry;
+  static std::uint64_t word_of_expiry(TimeMs expiry_ms) {
+    return static_cast<std::uint64_t>(expiry_ms == kNoExpiry ? kNever : expiry_ms);
   }
-  bool expired(TimeMs now_ms) const { return has_expiry && expiry_ms() <= now_ms; }
+  TimeMs expiry_ms() const {
+    const TimeMs expiry = has_expiry_word ? raw_expiry_ms() : kNever;
+    return expiry == kNever ? kNoExpiry : expiry;
+  }
+  bool expires() const { return has_expiry_word && raw_expiry_ms() != kNever; }
+  bool expired(TimeMs now_ms) const { return has_expiry_word && raw_expiry_ms() <= now_ms; }
+  /// REQUIRES: extended.
+  Word& extension_word() const { return *reinterpret_cast<Word*>(const_cast<char*>(at) + 8); }
+  static std::uint64_t word_of_lengths(std::uint64_t key_bytes, std::uint64_t value_bytes) { return key_bytes | value_bytes << 20; }
 
-  /// Writes this entry's expiry into a copy of it.
+  /// Writes this entry's expiry into a copy of it. REQUIRES: has_expiry_word.
   void write_expiry(char* copy) const {
-    put(copy + (extended ? 16 : 8), static_cast<std::uint64_t>(expiry_ms()));
+    put(copy + (extended ? 16 : 8), static_cast<std::uint64_t>(raw_expiry_ms()));
   }
 
   /// Writes the words and the key into an unreachable block; returns where the value goes.
   char* write(char* to, std::string_view key_text, TimeMs expiry) const {
     const std::uint64_t short_value = extended ? kExtendedValue : value_bytes;
     put(to, created | (extended ? 0 : key_bytes) << 40 | short_value << 48 |
-                static_cast<std::uint64_t>(has_expiry) << 63);
-    if (extended) put(to + 8, key_bytes | value_bytes << 20);
-    if (has_expiry) put(to + (extended ? 16 : 8), static_cast<std::uint64_t>(expiry));
+                static_cast<std::uint64_t>(has_expiry_word) << 63);
+    if (extended) put(to + 8, word_of_lengths(key_bytes, value_bytes));
+    if (has_expiry_word) put(to + (extended ? 16 : 8), word_of_expiry(expiry));
     copy_bytes(to + key_offset(), key_text);
     return to + key_offset() + key_bytes;
   }
 
  private:
+  TimeMs raw_expiry_ms() const { return static_cast<TimeMs>(expiry_word().load(std::memory_order_relaxed)); }
   static std::uint64_t word(const char* at) {
     return reinterpret_cast<const Word*>(at)->load(std::memory_order_relaxed);
   }

@@ -56,7 +56,7 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (entry.expired(now_ms) || !verdict.keeps) {
-    stage_erase(slot, table, *cell, entry);
+    stage_erase(slot, key, table, *cell, entry);
     arena.stage_gone(offset);
     redo.commit();
     count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
@@ -98,7 +98,7 @@ void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
 }
 
 // Copies the run that begins at an offset to another place. The copy is made without the slot's lock, under a
-// pin; a run changes in place in nothing but its expiry.
+// pin: while that is there the run's bytes stay as they are, but for its expiry and what grows behind its end.
 void Keyspace::Impl::move_run(std::uint64_t run) {
   HashedKey key;
   const std::uint64_t offset = run + sizeof(Word);
@@ -119,8 +119,9 @@ void Keyspace::Impl::move_run(std::uint64_t run) {
     const std::uint64_t target = Extent{arena.held(kHeldMovedRun).load(kRelaxed)}.offset() + sizeof(Word);
     std::memcpy(base + target, base + offset, entry.total_bytes());
     const SlotGuard guard(*this, slot);
-    if (find_it(&entry, &cell)) {
-      if (entry.has_expiry) entry.write_expiry(base + target);
+    const std::uint64_t copied_bytes = entry.total_bytes();  // since then its value may have grown at its end
+    if (find_it(&entry, &cell) && entry.total_bytes() == copied_bytes) {
+      if (entry.has_expiry_word) entry.write_expiry(base + target);
       const std::uint64_t value = cell->load(kRelaxed);
       redo.stage(*cell, Cell::moved(value, target, Cell::heat(value)));
       redo.stage(slot.version, slot.version.load(kRelaxed) + 1);

@@ -121,7 +121,7 @@ bool Keyspace::Impl::evict_run(std::uint64_t run, const HashedKey& key, const Ju
     redo.commit();
     return false;
   }
-  stage_erase(slot, table, *cell, entry);
+  stage_erase(slot, key, table, *cell, entry);
   arena.stage_exchange(Arena::kNoClass, run + sizeof(Word));
   redo.commit();
   count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);

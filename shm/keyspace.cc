@@ -31,6 +31,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       slots(reinterpret_cast<Slot*>(base + header.slots_offset)),
       committed_end(header.arena_offset),
       ghosts(base, header),
+      change_counters(base, header),
       transaction(std::make_unique<Transaction>(*this)) {
   assert(process < header.process_count);
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
@@ -100,7 +101,7 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
   for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
     const std::uint64_t version = slot.version.load(std::memory_order_acquire);
     // A transaction under way may have moved the version already, and its last words are yet to come.
-    if (slot.changing.load(std::memory_order_acquire) != 0) continue;
+    if (slot.is_changing()) continue;
     const Extent table{slot.table.load(std::memory_order_acquire)};
     const bool current = slot.generation.load(std::memory_order_acquire) ==
                          header.flush_generation.load(std::memory_order_acquire);
@@ -123,8 +124,7 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
       copy(context, view_of(entry, header));
 #endif
     }
-    // The version after `changing`: a transaction that ended before the look at that has moved the version.
-    if (slot.changing.load(std::memory_order_acquire) != 0 || !unchanged_since(slot, version)) continue;
+    if (!unchanged_since(slot, version)) continue;
     if (hit && header.evicts.load(kRelaxed) != 0)
       warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
@@ -178,12 +178,24 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
 
 std::uint64_t Keyspace::key_count() const {
   Transaction& transaction = *impl_->transaction;
+  if (transaction.is_open()) transaction.note_read_of_all();
   std::uint64_t sum = 0;
   for (std::uint32_t s = 0; s < kSlotCount && !transaction.is_flushed(); ++s) {
     if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
   }
   return transaction.is_open() ? sum + static_cast<std::uint64_t>(transaction.key_count_change()) : sum;
 }
+
+Keyspace::ReadCounts Keyspace::read_counts() const {
+  return {impl_->counter(Counter::kHits).load(kRelaxed), impl_->counter(Counter::kMisses).load(kRelaxed)};
+}
+
+void Keyspace::set_read_counts(const ReadCounts& counts) {
+  impl_->counter(Counter::kHits).store(counts.hits, kRelaxed);
+  impl_->counter(Counter::kMisses).store(counts.misses, kRelaxed);
+}
+
+bool Keyspace::must_stop() { return impl_->transaction->must_stop(); }
 
 void Keyspace::note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const {
   versions->clear();

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,7 @@ enum class WriteStatus {
   kDone,         ///< committed
   kUnchanged,    ///< condition not met, or the key was not there: nothing written
   kOutOfMemory,  ///< nothing written
+  kBusy,         ///< of transact(): the keys change faster than the body runs; nothing written
 };
 
 enum class SetCondition { kAlways, kIfAbsent, kIfPresent };
@@ -45,6 +47,18 @@ struct SetOptions {
   SetCondition condition = SetCondition::kAlways;
   TimeMs expiry_ms = kNoExpiry;  ///< absolute
   bool keep_expiry = false;
+};
+
+/// A key as it was at some moment, to tell later whether it was changed since: by whatever write, also when it is
+/// afterwards as before, or gone as before. Plain bytes, valid in all processes of the segment.
+struct ChangeMark {
+  std::uint64_t segment = 0;                ///< which one, as of which recovery
+  std::array<std::uint32_t, 4> counters{};  ///< change_counters.h
+  std::uint64_t version = 0;                ///< of the slot
+  std::uint64_t flush_generation = 0;
+  std::int64_t marked_ms = 0;       ///< monotonic
+  TimeMs expiry_ms = kNoExpiry;
+  std::uint64_t exists = 0;
 };
 
 /// What an update() callback decides about a key.
@@ -130,11 +144,11 @@ class Keyspace {
         context_of(decide));
   }
 
-  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's read, set,
-  /// update and erase of `keys` see each other's changes; all become visible together when it returned true,
-  /// none when it returned false (kUnchanged) or memory is short (kOutOfMemory). It runs several times: it
-  /// must begin anew each time. The first run holds no lock and its changes are thrown away. REQUIRES: not
-  /// inside another body.
+  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's reads and writes see
+  /// each other's changes; all become visible together when it returned true, none when it returned false (kUnchanged),
+  /// memory is short (kOutOfMemory) or others change what it reads again and again (kBusy). It may run several times and
+  /// must begin anew each time; what the last run has read was true at one moment. It holds no lock, or, after conflicts,
+  /// those of the keys' slots: `keys` are those it is expected to use. REQUIRES: not inside another body.
   template <class Body>
   WriteStatus transact(std::span<const HashedKey> keys, Body&& body) {
     return transact_erased(
@@ -142,8 +156,7 @@ class Keyspace {
         [](void* context) -> bool { return (*static_cast<std::remove_reference_t<Body>*>(context))(); },
         context_of(body));
   }
-  /// The same for any keys; flush(), key_count() and slot_keys() are part of it too. Nobody else writes
-  /// meanwhile.
+  /// The same for a body that looks at all keys: after conflicts nobody else writes meanwhile.
   template <class Body>
   WriteStatus transact_all(Body&& body) {
     return transact_erased(
@@ -151,6 +164,9 @@ class Keyspace {
         [](void* context) -> bool { return (*static_cast<std::remove_reference_t<Body>*>(context))(); },
         context_of(body));
   }
+
+  /// Inside a body: its result will not count, and others may be waiting for it; a long body asks from time to time.
+  bool must_stop();
 
   /// Reads several keys as they were at one instant: copy(index, const EntryView*) for each, nullptr when it
   /// is not there. copy may be called again for the same index at once, undoing the call before; when
@@ -162,6 +178,12 @@ class Keyspace {
   /// Differs from an earlier call's when the key was changed since; may differ when another key of its slot
   /// was.
   std::uint64_t watch_version(const HashedKey& key) const;
+
+  /// Notes the key as it is now. Nothing: out of memory.
+  std::optional<ChangeMark> mark(const HashedKey& key);
+  /// False: it was changed since, or has expired. Others keys' changes don't count, but when the mark is older than ten
+  /// minutes. REQUIRES: `mark` is this key's.
+  bool is_unchanged(const HashedKey& key, const ChangeMark& mark) const;
 
   /// Removes every key at once, in O(1); their memory comes back in the background.
   void flush();
@@ -204,6 +226,13 @@ class Keyspace {
   bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
   WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
                               void* context);
+  /// Hits and misses so far: reads that are done again count once.
+  struct ReadCounts {
+    std::uint64_t hits;
+    std::uint64_t misses;
+  };
+  ReadCounts read_counts() const;
+  void set_read_counts(const ReadCounts& counts);
   /// FLUSH's generation and the slots' versions.
   void note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const;
   bool versions_hold(std::span<const HashedKey> keys, const std::vector<std::uint64_t>& versions) const;
@@ -211,6 +240,7 @@ class Keyspace {
 
   struct Impl;
   struct Transaction;
+  struct Update;
   class SlotGuard;
   std::unique_ptr<Impl> impl_;
   const std::uint64_t* contentions_;  ///< counted in it
@@ -228,12 +258,15 @@ void Keyspace::read_many(std::span<const HashedKey> keys, Reset&& reset, Copy&& 
   };
   constexpr int kLockFreeTries = 4;
   std::vector<std::uint64_t> versions;
+  const ReadCounts counts = read_counts();
   for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
     note_versions(keys, &versions);
     read_all();
     if (versions_hold(keys, versions)) return;
+    set_read_counts(counts);
   }
-  (void)transact(keys, [&] { return read_all(), false; });
+  while (transact(keys, [&] { return read_all(), false; }) == WriteStatus::kBusy) {
+  }
 }
 
 }  // namespace memento

@@ -46,14 +46,14 @@ void Keyspace::prefetch_entry(const HashedKey& key) const {
 #else
   const Slot& slot = slots[key.slot];
   const std::uint64_t version = slot.version.load(std::memory_order_acquire);
-  if (slot.changing.load(std::memory_order_acquire) != 0) return Search::kTorn;
+  if (slot.is_changing()) return Search::kTorn;
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
   Word* const places = home_cells(slot, tag);
   if (places == nullptr) return Search::kTorn;
   const LineHints hints = look_at_line(places, tag);
   if (hints.with_tag == 0) {
     const bool ends = has_empty_cell(places, hints);
-    return ends && slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version)
+    return ends && unchanged_since(slot, version)
                ? Search::kMiss
                : Search::kTorn;
   }
@@ -68,8 +68,7 @@ void Keyspace::prefetch_entry(const HashedKey& key) const {
   }
   if (slot.version.load(std::memory_order_acquire) != version) return Search::kTorn;
   copy(context, view_of(entry, header));
-  if (slot.changing.load(std::memory_order_acquire) != 0 || !unchanged_since(slot, version))
-    return Search::kTorn;
+  if (!unchanged_since(slot, version)) return Search::kTorn;
   if (header.evicts.load(kRelaxed) != 0) warm(cell, offset, key);
   return Search::kHit;
 #endif
@@ -122,10 +121,11 @@ bool Keyspace::Impl::set_at_home(const HashedKey& key, std::string_view value, T
   if (planted(Plant::kValueInPlace) && old.value_bytes == value.size()) {
     std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());
   }
+  note_change(slot, key.hash);
   redo.stage(cell, fresh_cell(offset, key.hash, before));
   redo.stage(slot.version, version + 1);
   const std::uint64_t bytes = slot.bytes.load(kRelaxed) + now.value_bytes - old.value_bytes +
-                              (now.has_expiry ? kOneExpiry : 0) - (old.has_expiry ? kOneExpiry : 0);
+                              (now.has_expiry_word ? kOneExpiry : 0) - (old.expires() ? kOneExpiry : 0);
   redo.stage(slot.bytes, bytes);
   arena.stage_exchange_of_class(size_class, old_offset);
   redo.commit();

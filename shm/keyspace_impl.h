@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "shm/arena.h"
+#include "shm/change_counters.h"
 #include "shm/entry.h"
 #include "shm/ghosts.h"
 #include "shm/keyspace.h"
@@ -36,11 +38,13 @@ struct Keyspace::Impl {
     return slot.generation.load(std::memory_order_relaxed) ==
            header.flush_generation.load(std::memory_order_acquire);
   }
+  /// What was read of the slot since `version` was, when nobody was changing it, is as it was at that moment.
   bool unchanged_since(const Slot& slot, std::uint64_t version) const {
-#if !defined(__SANITIZE_THREAD__)  // GCC's ThreadSanitizer knows no fences; the acquire load serves it
+#if !defined(__SANITIZE_THREAD__)  // GCC's ThreadSanitizer knows no fences; the acquire loads serve it
     std::atomic_thread_fence(std::memory_order_acquire);
 #endif
-    return slot.version.load(std::memory_order_acquire) == version;
+    // The version comes second: a change that has ended before the first look has moved it.
+    return !slot.is_changing() && slot.version.load(std::memory_order_acquire) == version;
   }
 
   /// Whether these bytes of the arena may be touched. A torn offset may point anywhere: reading memory that
@@ -67,10 +71,20 @@ struct Keyspace::Impl {
   bool set_at_home(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
   // keyspace.cc
   bool read(const HashedKey& key, CopyFunction copy, void* context);
+  Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
   bool find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const;
   void count(Counter counter, std::uint64_t amount);
   void warm(Word& cell, std::uint64_t offset, const HashedKey& key);
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
+
+  /// The key is about to be changed for everybody, by a commit that follows. REQUIRES: slot locked.
+  void note_change(const Slot& slot, std::uint64_t hash) {
+    if (slot.marks.load(std::memory_order_relaxed) != 0 && !planted(Plant::kChangeCountedLate)) [[unlikely]]
+      change_counters.count(hash);
+  }
+
+  // change_counters.cc
+  void forget_watch(Slot& slot);
 
   // keyspace_write.cc
   /// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and look
@@ -85,15 +99,17 @@ struct Keyspace::Impl {
     }
   }
   void pass_gate();
+  bool try_flush();
   bool make_current(Slot& slot);
-  bool grow(Slot& slot, std::uint64_t inserts);
+  bool grow(Slot& slot, std::uint64_t inserts, std::optional<std::uint64_t>* rebuilt_from = nullptr);
+  std::uint64_t capacity_of(const HashedKey& key);
   template <class IsWanted>
   bool rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_wanted);
   Word* free_cell(Extent table, std::uint64_t tag) const;
-  void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, const Entry& now,
-                  std::uint64_t offset, std::uint32_t size_class);
-  void stage_erase(Slot& slot, Extent table, Word& cell, const Entry& old);
-  void commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old);
+  void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, std::uint64_t offset,
+                  std::uint32_t size_class);
+  void stage_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old);
+  void commit_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old);
   /// What a cell that holds `before` gets for a new entry of its key.
   std::uint64_t fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before) {
     const std::uint64_t cell = Cell::make(offset, hash);
@@ -156,6 +172,7 @@ struct Keyspace::Impl {
   };
   void find_victims();
   bool evict();
+  bool has_victims() const { return !small_victims.oldest.empty() || !main_victims.oldest.empty(); }
   bool evict_runs(std::uint64_t page, const Judge& judge);
   bool evict_run_at(std::uint64_t run, const Judge& judge);
   bool evict_run(std::uint64_t run, const HashedKey& key, const Judge& judge);
@@ -183,6 +200,8 @@ struct Keyspace::Impl {
   TimeMs now_ms = 0;
   std::uint32_t sweep_slot_next = 0;
   Ghosts ghosts;
+  ChangeCounters change_counters;
+  bool has_change_counters = false;  ///< their memory is granted
   VictimQueue small_victims;
   VictimQueue main_victims;
   TimeMs compaction_failed_ms = -1;
@@ -218,7 +237,7 @@ bool Keyspace::Impl::rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_want
     const SlotGuard guard(*this, slot);
     const Extent old{slot.table.load(kRelaxed)};
     const std::uint64_t count = slot.cells.load(kRelaxed) & 0xffffffff;
-    if (is_current(slot) && is_wanted(slot) && count <= fill_limit(lines)) {
+    if (is_current(slot) && count <= fill_limit(lines) && is_wanted(slot)) {
       const Extent table{arena.held(kHeldNewTable).load(kRelaxed)};
       Word* cells = table_cells(base, table);
       for (std::uint64_t i = 0; i < lines * kCellsPerLine; ++i) cells[i].store(0, kRelaxed);

@@ -1,5 +1,5 @@
-// Writes of one process: SET, erasing, read-modify-write, table growth, FLUSH. See keyspace.h for the
-// contract and shm/README.md for the redo list. Several keys at once are transaction.cc's.
+// Writes of one process: SET, erasing, table growth, FLUSH. See keyspace.h for the contract and shm/README.md for the
+// redo list. Read-modify-write is in keyspace_update.cc, several keys at once in transaction.cc.
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,8 +49,9 @@ bool Keyspace::Impl::make_current(Slot& slot) {
   return true;
 }
 
-// Makes room for `inserts` more entries. REQUIRES: no lock held. False: out of memory.
-bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts) {
+// Makes room for `inserts` more entries. `rebuilt_from`: gets the slot's version before, when it has a new table then.
+// REQUIRES: no lock held. False: out of memory.
+bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts, std::optional<std::uint64_t>* rebuilt_from) {
   const std::uint64_t live = slot.cells.load(kRelaxed) & 0xffffffff;
   std::uint64_t lines = Extent{slot.table.load(std::memory_order_acquire)}.size();
   const bool only_tombstones = live + live / 8 + inserts < fill_limit(lines);
@@ -61,8 +62,20 @@ bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts) {
   }
   return rebuild(slot, lines, [&](const Slot& now) {
     const Extent table{now.table.load(kRelaxed)};
-    return table.word == 0 || (now.cells.load(kRelaxed) >> 32) + inserts > fill_limit(table.size());
+    const bool is_short = table.word == 0 || (now.cells.load(kRelaxed) >> 32) + inserts > fill_limit(table.size());
+    if (is_short && rebuilt_from != nullptr) *rebuilt_from = now.version.load(kRelaxed);
+    return is_short;
   });
+}
+
+// Bytes of the block or run that the key's entry has now; 0: there is none.
+std::uint64_t Keyspace::Impl::capacity_of(const HashedKey& key) {
+  Slot& slot = slots[key.slot];
+  const SlotGuard guard(*this, slot);
+  Entry entry;
+  Word* cell = nullptr;
+  if (!is_current(slot) || find(Extent{slot.table.load(kRelaxed)}, key, &entry, &cell) != Search::kHit) return 0;
+  return Arena::bytes_for(entry.total_bytes());
 }
 
 // REQUIRES: slot locked and current, the key absent, a non-full table. The first cell an insert may use.
@@ -79,15 +92,17 @@ Word* Keyspace::Impl::free_cell(Extent table, std::uint64_t tag) const {
 
 // REQUIRES: slot locked and current. Stages and commits: `cell` (of `old`, or a free one) gets the new block.
 void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old,
-                                const Entry& now, std::uint64_t offset, std::uint32_t size_class) {
+                                std::uint64_t offset, std::uint32_t size_class) {
+  note_change(slot, key.hash);
+  const Entry now = Entry::parse(base + offset);
   const std::uint64_t before = cell.load(kRelaxed);
   redo.stage(cell, fresh_cell(offset, key.hash, before));
   redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   std::uint64_t bytes =
-      slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes + (now.has_expiry ? kOneExpiry : 0);
+      slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes + (now.expires() ? kOneExpiry : 0);
   std::uint64_t freed = 0;
   if (old != nullptr) {
-    bytes -= old->key_bytes + old->value_bytes + (old->has_expiry ? kOneExpiry : 0);
+    bytes -= old->key_bytes + old->value_bytes + (old->expires() ? kOneExpiry : 0);
     freed = static_cast<std::uint64_t>(old->at - base);
   } else {
     redo.stage(slot.cells, slot.cells.load(kRelaxed) + 1 + (before == 0 ? 1ull << 32 : 0));
@@ -98,10 +113,12 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   arena.stage_exchange(size_class, freed);
   redo.commit();
   if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(bytes, kRelaxed);
+  if (planted(Plant::kChangeCountedLate) && slot.marks.load(kRelaxed) != 0) change_counters.count(key.hash);
 }
 
 // REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage.
-void Keyspace::Impl::stage_erase(Slot& slot, Extent table, Word& cell, const Entry& old) {
+void Keyspace::Impl::stage_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old) {
+  note_change(slot, key.hash);
   Word* line = table_cells(base, table) + (&cell - table_cells(base, table)) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;
   for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= line[i].load(kRelaxed) == 0;
@@ -109,11 +126,11 @@ void Keyspace::Impl::stage_erase(Slot& slot, Extent table, Word& cell, const Ent
   redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   redo.stage(slot.cells, slot.cells.load(kRelaxed) - 1 - (has_empty ? 1ull << 32 : 0));
   redo.stage(slot.bytes,
-             slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes - (old.has_expiry ? kOneExpiry : 0));
+             slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes - (old.expires() ? kOneExpiry : 0));
 }
 
-void Keyspace::Impl::commit_erase(Slot& slot, Extent table, Word& cell, const Entry& old) {
-  stage_erase(slot, table, cell, old);
+void Keyspace::Impl::commit_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old) {
+  stage_erase(slot, key, table, cell, old);
   arena.stage_exchange(Arena::kNoClass, static_cast<std::uint64_t>(old.at - base));
   redo.commit();
 }
@@ -146,11 +163,12 @@ bool Keyspace::Impl::lock_for_write(Slot& slot, bool may_insert) {
 // such a table changes the magazines, so it is done before a block is chosen.
 void Keyspace::Impl::make_room() {
   drain_dead_table();
-  for (std::uint32_t waits = 0; !arena.has_room_for_run();) arena.wait_for_readers(&waits);
+  for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
 }
 
 bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_class) {
   const bool is_run = bytes > kLargestBlockBytes;
+  if (is_run && !arena.can_ever_hold(Arena::bytes_for(bytes))) return false;
   *size_class = is_run ? Arena::kNoClass : class_of_size(bytes);
   const auto allocate = [&] {
     if (!is_run) return arena.prepare(*size_class);
@@ -189,9 +207,15 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   Entry old;
   Word* cell = nullptr;
   bool there = false;
+  std::optional<Arena::UseOfReserve> reserve;
   for (;;) {
     impl.make_room();
-    if (!impl.prepare_block(entry.total_bytes(), &size_class)) return WriteStatus::kOutOfMemory;
+    if (!impl.prepare_block(entry.total_bytes(), &size_class)) {
+      // What takes no more memory than it gives back is written even when memory is full.
+      if (reserve || impl.capacity_of(key) < Arena::bytes_for(entry.total_bytes())) return WriteStatus::kOutOfMemory;
+      reserve.emplace(impl.arena);
+      continue;
+    }
     offset = impl.block_offset(size_class);
     const std::uint64_t rooms_made = impl.rooms_made;
     std::memcpy(entry.write(impl.base + offset, key.bytes, options.expiry_ms), value.data(), value.size());
@@ -215,7 +239,7 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
     return WriteStatus::kUnchanged;
   }
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
-  impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
+  impl.commit_put(slot, key, *cell, there ? &old : nullptr, offset, size_class);
   impl.owner.unlock(slot.lock);
   impl.arena.settle(there ? static_cast<std::uint64_t>(old.at - impl.base) : 0);
   return WriteStatus::kDone;
@@ -227,83 +251,6 @@ WriteStatus Keyspace::erase(const HashedKey& key) {
     if (old != nullptr) change.action = Change::Action::kErase;
     return change;
   });
-}
-
-WriteStatus Keyspace::update_erased(const HashedKey& key, DecideFunction decide, void* context) {
-  Impl& impl = *impl_;
-  if (impl.transaction->is_open()) return impl.transaction->update(key, decide, context);
-  Slot& slot = impl.slots[key.slot];
-  std::uint64_t prepared_bytes = 0;  // what a block was made ready for
-  // An expiry is set even when memory is full: its entry takes a block and leaves one.
-  std::optional<Arena::UseOfReserve> reserve;
-  bool may_insert = false;
-  for (;;) {
-    std::uint32_t size_class = 0;
-    impl.make_room();
-    if ((prepared_bytes > 0 && !impl.prepare_block(prepared_bytes, &size_class)) ||
-        !impl.lock_for_write(slot, may_insert)) {
-      impl.arena.free_held(kHeldNewRun);
-      return WriteStatus::kOutOfMemory;
-    }
-    const Extent table{slot.table.load(kRelaxed)};
-    Entry old;
-    Word* cell = nullptr;
-    const bool there = impl.find(table, key, &old, &cell) == Impl::Search::kHit;
-    const bool live = there && !old.expired(impl.now_ms);
-    const EntryView view = live ? view_of(old, impl.header) : EntryView{};
-    Change change = decide(context, live ? &view : nullptr);
-    const std::uint64_t old_offset = there ? static_cast<std::uint64_t>(old.at - impl.base) : 0;
-    if (change.action == Change::Action::kKeep || (!live && change.action != Change::Action::kReplace)) {
-      impl.owner.unlock(slot.lock);
-      impl.arena.free_held(kHeldNewRun);
-      return WriteStatus::kUnchanged;
-    }
-    if (!impl.arena.has_room_for(old_offset)) {  // making room for something else took it
-      impl.owner.unlock(slot.lock);
-      continue;
-    }
-    if (change.action == Change::Action::kErase) {
-      impl.commit_erase(slot, table, *cell, old);
-      impl.owner.unlock(slot.lock);
-      impl.arena.settle(old_offset);
-      impl.arena.free_held(kHeldNewRun);
-      return WriteStatus::kDone;
-    }
-    if (change.action == Change::Action::kSetExpiry) {
-      change.pieces = {view.value};
-      if (!reserve) reserve.emplace(impl.arena);
-      if (old.has_expiry && change.expiry_ms != kNoExpiry) {
-        impl.redo.stage(old.expiry_word(), static_cast<std::uint64_t>(change.expiry_ms));
-        impl.redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-        impl.redo.commit();
-        impl.owner.unlock(slot.lock);
-        return WriteStatus::kDone;
-      }
-      if (!old.has_expiry && change.expiry_ms == kNoExpiry) {
-        impl.owner.unlock(slot.lock);
-        return WriteStatus::kDone;
-      }
-    }
-    const std::uint64_t value_bytes = change.value_bytes();
-    const std::uint64_t created =
-        live ? old.created : static_cast<std::uint64_t>(impl.now_ms) - impl.header.time_base_ms;
-    const Entry entry = Entry::shape(key.bytes.size(), value_bytes, change.expiry_ms != kNoExpiry, created);
-    const std::uint64_t needed = entry.total_bytes();
-    if (!impl.is_ready(needed, &size_class) || (!there && !may_insert)) {
-      impl.owner.unlock(slot.lock);
-      prepared_bytes = needed;
-      may_insert = may_insert || !there;
-      continue;
-    }
-    const std::uint64_t offset = impl.block_offset(size_class);
-    copy_pieces(entry.write(impl.base + offset, key.bytes, change.expiry_ms), change);
-    if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
-    impl.commit_put(slot, key, *cell, there ? &old : nullptr, entry, offset, size_class);
-    impl.owner.unlock(slot.lock);
-    impl.arena.settle(old_offset);
-    impl.arena.free_held(kHeldNewRun);
-    return WriteStatus::kDone;
-  }
 }
 
 // Under the slot's lock: is a block of so many bytes at hand?
@@ -320,14 +267,23 @@ bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
 void Keyspace::flush() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush();
+  while (!impl.try_flush()) impl.pass_gate();
+}
+
+// False: somebody changes the whole keyspace.
+bool Keyspace::Impl::try_flush() {
+  const LockGuard guard(owner, header.flush_lock);
+  if (header.exclusive.load(std::memory_order_acquire) != 0) return false;
+  const std::uint64_t next = header.flush_generation.load(kRelaxed) + 1;
   // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this lock: a list
   // committed by a dead process would take effect only when the master reaps it, after writes acknowledged meanwhile.
-  const LockGuard guard(impl.owner, impl.header.flush_lock);
   if (planted(Plant::kFlushByList)) {
-    impl.redo.stage(impl.header.flush_generation, impl.header.flush_generation.load(kRelaxed) + 1);
-    return impl.redo.commit();
+    redo.stage(header.flush_generation, next);
+    redo.commit();
+  } else {
+    header.flush_generation.store(next, std::memory_order_release);
   }
-  impl.header.flush_generation.store(impl.header.flush_generation.load(kRelaxed) + 1, std::memory_order_release);
+  return true;
 }
 
 }  // namespace memento

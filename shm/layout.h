@@ -6,6 +6,7 @@
 //   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
 //   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free (page_info.h)
 //   page ages    u64[]             one word per 64 KiB page: when it was taken, counted in pages
+//   counters     u32[]             changes of keys that somebody watches (change_counters.h)
 //   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
 //                                  and runs of 4 KiB units (large values, large tables)
 //
@@ -30,7 +31,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 3;
+inline constexpr std::uint32_t kLayoutVersion = 4;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -72,7 +73,11 @@ struct alignas(64) Slot {
   Word cells;       ///< live entries | non-empty cells (live and tombstones) << 32
   Word bytes;       ///< keys and values, 40 bits | entries with an expiry << 40
   Word generation;  ///< entries count only while this equals Header::flush_generation
-  Word changing;    ///< not 0 while changes to several keys are applied: lock-free readers wait
+  Word marks;       ///< kChanging | until when changes of keys are counted << 1 (change_counters.h)
+
+  /// Set while several words of a change are applied that must not be seen apart: lock-free readers wait.
+  static constexpr std::uint64_t kChanging = 1;
+  bool is_changing() const { return (marks.load(std::memory_order_acquire) & kChanging) != 0; }
 };
 static_assert(sizeof(Slot) == 64);
 
@@ -162,6 +167,7 @@ struct Header {
   std::uint64_t size_bytes;
   std::uint64_t hash_seed;
   std::uint64_t time_base_ms;  ///< entries' creation times count from here
+  Word recoveries;         ///< how often the segment was attached to after its processes had died
   Word value_limit_bytes;  ///< the longest value that commands accept; the master sets it
   std::uint64_t slots_offset;
   std::uint64_t processes_offset;
@@ -169,6 +175,8 @@ struct Header {
   std::uint64_t unit_bitmap_offset;
   std::uint64_t page_infos_offset;
   std::uint64_t page_ages_offset;
+  std::uint64_t change_counters_offset;
+  std::uint64_t change_counter_count;  ///< a power of two
   std::uint64_t arena_offset;
   std::uint64_t page_count;
   std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody

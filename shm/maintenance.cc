@@ -64,10 +64,10 @@ MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired,
                                          std::vector<std::string>* keys) const {
   keys->clear();
   const std::uint64_t version = slot.version.load(std::memory_order_acquire);
-  if (slot.changing.load(std::memory_order_acquire) != 0) return false;
+  if (slot.is_changing()) return false;
   const Extent table{slot.table.load(std::memory_order_acquire)};
   if (!is_current(slot) || table.word == 0) {
-    return slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version);
+    return unchanged_since(slot, version);
   }
   if (!is_committed(table.offset(), table.size() * kLineBytes)) return false;
   const Word* cells = table_cells(base, table);
@@ -83,7 +83,7 @@ MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired,
     std::string& key = keys->emplace_back(entry.key_bytes, '\0');
     racy_copy(key.data(), entry.key(), entry.key_bytes);
   }
-  return slot.changing.load(std::memory_order_acquire) == 0 && unchanged_since(slot, version);
+  return unchanged_since(slot, version);
 }
 
 std::vector<std::string> Keyspace::Impl::collect_keys(std::uint32_t number, bool only_expired) {
@@ -118,7 +118,7 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
   std::uint64_t removed = 0;
   for (const std::string& text : collect_keys(number, true)) {
     const HashedKey key{text, number, hash_in_slot(text, header.hash_seed)};
-    for (std::uint32_t waits = 0; !arena.has_room_for_run();) arena.wait_for_readers(&waits);
+    for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
     std::uint64_t offset = 0;
     {
       const SlotGuard guard(*this, slot);
@@ -128,7 +128,7 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
       if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms))
         continue;
       offset = static_cast<std::uint64_t>(entry.at - base);
-      commit_erase(slot, table, *cell, entry);
+      commit_erase(slot, key, table, *cell, entry);
     }
     arena.settle(offset);
     ++removed;
@@ -138,11 +138,12 @@ std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
 
 void Keyspace::give_back() {
   impl_->reclaim_inherited();
-  for (std::uint32_t waits = 0; !impl_->arena.free_old_runs();) impl_->arena.wait_for_readers(&waits);
+  for (Arena::ReaderWait wait; !impl_->arena.free_old_runs();) impl_->arena.wait_for_readers(&wait);
   impl_->arena.give_back_all();
 }
 
 std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
+  if (impl_->transaction->is_open()) impl_->transaction->note_read(slot);
   std::vector<std::string> keys = impl_->collect_keys(slot, false);
   if (impl_->transaction->is_open()) impl_->transaction->adjust_slot_keys(slot, &keys);
   return keys;
@@ -160,6 +161,7 @@ bool Keyspace::maintain(std::int64_t budget_us, bool expires) {
     impl_->sweep_slot_next = (slot + 1) % kSlotCount;
     found_work |= impl_->reclaim_slot(impl_->slots[slot]);
     found_work |= impl_->shrink_slot(impl_->slots[slot]);
+    impl_->forget_watch(impl_->slots[slot]);
     const std::uint64_t expired = expires ? impl_->sweep_slot(slot) : 0;
     if (expired > 0) {
       found_work = true;

@@ -27,6 +27,10 @@ enum class Plant {
   kDrainingRecordedLate,  ///< pages are marked as draining before the record says so
   kDrainingLeft,          ///< a successor leaves the marks of draining on
   kGhostsNotPublished,    ///< the ghosts' run is let go of before the header has it
+  kChangeCountedLate,     ///< a change of a watched key is counted behind its commit
+  kPatchOfPinned,         ///< a long value is changed in place while a reader copies it
+  kPatchOutsideList,      ///< a part of a long value is written over without the list
+  kLengthBeforeBytes,     ///< a value in a run is said to be longer before its new bytes are there
   kCount
 };
 

@@ -29,6 +29,14 @@ bool wait_for_change(std::atomic<std::uint32_t>& word, std::uint32_t value) {
   return futex(word, FUTEX_WAIT, value, &slice) == 0 || errno != ETIMEDOUT;
 }
 
+// Of all threads of a process; 0 when that cannot be known.
+std::int64_t cpu_time_ns(std::uint32_t process_id) {
+  clockid_t clock{};
+  timespec used{};
+  if (clock_getcpuclockid(static_cast<pid_t>(process_id), &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<std::int64_t>(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
+}
+
 ProcessRecord& record_at(char* base, std::uint32_t process) {
   const auto& header = *reinterpret_cast<const Header*>(base);
   return reinterpret_cast<ProcessRecord*>(base + header.processes_offset)[process];
@@ -69,8 +77,7 @@ void LockOwner::clear_committed() { record_at(base_, (holder_ & 255) - 1).commit
 bool LockOwner::lock_contended(RobustLock& lock) {
   ++contentions;
   std::uint32_t waiters = 0;
-  std::uint32_t slow_holder = 0;
-  std::uint32_t slow_slices = 0;
+  SlowWait slow;
   for (int spin = 0;; ++spin) {
     std::uint32_t seen = lock.word.load(std::memory_order_relaxed);
     if ((seen & FUTEX_TID_MASK) == 0) {
@@ -88,16 +95,14 @@ bool LockOwner::lock_contended(RobustLock& lock) {
       continue;
     waiters = FUTEX_WAITERS;
     if (wait_for_change(lock.word, seen | FUTEX_WAITERS)) {
-      slow_slices = 0;
+      slow = {};
       continue;
     }
-    const std::uint32_t holder = seen & FUTEX_TID_MASK;
-    slow_slices = std::exchange(slow_holder, holder) == holder ? slow_slices + 1 : 1;
-    on_slow_wait(&lock, holder, slow_slices);
+    on_slow_wait(&lock, seen & FUTEX_TID_MASK, &slow);
   }
 }
 
-void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, std::uint32_t slices) const {
+void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, SlowWait* wait) const {
   const auto& header = *reinterpret_cast<const Header*>(base_);
   const auto master = static_cast<pid_t>(header.master_pid.load(std::memory_order_relaxed));
   if (master == 0) return;
@@ -106,7 +111,13 @@ void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, std::uin
   if (!is_master && getppid() != master) _exit(0);
   const std::uint32_t limit =
       std::max(1u, header.lock_timeout_ms.load(std::memory_order_relaxed) / kWaitSliceMs);
-  if (slices % limit != 0) return;
+  const std::int64_t cpu_ns = cpu_time_ns(thread_id);
+  const bool has_run = cpu_ns > wait->holder_cpu_ns;
+  if (std::exchange(wait->holder, thread_id) != thread_id || has_run) {
+    wait->holder_cpu_ns = cpu_ns;
+    wait->slices = 0;
+  }
+  if (++wait->slices % limit != 0) return;
   if (is_master) {
     // Only its children hold what it waits for, and it has not reaped this one: the id is still theirs.
     kill(static_cast<pid_t>(thread_id), SIGKILL);

@@ -3,9 +3,9 @@
 // uses what the lock guards.
 //
 // A holder that neither dies nor goes on (it was stopped) would block its waiters for ever. Who has waited
-// for one holder for Header::lock_timeout_ms tells the master, which kills it: then it is a dead holder as
-// any other. The master, when it is the one that waits, kills it itself. A waiter whose master is dead
-// leaves.
+// for one holder for Header::lock_timeout_ms, in which that used no processor time at all, tells the master, which
+// kills it: then it is a dead holder as any other. The master, when it is the one that waits, kills it itself. A holder
+// that runs is waited for, however long it takes. A waiter whose master is dead leaves.
 //
 // Order of locks: the gate, slots ascending, the flush lock, the arena's, a record's repair lock.
 #pragma once
@@ -33,6 +33,13 @@ struct StuckLock {
 
  private:
   static constexpr int kThreadIdBits = 22;  // Linux: PID_MAX_LIMIT; a segment's offsets take 40
+};
+
+/// One wait for what others hold, in slices of LockOwner::kWaitSliceMs.
+struct SlowWait {
+  std::uint32_t holder = 0;       ///< thread id
+  std::uint32_t slices = 0;       ///< that this holder was waited for
+  std::int64_t holder_cpu_ns = 0; ///< that it had used when they began, or when it was last seen to have run
 };
 
 class LockOwner {
@@ -70,10 +77,10 @@ class LockOwner {
     head_.list_op_pending = nullptr;
   }
 
-  /// After each slice (100 ms) in which `thread_id` held a lock, or a run by a pin, that we wait for: tells the master
-  /// every lock-timeout, and ends this process when its master is dead. Slices are counted, not the clock read: a waiter
-  /// that was stopped together with the holder counts one.
-  void on_slow_wait(const void* what, std::uint32_t thread_id, std::uint32_t slices) const;
+  /// After each slice in which `thread_id` held a lock, or a run by a pin, that we wait for: tells the master when it did
+  /// not run for lock-timeout, and ends this process when its master is dead. Slices are counted, not the clock read: a
+  /// waiter that was stopped together with the holder counts one.
+  void on_slow_wait(const void* what, std::uint32_t thread_id, SlowWait* wait) const;
 
   /// Completes the committed changes of a record whose owner is dead. `incarnation` is the dead owner's: when
   /// the record has another one, somebody repaired it already.

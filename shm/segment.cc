@@ -15,6 +15,7 @@
 #include <new>
 
 #include "shm/arena.h"
+#include "shm/change_counters.h"
 #include "shm/check.h"
 #include "shm/layout.h"
 #include "shm/mailbox_file.h"
@@ -39,7 +40,10 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
   const std::uint64_t most_pages = (size_bytes - header.unit_bitmap_offset) / kPageBytes;
   header.page_infos_offset = round_up(header.unit_bitmap_offset + most_pages / 4 * 8 + 8, 4096);
   header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
-  header.arena_offset = round_up(header.page_ages_offset + most_pages * 8, kPageBytes);
+  header.change_counters_offset = round_up(header.page_ages_offset + most_pages * 8, 4096);
+  header.change_counter_count = ChangeCounters::count_for(size_bytes);
+  header.arena_offset =
+      round_up(header.change_counters_offset + ChangeCounters::bytes_for(header.change_counter_count), kPageBytes);
   header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
 }
 
@@ -198,7 +202,10 @@ void recover_all(Segment& segment) {
   for (RobustLock* lock : {&header.arena_lock, &header.flush_lock, &header.gate_lock}) free_lock(*lock);
   header.exclusive.store(0);
   auto* slots = reinterpret_cast<Slot*>(segment.base() + header.slots_offset);
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) free_lock(slots[s].lock);
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    free_lock(slots[s].lock);
+    slots[s].marks.store(0);  // who watched is gone
+  }
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
     free_lock(record.repair);
@@ -210,6 +217,7 @@ void recover_all(Segment& segment) {
   }
   header.monitors.store(0);
   header.pause.store(0);
+  header.recoveries.fetch_add(1);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
     LockOwner owner(segment.base(), i);

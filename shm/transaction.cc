@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <optional>
 
 #include "shm/hash.h"
+#include "shm/os/cpu_clock.h"
 
 namespace memento {
 namespace {
@@ -14,7 +16,14 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr std::size_t kSlotLockLimit = 1024;  // the kernel follows 2048 locks of a dead process
 constexpr std::uint64_t kKeptAreaBytes = 1 << 20;
+constexpr std::uint64_t kKeptOverlayBytes = 1 << 20;
 constexpr std::size_t kRunClass = kClassLimit;
+constexpr std::uint64_t kSlotWords = 6;  // marks twice, version, cells, bytes, generation
+constexpr int kConflictsBeforeLocks = 2;
+constexpr int kConflictLimit = 16;
+constexpr int kRoundLimit = 1000;  // a round that finds its memory does not fit is one nearer to fitting
+constexpr std::uint64_t kLockedLimitNs = 50'000'000;
+constexpr int kSteadyTries = 16;
 
 std::size_t pool_of(std::uint64_t bytes) {
   return bytes > kLargestBlockBytes ? kRunClass : class_of_size(bytes);
@@ -25,43 +34,96 @@ std::size_t pool_of(std::uint64_t bytes) {
 WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool whole_keyspace,
                                        BodyFunction body, void* context) {
   assert(!is_open_);
-  slots_.clear();
-  for (const HashedKey& key : keys) slots_.push_back(key.slot);
-  std::ranges::sort(slots_);
-  slots_.erase(std::unique(slots_.begin(), slots_.end()), slots_.end());
-  is_whole_ = whole_keyspace || slots_.size() > kSlotLockLimit;
-  bool goes_on = run_body(body, context);
-  Attempt attempt = Attempt::kAgain;
-  while (attempt == Attempt::kAgain) {
-    if (goes_on && (write_count_ > 0 || is_flushed_) && !(reserve() && ensure_tables())) {
-      drain_places(reserved_.size());
-      release_area();
-      is_flushed_ = false;
-      return WriteStatus::kOutOfMemory;
-    }
-    attempt = try_locked(body, context);
-    goes_on = true;
+  WriteStatus status = WriteStatus::kOutOfMemory;
+  try {
+    wants_all_ = whole_keyspace;
+    slots_.clear();
+    for (const HashedKey& key : keys) slots_.push_back(key.slot);
+    std::ranges::sort(slots_);
+    slots_.erase(std::unique(slots_.begin(), slots_.end()), slots_.end());
+    status = run_until_done(body, context);
+  } catch (const std::bad_alloc&) {  // of what is done without locks
+    drain_places(UINT64_MAX);
   }
-  drain_places(next_place_);
-  release_area();
-  is_flushed_ = false;
-  return attempt == Attempt::kCommitted ? WriteStatus::kDone : WriteStatus::kUnchanged;
+  end();
+  return status;
+}
+
+WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* context) {
+  // Of the runs of a body only the last one counts.
+  const std::uint64_t hits = impl_.counter(Counter::kHits).load(kRelaxed);
+  const std::uint64_t misses = impl_.counter(Counter::kMisses).load(kRelaxed);
+  int conflicts = 0;
+  for (int round = 0; round < kRoundLimit && conflicts < kConflictLimit; ++round) {
+    impl_.counter(Counter::kHits).store(hits, kRelaxed);
+    impl_.counter(Counter::kMisses).store(misses, kRelaxed);
+    const bool locks = conflicts >= kConflictsBeforeLocks && ticks_to_ns(body_ticks_) < kLockedLimitNs / 2;
+    switch (locks ? try_locked(body, context) : try_without_locks(body, context)) {
+      case Attempt::kCommitted:
+        drain_places(next_place_);
+        return WriteStatus::kDone;
+      case Attempt::kRefused:
+        drain_places(reserved_.size());
+        return WriteStatus::kUnchanged;
+      case Attempt::kOutOfMemory:
+        drain_places(reserved_.size());
+        return WriteStatus::kOutOfMemory;
+      case Attempt::kConflict:
+        ++conflicts;
+        break;
+      case Attempt::kUnready:
+        break;
+    }
+  }
+  drain_places(reserved_.size());
+  return WriteStatus::kBusy;
+}
+
+Keyspace::Transaction::Attempt Keyspace::Transaction::try_without_locks(BodyFunction body, void* context) {
+  generation_ = impl_.header.flush_generation.load(std::memory_order_acquire);
+  const bool goes_on = run_body(body, context);
+  if (ran_out_) return Attempt::kOutOfMemory;
+  learn_slots();
+  if (!goes_on || !has_changes()) return versions_hold() ? Attempt::kRefused : Attempt::kConflict;
+  if (!prepare_memory()) return versions_hold() ? Attempt::kOutOfMemory : Attempt::kConflict;
+  choose_locks();
+  next_place_ = reserved_.size();
+  lock_all();
+  Attempt result = Attempt::kConflict;
+  if (versions_hold_locked()) {
+    result = is_prepared() ? Attempt::kCommitted : Attempt::kUnready;
+    if (result == Attempt::kCommitted) stage_all();
+  }
+  unlock_all();
+  return result;
 }
 
 Keyspace::Transaction::Attempt Keyspace::Transaction::try_locked(BodyFunction body, void* context) {
+  is_whole_ = wants_all_ || slots_.size() > kSlotLockLimit;
+  locking_ = slots_;
   next_place_ = reserved_.size();
   lock_all();
   is_locked_ = true;
+  has_strayed_ = has_overrun_ = false;
+  stop_ticks_ = cpu_ticks() + static_cast<std::uint64_t>(static_cast<double>(kLockedLimitNs) * ticks_per_ns());
   generation_ = impl_.header.flush_generation.load(std::memory_order_acquire);
   const bool goes_on = run_body(body, context);
   is_locked_ = false;
   Attempt result = Attempt::kRefused;
-  if (goes_on && (write_count_ > 0 || is_flushed_)) {
-    sort_writes();
-    result = is_prepared() ? Attempt::kCommitted : Attempt::kAgain;
-    if (result == Attempt::kCommitted) stage_all();
+  if (ran_out_) {
+    result = Attempt::kOutOfMemory;
+  } else if (has_overrun_ || has_strayed_) {
+    result = Attempt::kConflict;
+  } else if (goes_on && has_changes()) {
+    result = Attempt::kUnready;
+    if (is_prepared()) {
+      result = Attempt::kCommitted;
+      stage_all();
+    }
   }
   unlock_all();
+  learn_slots();
+  if (result == Attempt::kUnready && !prepare_memory()) return Attempt::kOutOfMemory;
   return result;
 }
 
@@ -69,10 +131,101 @@ bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   write_count_ = 0;
   is_flushed_ = false;
   index_.prepare(16);
+  noted_.clear();
+  noted_bits_.fill(0);
+  ran_out_ = false;
+  longest_read_bytes_ = 0;
+  bool goes_on = false;
+  const std::uint64_t begin_ticks = cpu_ticks();
   is_open_ = true;
-  const bool goes_on = body(context);
+  try {
+    goes_on = body(context);
+  } catch (const std::bad_alloc&) {
+    ran_out_ = true;
+  }
   is_open_ = false;
+  body_ticks_ = cpu_ticks() - begin_ticks;
   return goes_on;
+}
+
+// What was read.
+
+// A version at which the slot is as its last change has left it, counts and all: nobody was in the middle of one.
+std::uint64_t Keyspace::Transaction::steady_version(std::uint32_t number) {
+  Slot& slot = impl_.slots[number];
+  for (int attempt = 0; attempt < kSteadyTries; ++attempt) {
+    const std::uint64_t version = slot.version.load(std::memory_order_acquire);
+    const bool is_free = (slot.lock.word.load(std::memory_order_acquire) & ~FUTEX_WAITERS) == 0;
+    if (is_free && impl_.unchanged_since(slot, version)) return version;
+  }
+  const LockGuard guard(impl_.owner, slot.lock);  // waits for its holder, or repairs what it has left
+  return slot.version.load(kRelaxed);
+}
+
+void Keyspace::Transaction::note_read(std::uint32_t slot) {
+  if (is_locked_) {
+    has_strayed_ |= !is_whole_ && !std::ranges::binary_search(locking_, slot);
+    return;
+  }
+  std::uint64_t& bits = noted_bits_[slot / 64];
+  if ((bits >> slot % 64 & 1) != 0) return;
+  noted_.push_back({slot, steady_version(slot)});
+  bits |= 1ull << slot % 64;
+}
+
+void Keyspace::Transaction::note_read_of_all() {
+  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) note_read(slot);
+}
+
+bool Keyspace::Transaction::versions_hold_locked() const {
+  const auto is_as_noted = [&](const Noted& noted) {
+    return impl_.slots[noted.slot].version.load(kRelaxed) == noted.version;
+  };
+  return std::ranges::all_of(noted_, is_as_noted) &&
+         (noted_.empty() || impl_.header.flush_generation.load(std::memory_order_acquire) == generation_);
+}
+
+// The same while nobody is in the middle of a change. REQUIRES: nothing locked.
+bool Keyspace::Transaction::versions_hold() {
+  const bool is_steady = std::ranges::all_of(noted_, [&](const Noted& noted) {
+    return (impl_.slots[noted.slot].lock.word.load(std::memory_order_acquire) & ~FUTEX_WAITERS) == 0;
+  });
+  if (is_steady && impl_.header.exclusive.load(std::memory_order_acquire) == 0) {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return versions_hold_locked();
+  }
+  write_count_ = 0;
+  is_flushed_ = false;
+  choose_locks();
+  lock_all();
+  const bool holds = versions_hold_locked();
+  unlock_all();
+  return holds;
+}
+
+// Locks.
+
+// Those of the slots that the body has read or written.
+void Keyspace::Transaction::choose_locks() {
+  locking_.clear();
+  for (const Noted& noted : noted_) locking_.push_back(noted.slot);
+  for (std::size_t i = 0; i < write_count_; ++i) locking_.push_back(writes_[i].slot);
+  std::ranges::sort(locking_);
+  locking_.erase(std::unique(locking_.begin(), locking_.end()), locking_.end());
+  is_whole_ = is_flushed_ || locking_.size() > kSlotLockLimit;
+}
+
+// A run under locks will need the slots that this one has come to.
+void Keyspace::Transaction::learn_slots() {
+  const std::size_t known = slots_.size();
+  const auto learn = [&](std::uint32_t slot) {
+    if (!std::binary_search(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(known), slot)) slots_.push_back(slot);
+  };
+  for (const Noted& noted : noted_) learn(noted.slot);
+  for (std::size_t i = 0; i < write_count_; ++i) learn(writes_[i].slot);
+  if (slots_.size() == known) return;
+  std::ranges::sort(slots_);
+  slots_.erase(std::unique(slots_.begin(), slots_.end()), slots_.end());
 }
 
 void Keyspace::Transaction::lock_all() {
@@ -81,14 +234,17 @@ void Keyspace::Transaction::lock_all() {
   if (is_whole_) {
     owner.lock(header.gate_lock);
     header.exclusive.store(1, std::memory_order_seq_cst);
-    for (std::uint32_t s = 0; s < kSlotCount; ++s) {  // who holds one now has not seen `exclusive`: wait
+    // Who holds one of these now has not seen `exclusive`: it is waited for.
+    for (std::uint32_t s = 0; s < kSlotCount; ++s) {
       owner.lock(impl_.slots[s].lock);
       owner.unlock(impl_.slots[s].lock);
     }
+    owner.lock(header.flush_lock);
+    owner.unlock(header.flush_lock);
     return;
   }
   for (;;) {
-    for (const std::uint32_t slot : slots_) owner.lock(impl_.slots[slot].lock);
+    for (const std::uint32_t slot : locking_) owner.lock(impl_.slots[slot].lock);
     if (header.exclusive.load(std::memory_order_acquire) == 0) return;
     unlock_all();
     impl_.pass_gate();
@@ -101,7 +257,32 @@ void Keyspace::Transaction::unlock_all() {
     impl_.owner.unlock(impl_.header.gate_lock);
     return;
   }
-  for (std::size_t i = slots_.size(); i-- > 0;) impl_.owner.unlock(impl_.slots[slots_[i]].lock);
+  for (std::size_t i = locking_.size(); i-- > 0;) impl_.owner.unlock(impl_.slots[locking_[i]].lock);
+}
+
+bool Keyspace::Transaction::must_stop() {
+  if (is_locked_ && cpu_ticks() >= stop_ticks_) has_overrun_ = true;
+  return is_locked_ && (has_overrun_ || has_strayed_);
+}
+
+// What only a large transaction needed is given back.
+void Keyspace::Transaction::end() {
+  release_area();
+  is_flushed_ = false;
+  std::size_t kept_bytes = scratch_.capacity() + built_.capacity() + writes_.capacity() * (sizeof(Write) + sizeof(std::uint64_t) * 8);
+  for (std::size_t i = 0; i < write_count_; ++i) kept_bytes += writes_[i].value.capacity() + writes_[i].key.capacity();
+  if (kept_bytes < kKeptOverlayBytes) return;
+  writes_ = {};
+  write_count_ = 0;
+  index_ = {};
+  order_ = {};
+  reserved_ = {};
+  assigned_ = {};
+  by_class_ = {};
+  staged_cells_ = {};
+  changed_cells_ = {};
+  scratch_ = {};
+  built_ = {};
 }
 
 // The overlay.
@@ -114,7 +295,7 @@ Keyspace::Transaction::Write* Keyspace::Transaction::find(const HashedKey& key) 
 
 Keyspace::Transaction::Write& Keyspace::Transaction::writable(const HashedKey& key) {
   if (Write* found = find(key)) return *found;
-  assert(is_whole_ || std::ranges::binary_search(slots_, key.slot));
+  if (is_locked_) note_read(key.slot);
   if (write_count_ == writes_.size()) writes_.emplace_back();
   Write& write = writes_[write_count_];
   write.key.assign(key.bytes);
@@ -138,7 +319,16 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
     return is_there;
   }
   if (is_flushed_) return false;
-  if (!is_locked_) return impl_.read(key, copy, context);
+  note_read(key.slot);
+  if (has_strayed_) return false;
+  if (!is_locked_) {
+    auto measured = [&](const EntryView& view) {
+      longest_read_bytes_ = std::max(longest_read_bytes_, Arena::bytes_for(view.value.size() + key.bytes.size()));
+      copy(context, view);
+    };
+    return impl_.read(
+        key, [](void* to, const EntryView& view) { (*static_cast<decltype(measured)*>(to))(view); }, &measured);
+  }
   Entry entry;
   const bool is_there = impl_.find_locked(impl_.slots[key.slot], generation_, key, &entry);
   if (is_there) copy(context, view_of(entry, impl_.header));
@@ -169,8 +359,8 @@ WriteStatus Keyspace::Transaction::update(const HashedKey& key, DecideFunction d
   EntryView old;
   auto note = [&](const EntryView& view) {
     old = view;
-    // Without a lock, or from the overlay, the bytes are not going to stay where they are.
-    if (!is_locked_ || find(key) != nullptr) {
+    // Without a lock the bytes are not going to stay where they are.
+    if (!is_locked_ && find(key) == nullptr) {
       scratch_.assign(view.value);
       old.value = scratch_;
     }
@@ -184,6 +374,8 @@ WriteStatus Keyspace::Transaction::update(const HashedKey& key, DecideFunction d
 WriteStatus Keyspace::Transaction::apply(const HashedKey& key, const Change& change, const EntryView* old) {
   const std::uint64_t created =
       old != nullptr ? static_cast<std::uint64_t>(old->created_ms) - impl_.header.time_base_ms : now();
+  const Write* const before = find(key);
+  const bool is_first = before == nullptr || before->sets_expiry;
   switch (change.action) {
     case Change::Action::kKeep:
       return WriteStatus::kUnchanged;
@@ -194,6 +386,7 @@ WriteStatus Keyspace::Transaction::apply(const HashedKey& key, const Change& cha
     case Change::Action::kSetExpiry:
       if (old == nullptr) return WriteStatus::kUnchanged;
       put(key, Change{Change::Action::kReplace, {old->value}, change.expiry_ms}, created);
+      writable(key).sets_expiry = is_first;
       return WriteStatus::kDone;
     case Change::Action::kReplace:
       put(key, change, created);
@@ -202,17 +395,46 @@ WriteStatus Keyspace::Transaction::apply(const HashedKey& key, const Change& cha
   return WriteStatus::kUnchanged;
 }
 
+// Pieces may point into what the key's write holds now.
 void Keyspace::Transaction::put(const HashedKey& key, const Change& change, std::uint64_t created) {
   Write& write = writable(key);
-  write.value.resize(change.value_bytes());
-  copy_pieces(write.value.data(), change);
+  const std::uint64_t value_bytes = change.value_bytes();
+  const bool is_patched = write.is_put && value_bytes == write.value.size() && patch(change, &write.value);
+  if (!is_patched) {
+    built_.resize(value_bytes);
+    copy_pieces(built_.data(), change);
+    std::swap(write.value, built_);
+  }
   write.is_put = true;
+  write.sets_expiry = false;
   write.expiry_ms = change.expiry_ms;
   write.created = created;
 }
 
+// Changes what is not where it was already. False: a piece comes from elsewhere in the value.
+bool Keyspace::Transaction::patch(const Change& change, std::string* value) {
+  const auto is_inside = [&](std::string_view piece) {
+    return piece.data() != nullptr && piece.data() + piece.size() > value->data() && piece.data() < value->data() + value->size();
+  };
+  std::size_t position = 0;
+  for (const std::string_view piece : change.pieces) {
+    if (!piece.empty() && is_inside(piece) && piece.data() != value->data() + position) return false;
+    position += piece.size();
+  }
+  char* to = value->data();
+  for (const std::string_view piece : change.pieces) {
+    if (piece.data() == nullptr) {
+      std::memset(to, 0, piece.size());
+    } else if (!piece.empty() && piece.data() != to) {
+      std::memcpy(to, piece.data(), piece.size());
+    }
+    to += piece.size();
+  }
+  return true;
+}
+
 void Keyspace::Transaction::flush() {
-  assert(is_whole_);
+  has_strayed_ |= is_locked_ && !is_whole_;
   write_count_ = 0;
   index_.clear();
   is_flushed_ = true;
@@ -252,6 +474,28 @@ void Keyspace::Transaction::sort_writes() {
   std::ranges::stable_sort(order_, {}, [&](std::size_t i) { return writes_[i].slot; });
 }
 
+// False: out of memory. What takes no more memory than it gives back may use what is kept for that.
+bool Keyspace::Transaction::prepare_memory() {
+  std::ranges::sort(noted_, {}, &Noted::slot);
+  if (reserve() && ensure_tables()) return true;
+  if (grows()) return false;
+  const Arena::UseOfReserve reserve_pages(impl_.arena);
+  return reserve() && ensure_tables();
+}
+
+bool Keyspace::Transaction::grows() {
+  if (is_flushed_) return false;
+  std::uint64_t taken_bytes = 0;
+  std::uint64_t freed_bytes = 0;
+  for (std::size_t i = 0; i < write_count_; ++i) {
+    const Write& write = writes_[i];
+    if (write.is_put && write.sets_expiry) continue;
+    if (write.is_put) taken_bytes += Arena::bytes_for(write.shape().total_bytes());
+    freed_bytes += impl_.capacity_of(write.hashed());
+  }
+  return taken_bytes > freed_bytes;
+}
+
 // REQUIRES: sorted. What the area must hold: a place for each block that a put takes or that leaves a cell,
 // and the redo list: a cell and a place for each write, the slot's words, and when flushed every other
 // entry's place.
@@ -262,7 +506,7 @@ Keyspace::Transaction::Needs Keyspace::Transaction::needs() const {
     const std::uint64_t flushed = is_flushed_ ? slot.cells.load(kRelaxed) & 0xffffffff : 0;
     const std::uint64_t table_cells = Extent{slot.table.load(kRelaxed)}.size() * kCellsPerLine;
     needs.places += flushed;
-    needs.redo_entries += 8 + flushed + table_cells / 65535;
+    needs.redo_entries += kSlotWords + flushed + table_cells / 65535 + 1;
     return true;
   });
   return needs;
@@ -273,11 +517,16 @@ bool Keyspace::Transaction::reserve() {
   sort_writes();
   std::array<std::size_t, kClassLimit + 1> wanted{};
   std::size_t puts = 0;
+  std::uint64_t put_bytes = 0;
   for (std::size_t i = 0; i < write_count_; ++i) {
     if (!writes_[i].is_put) continue;
     ++wanted[pool_of(writes_[i].shape().total_bytes())];
     ++puts;
+    put_bytes += Arena::bytes_for(writes_[i].shape().total_bytes());
   }
+  if (!impl_.arena.can_ever_hold(put_bytes + longest_read_bytes_)) return false;  // before anything is evicted for it
+  reserved_.reserve(reserved_.size() + puts + 1);
+  for (std::size_t pool = 0; pool < wanted.size(); ++pool) by_class_[pool].reserve(by_class_[pool].size() + wanted[pool] + 1);
   const Needs need = needs();
   const std::uint64_t slack = need.places / 8 + 16;  // for what changes before the slots are locked
   if (!ensure_area(reserved_.size() + 2 * puts + need.places + slack, need.redo_entries + slack))
@@ -367,16 +616,27 @@ bool Keyspace::Transaction::assign_blocks(std::size_t* lacking) {
 // Slots emptied by FLUSH are made current, tables made large enough. False: out of memory.
 bool Keyspace::Transaction::ensure_tables() {
   return each_slot([&](std::size_t begin, std::size_t end, Slot& slot) {
+    const std::uint32_t number = writes_[order_[begin]].slot;
     if (!impl_.is_current(slot)) {
       impl_.drain_dead_table();
       const SlotGuard guard(impl_, slot);
-      impl_.make_current(slot);
+      const std::uint64_t before = slot.version.load(kRelaxed);
+      if (!impl_.is_current(slot) && impl_.make_current(slot)) follow(number, before);
     }
     const std::uint64_t puts = put_count(begin, end);
     if (takes(slot, puts)) return true;
     impl_.drain_dead_table();
-    return impl_.with_room(0, [&] { return impl_.grow(slot, puts); });
+    std::optional<std::uint64_t> before;
+    const bool grew = impl_.with_room(0, [&] { return impl_.grow(slot, puts, &before); });
+    if (before) follow(number, *before);
+    return grew;
   });
+}
+
+// This process itself has counted the slot's version up by one, without a change to any key.
+void Keyspace::Transaction::follow(std::uint32_t slot, std::uint64_t before) {
+  const auto noted = std::ranges::lower_bound(noted_, slot, {}, &Noted::slot);
+  if (noted != noted_.end() && noted->slot == slot && noted->version == before) ++noted->version;
 }
 
 std::uint64_t Keyspace::Transaction::put_count(std::size_t begin, std::size_t end) const {

@@ -2,19 +2,27 @@
 // Keyspace.
 //
 // A body runs over an overlay: what it writes is kept in this process's own memory, what it reads comes from
-// there or from the segment. It runs first without any lock, which tells what memory the changes will take;
-// that is reserved. Then the slots are locked, the body runs again on what is true now, and everything is
-// committed as one redo list. When the reservation does not fit (somebody changed a key meanwhile), all is
-// unlocked and done again.
+// there or from the segment. It runs without any lock, and the version of each slot that it reads is noted before
+// the first read. Then the memory that its writes take is reserved, the slots it has read or written are locked, and
+// when the versions are still as noted, everything is committed as one redo list: what the body saw is true at that
+// moment. Otherwise it runs again. A body that refuses, or writes nothing, is believed on the same condition.
 //
-// Locked are the keys' slots, in ascending order; for the whole keyspace, or more slots than the kernel
-// follows in a robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
+// After kConflictsBeforeLocks conflicts in a row a body that is known to be brief runs with its slots locked, and then
+// has to end within kLockedLimitMs (Keyspace::must_stop()). One that takes longer is tried without locks
+// kConflictLimit times; then the answer is kBusy.
+//
+// Locked are slots in ascending order; for FLUSH among the changes, or more slots than the kernel follows in a
+// robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
 //
 // Reserved blocks, and those the commit puts out of use, are listed in the record's TransactionArea: a
 // successor finds them there.
+//
+// Optimistic concurrency control by validation: Kung, Robinson, "On Optimistic Methods for Concurrency Control", 1981.
 #pragma once
 
 #include <array>
+#include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,17 +38,27 @@ struct Keyspace::Transaction {
   /// A body is running: Keyspace's reads and writes come here.
   bool is_open() const { return is_open_; }
 
+  /// `keys`: what the body is expected to work on; it may work on others too.
   WriteStatus run(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body, void* context);
 
+  // REQUIRES: is_open().
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options);
   WriteStatus update(const HashedKey& key, DecideFunction decide, void* context);
-  /// REQUIRES: of the whole keyspace.
   void flush();
   /// What the body's changes so far add to the number of keys; the slot's keys as the body sees them.
   std::int64_t key_count_change();
   bool is_flushed() const { return is_flushed_; }
   void adjust_slot_keys(std::uint32_t slot, std::vector<std::string>* keys) const;
+  /// The body is about to read something of the slot, or of all slots, by other ways than read().
+  void note_read(std::uint32_t slot);
+  void note_read_of_all();
+  /// The body has held its locks for as long as it may: it is to return, and its result does not count.
+  bool must_stop();
+
+  /// An area for a redo list longer than a record's, of a change to one key. REQUIRES: not open. False: out of memory.
+  bool ensure_redo_area(std::uint64_t redo_entries) { return ensure_area(0, redo_entries); }
+  void release_area();
 
  private:
   /// The state a key is to have.
@@ -52,6 +70,7 @@ struct Keyspace::Transaction {
     std::string value;
     TimeMs expiry_ms = kNoExpiry;
     std::uint64_t created = 0;
+    bool sets_expiry = false;  ///< and keeps the value
 
     HashedKey hashed() const { return {key, slot, hash}; }
     Entry shape() const { return Entry::shape(key.size(), value.size(), expiry_ms != kNoExpiry, created); }
@@ -63,37 +82,60 @@ struct Keyspace::Transaction {
     std::uint64_t entry_offset;
   };
 
-  enum class Attempt { kCommitted, kRefused, kAgain };
+  struct Noted {
+    std::uint32_t slot;
+    std::uint64_t version;
+  };
 
+  enum class Attempt {
+    kCommitted,
+    kRefused,
+    kConflict,  ///< somebody changed what was read
+    kUnready,   ///< what was reserved does not fit any more
+    kOutOfMemory
+  };
+
+  WriteStatus run_until_done(BodyFunction body, void* context);
+  Attempt try_without_locks(BodyFunction body, void* context);
   Attempt try_locked(BodyFunction body, void* context);
   bool run_body(BodyFunction body, void* context);
+  bool has_changes() const { return write_count_ > 0 || is_flushed_; }
+  std::uint64_t steady_version(std::uint32_t slot);
+  bool versions_hold();
+  bool versions_hold_locked() const;
+  void choose_locks();
+  void learn_slots();
   void lock_all();
   void unlock_all();
+  void end();
 
   Write* find(const HashedKey& key);
   Write& writable(const HashedKey& key);
   WriteStatus apply(const HashedKey& key, const Change& change, const EntryView* old);
   void put(const HashedKey& key, const Change& change, std::uint64_t created);
+  static bool patch(const Change& change, std::string* value);
 
   struct Needs {
     std::uint64_t places;
     std::uint64_t redo_entries;
   };
   Needs needs() const;
+  bool prepare_memory();
   bool reserve();
+  bool grows();
   bool ensure_area(std::uint64_t blocks, std::uint64_t redo_entries);
   bool reserve_block(std::uint64_t bytes);
   bool ensure_tables();
+  void follow(std::uint32_t slot, std::uint64_t before);
   bool assign_blocks(std::size_t* lacking);
   bool is_prepared();
   std::uint64_t put_count(std::size_t begin, std::size_t end) const;
   bool takes(const Slot& slot, std::uint64_t puts) const;
   void sort_writes();
   void drain_places(std::uint64_t end);
-  void release_area();
 
   void stage_all();
-  void stage_changing(std::uint64_t value);
+  void stage_changing(bool is_changing);
   void stage_slot(std::size_t begin, std::size_t end);
   void stage_flush_of(Extent table);
   void stage_put(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes);
@@ -110,11 +152,20 @@ struct Keyspace::Transaction {
   Impl& impl_;
   bool is_open_ = false;
   bool is_locked_ = false;
-  bool is_whole_ = false;
+  bool is_whole_ = false;    ///< the gate is taken instead of slots
+  bool wants_all_ = false;   ///< under locks nobody else is to write anything
   bool is_flushed_ = false;
-  std::uint64_t generation_ =
-      0;  ///< of FLUSH, when the locks were taken: a later one comes after the transaction
-  std::vector<std::uint32_t> slots_;  ///< ascending; not used when the whole keyspace is locked
+  bool has_strayed_ = false;  ///< under locks the body came to a slot that is not locked
+  bool has_overrun_ = false;  ///< must_stop() has said so
+  bool ran_out_ = false;      ///< of this process's own memory, in the body
+  std::uint64_t generation_ = 0;  ///< of FLUSH, when the body began: a later one comes after the transaction
+  std::uint64_t body_ticks_ = 0;  ///< that its last run took
+  std::uint64_t longest_read_bytes_ = 0;  ///< of an entry that the body has read
+  std::uint64_t stop_ticks_ = 0;  ///< when it has to end, under locks
+  std::vector<Noted> noted_;      ///< slots that the body has read, without locks
+  std::array<std::uint64_t, kSlotCount / 64> noted_bits_{};
+  std::vector<std::uint32_t> slots_;    ///< ascending: what a run under locks is known to need
+  std::vector<std::uint32_t> locking_;  ///< ascending: those locked now
   std::vector<Write> writes_;         ///< the first write_count_; the rest keep their memory for later
   std::size_t write_count_ = 0;
   FlatMap index_;                      ///< hash of a key: its place in writes_
@@ -126,7 +177,8 @@ struct Keyspace::Transaction {
   FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;
   bool cells_cleared_ = false;  ///< its other cells will be 0
-  std::string scratch_;
+  std::string scratch_;  ///< what an update() is shown
+  std::string built_;    ///< what a write's value was before, or will be
 };
 
 template <class Visit>

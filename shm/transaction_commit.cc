@@ -25,7 +25,7 @@ void Keyspace::Transaction::stage_all() {
   // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
   // flushed and is about to be set.
   const bool shows_in_parts = write_count_ > 1 || (is_flushed_ && write_count_ > 0);
-  if (shows_in_parts) stage_changing(1);
+  if (shows_in_parts) stage_changing(true);
   for (std::size_t begin = 0; begin < write_count_;) {
     const std::uint32_t slot = writes_[order_[begin]].slot;
     std::size_t end = begin;
@@ -42,18 +42,19 @@ void Keyspace::Transaction::stage_all() {
       }
     }
     redo.stage(impl_.header.flush_generation, generation);
-    if (shows_in_parts) stage_changing(0);
+    if (shows_in_parts) stage_changing(false);
     redo.commit();
   } else if (redo.size() > 0) {
-    if (shows_in_parts) stage_changing(0);
+    if (shows_in_parts) stage_changing(false);
     redo.commit();
   }
   redo.use_record();
 }
 
-void Keyspace::Transaction::stage_changing(std::uint64_t value) {
+void Keyspace::Transaction::stage_changing(bool is_changing) {
   each_slot([&](std::size_t, std::size_t, Slot& slot) {
-    impl_.redo.stage(slot.changing, value);
+    const std::uint64_t others = slot.marks.load(kRelaxed) & ~Slot::kChanging;
+    impl_.redo.stage(slot.marks, others | (is_changing ? Slot::kChanging : 0));
     return true;
   });
 }
@@ -108,6 +109,7 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
 
 void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uint64_t* counts,
                                       std::uint64_t* bytes) {
+  impl_.note_change(impl_.slots[write.slot], write.hash);
   const std::size_t place = assigned_[static_cast<std::size_t>(&write - writes_.data())];
   const Reserved& block = reserved_[place];
   const Entry entry = write.shape();
@@ -118,13 +120,13 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uin
   const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
   std::uint64_t left = 0;
   if (replaces) {
-    *bytes -= old.key_bytes + old.value_bytes + (old.has_expiry ? kOneExpiry : 0);
+    *bytes -= old.key_bytes + old.value_bytes + (old.expires() ? kOneExpiry : 0);
     left = impl_.arena.block_word(static_cast<std::uint64_t>(old.at - impl_.base));
   } else {
     cell = free_cell(table_cells(impl_.base, table), table.size(), Cell::tag_of_hash(write.hash));
     *counts += 1 + (cell_value(*cell) == 0 ? kOneUsed : 0);
   }
-  *bytes += entry.key_bytes + entry.value_bytes + (entry.has_expiry ? kOneExpiry : 0);
+  *bytes += entry.key_bytes + entry.value_bytes + (write.expiry_ms != kNoExpiry ? kOneExpiry : 0);
   set_cell(*cell, impl_.fresh_cell(block.entry_offset, write.hash, cell_value(*cell)));
   impl_.redo.stage(impl_.arena.transaction_area()->block(place), left);
 }
@@ -134,13 +136,14 @@ void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::u
   Entry old;
   Word* cell = nullptr;
   if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;
+  impl_.note_change(impl_.slots[write.slot], write.hash);
   Word* cells = table_cells(impl_.base, table);
   Word* line = cells + (cell - cells) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;
   for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= cell_value(line[i]) == 0;
   set_cell(*cell, has_empty ? 0 : kTombstone);
   *counts -= 1 + (has_empty ? kOneUsed : 0);
-  *bytes -= old.key_bytes + old.value_bytes + (old.has_expiry ? kOneExpiry : 0);
+  *bytes -= old.key_bytes + old.value_bytes + (old.expires() ? kOneExpiry : 0);
   impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++),
                    impl_.arena.block_word(static_cast<std::uint64_t>(old.at - impl_.base)));
 }

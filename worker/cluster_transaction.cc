@@ -4,6 +4,7 @@
 // for itself; the client's worker only keeps it and gives it back with EXEC. All keys of a transaction have
 // to be one node's.
 #include <algorithm>
+#include <set>
 
 #include "worker/cluster_router.h"
 #include "worker/command/watched_key.h"
@@ -28,12 +29,10 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
   if (client.transaction != nullptr) return Route::kHere;  // where that is refused
   auto join = std::make_unique<Join>(Join{JoinKind::kWatch});
   std::vector<Words> words;
+  std::set<std::string_view> chosen;
   for (std::size_t i = 0; i < owners.size(); ++i) {
     const std::string_view key = call[i + 1];
-    const auto is_known = [&](const auto& other) { return other.key == key; };
-    if (std::ranges::any_of(client.watched, is_known) ||
-        std::ranges::find(join->keys, key) != join->keys.end())
-      continue;
+    if (client.watched.contains(key) || !chosen.insert(key).second) continue;
     auto part = std::ranges::find(join->parts, owners[i], &JoinPart::node);
     if (part == join->parts.end()) {
       join->parts.push_back(JoinPart{owners[i]});
@@ -52,8 +51,9 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
   for (JoinPart& part : join->parts) {
     if (part.node != state_.self) continue;
     for (const std::uint32_t place : part.places) {
-      const HashedKey key = context.keyspace.hash(join->keys[place]);
-      part.reply.append(KeyFingerprint::of(handlers::look_at(context.keyspace, key)).bytes());
+      const std::optional<ChangeMark> mark = context.keyspace.mark(context.keyspace.hash(join->keys[place]));
+      if (!mark) return context.reply.out_of_memory(), Route::kAnswered;
+      part.reply.append(bytes_of_mark(*mark));
     }
   }
   if (join->missing == 0) {
@@ -68,14 +68,13 @@ void ClusterRouter::finish_watch(const Join& join, ClientState& client, ReplyWri
   if (const JoinPart* part = worst_part(join))
     return write_failure(part->failure, state_.nodes[part->node], reply);
   for (const JoinPart& part : join.parts) {
-    if (part.reply.size() != part.places.size() * sizeof(KeyFingerprint)) {
+    if (part.reply.size() != part.places.size() * sizeof(ChangeMark)) {
       return reply.error("ERR node " + std::string(state_.nodes[part.node].name_text()) +
                          " answered WATCH wrongly");
     }
     for (std::size_t i = 0; i < part.places.size(); ++i) {
-      const std::string_view bytes =
-          std::string_view(part.reply).substr(i * sizeof(KeyFingerprint), sizeof(KeyFingerprint));
-      client.watched.push_back(KeyFingerprint::watched(join.keys[part.places[i]], bytes));
+      const auto mark = mark_of_bytes(std::string_view(part.reply).substr(i * sizeof(ChangeMark), sizeof(ChangeMark)));
+      client.watched.emplace(join.keys[part.places[i]], *mark);
     }
   }
   reply.ok();
@@ -93,7 +92,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
     is_one &= owner.value_or(its_owner) == its_owner;
     owner = its_owner;
   };
-  for (const WatchedKey& key : client.watched) note(key.key);
+  for (const auto& [key, mark] : client.watched) note(key);
   bool has_all_keys = false;
   const Command* stranger = nullptr;
   for (const QueuedCall& queued : queue) {
@@ -125,12 +124,10 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
                    std::string(state_.nodes[*owner].name_text()) + "'s");
   }
   if (!has_room(client, *owner)) return wait(client, *owner);
-  std::vector<KeyFingerprint> prints;
-  for (const WatchedKey& key : client.watched) prints.push_back(KeyFingerprint::of(key));
   std::vector<Words> lists(1);
-  for (std::size_t i = 0; i < prints.size(); ++i) {
-    lists[0].push_back(client.watched[i].key);
-    lists[0].push_back(prints[i].bytes());
+  for (const auto& [key, mark] : client.watched) {
+    lists[0].push_back(key);
+    lists[0].push_back(bytes_of_mark(mark));
   }
   bool may_write = false;
   std::size_t bytes = word_list_bytes(lists[0]);

@@ -89,8 +89,10 @@ void Aftermath::sync() {
 void Aftermath::note_pin() {
   pinned_offset_ = victim_.process(kPinner).pins[0].load();
   if (pinned_offset_ == 0) return;
-  const char* entry = victim_.base() + pinned_offset_;
-  pinned_bytes_.assign(entry, Entry::parse(entry).total_bytes());
+  // What the reader copies: the value, as long as it was. Words before it, and what comes behind, may change.
+  const Entry entry = Entry::parse(victim_.base() + pinned_offset_);
+  pinned_offset_ = static_cast<std::uint64_t>(entry.value() - victim_.base());
+  pinned_bytes_.assign(entry.value(), entry.value_bytes);
 }
 
 void Aftermath::advance(const WordChange* changes, std::size_t count) {
@@ -155,7 +157,7 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
   std::advance(name, static_cast<std::ptrdiff_t>(random / 4 % names.size()));
   const Keyspace reader(*segment_, kReader);
   // Where a change to several keys is half made, a reader soon waits for the victim: it stops before.
-  if (slot_of(reader.hash(*name)).changing.load() == 0) {
+  if (!slot_of(reader.hash(*name)).is_changing()) {
     const std::uint64_t states = reader_length_ > kLongRead ? 4 * kStatesForOneReader : kStatesForOneReader;
     if (crash.number % states != 0) return;
     // Between the cell and the end of the copy, near the end of a read, is where most can go wrong.
@@ -252,7 +254,7 @@ void Aftermath::read_before_recovery(const Crash& crash) {
   // A change to several keys that is half made makes readers wait for it: there, they may lock.
   const auto* all_slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
   const bool may_lock = std::any_of(all_slots, all_slots + kSlotCount,
-                                    [](const Slot& slot) { return slot.changing.load() != 0; });
+                                    [](const Slot& slot) { return slot.is_changing(); });
   const Model seen = observe(reader, crash.allowed);
   // One key at a time: between them others may see a change half made. As of one instant: read_as_one().
   for (const auto& [key, value] : seen) {
@@ -449,8 +451,14 @@ void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed, bo
   }
   Keyspace reader(*segment_, kReader);
   reader.set_now_ms(crash.now_ms);
-  if (matches(crash, allowed, observe(reader, allowed), others_wrote)) return;
-  fail("the keys are neither as before the operation nor as after it");
+  const Model seen = observe(reader, allowed);
+  if (!matches(crash, allowed, seen, others_wrote)) fail("the keys are neither as before the operation nor as after it");
+  if (crash.watch == nullptr) return;
+  const auto now = seen.find(crash.watch->key);
+  const bool is_as_before = now == seen.end() ? !crash.watch->before : crash.watch->before == now->second;
+  if (!is_as_before && reader.is_unchanged(reader.hash(crash.watch->key), crash.watch->mark)) {
+    fail("a watched key was changed, and its mark says that it was not");
+  }
 }
 
 }  // namespace memento::crash

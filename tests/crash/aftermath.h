@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -43,6 +44,13 @@ struct Totals {
   void add(const Totals& other);
 };
 
+/// A key that was marked, and what it was like then.
+struct Watch {
+  std::string key;
+  ChangeMark mark;
+  std::optional<Expected> before;
+};
+
 /// One crash to look into.
 struct Crash {
   std::uint64_t number = 0;  ///< varies what the others do and where a helper dies
@@ -53,6 +61,7 @@ struct Crash {
   /// Keys that the victim evicts: there with a value of `allowed`, or gone.
   std::set<std::string> may_be_gone = {};
   bool others_evict = false;  ///< when anybody but the victim writes, any key may go
+  const Watch* watch = nullptr;
   std::uint64_t seed = 1;
   std::uint64_t helpers = 1;
 };
@@ -121,7 +130,7 @@ class Aftermath {
   std::uint64_t helper_length_[kHelperKindCount] = {2000, 200, 200,
                                                     2000};  ///< instructions taken, as last seen
   std::uint64_t reader_length_ = 300;                       ///< instructions of a read_across(), as last seen
-  std::uint64_t pinned_offset_ = 0;  ///< of an entry that kPinner is copying; its bytes must stay
+  std::uint64_t pinned_offset_ = 0;  ///< of a value that kPinner is copying; its bytes must stay
   std::string pinned_bytes_;
   std::set<std::uint64_t> touched_slots_;
   std::vector<RobustLock*> dead_locks_;  ///< as find_stuck_lock() found them

@@ -83,6 +83,28 @@ Operation increment(const std::string& key) {
   return {"INC " + key, run, apply, kStartMs, key};
 }
 
+Operation overwrite(const std::string& key, std::size_t begin, const std::string& part) {
+  const auto run = [=](Keyspace& keyspace) {
+    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+      if (old == nullptr) return Change{};
+      const std::string_view value = old->value;
+      return Change{Change::Action::kReplace, {value.substr(0, begin), part, value.substr(begin + part.size())}, old->expiry_ms};
+    });
+  };
+  const auto apply = [=](Model& model) {
+    if (model.contains(key)) model[key].value.replace(begin, part.size(), part);
+  };
+  return {"SETRANGE " + key + " (" + std::to_string(part.size()) + " bytes)", run, apply, kStartMs, key};
+}
+
+Operation watch(const std::string& key) {
+  return {"WATCH " + key,
+          [key](Keyspace& keyspace) {
+            return keyspace.mark(keyspace.hash(key)) ? WriteStatus::kDone : WriteStatus::kOutOfMemory;
+          },
+          [](Model&) {}, kStartMs, key};
+}
+
 Operation expire(const std::string& key, TimeMs expiry_ms) {
   const auto run = [=](Keyspace& keyspace) {
     return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {

@@ -39,6 +39,10 @@ Operation prepend(const std::string& key, const std::string& head);
 /// Zeros and a piece behind the old value: what SETRANGE-like updates do.
 Operation pad(const std::string& key, std::size_t zeros, const std::string& tail);
 Operation increment(const std::string& key);
+/// A part of the value, which is at least so long, as SETRANGE has it.
+Operation overwrite(const std::string& key, std::size_t begin, const std::string& part);
+/// Watches the key.
+Operation watch(const std::string& key);
 Operation expire(const std::string& key, TimeMs expiry_ms);  ///< kNoExpiry: PERSIST
 Operation flush();
 /// Finds a value, which warms it for eviction.

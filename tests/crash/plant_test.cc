@@ -46,6 +46,10 @@ constexpr Planting kPlantings[] = {
     {Plant::kDrainingRecordedLate, "DrainingRecordedLate", "compaction of blocks"},
     {Plant::kDrainingLeft, "DrainingLeft", "compaction of blocks"},
     {Plant::kGhostsNotPublished, "GhostsNotPublished", "eviction switched on"},
+    {Plant::kChangeCountedLate, "ChangeCountedLate", "watched"},
+    {Plant::kPatchOfPinned, "PatchOfPinned", "long value, pinned"},
+    {Plant::kPatchOutsideList, "PatchOutsideList", "long value"},
+    {Plant::kLengthBeforeBytes, "LengthBeforeBytes", "long value"},
 };
 static_assert(std::size(kPlantings) == static_cast<std::size_t>(Plant::kCount) - 1);
 
@@ -80,7 +84,8 @@ INSTANTIATE_TEST_SUITE_P(Each, CrashPlants, testing::ValuesIn(kPlantings),
 
 TEST(CrashPlantsNone, NothingIsFound) {
   for (const char* name :
-       {"set", "in place", "pinned run", "flush", "compaction of blocks", "eviction switched on"}) {
+       {"set", "in place", "pinned run", "flush", "compaction of blocks", "eviction switched on", "watched",
+        "long value, pinned", "long value"}) {
     for (const std::string& failure : failures_of(name)) ADD_FAILURE() << failure;
   }
 }

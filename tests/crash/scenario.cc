@@ -130,6 +130,11 @@ ScenarioResult run_scenario(const Scenario& scenario, const Sampling& sampling) 
     if (operation.run(victim) != WriteStatus::kOutOfMemory) operation.apply(model);
     if (scenario.evicts) drop_evicted(victim, &model);
   }
+  Watch watch{scenario.watched, {}, {}};
+  if (!scenario.watched.empty()) {
+    watch.mark = *victim.mark(victim.hash(scenario.watched));
+    if (const auto found = model.find(scenario.watched); found != model.end()) watch.before = found->second;
+  }
   if (scenario.prepare) scenario.prepare(segment);
   recorder.sync();
   Aftermath aftermath(stepper, segment);
@@ -153,6 +158,7 @@ ScenarioResult run_scenario(const Scenario& scenario, const Sampling& sampling) 
     crash.seed = sampling.seed;
     crash.helpers = sampling.helpers;
     crash.others_evict = scenario.evicts;
+    if (!scenario.watched.empty()) crash.watch = &watch;
     crash.allowed = {model};
     if (status != WriteStatus::kOutOfMemory) operation.apply(model);
     if (!(crash.allowed.front() == model)) crash.allowed.push_back(model);

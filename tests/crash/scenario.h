@@ -28,6 +28,7 @@ struct Scenario {
   std::uint64_t stride = 1;                    ///< explore one state in so many
   std::uint64_t page_limit = 0;  ///< of the arena, so that memory is short early; 0: all of the segment
   bool evicts = false;           ///< keys may go
+  std::string watched = {};      ///< this key is, from the setup on: what changed it must show
   std::vector<Place> reaches =
       {};  ///< what the operations must have changed, lest the scenario shows nothing
 };

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "shm/layout.h"
 #include "tests/shm/keyspace_fixture.h"
 #include "tests/shm/zipf.h"
 
@@ -173,6 +174,124 @@ TEST(ShmEviction, EveryWriteFindsRoom) {
     if (i % 1000 == 0) keyspace.maintain(200);
   }
   EXPECT_GT(keyspace.counter_sum(Counter::kEvicted), 0u);
+  expect_sound(*segment);
+}
+
+// When memory is full, what frees memory or takes no more of it works all the same: alone and in transactions, for blocks
+// and for runs.
+TEST(ShmFullMemory, WhatDoesNotGrowWorks) {
+  for (const std::size_t value_bytes : {40, 3000, 200'000}) {
+    auto segment = make_segment(32ull << 20, 2);
+    Keyspace keyspace(*segment, 1);
+    const std::uint64_t count = fill(keyspace, 0, std::string(value_bytes, 'a'));
+    for (const std::size_t filler_bytes : {1000, 100, 10}) fill(keyspace, 1'000'000'000 + filler_bytes * 1'000'000, std::string(filler_bytes, 'f'));
+    ASSERT_GT(count, 40u) << value_bytes;
+    const auto transact_one = [&](std::uint64_t i, auto&& change) {
+      const std::string text = name(i);
+      const std::vector<HashedKey> keys{keyspace.hash(text)};
+      return keyspace.transact(keys, [&] { return change(keys[0]), true; });
+    };
+    const auto expire = [&](const HashedKey& at) {
+      return keyspace.update(at, [](const EntryView*) { return Change{Change::Action::kSetExpiry, {}, INT64_MAX / 2}; });
+    };
+    // Nothing has been freed yet when each of these kinds comes first.
+    for (int first = 0; first < 6; ++first) {
+      const auto at = static_cast<std::uint64_t>(first) * 6;
+      WriteStatus status = WriteStatus::kUnchanged;
+      const std::string shorter(value_bytes / 2, 's');
+      const std::string text = name(at);
+      if (first == 0) status = transact_one(at, [&](const HashedKey& k) { expire(k); });
+      if (first == 1) status = expire(keyspace.hash(text));
+      if (first == 2) status = keyspace.set(keyspace.hash(text), shorter);
+      if (first == 3) status = transact_one(at, [&](const HashedKey& k) { keyspace.set(k, shorter); });
+      if (first == 4) {
+        status = keyspace.update(keyspace.hash(text), [&](const EntryView*) { return Change{Change::Action::kReplace, {shorter}, kNoExpiry}; });
+      }
+      if (first == 5) status = transact_one(at, [&](const HashedKey& k) { keyspace.erase(k); });
+      EXPECT_EQ(status, WriteStatus::kDone) << value_bytes << " bytes, kind " << first;
+    }
+    for (std::uint64_t i = 1; i < 40; i += 6) {
+      const std::string text = name(i);
+      EXPECT_EQ(keyspace.erase(keyspace.hash(text)), WriteStatus::kDone);
+    }
+    expect_sound(*segment);
+  }
+}
+
+// Many keys erased at once by one transaction, when memory is full.
+TEST(ShmFullMemory, ManyKeysAreErasedAtOnce) {
+  auto segment = make_segment(32ull << 20, 2);
+  Keyspace keyspace(*segment, 1);
+  const std::uint64_t count = fill(keyspace, 0, std::string(40, 'a'));
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < 10'000; ++i) names.push_back(name(i));
+  std::vector<HashedKey> keys;
+  for (const std::string& text : names) keys.push_back(keyspace.hash(text));
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                for (const HashedKey& key : keys) keyspace.erase(key);
+                                return true;
+                              }),
+            WriteStatus::kDone);
+  EXPECT_EQ(keyspace.key_count(), count - names.size());
+  expect_sound(*segment);
+}
+
+// What can never fit is refused before anything is evicted for it.
+TEST(ShmEviction, NothingGoesForWhatCanNeverFit) {
+  auto segment = make_segment(32ull << 20, 2);
+  Keyspace keyspace(*segment, 1);
+  ASSERT_TRUE(keyspace.set_eviction(true));
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(keyspace.set(keyspace.hash(name(static_cast<std::uint64_t>(i))), std::string(10'000, 'v')), WriteStatus::kDone);
+  const HashedKey key = keyspace.hash("large");
+  const std::string whole(40 << 20, 'x');
+  const std::string half(12 << 20, 'x');
+  EXPECT_EQ(keyspace.set(key, whole), WriteStatus::kOutOfMemory);
+  EXPECT_EQ(keyspace.update(key, [&](const EntryView*) { return Change{Change::Action::kReplace, {whole}, kNoExpiry}; }), WriteStatus::kOutOfMemory);
+  const std::string other = "other";
+  const std::vector<HashedKey> keys{key, keyspace.hash(other)};
+  EXPECT_EQ(keyspace.transact(keys, [&] { return keyspace.set(keys[0], half), keyspace.set(keys[1], half), true; }), WriteStatus::kOutOfMemory);
+  EXPECT_EQ(keyspace.counter_sum(Counter::kEvicted), 0u);
+  EXPECT_EQ(keyspace.key_count(), 1000u);
+  // One half fits; a second one beside it, made from it, does not, and leaves it.
+  ASSERT_EQ(keyspace.set(key, half), WriteStatus::kDone);
+  const auto append = [&](const EntryView* old) {
+    return Change{Change::Action::kReplace, {old != nullptr ? old->value : std::string_view(), half}, kNoExpiry};
+  };
+  EXPECT_EQ(keyspace.update(key, append), WriteStatus::kOutOfMemory);
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                std::string value;
+                                if (!get(keyspace, "large", &value)) return false;
+                                keyspace.set(keys[1], value);
+                                return true;
+                              }),
+            WriteStatus::kOutOfMemory);
+  std::string found;
+  EXPECT_TRUE(get(keyspace, "large", &found));
+  expect_sound(*segment);
+}
+
+// Several processes that write more than fits, values in runs: none is refused, for there is always something to evict.
+TEST(ShmKeyspaceThreads, EvictionRefusesNobody) {
+  auto segment = make_segment(64ull << 20, 4);
+  ASSERT_TRUE(Keyspace(*segment, 0).set_eviction(true));
+  std::atomic<int> refused{0};
+  std::vector<std::thread> threads;
+  for (std::uint32_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      Keyspace keyspace(*segment, t + 1);
+      std::mt19937_64 random(t);
+      const TimeMs start = wall_time_ms();
+      for (int i = 0; i < 1500; ++i) {
+        keyspace.set_now_ms(start + i / 4);
+        const std::string value(random() % 4 == 0 ? random() % 2000 : 300'000, 'v');
+        refused += keyspace.set(keyspace.hash(name(random() % 2000)), value) != WriteStatus::kDone;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(refused, 0);
   expect_sound(*segment);
 }
 

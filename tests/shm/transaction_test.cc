@@ -2,6 +2,7 @@
 // short.
 #include <atomic>
 #include <map>
+#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -168,6 +169,242 @@ TEST(ShmTransaction, OutOfMemoryChangesNothing) {
                                 return true;
                               }),
             WriteStatus::kDone);
+  expect_sound(*segment);
+}
+
+// A body whose keys nobody else changes runs once; of what it has read each read counts once.
+TEST(ShmTransaction, ABodyRunsOnce) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  int runs = 0;
+  const std::vector<std::string> names{"a", "b", "c", "d"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  for (const bool is_whole : {false, true}) {
+    const std::uint64_t misses = keyspace.counter_sum(Counter::kMisses);
+    const std::uint64_t hits = keyspace.counter_sum(Counter::kHits);
+    const auto body = [&] {
+      ++runs;
+      std::string value;
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::string name = names[i] + (is_whole ? "w" : "");
+        EXPECT_FALSE(get(keyspace, name, &value));
+        keyspace.set(keyspace.hash(name), "value");
+        EXPECT_TRUE(get(keyspace, name, &value));
+      }
+      return true;
+    };
+    EXPECT_EQ(is_whole ? keyspace.transact_all(body) : keyspace.transact(keys, body), WriteStatus::kDone);
+    EXPECT_EQ(runs, is_whole ? 2 : 1);
+    EXPECT_EQ(keyspace.counter_sum(Counter::kMisses) - misses, 4u);
+    EXPECT_EQ(keyspace.counter_sum(Counter::kHits) - hits, 0u);  // of what it has written itself
+  }
+  EXPECT_EQ(keyspace.transact(keys, [&] { return ++runs, false; }), WriteStatus::kUnchanged);
+  EXPECT_EQ(runs, 3);
+}
+
+// What somebody else changes between a body's read and its commit makes it run again, on what is true then; what it has
+// only written does not. In the end it runs under locks, and then nobody comes in between.
+TEST(ShmTransaction, ConflictsRunItAgain) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<HashedKey> keys = hashed(keyspace, {"read", "written"});
+  ASSERT_EQ(other.set(other.hash("read"), "0"), WriteStatus::kDone);
+  for (const int conflicts : {0, 1, 2}) {
+    int runs = 0;
+    const std::uint64_t hits = keyspace.counter_sum(Counter::kHits);
+    const WriteStatus status = keyspace.transact(keys, [&] {
+      std::string value;
+      EXPECT_TRUE(get(keyspace, "read", &value));
+      if (runs < conflicts) other.set(other.hash("read"), std::to_string(runs));
+      ++runs;
+      keyspace.set(keys[1], "read " + value);
+      return true;
+    });
+    EXPECT_EQ(status, WriteStatus::kDone);
+    EXPECT_EQ(runs, conflicts + 1);
+    EXPECT_EQ(keyspace.counter_sum(Counter::kHits) - hits, 1u);
+    std::string read, written;
+    ASSERT_TRUE(get(other, "read", &read) && get(other, "written", &written));
+    EXPECT_EQ(written, "read " + read);
+  }
+  int runs = 0;
+  EXPECT_EQ(keyspace.transact(std::span(keys).last(1),
+                              [&] {
+                                ++runs;
+                                EXPECT_EQ(other.set(other.hash("written"), "by another"), WriteStatus::kDone);
+                                EXPECT_EQ(other.set(other.hash("{written}neighbour"), "new"), WriteStatus::kDone);
+                                keyspace.set(keys[1], "blindly");
+                                return true;
+                              }),
+            WriteStatus::kDone);
+  EXPECT_EQ(runs, 1);
+  std::string written;
+  EXPECT_TRUE(get(other, "written", &written));
+  EXPECT_EQ(written, "blindly");
+  expect_sound(*segment);
+}
+
+// A body that refuses because of what it has read is believed only when that was true at one moment.
+TEST(ShmTransaction, ARefusalIsBelievedWhenWhatItSawWasTrue) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<HashedKey> keys = hashed(keyspace, {"one", "two"});
+  ASSERT_EQ(other.set(other.hash("one"), "1"), WriteStatus::kDone);
+  int runs = 0;
+  std::string seen;
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                std::string value;
+                                seen = get(keyspace, "one", &value) ? "one" : "";
+                                if (runs++ == 0) {
+                                  other.set(other.hash("two"), "2");
+                                  other.erase(other.hash("one"));
+                                }
+                                seen += get(keyspace, "two", &value) ? "two" : "";
+                                return false;
+                              }),
+            WriteStatus::kUnchanged);
+  EXPECT_EQ(seen, "two");
+  EXPECT_EQ(runs, 2);
+}
+
+// A body may come to keys that it was not expected to use: without locks, and under them, where it has to begin again with
+// their slots locked too.
+TEST(ShmTransaction, LearnsItsKeys) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  ASSERT_EQ(other.set(other.hash("pointer"), "0"), WriteStatus::kDone);
+  int runs = 0;
+  const auto body = [&] {
+    std::string target;
+    EXPECT_TRUE(get(keyspace, "pointer", &target) || keyspace.must_stop());
+    if (runs++ < 2) other.set(other.hash("pointer"), std::to_string(runs));
+    std::string value;
+    get(keyspace, "to " + target, &value);
+    keyspace.set(keyspace.hash("to " + target), value + "x");
+    return true;
+  };
+  EXPECT_EQ(keyspace.transact({}, body), WriteStatus::kDone);
+  std::string value;
+  EXPECT_TRUE(get(other, "to 2", &value));
+  EXPECT_EQ(value, "x");
+  EXPECT_EQ(other.key_count(), 2u);
+  expect_sound(*segment);
+}
+
+// A body that takes long is never run under locks; when its keys change each time, it is given up.
+TEST(ShmTransaction, ALongOneThatAlwaysConflictsIsGivenUp) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<HashedKey> keys = hashed(keyspace, {"key"});
+  int runs = 0;
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                std::string value;
+                                get(keyspace, "key", &value);
+                                const std::int64_t end_ns = monotonic_time_ns() + 30'000'000;
+                                while (monotonic_time_ns() < end_ns) {
+                                }
+                                EXPECT_EQ(other.set(other.hash("key"), std::to_string(++runs)), WriteStatus::kDone);
+                                EXPECT_FALSE(keyspace.must_stop());
+                                keyspace.set(keys[0], "never");
+                                return true;
+                              }),
+            WriteStatus::kBusy);
+  EXPECT_GT(runs, 2);
+  std::string value;
+  EXPECT_TRUE(get(other, "key", &value));
+  EXPECT_EQ(value, std::to_string(runs));
+  expect_sound(*segment);
+}
+
+// One that is brief, and long only when it has its locks, is told to stop.
+TEST(ShmTransaction, UnderLocksItHasToEnd) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<HashedKey> keys = hashed(keyspace, {"key"});
+  int runs = 0;
+  bool was_stopped = false;
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                std::string value;
+                                get(keyspace, "key", &value);
+                                if (++runs <= 2) {
+                                  other.set(other.hash("key"), std::to_string(runs));
+                                } else if (runs == 3) {
+                                  while (!keyspace.must_stop()) {
+                                  }
+                                  was_stopped = true;
+                                  return false;
+                                }
+                                keyspace.set(keys[0], "done");
+                                return true;
+                              }),
+            WriteStatus::kDone);
+  EXPECT_TRUE(was_stopped);
+  EXPECT_EQ(runs, 4);
+  std::string value;
+  EXPECT_TRUE(get(other, "key", &value));
+  EXPECT_EQ(value, "done");
+}
+
+// Memory that a body asks for and does not get ends the transaction, not the process, and locks nothing.
+TEST(ShmTransaction, AnAllocationThatFailsInABody) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<HashedKey> keys = hashed(keyspace, {"key"});
+  for (const int conflicts : {0, 2}) {
+    int runs = 0;
+    EXPECT_EQ(keyspace.transact(keys,
+                                [&]() -> bool {
+                                  std::string value;
+                                  get(keyspace, "key", &value);
+                                  keyspace.set(keys[0], "lost");
+                                  if (runs++ == conflicts) throw std::bad_alloc();
+                                  other.set(other.hash("key"), "other");
+                                  return true;
+                                }),
+              WriteStatus::kOutOfMemory);
+    EXPECT_EQ(runs, conflicts + 1);
+    EXPECT_EQ(other.set(other.hash("key"), "other"), WriteStatus::kDone);
+    EXPECT_EQ(keyspace.set(keys[0], "kept"), WriteStatus::kDone);
+  }
+  expect_sound(*segment);
+}
+
+// In one transaction all counts are of one moment, while others flush and write.
+TEST(ShmKeyspaceThreads, CountsOfOneMoment) {
+  auto segment = make_segment(64ull << 20);
+  std::atomic<bool> over{false};
+  std::vector<std::thread> threads;
+  for (std::uint32_t t = 2; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      Keyspace keyspace(*segment, t);
+      for (int i = 0; !over; ++i) {
+        if (t == 2 && i % 64 == 0) keyspace.flush();
+        keyspace.set(keyspace.hash("key" + std::to_string(t * 100'000 + static_cast<std::uint32_t>(i) % 500)), "value");
+      }
+    });
+  }
+  Keyspace keyspace(*segment, 1);
+  for (int i = 0; i < 200; ++i) {
+    std::vector<std::uint64_t> counts;
+    const WriteStatus status = keyspace.transact_all([&] {
+      counts.clear();
+      for (int n = 0; n < 5; ++n) counts.push_back(keyspace.key_count());
+      return false;
+    });
+    EXPECT_EQ(status, WriteStatus::kUnchanged);
+    for (const std::uint64_t count : counts) ASSERT_EQ(count, counts[0]);
+  }
+  over = true;
+  for (std::thread& thread : threads) thread.join();
   expect_sound(*segment);
 }
 

@@ -122,7 +122,7 @@ void setbit(CommandContext& context, const Call& call) {
     const std::string_view tail = place < value.size() ? value.substr(place + 1) : std::string_view();
     return Change{Change::Action::kReplace, {head, zeros, {&byte, 1}, tail}, kept_expiry(old)};
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   context.reply.integer((before & mask) != 0 ? 1 : 0);
 }
 

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "shm/keyspace.h"
 #include "shm/os/clock.h"
 #include "shm/subscription_table.h"
 #include "worker/command/client_facts.h"
@@ -28,16 +31,8 @@ struct QueuedCall {
   std::vector<std::string> words;
 };
 
-/// What a watched key held. Any write to the key changes it; a write to another key of its slot does not.
-struct WatchedKey {
-  std::string key;
-  std::uint64_t version = 0;  ///< of the slot: while it stays, nothing of the key has changed
-  bool exists = false;
-  const char* place = nullptr;  ///< of the value in the segment
-  std::uint64_t value_hash = 0;
-  TimeMs created_ms = 0;
-  TimeMs expiry_ms = 0;
-};
+/// The keys of WATCH, each as it was then: where its slot's node keeps it.
+using WatchedKeys = std::map<std::string, ChangeMark, std::less<>>;
 
 struct Transaction {
   std::vector<QueuedCall> queue;
@@ -86,7 +81,7 @@ struct ClientState : ClientTraits {
   const Command* last_command = nullptr;
   int descriptor = -1;  ///< the socket, for its addresses
   std::unique_ptr<Transaction> transaction;  ///< between MULTI and EXEC
-  std::vector<WatchedKey> watched;
+  WatchedKeys watched;
   std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
   ByteBuffer pushes;        ///< messages that are not on their way yet
   bool has_pushes = false;  ///< the MessageHub lists it as pushed to

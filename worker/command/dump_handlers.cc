@@ -72,11 +72,9 @@ void restore(CommandContext& context, const Call& call) {
     }
   }
   const SetCondition condition = options.replaces ? SetCondition::kAlways : SetCondition::kIfAbsent;
-  switch (context.keyspace.set(call.key, *value, {condition, expiry_ms, false})) {
-    case WriteStatus::kDone: return context.reply.ok();
-    case WriteStatus::kUnchanged: return context.reply.error(kBusy);
-    case WriteStatus::kOutOfMemory: return context.reply.out_of_memory();
-  }
+  const WriteStatus status = context.keyspace.set(call.key, *value, {condition, expiry_ms, false});
+  if (answer_refusal(context, status)) return;
+  status == WriteStatus::kDone ? context.reply.ok() : context.reply.error(kBusy);
 }
 
 }  // namespace memento::handlers

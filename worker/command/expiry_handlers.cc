@@ -66,7 +66,7 @@ void set_expiry(CommandContext& context, const Call& call, ExpiryForm form, cons
     if (*expiry_ms <= context.keyspace.now_ms()) return Change{Change::Action::kErase, {}, kNoExpiry};
     return Change{Change::Action::kSetExpiry, {}, *expiry_ms};
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   context.reply.integer(applies ? 1 : 0);
 }
 
@@ -109,7 +109,7 @@ void persist(CommandContext& context, const Call& call) {
     had_expiry = old != nullptr && old->expiry_ms != kNoExpiry;
     return had_expiry ? Change{Change::Action::kSetExpiry, {}, kNoExpiry} : Change{};
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   context.reply.integer(had_expiry ? 1 : 0);
 }
 

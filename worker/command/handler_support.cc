@@ -9,6 +9,17 @@
 
 namespace memento::handlers {
 
+bool answer_refusal(CommandContext& context, WriteStatus status) {
+  if (status == WriteStatus::kOutOfMemory) {
+    context.reply.out_of_memory();
+  } else if (status == WriteStatus::kBusy) {
+    context.reply.error("BUSY the keys of this command change faster than it runs; nothing was changed");
+  } else {
+    return false;
+  }
+  return true;
+}
+
 // RESP's clients look for Redis's text.
 void value_too_long(CommandContext& context) {
   if (!context.reply.is_text()) return context.reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");

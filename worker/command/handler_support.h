@@ -13,6 +13,8 @@ inline constexpr const char* kSyntaxError = "ERR syntax error";
 inline constexpr const char* kBadClientName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 
+/// A write that was refused: writes why and returns true.
+bool answer_refusal(CommandContext& context, WriteStatus status);
 void value_too_long(CommandContext& context);
 /// False: too long, an error was written.
 bool check_value_length(CommandContext& context, std::uint64_t size_bytes);

@@ -52,8 +52,8 @@ bool copy_out(CommandContext& context, const HashedKey& key, MovedValue* moved) 
   });
 }
 
-// What RENAME, RENAMENX and COPY came to.
-enum class Moved { kYes, kNoSource, kTargetExists, kOutOfMemory };
+// What RENAME, RENAMENX and COPY came to; kAnswered: an error was written.
+enum class Moved { kYes, kNoSource, kTargetExists, kAnswered };
 
 Moved move_value(CommandContext& context, const Call& call, bool replaces, bool keeps_source) {
   const std::array<HashedKey, 2> keys{call.key, context.keyspace.hash(call[2])};
@@ -69,7 +69,7 @@ Moved move_value(CommandContext& context, const Call& call, bool replaces, bool 
     (void)context.keyspace.set(keys[1], moved.value, {SetCondition::kAlways, moved.expiry_ms, false});
     return true;
   });
-  return status == WriteStatus::kOutOfMemory ? Moved::kOutOfMemory : result;
+  return answer_refusal(context, status) ? Moved::kAnswered : result;
 }
 
 void rename_key(CommandContext& context, const Call& call, bool replaces) {
@@ -80,7 +80,7 @@ void rename_key(CommandContext& context, const Call& call, bool replaces) {
   } else {
     moved = move_value(context, call, replaces, false);
   }
-  if (moved == Moved::kOutOfMemory) return context.reply.out_of_memory();
+  if (moved == Moved::kAnswered) return;
   if (moved == Moved::kNoSource) return context.reply.error("ERR no such key");
   if (replaces) return context.reply.ok();
   context.reply.integer(moved == Moved::kYes ? 1 : 0);
@@ -120,7 +120,7 @@ void mset(CommandContext& context, const Call& call) {
   if (!check_pairs(context, call)) return;
   const std::vector<HashedKey> keys = hash_keys(context, call, 2);
   const WriteStatus status = atomically(context, keys, [&] { return set_pairs(context, call, keys), true; });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   context.reply.ok();
 }
 
@@ -133,7 +133,7 @@ void msetnx(CommandContext& context, const Call& call) {
     }
     return set_pairs(context, call, keys), true;
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
 }
 
@@ -153,7 +153,7 @@ void copy(CommandContext& context, const Call& call) {
   }
   if (call[1] == call[2]) return context.reply.error("ERR source and destination objects are the same");
   const Moved moved = move_value(context, call, replaces, true);
-  if (moved == Moved::kOutOfMemory) return context.reply.out_of_memory();
+  if (moved == Moved::kAnswered) return;
   context.reply.integer(moved == Moved::kYes ? 1 : 0);
 }
 

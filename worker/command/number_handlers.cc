@@ -29,7 +29,7 @@ void add_integer(CommandContext& context, const Call& call, std::int64_t quantit
     return Change{Change::Action::kReplace, {std::string_view(digits, static_cast<std::size_t>(end - digits))},
                   kept_expiry(old)};
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   if (error != nullptr) return context.reply.error(error);
   context.reply.integer(sum);
 }
@@ -78,7 +78,7 @@ void add_float(CommandContext& context, const Call& call, long double quantity) 
     text = format_float(sum);
     return Change{Change::Action::kReplace, {text}, kept_expiry(old)};
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   if (error != nullptr) return context.reply.error(error);
   context.reply.bulk(text);
 }

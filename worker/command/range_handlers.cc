@@ -21,7 +21,7 @@ void extend(CommandContext& context, const Call& call, bool at_end) {
     if (!at_end) std::swap(change.pieces[0], change.pieces[1]);
     return change;
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   if (total > limit) return value_too_long(context);
   context.reply.integer(static_cast<std::int64_t>(total));
 }
@@ -73,7 +73,7 @@ void setrange(CommandContext& context, const Call& call) {
     const std::string_view tail = end < value.size() ? value.substr(end) : std::string_view();
     return Change{Change::Action::kReplace, {head, zeros, part, tail}, kept_expiry(old)};
   });
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   if (is_too_long) return value_too_long(context);
   context.reply.integer(static_cast<std::int64_t>(total));
 }

@@ -11,7 +11,7 @@ namespace {
 void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value, TimeMs expiry_ms = kNoExpiry) {
   if (!check_value_length(context, value.size())) return;
   const WriteStatus status = context.keyspace.set(key, value, {SetCondition::kAlways, expiry_ms, false});
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   context.reply.ok();
 }
 
@@ -28,9 +28,9 @@ void answer_old_value(CommandContext& context, const HashedKey& key, Decide&& de
     }
     return decide(old);
   });
-  if (status != WriteStatus::kOutOfMemory) return;
+  if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) return;
   context.reply.roll_back(mark);
-  context.reply.out_of_memory();
+  answer_refusal(context, status);
 }
 
 void set_with_options(CommandContext& context, const Call& call) {
@@ -48,11 +48,9 @@ void set_with_options(CommandContext& context, const Call& call) {
       return Change{Change::Action::kReplace, {value}, options->keeps_expiry ? kept_expiry(old) : expiry_ms};
     });
   }
-  switch (context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry})) {
-    case WriteStatus::kDone: return context.reply.ok();
-    case WriteStatus::kUnchanged: return context.reply.nil();
-    case WriteStatus::kOutOfMemory: return context.reply.out_of_memory();
-  }
+  const WriteStatus status = context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry});
+  if (answer_refusal(context, status)) return;
+  status == WriteStatus::kDone ? context.reply.ok() : context.reply.nil();
 }
 
 void set_expiring(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
@@ -70,7 +68,7 @@ void set(CommandContext& context, const Call& call) {
 void setnx(CommandContext& context, const Call& call) {
   if (!check_value_length(context, call[2].size())) return;
   const WriteStatus status = context.keyspace.set(call.key, call[2], {SetCondition::kIfAbsent, kNoExpiry, false});
-  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  if (answer_refusal(context, status)) return;
   context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
 }
 

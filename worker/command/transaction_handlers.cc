@@ -1,42 +1,18 @@
 // MULTI, EXEC, DISCARD, WATCH, UNWATCH. What stands between MULTI and EXEC is executed as one change: nobody sees part of
 // it, and a worker that dies in it leaves all or nothing.
 #include <algorithm>
-#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "shm/os/cpu_clock.h"
 #include "worker/command/command_meter.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
-#include "worker/command/watched_key.h"
 #include "worker/message_hub.h"
 
 namespace memento::handlers {
-
-WatchedKey look_at(Keyspace& keyspace, const HashedKey& key) {
-  WatchedKey watched;
-  watched.key = key.bytes;
-  watched.version = keyspace.watch_version(key);
-  watched.exists = keyspace.read(key, [&](const EntryView& entry) {
-    watched.place = entry.value.data();
-    watched.value_hash = std::hash<std::string_view>()(entry.value);
-    watched.created_ms = entry.created_ms;
-    watched.expiry_ms = entry.expiry_ms;
-  });
-  return watched;
-}
-
 namespace {
-
-// Something happened in the slot: to this key, or to another one?
-bool is_unchanged(Keyspace& keyspace, const WatchedKey& before) {
-  const HashedKey key = keyspace.hash(before.key);
-  if (!before.exists) return !keyspace.read(key, [](const EntryView&) {});
-  if (keyspace.watch_version(key) == before.version) return keyspace.read(key, [](const EntryView&) {});  // may have expired
-  const WatchedKey now = look_at(keyspace, key);
-  return now.exists && now.place == before.place && now.created_ms == before.created_ms &&
-         now.expiry_ms == before.expiry_ms && now.value_hash == before.value_hash;
-}
 
 // The queued requests as calls, and all keys they and WATCH name.
 struct Execution {
@@ -45,7 +21,7 @@ struct Execution {
   std::vector<HashedKey> keys;
   bool needs_all_keys = false;
 
-  Execution(Keyspace& keyspace, const Transaction& transaction, const std::vector<WatchedKey>& watched) {
+  Execution(Keyspace& keyspace, const Transaction& transaction, const WatchedKeys& watched) {
     for (const QueuedCall& queued : transaction.queue) {
       words.emplace_back(queued.words.begin(), queued.words.end());
       Call call{words.back(), {}};
@@ -60,7 +36,7 @@ struct Execution {
       }
       calls.push_back(call);
     }
-    for (const WatchedKey& key : watched) keys.push_back(keyspace.hash(key.key));
+    for (const auto& [key, mark] : watched) keys.push_back(keyspace.hash(key));
   }
 };
 
@@ -70,7 +46,8 @@ struct Measured {
   std::string error;
 };
 
-void execute_all(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls,
+// False: it took too long while others wait.
+bool execute_all(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls,
                  std::vector<Measured>* measured) {
   measured->resize(calls.size());
   context.reply.begin_array(calls.size());
@@ -81,8 +58,10 @@ void execute_all(CommandContext& context, const Transaction& transaction, const 
     const bool failed = context.reply.mark().error_count != before.error_count;
     (*measured)[i].error = failed ? context.reply.since(before.size) : std::string_view();
     (*measured)[i].ticks += cpu_ticks() - begin_ticks;
+    if (context.keyspace.must_stop()) return false;
   }
   context.reply.end();
+  return true;
 }
 
 void count_all(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls,
@@ -129,10 +108,12 @@ void discard(CommandContext& context, const Call&) {
 
 void watch(CommandContext& context, const Call& call) {
   if (context.client.transaction != nullptr) return context.reply.error("ERR WATCH inside MULTI is not allowed");
-  std::vector<WatchedKey>& watched = context.client.watched;
+  WatchedKeys& watched = context.client.watched;
   for (std::size_t i = 1; i < call.count(); ++i) {
-    const bool is_known = std::ranges::any_of(watched, [&](const WatchedKey& other) { return other.key == call[i]; });
-    if (!is_known) watched.push_back(look_at(context.keyspace, context.keyspace.hash(call[i])));
+    if (watched.contains(call[i])) continue;
+    const std::optional<ChangeMark> mark = context.keyspace.mark(context.keyspace.hash(call[i]));
+    if (!mark) return context.reply.out_of_memory();
+    watched.emplace(call[i], *mark);
   }
   context.reply.ok();
 }
@@ -152,8 +133,7 @@ void exec(CommandContext& context, const Call&) {
     return;
   }
   const std::unique_ptr<Transaction> transaction = std::move(context.client.transaction);
-  const std::vector<WatchedKey> watched = std::move(context.client.watched);
-  context.client.watched.clear();
+  const WatchedKeys watched = std::exchange(context.client.watched, {});
   if (transaction->is_broken) {
     return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   }
@@ -161,6 +141,9 @@ void exec(CommandContext& context, const Call&) {
   const Execution execution(keyspace, *transaction, watched);
   const ClientTraits traits = context.client;
   const ReplyWriter::Mark begin = context.reply.mark();
+  const auto is_as_watched = [&](const auto& key_and_mark) {
+    return keyspace.is_unchanged(keyspace.hash(key_and_mark.first), key_and_mark.second);
+  };
   bool conflicts = false;
   std::vector<Measured> measured;
   const auto body = [&] {
@@ -168,26 +151,31 @@ void exec(CommandContext& context, const Call&) {
     context.plan = {};
     static_cast<ClientTraits&>(context.client) = traits;
     context.reply.set_protocol(traits.protocol);
-    conflicts = !std::ranges::all_of(watched, [&](const WatchedKey& key) { return is_unchanged(keyspace, key); });
+    conflicts = !std::ranges::all_of(watched, is_as_watched);
     if (conflicts) return false;
-    execute_all(context, *transaction, execution.calls, &measured);
+    const bool is_whole = execute_all(context, *transaction, execution.calls, &measured);
     context.is_repeated = true;
-    return true;
+    return is_whole;
   };
   context.in_exec = true;
   const WriteStatus status = execution.needs_all_keys ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = context.is_repeated = false;
   context.client.others.reset();
-  if (!conflicts && status != WriteStatus::kOutOfMemory) {
+  if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts) {
+    context.reply.roll_back(begin);
+    static_cast<ClientTraits&>(context.client) = traits;
+    context.reply.set_protocol(traits.protocol);
+    context.plan = {};
+  }
+  if (status == WriteStatus::kOutOfMemory) {
+    context.reply.error("EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.");
+  } else if (status == WriteStatus::kBusy) {
+    context.reply.error("EXECABORT Transaction discarded because of: BUSY its keys change faster than it runs");
+  } else if (conflicts) {
+    context.reply.nil_array();
+  } else {
     count_all(context, *transaction, execution.calls, measured);
     tell_others(context, *transaction, execution.calls);
-  }
-  if (conflicts) {
-    context.reply.roll_back(begin);
-    context.reply.nil_array();
-  } else if (status == WriteStatus::kOutOfMemory) {
-    context.reply.roll_back(begin);
-    context.reply.error("EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.");
   }
 }
 
