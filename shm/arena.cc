@@ -79,6 +79,25 @@ void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
   }
 }
 
+bool Arena::prepare_many(std::uint32_t size_class, std::size_t count) {
+  static_assert(kManyLimit - 1 + 32 < kMagazineLimit);  // a refill adds 32 at most
+  while (block_count(size_class) < count) {
+    if (!refill(record_.magazines[size_class], size_class, false)) return false;
+  }
+  return true;
+}
+
+bool Arena::stage_exchange_many(std::uint32_t size_class, std::size_t taken, std::span<const std::uint64_t> freed_offsets) {
+  Magazine& magazine = record_.magazines[size_class];
+  const std::uint64_t before = count_of(magazine);
+  assert(taken <= before);
+  std::uint64_t count = before - taken;
+  if (count + freed_offsets.size() >= kMagazineLimit) return false;
+  for (const std::uint64_t offset : freed_offsets) redo_.stage(magazine.blocks[count++], offset);
+  if (count != before) redo_.stage(magazine.count, count);
+  return true;
+}
+
 void Arena::settle(std::uint64_t freed_offset) {
   if (freed_offset == 0) return;
   const PageInfo page = info(page_of(freed_offset));

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "shm/layout.h"
 #include "shm/page_info.h"
@@ -39,6 +40,17 @@ class Arena {
     const Magazine& magazine = record_.magazines[size_class];
     return magazine.blocks[count_of(magazine) - 1].load(std::memory_order_relaxed);
   }
+
+  /// prepare() for several blocks, of which peek_below(0) is the topmost. REQUIRES: count <= kManyLimit.
+  static constexpr std::size_t kManyLimit = 32;
+  bool prepare_many(std::uint32_t size_class, std::size_t count);
+  std::size_t block_count(std::uint32_t size_class) const { return count_of(record_.magazines[size_class]); }
+  std::uint64_t peek_below(std::uint32_t size_class, std::size_t below_top) const {
+    const Magazine& magazine = record_.magazines[size_class];
+    return magazine.blocks[count_of(magazine) - 1 - below_top].load(std::memory_order_relaxed);
+  }
+  /// Stages that the topmost `taken` blocks of the class are taken, and these given back. False: there is no room.
+  bool stage_exchange_many(std::uint32_t size_class, std::size_t taken, std::span<const std::uint64_t> freed_offsets);
 
   /// Stages the exchange: takes the peeked block of `taken` (or none: kNoClass) and gives back the block at
   /// `freed_offset` (or none: 0), which may be a run, which goes to an old-run place.

@@ -37,6 +37,7 @@ WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool who
   WriteStatus status = WriteStatus::kOutOfMemory;
   try {
     wants_all_ = whole_keyspace;
+    is_too_long_ = commits_briefly_ = false;
     slots_.clear();
     for (const HashedKey& key : keys) slots_.push_back(key.slot);
     std::ranges::sort(slots_);
@@ -85,21 +86,31 @@ Keyspace::Transaction::Attempt Keyspace::Transaction::try_without_locks(BodyFunc
   if (ran_out_) return Attempt::kOutOfMemory;
   learn_slots();
   if (!goes_on || !has_changes()) return versions_hold() ? Attempt::kRefused : Attempt::kConflict;
-  if (!prepare_memory()) return versions_hold() ? Attempt::kOutOfMemory : Attempt::kConflict;
+  commits_briefly_ = is_brief() && prepare_briefly();
+  if (!commits_briefly_ && !prepare_memory()) return versions_hold() ? Attempt::kOutOfMemory : Attempt::kConflict;
   choose_locks();
   next_place_ = reserved_.size();
   lock_all();
   Attempt result = Attempt::kConflict;
   if (versions_hold_locked()) {
-    result = is_prepared() ? Attempt::kCommitted : Attempt::kUnready;
-    if (result == Attempt::kCommitted) stage_all();
+    result = Attempt::kUnready;
+    if (commits_briefly_) {
+      if (is_prepared_briefly() && stage_briefly()) result = Attempt::kCommitted;
+    } else if (is_prepared()) {
+      stage_all();
+      result = Attempt::kCommitted;
+    }
   }
   unlock_all();
+  if (result == Attempt::kCommitted && commits_briefly_) settle_briefly();
   return result;
 }
 
 Keyspace::Transaction::Attempt Keyspace::Transaction::try_locked(BodyFunction body, void* context) {
+  // The last run shows what this one will need. Where that is not to be had, this one will say so.
+  if (commits_briefly_ && has_changes()) (void)prepare_memory();
   is_whole_ = wants_all_ || slots_.size() > kSlotLockLimit;
+  commits_briefly_ = false;
   locking_ = slots_;
   next_place_ = reserved_.size();
   lock_all();
@@ -471,7 +482,8 @@ void Keyspace::Transaction::adjust_slot_keys(std::uint32_t slot, std::vector<std
 void Keyspace::Transaction::sort_writes() {
   order_.resize(write_count_);
   for (std::size_t i = 0; i < write_count_; ++i) order_[i] = i;
-  std::ranges::stable_sort(order_, {}, [&](std::size_t i) { return writes_[i].slot; });
+  // In the order of writes within a slot.
+  std::ranges::sort(order_, {}, [&](std::size_t i) { return std::pair(writes_[i].slot, i); });
 }
 
 // False: out of memory. What takes no more memory than it gives back may use what is kept for that.

@@ -15,7 +15,8 @@
 // robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
 //
 // Reserved blocks, and those the commit puts out of use, are listed in the record's TransactionArea: a
-// successor finds them there.
+// successor finds them there. A brief transaction (transaction_brief.cc) needs none: its blocks come from the magazines and
+// go there.
 //
 // Optimistic concurrency control by validation: Kung, Robinson, "On Optimistic Methods for Concurrency Control", 1981.
 #pragma once
@@ -134,7 +135,19 @@ struct Keyspace::Transaction {
   void sort_writes();
   void drain_places(std::uint64_t end);
 
+  // transaction_brief.cc
+  bool is_brief() const;
+  bool prepare_briefly();
+  bool is_prepared_briefly();
+  bool stage_briefly();
+  void settle_briefly();
+
+  // transaction_commit.cc
   void stage_all();
+  void stage_slots();
+  bool shows_in_parts() const;
+  std::uint64_t block_for(const Write& write) const;
+  void leave_block(std::uint64_t entry_offset);
   void stage_changing(bool is_changing);
   void stage_slot(std::size_t begin, std::size_t end);
   void stage_flush_of(Extent table);
@@ -173,6 +186,19 @@ struct Keyspace::Transaction {
   std::vector<Reserved> reserved_;     ///< in the area's first places
   std::vector<std::size_t> assigned_;  ///< for each write: its place in reserved_
   std::array<std::vector<std::size_t>, kClassLimit + 1> by_class_;  ///< places in reserved_; the last: runs
+  struct ClassUse {
+    std::uint32_t size_class;
+    std::size_t taken;
+  };
+  struct Freed {
+    std::uint32_t size_class;  ///< Arena::kNoClass: a run
+    std::uint64_t offset;
+  };
+  bool commits_briefly_ = false;
+  bool is_too_long_ = false;           ///< a brief commit was tried in vain
+  std::vector<ClassUse> class_uses_;
+  std::vector<std::uint64_t> blocks_;  ///< for each write, when it is committed briefly: its block
+  std::vector<Freed> freed_;           ///< what a brief commit puts out of use
   std::uint64_t next_place_ = 0;  ///< of the area, for what an erased key leaves
   FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;

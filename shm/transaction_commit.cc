@@ -22,17 +22,8 @@ std::uint64_t key_of(const Word& cell) { return reinterpret_cast<std::uint64_t>(
 void Keyspace::Transaction::stage_all() {
   RedoList& redo = impl_.redo;
   redo.use_area(*impl_.arena.transaction_area());
-  // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
-  // flushed and is about to be set.
-  const bool shows_in_parts = write_count_ > 1 || (is_flushed_ && write_count_ > 0);
-  if (shows_in_parts) stage_changing(true);
-  for (std::size_t begin = 0; begin < write_count_;) {
-    const std::uint32_t slot = writes_[order_[begin]].slot;
-    std::size_t end = begin;
-    while (end < write_count_ && writes_[order_[end]].slot == slot) ++end;
-    stage_slot(begin, end);
-    begin = end;
-  }
+  if (shows_in_parts()) stage_changing(true);
+  stage_slots();
   if (is_flushed_) {
     const LockGuard guard(impl_.owner, impl_.header.flush_lock);
     const std::uint64_t generation = impl_.header.flush_generation.load(kRelaxed) + 1;
@@ -42,13 +33,40 @@ void Keyspace::Transaction::stage_all() {
       }
     }
     redo.stage(impl_.header.flush_generation, generation);
-    if (shows_in_parts) stage_changing(false);
+    if (shows_in_parts()) stage_changing(false);
     redo.commit();
   } else if (redo.size() > 0) {
-    if (shows_in_parts) stage_changing(false);
+    if (shows_in_parts()) stage_changing(false);
     redo.commit();
   }
   redo.use_record();
+}
+
+// Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
+// flushed and is about to be set.
+bool Keyspace::Transaction::shows_in_parts() const { return write_count_ > 1 || (is_flushed_ && write_count_ > 0); }
+
+void Keyspace::Transaction::stage_slots() {
+  each_slot([&](std::size_t begin, std::size_t end, const Slot&) {
+    stage_slot(begin, end);
+    return true;
+  });
+}
+
+// Where the entry of a put is, or goes.
+std::uint64_t Keyspace::Transaction::block_for(const Write& write) const {
+  const auto index = static_cast<std::size_t>(&write - writes_.data());
+  return commits_briefly_ ? blocks_[index] : reserved_[assigned_[index]].entry_offset;
+}
+
+// Nothing leads to this entry any more.
+void Keyspace::Transaction::leave_block(std::uint64_t entry_offset) {
+  if (commits_briefly_) {
+    const PageInfo page = impl_.arena.info(impl_.arena.page_of(entry_offset));
+    freed_.push_back({page.kind() == 0 ? Arena::kNoClass : page.size_class(), entry_offset});
+  } else {
+    impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++), impl_.arena.block_word(entry_offset));
+  }
 }
 
 void Keyspace::Transaction::stage_changing(bool is_changing) {
@@ -78,7 +96,6 @@ void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < end; ++i) {
     const Write& write = writes_[order_[i]];
     if (write.is_put) {
-      assert(assigned_[order_[i]] < reserved_.size());
       stage_put(write, table, &counts, &bytes);
     } else if (!is_flushed_) {
       stage_erase(write, table, &counts, &bytes);
@@ -99,8 +116,7 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t cell = cells[i].load(kRelaxed);
     if (Cell::live(cell))
-      impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++),
-                       impl_.arena.block_word(Cell::offset(cell)));
+      leave_block(Cell::offset(cell));
   }
   for (std::uint64_t i = 0; i < count; i += 65535) {
     impl_.redo.stage_fill(cells[i], 0, std::min<std::uint64_t>(65535, count - i));
@@ -110,25 +126,27 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
 void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uint64_t* counts,
                                       std::uint64_t* bytes) {
   impl_.note_change(impl_.slots[write.slot], write.hash);
-  const std::size_t place = assigned_[static_cast<std::size_t>(&write - writes_.data())];
-  const Reserved& block = reserved_[place];
+  const std::uint64_t offset = block_for(write);
   const Entry entry = write.shape();
-  std::memcpy(entry.write(impl_.base + block.entry_offset, write.key, write.expiry_ms), write.value.data(),
-              write.value.size());
+  if (!commits_briefly_) copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
   Entry old;
   Word* cell = nullptr;
   const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
-  std::uint64_t left = 0;
+  const std::uint64_t old_offset = replaces ? static_cast<std::uint64_t>(old.at - impl_.base) : 0;
   if (replaces) {
     *bytes -= old.key_bytes + old.value_bytes + (old.expires() ? kOneExpiry : 0);
-    left = impl_.arena.block_word(static_cast<std::uint64_t>(old.at - impl_.base));
   } else {
     cell = free_cell(table_cells(impl_.base, table), table.size(), Cell::tag_of_hash(write.hash));
     *counts += 1 + (cell_value(*cell) == 0 ? kOneUsed : 0);
   }
   *bytes += entry.key_bytes + entry.value_bytes + (write.expiry_ms != kNoExpiry ? kOneExpiry : 0);
-  set_cell(*cell, impl_.fresh_cell(block.entry_offset, write.hash, cell_value(*cell)));
-  impl_.redo.stage(impl_.arena.transaction_area()->block(place), left);
+  set_cell(*cell, impl_.fresh_cell(offset, write.hash, cell_value(*cell)));
+  if (commits_briefly_) {
+    if (replaces) leave_block(old_offset);
+  } else {  // the old block takes the new one's place in the area
+    const std::size_t place = assigned_[static_cast<std::size_t>(&write - writes_.data())];
+    impl_.redo.stage(impl_.arena.transaction_area()->block(place), replaces ? impl_.arena.block_word(old_offset) : 0);
+  }
 }
 
 void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::uint64_t* counts,
@@ -144,8 +162,7 @@ void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::u
   set_cell(*cell, has_empty ? 0 : kTombstone);
   *counts -= 1 + (has_empty ? kOneUsed : 0);
   *bytes -= old.key_bytes + old.value_bytes + (old.expires() ? kOneExpiry : 0);
-  impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++),
-                   impl_.arena.block_word(static_cast<std::uint64_t>(old.at - impl_.base)));
+  leave_block(static_cast<std::uint64_t>(old.at - impl_.base));
 }
 
 std::uint64_t Keyspace::Transaction::cell_value(const Word& cell) {
