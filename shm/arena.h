@@ -10,6 +10,7 @@
 // who holds a UseOfReserve takes them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -138,7 +139,7 @@ class Arena {
   bool free_old_runs();
   struct ReaderWait {
     std::uint32_t moments = 0;
-    SlowWait slow{};
+    std::array<SlowWait, kOldRunLimit> slow{};  ///< for each old run
   };
   /// Frees old runs, or waits a moment for who reads them.
   void wait_for_readers(ReaderWait* wait);

@@ -303,8 +303,7 @@ void Arena::wait_for_readers(ReaderWait* wait) {
     std::uint32_t process = 0;
     const Word* pin = extent.word == 0 ? nullptr : find_pin(extent.offset() + 8, &process);
     if (pin == nullptr) continue;
-    owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), &wait->slow);
-    return;
+    owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), &wait->slow[i]);
   }
 }
 

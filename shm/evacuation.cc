@@ -110,10 +110,11 @@ void Keyspace::Impl::move_run(std::uint64_t run) {
   };
   Entry entry;
   Word* cell = nullptr;
+  std::optional<Pin> pin;
   {
     const SlotGuard guard(*this, slot);
     if (!find_it(&entry, &cell)) return;
-    record.pins[1].store(offset, std::memory_order_release);
+    pin.emplace(record.pins[kMovePin], offset);
   }
   if (arena.has_room_for_run() && arena.allocate_run(entry.total_bytes(), kHeldMovedRun)) {
     const std::uint64_t target = Extent{arena.held(kHeldMovedRun).load(kRelaxed)}.offset() + sizeof(Word);
@@ -130,7 +131,7 @@ void Keyspace::Impl::move_run(std::uint64_t run) {
       redo.commit();
     }
   }
-  record.pins[1].store(0, std::memory_order_release);
+  pin.reset();
   arena.free_held(kHeldMovedRun);
   arena.free_old_runs();
 }

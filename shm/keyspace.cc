@@ -34,6 +34,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       change_counters(base, header),
       transaction(std::make_unique<Transaction>(*this)) {
   assert(process < header.process_count);
+  block_key.reserve(kKeyLimitBytes);  // nothing is allocated while a page is being emptied
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
 }
 
@@ -156,23 +157,22 @@ bool Keyspace::Impl::find_locked(const Slot& slot, std::uint64_t generation, con
 // Large values, and small ones in a slot that changes all the time: the entry is found under the lock; a run
 // is then pinned, so that nobody frees it, and copied without the lock.
 bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context) {
-  std::uint64_t offset = 0;
   EntryView view;
+  std::optional<Pin> pin;
   {
     const SlotGuard guard(*this, slot);
     Entry entry;
     if (!find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key, &entry))
       return false;
     view = view_of(entry, header);
-    offset = static_cast<std::uint64_t>(entry.at - base);
+    const auto offset = static_cast<std::uint64_t>(entry.at - base);
     if (arena.is_class_page(offset)) {
       copy(context, view);
       return true;
     }
-    record.pins[0].store(offset, std::memory_order_release);
+    pin.emplace(record.pins[kReadPin], offset);
   }
   copy(context, view);
-  record.pins[0].store(0, std::memory_order_release);
   return true;
 }
 

@@ -242,6 +242,7 @@ class Keyspace {
   struct Transaction;
   struct Update;
   class SlotGuard;
+  class Pin;
   std::unique_ptr<Impl> impl_;
   const std::uint64_t* contentions_;  ///< counted in it
   const std::uint64_t* searches_;

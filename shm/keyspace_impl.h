@@ -178,6 +178,7 @@ struct Keyspace::Impl {
   bool evict_run(std::uint64_t run, const HashedKey& key, const Judge& judge);
 
   // maintenance.cc
+  bool maintain(std::int64_t budget_us, bool expires);
   void reclaim_inherited();
   void drain_dead_table();
   bool reclaim_flushed();
@@ -212,6 +213,19 @@ struct Keyspace::Impl {
   std::uint64_t rooms_made = 0;  ///< counts what may have changed the magazines between a fill and its commit
   std::string block_key;         ///< of key_of_block()
   std::unique_ptr<Transaction> transaction;
+};
+
+/// A run's entry is being read without a lock, for a scope: its bytes stay as they are. REQUIRES: the slot's lock when it
+/// begins.
+class Keyspace::Pin {
+ public:
+  Pin(Word& pin, std::uint64_t entry_offset) : pin_(pin) { pin_.store(entry_offset, std::memory_order_release); }
+  ~Pin() { pin_.store(0, std::memory_order_release); }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+ private:
+  Word& pin_;
 };
 
 /// A slot's lock for a scope.

@@ -24,7 +24,6 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int kTries = 3;
-constexpr std::size_t kPin = 2;  // of the record's
 constexpr std::uint64_t kHeadroomLimitBytes = 1 << 20;
 constexpr std::uint64_t kOtherRedoEntries = 16;  // beside a patch's words
 
@@ -70,17 +69,6 @@ struct Keyspace::Update {
     Impl& impl_;
     Slot& slot_;
   };
-  class Pin {
-   public:
-    Pin(Word& pin, std::uint64_t offset) : pin_(pin) { pin_.store(offset, std::memory_order_release); }
-    ~Pin() { pin_.store(0, std::memory_order_release); }
-    Pin(const Pin&) = delete;
-    Pin& operator=(const Pin&) = delete;
-
-   private:
-    Word& pin_;
-  };
-
   bool lock(bool may_insert) { return impl_.lock_for_write(slot_, may_insert); }
   Found find() const;
   bool is_run(const Found& found) const { return found.is_there && !impl_.arena.is_class_page(found.offset); }
@@ -226,7 +214,7 @@ Keyspace::Update::Outcome Keyspace::Update::in_steps() {
     old = find();
     version_ = slot_.version.load(kRelaxed);
     if (is_run(old)) {
-      pin.emplace(impl_.record.pins[kPin], old.offset);
+      pin.emplace(impl_.record.pins[kUpdatePin], old.offset);
     } else if (old.is_live) {
       copy_.assign(old.entry.value(), old.entry.value_bytes);
     }

@@ -40,7 +40,8 @@ inline constexpr std::uint32_t kCellsPerLine = 8;
 inline constexpr std::uint32_t kProcessLimit = 130;
 inline constexpr std::uint32_t kRedoLimit = 2048;
 inline constexpr std::uint32_t kMagazineLimit = 64;
-inline constexpr std::uint32_t kPinLimit = 4;
+/// What a process pins at most: a run each that it reads, moves, and changes.
+enum PinRole : std::uint32_t { kReadPin, kMovePin, kUpdatePin, kPinLimit };
 inline constexpr std::uint32_t kUnitHintLimit = 8;
 
 /// A robust futex (Linux: Documentation/locking/robust-futexes). `word` holds the owner's thread id and the

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <utility>
 
 #include "shm/hash.h"
@@ -150,19 +151,27 @@ std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
 }
 
 bool Keyspace::maintain(std::int64_t budget_us, bool expires) {
+  try {
+    return impl_->maintain(budget_us, expires);
+  } catch (const std::bad_alloc&) {  // it goes on next time
+    return false;
+  }
+}
+
+bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
   const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;
-  impl_->arena.free_old_runs();
-  const std::uint64_t shortages = impl_->header.memory_shortages.load(kRelaxed);
-  if (shortages != std::exchange(impl_->shortages_seen, shortages)) impl_->arena.give_back_blocks();
+  arena.free_old_runs();
+  const std::uint64_t shortages = header.memory_shortages.load(kRelaxed);
+  if (shortages != std::exchange(shortages_seen, shortages)) arena.give_back_blocks();
   bool found_work = false;
   for (std::uint32_t visited = 0; visited < kSlotCount; ++visited) {
     if (visited % 16 == 0 && monotonic_time_ns() >= end_ns) return found_work;
-    const std::uint32_t slot = impl_->sweep_slot_next;
-    impl_->sweep_slot_next = (slot + 1) % kSlotCount;
-    found_work |= impl_->reclaim_slot(impl_->slots[slot]);
-    found_work |= impl_->shrink_slot(impl_->slots[slot]);
-    impl_->forget_watch(impl_->slots[slot]);
-    const std::uint64_t expired = expires ? impl_->sweep_slot(slot) : 0;
+    const std::uint32_t slot = sweep_slot_next;
+    sweep_slot_next = (slot + 1) % kSlotCount;
+    found_work |= reclaim_slot(slots[slot]);
+    found_work |= shrink_slot(slots[slot]);
+    forget_watch(slots[slot]);
+    const std::uint64_t expired = expires ? sweep_slot(slot) : 0;
     if (expired > 0) {
       found_work = true;
       count(Counter::kExpired, expired);

@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <ctime>
 #include <string>
 #include <thread>
 
 #include "shm/layout.h"
+#include "shm/os/fd.h"
+#include "shm/robust_lock.h"
 #include "tests/shm/keyspace_fixture.h"
 
 namespace memento {
@@ -19,14 +22,16 @@ using testing::get;
 using testing::make_segment;
 
 constexpr std::size_t kValueBytes = 40'000;  // a run
-constexpr std::uint32_t kReaders = 2;        // records 2 and 3; 1 is the writer's
+constexpr std::uint32_t kReaders = 4;        // records from 2 on; 1 is the writer's
+constexpr std::uint32_t kPinsOfOne = kOldRunLimit / kReaders;
+static_assert(kPinsOfOne <= kPinLimit && kReaders * kPinsOfOne == kOldRunLimit);
 
 std::string name(std::uint32_t number) { return "k" + std::to_string(number); }
 
 std::uint64_t entry_offset(Segment& segment, Keyspace& keyspace, const std::string& key) {
   std::uint64_t offset = 0;
   keyspace.read(keyspace.hash(key), [&](const EntryView& view) {
-    offset = static_cast<std::uint64_t>(view.value.data() - segment.base()) - key.size() - 2 * sizeof(Word);
+    offset = static_cast<std::uint64_t>(view.value.data() - segment.base()) - key.size() - 3 * sizeof(Word);
   });
   return offset;
 }
@@ -48,12 +53,11 @@ TEST(StuckReader, IsEndedForAWriterThatWaits) {
       }
       ProcessRecord& record = segment->process(2 + i);
       record.pid = static_cast<std::uint32_t>(readers[i]);
-      for (std::uint32_t k = 0; k < kPinLimit; ++k) {
-        record.pins[k] = entry_offset(*segment, keyspace, name(i * kPinLimit + k));
+      for (std::uint32_t k = 0; k < kPinsOfOne; ++k) {
+        record.pins[k] = entry_offset(*segment, keyspace, name(i * kPinsOfOne + k));
       }
       kill(readers[i], SIGSTOP);
     }
-    static_assert(kReaders * kPinLimit == kOldRunLimit);
     segment->watch_locks(getpid(), 1);  // we are the master, too
   }
   std::thread writer([&] {
@@ -76,6 +80,38 @@ TEST(StuckReader, IsEndedForAWriterThatWaits) {
     EXPECT_EQ(value, std::string(kValueBytes, 'b'));
   }
   expect_sound(*segment);
+}
+
+// Shows that a holder which runs is waited for, though it takes several times as long as a stopped one would be given.
+TEST(BusyHolder, IsWaitedFor) {
+  constexpr int kLockTimeoutMs = 1000;
+  constexpr std::int64_t kBusyCpuS = 3;
+  auto segment = make_segment(16ull << 20, 2);
+  RobustLock& lock = segment->header().flush_lock;
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  const Fd reader(pipe_ends[0]);
+  Fd writer(pipe_ends[1]);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    LockOwner owner(segment->base(), 1);
+    owner.lock(lock);
+    [[maybe_unused]] const ssize_t told = write(writer.get(), "!", 1);
+    timespec used{};
+    while (used.tv_sec < kBusyCpuS) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    owner.unlock(lock);
+    _exit(0);
+  }
+  char told = 0;
+  ASSERT_EQ(read(reader.get(), &told, 1), 1);
+  segment->watch_locks(getpid(), kLockTimeoutMs);  // we are the master: this process would kill it
+  LockOwner waiter(segment->base(), 2);
+  waiter.lock(lock);
+  waiter.unlock(lock);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "it was killed";
 }
 
 // Shows what the master believes of a report: a pin that is set names its process, one that is not names nobody.
