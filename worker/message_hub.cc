@@ -6,7 +6,6 @@
 
 #include "worker/command/client_info.h"
 #include "worker/command/command.h"
-#include "worker/command/glob.h"
 #include "worker/command/shown_words.h"
 
 namespace memento {
@@ -29,6 +28,7 @@ struct MessageHeader {
 };
 static_assert(sizeof(MessageHeader) == 16);
 static_assert(kProcessLimit <= 256);
+static_assert(kSubscriptionNameLimitBytes <= Glob::kTextLimitBytes);
 
 namespace {
 
@@ -70,6 +70,7 @@ MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKi
   auto found = audiences(kind).find(name);
   if (found == audiences(kind).end()) {
     found = audiences(kind).emplace(name, Audience{}).first;
+    if (kind == SubscriptionKind::kPattern) found->second.glob = std::make_unique<const Glob>(name);
     if (kind == SubscriptionKind::kKey) found->second.version = keyspace_.watch_version(keyspace_.hash(name));
   }
   std::vector<ClientState*>& clients = found->second.clients;
@@ -145,12 +146,15 @@ void MessageHub::send(MessageType type, std::uint64_t number, std::string_view b
   send({type, 0, 0, static_cast<std::uint8_t>(process_), 0, number}, {}, bytes, readers);
 }
 
-const std::vector<SubscriptionCount>& MessageHub::patterns_of(std::uint32_t process) {
+const std::vector<MessageHub::OtherPattern>& MessageHub::patterns_of(std::uint32_t process) {
   Patterns& known = patterns_[process];
   const std::uint64_t version =
       segment_.process(process).mailbox.pattern_version.load(std::memory_order_acquire);
   if (known.version != version) {
-    known.list = list_subscriptions(segment_, process, SubscriptionKind::kPattern);
+    known.list.clear();
+    for (const SubscriptionCount& pattern : list_subscriptions(segment_, process, SubscriptionKind::kPattern)) {
+      known.list.push_back({Glob(pattern.name), pattern.subscribers});
+    }
     known.version = version;
   }
   return known.list;
@@ -164,8 +168,8 @@ MessageHub::Receivers MessageHub::other_receivers(SubscriptionKind kind, std::st
       continue;
     std::uint64_t subscribers = count_subscribers(segment_, process, kind, channel);
     if (kind == SubscriptionKind::kChannel) {
-      for (const SubscriptionCount& pattern : patterns_of(process)) {
-        if (glob_match(pattern.name, channel)) subscribers += pattern.subscribers;
+      for (const OtherPattern& pattern : patterns_of(process)) {
+        if (pattern.glob.matches(channel)) subscribers += pattern.subscribers;
       }
     }
     if (subscribers == 0) continue;
@@ -182,7 +186,7 @@ std::uint64_t MessageHub::count_receivers(SubscriptionKind kind, std::string_vie
   }
   if (kind != SubscriptionKind::kChannel) return count;
   for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
-    if (glob_match(pattern, channel)) count += audience.clients.size();
+    if (audience.glob->matches(channel)) count += audience.clients.size();
   }
   return count;
 }
@@ -238,7 +242,7 @@ std::uint64_t MessageHub::deliver(SubscriptionKind kind, std::string_view channe
   }
   if (!is_channel) return count;
   for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
-    if (!glob_match(pattern, channel)) continue;
+    if (!audience.glob->matches(channel)) continue;
     for (ClientState* client : audience.clients) {
       push(*client, [&, &name = pattern](ReplyWriter& writer) {
         writer.begin_push(4);
@@ -418,7 +422,7 @@ void MessageHub::close_receivers(MessageType type, std::string_view name) {
   if (const auto found = named.find(name); found != named.end()) missed_subscribers_ += close_clients(found->second.clients);
   if (kind != SubscriptionKind::kChannel) return;
   for (const auto& [pattern, audience] : audiences(SubscriptionKind::kPattern)) {
-    if (glob_match(pattern, name)) missed_subscribers_ += close_clients(audience.clients);
+    if (audience.glob->matches(name)) missed_subscribers_ += close_clients(audience.clients);
   }
 }
 

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,6 +32,7 @@
 #include "worker/client_directory.h"
 #include "worker/client_pause.h"
 #include "worker/command/client_state.h"
+#include "worker/command/glob.h"
 
 namespace memento {
 
@@ -135,6 +137,7 @@ class MessageHub {
   };
   struct Audience {
     std::vector<ClientState*> clients;
+    std::unique_ptr<const Glob> glob;  ///< of a pattern
     std::uint64_t version = 0;  ///< of a key's slot: what is not newer has been told
   };
   using Audiences = std::unordered_map<std::string, Audience, NameHash, std::equal_to<>>;
@@ -142,16 +145,20 @@ class MessageHub {
     std::uint64_t count = 0;
     std::bitset<kProcessLimit> processes;
   };
+  struct OtherPattern {
+    Glob glob;
+    std::uint32_t subscribers;
+  };
   struct Patterns {
     std::uint64_t version = 0;
-    std::vector<SubscriptionCount> list;
+    std::vector<OtherPattern> list;
   };
 
   Audiences& audiences(SubscriptionKind kind) { return audiences_[static_cast<std::size_t>(kind)]; }
   Word& watcher_bits() const { return header_.key_watchers[process_ / 64]; }
   std::uint64_t watcher_bit() const { return 1ull << process_ % 64; }
   Receivers other_receivers(SubscriptionKind kind, std::string_view channel);
-  const std::vector<SubscriptionCount>& patterns_of(std::uint32_t process);
+  const std::vector<OtherPattern>& patterns_of(std::uint32_t process);
   std::uint32_t process_count() const { return static_cast<std::uint32_t>(header_.process_count.load()); }
   /// To other workers; what is too long for any client closes those who wait for it. False: out of memory.
   bool send(MessageHeader header, std::string_view name, std::string_view payload,

@@ -155,7 +155,7 @@ void RequestSource::append_argument(std::string_view placeholder, Words* words) 
       const std::string options = placeholder == "scan-option" ? pick(kScanOptions) : pick(kRestoreOptions);
       for (std::string_view rest = options, word; !(word = take_word(&rest)).empty();) words->emplace_back(word);
     } else if (placeholder == "glob") {
-      words->push_back(pick(kGlobs));
+      words->push_back(glob());
     } else {
       words->emplace_back(placeholder);
     }
@@ -190,6 +190,14 @@ std::string RequestSource::value() {
     case 4: return std::to_string(static_cast<std::int64_t>(random_()));
     default: return bytes(12);
   }
+}
+
+std::string RequestSource::glob() {
+  if (one_in(3)) return pick(kGlobs);
+  constexpr std::string_view kPieces = "k*?[^]-\\0123456789abcd";
+  std::string pattern(one_in(4) ? "k" : "");
+  for (std::size_t left = below(12); left > 0; --left) pattern += kPieces[below(kPieces.size())];
+  return pattern;
 }
 
 std::string RequestSource::integer() { return one_in(2) ? pick(kIntegers) : std::to_string(static_cast<long>(below(40)) - 20); }

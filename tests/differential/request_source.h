@@ -35,6 +35,7 @@ class RequestSource {
   void spoil(Words* words);
   std::string key();
   std::string value();
+  std::string glob();
   std::string integer();
   std::string decimal();
   std::string bytes(std::size_t limit);

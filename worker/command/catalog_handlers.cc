@@ -154,8 +154,8 @@ const Command* find_by_full_name(std::string_view name) {
   return found == container ? nullptr : found;
 }
 
-bool matches_filter(const Command& command, std::string_view filter, std::string_view wanted) {
-  if (is_word(filter, "PATTERN")) return glob_match(lower_case(wanted), lower_case(command.name));
+bool matches_filter(const Command& command, std::string_view filter, std::string_view wanted, const Glob& glob) {
+  if (is_word(filter, "PATTERN")) return glob.matches(lower_case(command.name));
   if (!is_word(filter, "ACLCAT")) return false;  // there are no modules
   const std::vector<std::string> names = categories(command);
   return std::ranges::find(names, "@" + lower_case(wanted)) != names.end();
@@ -203,10 +203,11 @@ void command_list(CommandContext& context, const Call& call) {
   const bool filters = call.count() == 5 && is_word(call[2], "FILTERBY") &&
                        (is_word(call[3], "PATTERN") || is_word(call[3], "ACLCAT") || is_word(call[3], "MODULE"));
   if (call.count() != 2 && !filters) return context.reply.error(kSyntaxError);
+  const Glob glob(filters ? lower_case(call[4]) : std::string());
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
   const auto list = [&](const Command& command) {
-    if (filters && !matches_filter(command, call[3], call[4])) return;
+    if (filters && !matches_filter(command, call[3], call[4], glob)) return;
     context.reply.bulk(lower_case(command.name));
     ++count;
   };

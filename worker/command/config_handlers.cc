@@ -2,6 +2,7 @@
 // be changed while the server runs, for all its processes and until it ends; the others only take the value
 // they have.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <string>
 #include <vector>
@@ -114,7 +115,7 @@ constexpr Parameter kParameters[] = {
 
 const Parameter* find_parameter(std::string_view name) {
   for (const Parameter& parameter : kParameters) {
-    if (lower_case(name) == parameter.name) return &parameter;
+    if (is_word(name, parameter.name)) return &parameter;
   }
   return nullptr;
 }
@@ -132,18 +133,16 @@ const char* check_or_set(CommandContext& context, const Parameter& parameter, st
 }  // namespace
 
 void config_get(CommandContext& context, const Call& call) {
-  std::vector<const Parameter*> wanted;
-  for (const Parameter& parameter : kParameters) {
-    for (std::size_t i = 2; i < call.count(); ++i) {
-      if (!glob_match(lower_case(call[i]), parameter.name)) continue;
-      wanted.push_back(&parameter);
-      break;
-    }
+  std::array<bool, std::size(kParameters)> is_wanted{};
+  for (const std::string_view pattern : call.args.subspan(2)) {
+    const Glob glob(lower_case(pattern));
+    for (std::size_t i = 0; i < is_wanted.size(); ++i) is_wanted[i] |= glob.matches(kParameters[i].name);
   }
-  context.reply.begin_map(wanted.size());
-  for (const Parameter* parameter : wanted) {
-    context.reply.field(parameter->name);
-    context.reply.bulk(parameter->get(context));
+  context.reply.begin_map(static_cast<std::size_t>(std::ranges::count(is_wanted, true)));
+  for (std::size_t i = 0; i < is_wanted.size(); ++i) {
+    if (!is_wanted[i]) continue;
+    context.reply.field(kParameters[i].name);
+    context.reply.bulk(kParameters[i].get(context));
   }
   context.reply.end();
 }

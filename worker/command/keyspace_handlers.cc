@@ -7,6 +7,8 @@
 namespace memento::handlers {
 namespace {
 
+static_assert(kKeyLimitBytes <= Glob::kTextLimitBytes);
+
 template <class Matches>
 void list_keys(CommandContext& context, Matches&& matches) {
   const std::size_t begin = context.reply.begin_list();
@@ -48,14 +50,14 @@ void count(CommandContext& context, const Call&) {
 
 void keys(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "KEYS");
-  const std::string_view pattern = call.count() == 2 ? call[1] : "*";
-  list_keys(context, [&](std::string_view key) { return key_matches(pattern, key); });
+  const Glob glob(call.count() == 2 ? call[1] : "*");
+  list_keys(context, [&](std::string_view key) { return glob.matches_key(key); });
 }
 
 void values(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "VALUES");
-  const std::string_view pattern = call.count() == 2 ? call[1] : "*";
-  list_values(context, [&](std::string_view key) { return key_matches(pattern, key); });
+  const Glob glob(call.count() == 2 ? call[1] : "*");
+  list_values(context, [&](std::string_view key) { return glob.matches_key(key); });
 }
 
 void prefscan(CommandContext& context, const Call& call) {

@@ -112,7 +112,7 @@ std::uint64_t own_receipts(const Subscriptions* own, SubscriptionKind kind, std:
   std::uint64_t count = own->of(kind).contains(channel) ? 1 : 0;
   if (kind != SubscriptionKind::kChannel) return count;
   for (const std::string& pattern : own->of(SubscriptionKind::kPattern)) {
-    if (glob_match(pattern, channel)) ++count;
+    if (Glob(pattern).matches(channel)) ++count;
   }
   return count;
 }
@@ -140,10 +140,11 @@ void list_channels(CommandContext& context, const Call& call, SubscriptionKind k
                                std::string(quotable(call[1])) + "'. Try PUBSUB HELP.");
   }
   const auto all = context.services.hub.subscriptions(kind);
+  const Glob wanted(call.count() == 3 ? call[2] : "*");
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
   for (const auto& [name, subscribers] : all) {
-    if (call.count() == 3 && !glob_match(call[2], name)) continue;
+    if (call.count() == 3 && !wanted.matches(name)) continue;
     context.reply.bulk(name);
     ++count;
   }

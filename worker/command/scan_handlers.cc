@@ -100,9 +100,8 @@ void scan(CommandContext& context, const Call& call) {
   if (!take_options(context, call, &options)) return;
   std::vector<std::string> keys;
   cursor = walk(context.keyspace, cursor, options.count, &keys);
-  std::erase_if(keys, [&](const std::string& key) {
-    return !options.wants_strings || !key_matches(options.pattern, key);
-  });
+  const Glob glob(options.pattern);
+  std::erase_if(keys, [&](const std::string& key) { return !options.wants_strings || !glob.matches_key(key); });
   context.reply.begin_array(2);
   context.reply.bulk(std::to_string(cursor));
   context.reply.begin_array(keys.size());
