@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -75,6 +76,15 @@ struct Change {
     for (const std::string_view piece : pieces) sum += piece.size();
     return sum;
   }
+};
+
+/// Where Keyspace::scan() is behind a slot's last key.
+inline constexpr std::uint64_t kScanEnd = 1ull << 24;
+
+/// What one call of Keyspace::scan() may give and cost; it subtracts what it took.
+struct ScanLimit {
+  std::uint64_t keys;   ///< exceeded only by keys that no place parts
+  std::uint64_t steps;  ///< lines of a table and entries looked at: some may hold nothing, or have expired
 };
 
 /// Process-local counters live in the process's record in the segment; INFO sums them over processes.
@@ -188,9 +198,21 @@ class Keyspace {
   /// Removes every key at once, in O(1); their memory comes back in the background.
   void flush();
 
-  /// The live keys of one slot, copied. A key present throughout a walk over all slots is in one of the
-  /// lists.
-  std::vector<std::string> slot_keys(std::uint32_t slot);
+  /// Calls visit(std::string_view key) for the live keys of a slot from a place on, in the order of their places, until
+  /// the limit is reached. The place to go on at: a walk begins at 0 and ends at kScanEnd, and a key that is there from
+  /// its beginning to its end is visited once, and once more only if it was removed meanwhile and came again. Visits hold
+  /// no lock and may use the keyspace.
+  template <class Visit>
+  std::uint64_t scan(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, Visit&& visit) {
+    return scan_erased(
+        slot, place, limit,
+        [](void* context, std::string_view key) {
+          (*static_cast<std::remove_reference_t<Visit>*>(context))(key);
+        },
+        context_of(visit));
+  }
+  /// A live key, each with the same chance; nothing: there is none.
+  std::optional<std::string> random_key(std::mt19937_64& random);
 
   std::uint64_t key_count() const;           ///< entries, expired ones not yet swept included
   std::uint64_t expiring_key_count() const;  ///< of them, those with an expiry
@@ -219,11 +241,14 @@ class Keyspace {
   using CopyFunction = void (*)(void*, const EntryView&);
   using DecideFunction = Change (*)(void*, const EntryView*);
   using BodyFunction = bool (*)(void*);
+  using VisitFunction = void (*)(void*, std::string_view key);
   template <class Function>
   static void* context_of(Function& function) {
     return const_cast<void*>(static_cast<const void*>(&function));
   }
   bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
+  std::uint64_t scan_erased(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
+                            void* context);
   WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
                               void* context);
   /// Hits and misses so far: reads that are done again count once.

@@ -1,5 +1,5 @@
 // Keyspace's inside, shared by keyspace.cc (reads), keyspace_write.cc (writes), transaction.cc (several keys
-// at once) and maintenance.cc (background work).
+// at once), keyspace_scan.cc (walks) and maintenance.cc (background work).
 #pragma once
 
 #include <functional>
@@ -184,9 +184,56 @@ struct Keyspace::Impl {
   bool reclaim_flushed();
   bool reclaim_slot(Slot& slot);
   bool shrink_slot(Slot& slot);
-  std::uint64_t sweep_slot(std::uint32_t slot);
-  std::vector<std::string> collect_keys(std::uint32_t slot, bool only_expired);
-  bool gather(const Slot& slot, bool only_expired, std::vector<std::string>* keys) const;
+  std::uint64_t sweep_piece(std::uint32_t slot);
+  bool erase_expired(const HashedKey& key);
+
+  // keyspace_scan.cc
+  /// Keys of a slot that a walk comes to at once.
+  struct ScanPiece {
+    struct Found {
+      std::uint64_t tag;
+      std::uint64_t offset;
+    };
+    std::uint64_t end = 0;    ///< the place behind it
+    std::uint64_t steps = 0;  ///< lines and entries looked at
+    std::vector<Found> found;
+    std::string bytes;  ///< the keys, one behind the other
+    std::vector<std::size_t> key_ends;
+
+    void clear(std::uint64_t its_end) {
+      end = its_end;
+      steps = 0;
+      found.clear();
+      bytes.clear();
+      key_ends.clear();
+    }
+    std::size_t key_count() const { return key_ends.size(); }
+    std::string_view key(std::size_t i) const {
+      const std::size_t begin = i == 0 ? 0 : key_ends[i - 1];
+      return std::string_view(bytes).substr(begin, key_ends[i] - begin);
+    }
+    void add(std::string_view key) {
+      bytes.append(key);
+      key_ends.push_back(bytes.size());
+    }
+  };
+  struct ScanRequest {
+    std::uint64_t begin;
+    std::uint64_t end;
+    std::uint64_t keys;   ///< about so many, at least 1
+    std::uint64_t bytes;  ///< no more keys when they have so many
+    bool expired;         ///< those that have expired, instead of the others
+  };
+  void read_piece(std::uint32_t slot, ScanRequest wanted, ScanPiece* piece);
+  bool gather(const Slot& slot, const ScanRequest& wanted, ScanPiece* piece) const;
+  void find_cells(Extent table, std::uint64_t live, const ScanRequest& wanted, ScanPiece* piece) const;
+  static void cut_piece(const ScanRequest& wanted, ScanPiece* piece);
+  bool copy_keys(const Slot& slot, std::uint64_t version, const ScanRequest& wanted, ScanPiece* piece) const;
+  enum class Draw { kKey, kNothing, kTorn };
+  void sum_entries(std::vector<std::uint64_t>* sums) const;
+  std::uint64_t draw_cell(Extent table, std::mt19937_64& random) const;
+  Draw draw_key(const Slot& slot, std::mt19937_64& random, std::string* key) const;
+  bool draw_key_of(std::uint32_t slot, std::mt19937_64& random, std::string* key);
 
   Segment& segment;
   Header& header;
@@ -200,6 +247,8 @@ struct Keyspace::Impl {
   mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
   TimeMs now_ms = 0;
   std::uint32_t sweep_slot_next = 0;
+  std::uint64_t sweep_place_next = 0;  ///< in that slot
+  ScanPiece swept;                     ///< of sweep_piece()
   Ghosts ghosts;
   ChangeCounters change_counters;
   bool has_change_counters = false;  ///< their memory is granted

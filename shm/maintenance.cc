@@ -16,7 +16,8 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr int kLockFreeTries = 4;
+constexpr std::uint64_t kSweepKeys = 64;  // looked at or removed between two looks at the time, about
+constexpr std::uint64_t kSweepBytes = 64 * 1024;
 constexpr std::uint64_t kSmallLines = 4;  // of a table; smaller ones are not made for what is left
 
 }  // namespace
@@ -60,44 +61,6 @@ bool Keyspace::Impl::reclaim_flushed() {
   return any;
 }
 
-// Copies the keys of a slot without its lock. False: the slot changed meanwhile.
-MEMENTO_RACY bool Keyspace::Impl::gather(const Slot& slot, bool only_expired,
-                                         std::vector<std::string>* keys) const {
-  keys->clear();
-  const std::uint64_t version = slot.version.load(std::memory_order_acquire);
-  if (slot.is_changing()) return false;
-  const Extent table{slot.table.load(std::memory_order_acquire)};
-  if (!is_current(slot) || table.word == 0) {
-    return unchanged_since(slot, version);
-  }
-  if (!is_committed(table.offset(), table.size() * kLineBytes)) return false;
-  const Word* cells = table_cells(base, table);
-  for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
-    const std::uint64_t cell = cells[i].load(std::memory_order_acquire);
-    if (!Cell::live(cell)) continue;
-    const std::uint64_t offset = Cell::offset(cell);
-    if (!is_committed(offset, kSmallestBlockBytes)) return false;
-    const Entry entry = Entry::parse(base + offset);
-    if (entry.key_bytes > kKeyLimitBytes || !is_committed(offset, entry.total_bytes())) return false;
-    if (entry.expired(now_ms) != only_expired) continue;
-    if (!unchanged_since(slot, version)) return false;
-    std::string& key = keys->emplace_back(entry.key_bytes, '\0');
-    racy_copy(key.data(), entry.key(), entry.key_bytes);
-  }
-  return unchanged_since(slot, version);
-}
-
-std::vector<std::string> Keyspace::Impl::collect_keys(std::uint32_t number, bool only_expired) {
-  std::vector<std::string> keys;
-  Slot& slot = slots[number];
-  for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
-    if (gather(slot, only_expired, &keys)) return keys;
-  }
-  const SlotGuard guard(*this, slot);
-  gather(slot, only_expired, &keys);
-  return keys;
-}
-
 // A table that holds a quarter of what it could is made smaller. True when it was done.
 bool Keyspace::Impl::shrink_slot(Slot& slot) {
   const auto lines_wanted = [](const Slot& now) {
@@ -112,27 +75,33 @@ bool Keyspace::Impl::shrink_slot(Slot& slot) {
   return is_current(slot) && is_sparse(slot) && rebuild(slot, lines_wanted(slot), is_sparse);
 }
 
-// Removes the expired entries of a slot; how many.
-std::uint64_t Keyspace::Impl::sweep_slot(std::uint32_t number) {
-  Slot& slot = slots[number];
-  if (slot.bytes.load(kRelaxed) >> 40 == 0) return 0;
+// False: it is not there any more, or has another expiry.
+bool Keyspace::Impl::erase_expired(const HashedKey& key) {
+  for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
+  Slot& slot = slots[key.slot];
+  std::uint64_t offset = 0;
+  {
+    const SlotGuard guard(*this, slot);
+    Entry entry;
+    Word* cell = nullptr;
+    const Extent table{slot.table.load(kRelaxed)};
+    if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms)) return false;
+    offset = static_cast<std::uint64_t>(entry.at - base);
+    commit_erase(slot, key, table, *cell, entry);
+  }
+  arena.settle(offset);
+  return true;
+}
+
+// Removes expired entries of a slot, from sweep_place_next on, which moves; how many.
+std::uint64_t Keyspace::Impl::sweep_piece(std::uint32_t slot) {
+  const std::uint64_t begin = std::exchange(sweep_place_next, kScanEnd);
+  if (slots[slot].bytes.load(kRelaxed) < kOneExpiry) return 0;
+  read_piece(slot, {begin, kScanEnd, kSweepKeys, kSweepBytes, true}, &swept);
+  sweep_place_next = swept.end;
   std::uint64_t removed = 0;
-  for (const std::string& text : collect_keys(number, true)) {
-    const HashedKey key{text, number, hash_in_slot(text, header.hash_seed)};
-    for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
-    std::uint64_t offset = 0;
-    {
-      const SlotGuard guard(*this, slot);
-      Entry entry;
-      Word* cell = nullptr;
-      const Extent table{slot.table.load(kRelaxed)};
-      if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms))
-        continue;
-      offset = static_cast<std::uint64_t>(entry.at - base);
-      commit_erase(slot, key, table, *cell, entry);
-    }
-    arena.settle(offset);
-    ++removed;
+  for (std::size_t i = 0; i < swept.key_count(); ++i) {
+    removed += erase_expired({swept.key(i), slot, hash_in_slot(swept.key(i), header.hash_seed)});
   }
   return removed;
 }
@@ -141,13 +110,6 @@ void Keyspace::give_back() {
   impl_->reclaim_inherited();
   for (Arena::ReaderWait wait; !impl_->arena.free_old_runs();) impl_->arena.wait_for_readers(&wait);
   impl_->arena.give_back_all();
-}
-
-std::vector<std::string> Keyspace::slot_keys(std::uint32_t slot) {
-  if (impl_->transaction->is_open()) impl_->transaction->note_read(slot);
-  std::vector<std::string> keys = impl_->collect_keys(slot, false);
-  if (impl_->transaction->is_open()) impl_->transaction->adjust_slot_keys(slot, &keys);
-  return keys;
 }
 
 bool Keyspace::maintain(std::int64_t budget_us, bool expires) {
@@ -164,20 +126,23 @@ bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
   const std::uint64_t shortages = header.memory_shortages.load(kRelaxed);
   if (shortages != std::exchange(shortages_seen, shortages)) arena.give_back_blocks();
   bool found_work = false;
-  for (std::uint32_t visited = 0; visited < kSlotCount; ++visited) {
-    if (visited % 16 == 0 && monotonic_time_ns() >= end_ns) return found_work;
+  std::uint64_t expired = 0;
+  std::uint32_t visited = 0;
+  for (int turn = 0; visited < kSlotCount && (turn % 16 != 0 || monotonic_time_ns() < end_ns); ++turn) {
     const std::uint32_t slot = sweep_slot_next;
-    sweep_slot_next = (slot + 1) % kSlotCount;
-    found_work |= reclaim_slot(slots[slot]);
-    found_work |= shrink_slot(slots[slot]);
-    forget_watch(slots[slot]);
-    const std::uint64_t expired = expires ? sweep_slot(slot) : 0;
-    if (expired > 0) {
-      found_work = true;
-      count(Counter::kExpired, expired);
+    if (sweep_place_next == 0) {
+      found_work |= reclaim_slot(slots[slot]);
+      found_work |= shrink_slot(slots[slot]);
+      forget_watch(slots[slot]);
     }
+    if (expires) expired += sweep_piece(slot);
+    if (expires && sweep_place_next < kScanEnd) continue;
+    sweep_slot_next = (slot + 1) % kSlotCount;
+    sweep_place_next = 0;
+    ++visited;
   }
-  return false;
+  if (expired > 0) count(Counter::kExpired, expired);
+  return visited < kSlotCount && (found_work || expired > 0);
 }
 
 }  // namespace memento

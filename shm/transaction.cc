@@ -148,6 +148,7 @@ bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   longest_read_bytes_ = 0;
   bool goes_on = false;
   const std::uint64_t begin_ticks = cpu_ticks();
+  forget_places();
   is_open_ = true;
   try {
     goes_on = body(context);
@@ -279,6 +280,7 @@ bool Keyspace::Transaction::must_stop() {
 // What only a large transaction needed is given back.
 void Keyspace::Transaction::end() {
   release_area();
+  forget_places();
   is_flushed_ = false;
   std::size_t kept_bytes = scratch_.capacity() + built_.capacity() + writes_.capacity() * (sizeof(Write) + sizeof(std::uint64_t) * 8);
   for (std::size_t i = 0; i < write_count_; ++i) kept_bytes += writes_[i].value.capacity() + writes_[i].key.capacity();
@@ -322,12 +324,10 @@ Keyspace::Transaction::Write& Keyspace::Transaction::writable(const HashedKey& k
 
 bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* context) {
   if (const Write* write = find(key)) {
-    const bool is_there = write->is_put && (write->expiry_ms == kNoExpiry || write->expiry_ms > impl_.now_ms);
-    if (is_there) {
-      copy(context, EntryView{write->value, static_cast<TimeMs>(write->created + impl_.header.time_base_ms),
-                              write->expiry_ms});
-    }
-    return is_there;
+    if (!is_there(*write)) return false;
+    copy(context, EntryView{write->value, static_cast<TimeMs>(write->created + impl_.header.time_base_ms),
+                            write->expiry_ms});
+    return true;
   }
   if (is_flushed_) return false;
   note_read(key.slot);
@@ -448,6 +448,7 @@ void Keyspace::Transaction::flush() {
   has_strayed_ |= is_locked_ && !is_whole_;
   write_count_ = 0;
   index_.clear();
+  forget_places();
   is_flushed_ = true;
 }
 
@@ -464,17 +465,6 @@ std::int64_t Keyspace::Transaction::key_count_change() {
     change += static_cast<int>(write.is_put) - static_cast<int>(is_there);
   }
   return change;
-}
-
-void Keyspace::Transaction::adjust_slot_keys(std::uint32_t slot, std::vector<std::string>* keys) const {
-  if (is_flushed_) keys->clear();
-  for (std::size_t i = 0; i < write_count_; ++i) {
-    const Write& write = writes_[i];
-    if (write.slot != slot) continue;
-    std::erase(*keys, write.key);
-    if (write.is_put && (write.expiry_ms == kNoExpiry || write.expiry_ms > impl_.now_ms))
-      keys->push_back(write.key);
-  }
 }
 
 // Memory, reserved while nothing is locked.

@@ -22,8 +22,10 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,10 +49,9 @@ struct Keyspace::Transaction {
   WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options);
   WriteStatus update(const HashedKey& key, DecideFunction decide, void* context);
   void flush();
-  /// What the body's changes so far add to the number of keys; the slot's keys as the body sees them.
+  /// What the body's changes so far add to the number of keys.
   std::int64_t key_count_change();
   bool is_flushed() const { return is_flushed_; }
-  void adjust_slot_keys(std::uint32_t slot, std::vector<std::string>* keys) const;
   /// The body is about to read something of the slot, or of all slots, by other ways than read().
   void note_read(std::uint32_t slot);
   void note_read_of_all();
@@ -60,6 +61,14 @@ struct Keyspace::Transaction {
   /// An area for a redo list longer than a record's, of a change to one key. REQUIRES: not open. False: out of memory.
   bool ensure_redo_area(std::uint64_t redo_entries) { return ensure_area(0, redo_entries); }
   void release_area();
+  /// The body runs under the locks of what it changes.
+  bool is_locked() const { return is_locked_; }
+  // keyspace_scan.cc
+  void read_piece(std::uint32_t slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece);
+  std::uint64_t write_count() const { return write_count_; }
+  /// False: that key is not there any more.
+  bool written_key(std::uint64_t number, std::string* key) const;
+  bool has_written(std::string_view key) { return find(hash_key(key, impl_.header.hash_seed)) != nullptr; }
 
  private:
   /// The state a key is to have.
@@ -115,6 +124,9 @@ struct Keyspace::Transaction {
   WriteStatus apply(const HashedKey& key, const Change& change, const EntryView* old);
   void put(const HashedKey& key, const Change& change, std::uint64_t created);
   static bool patch(const Change& change, std::string* value);
+  bool is_there(const Write& write) const;
+  void note_places();
+  void forget_places();
 
   struct Needs {
     std::uint64_t places;
@@ -182,6 +194,14 @@ struct Keyspace::Transaction {
   std::vector<Write> writes_;         ///< the first write_count_; the rest keep their memory for later
   std::size_t write_count_ = 0;
   FlatMap index_;                      ///< hash of a key: its place in writes_
+  struct WritePlace {
+    std::uint32_t slot;
+    std::uint64_t tag;
+    std::size_t index;
+    auto operator<=>(const WritePlace&) const = default;
+  };
+  std::set<WritePlace> by_place_;  ///< the first noted_places_ writes, for a body that scans
+  std::size_t noted_places_ = 0;
   std::vector<std::size_t> order_;     ///< of writes, by slot
   std::vector<Reserved> reserved_;     ///< in the area's first places
   std::vector<std::size_t> assigned_;  ///< for each write: its place in reserved_

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/worker/cpu_growth.h"
+#include "tests/cpu_growth.h"
 
 namespace memento {
 namespace {

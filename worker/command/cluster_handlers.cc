@@ -47,11 +47,17 @@ bool parse_slot(CommandContext& context, std::string_view text, std::uint32_t* s
   return true;
 }
 
-// This node's keys of one of Redis's slots.
-std::vector<std::string> keys_in(CommandContext& context, std::uint32_t slot) {
-  std::vector<std::string> keys = context.keyspace.slot_keys(slot / 2);
-  std::erase_if(keys, [&](const std::string& key) { return redis_slot(key) != slot; });
-  return keys;
+// Visits keys of one of Redis's slots that are this node's, until visit(key) has returned false.
+template <class Visit>
+void visit_keys_in(Keyspace& keyspace, std::uint32_t slot, Visit&& visit) {
+  constexpr std::uint64_t kKeysAtOnce = 256;
+  bool goes_on = true;
+  for (std::uint64_t place = 0; place < kScanEnd && goes_on;) {
+    ScanLimit limit{kKeysAtOnce, UINT64_MAX};
+    place = keyspace.scan(slot / 2, place, &limit, [&](std::string_view key) {
+      if (goes_on && redis_slot(key) == slot) goes_on = visit(key);
+    });
+  }
 }
 
 // As a line of Redis's nodes.conf.
@@ -199,7 +205,9 @@ void cluster_keyslot(CommandContext& context, const Call& call) {
 void cluster_countkeysinslot(CommandContext& context, const Call& call) {
   std::uint32_t slot = 0;
   if (cluster_of(context) == nullptr || !parse_slot(context, call[2], &slot)) return;
-  context.reply.integer(static_cast<std::int64_t>(keys_in(context, slot).size()));
+  std::int64_t count = 0;
+  visit_keys_in(context.keyspace, slot, [&](std::string_view) { return ++count, true; });
+  context.reply.integer(count);
 }
 
 void cluster_getkeysinslot(CommandContext& context, const Call& call) {
@@ -207,11 +215,15 @@ void cluster_getkeysinslot(CommandContext& context, const Call& call) {
   std::int64_t most = 0;
   if (cluster_of(context) == nullptr || !parse_slot(context, call[2], &slot)) return;
   if (!parse_integer(call[3], &most) || most < 0) return context.reply.error("ERR Invalid number of keys");
-  const std::vector<std::string> keys = keys_in(context, slot);
-  const std::size_t count = std::min(keys.size(), static_cast<std::size_t>(most));
-  context.reply.begin_array(count);
-  for (std::size_t i = 0; i < count; ++i) context.reply.bulk(keys[i]);
-  context.reply.end();
+  const std::size_t begin = context.reply.begin_list();
+  std::int64_t count = 0;
+  if (most > 0) {
+    visit_keys_in(context.keyspace, slot, [&](std::string_view key) {
+      context.reply.bulk(key);
+      return ++count < most;
+    });
+  }
+  context.reply.end_list(begin, static_cast<std::size_t>(count));
 }
 
 void cluster_links(CommandContext& context, const Call&) {

@@ -1,5 +1,5 @@
-// Commands over the whole keyspace. They walk it slot by slot without locks; a key that is there all the while
-// is seen.
+// Commands over the whole keyspace. They walk it in pieces (Keyspace::scan()), without locks and without copies of what
+// they do not answer; a key that is there all the while is seen.
 #include "worker/command/glob.h"
 #include "worker/command/handler_support.h"
 #include "worker/command/handlers.h"
@@ -9,17 +9,21 @@ namespace {
 
 static_assert(kKeyLimitBytes <= Glob::kTextLimitBytes);
 
+template <class Visit>
+void for_each_key(Keyspace& keyspace, Visit&& visit) {
+  ScanLimit no_limit{UINT64_MAX, UINT64_MAX};
+  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) keyspace.scan(slot, 0, &no_limit, visit);
+}
+
 template <class Matches>
 void list_keys(CommandContext& context, Matches&& matches) {
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
-  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    for (const std::string& key : context.keyspace.slot_keys(slot)) {
-      if (!matches(key)) continue;
-      context.reply.bulk(key);
-      ++count;
-    }
-  }
+  for_each_key(context.keyspace, [&](std::string_view key) {
+    if (!matches(key)) return;
+    context.reply.bulk(key);
+    ++count;
+  });
   context.reply.end_list(begin, count);
 }
 
@@ -27,18 +31,16 @@ template <class Matches>
 void list_values(CommandContext& context, Matches&& matches) {
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
-  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    for (const std::string& key : context.keyspace.slot_keys(slot)) {
-      if (!matches(key)) continue;
-      const ReplyWriter::Mark mark = context.reply.mark();
-      const bool found = context.keyspace.read(context.keyspace.hash(key), [&](const EntryView& entry) {
-        context.reply.roll_back(mark);
-        context.reply.bulk(entry.value);
-      });
-      if (!found) context.reply.roll_back(mark);
-      count += found;
-    }
-  }
+  for_each_key(context.keyspace, [&](std::string_view key) {
+    if (!matches(key)) return;
+    const ReplyWriter::Mark mark = context.reply.mark();
+    const bool found = context.keyspace.read(context.keyspace.hash(key), [&](const EntryView& entry) {
+      context.reply.roll_back(mark);
+      context.reply.bulk(entry.value);
+    });
+    if (!found) context.reply.roll_back(mark);
+    count += found;
+  });
   context.reply.end_list(begin, count);
 }
 

@@ -1,12 +1,13 @@
 // SCAN and RANDOMKEY: parts of the keyspace.
 //
-// A cursor is a slot (13 bits) and a place in the order of the hashes of its keys (40 bits): 53 in all, which clients that
-// keep numbers as doubles can hold. A key's hash never changes, however tables grow and entries move, so a key that is
-// there from a walk's beginning to its end is met. 0 begins and ends a walk.
+// A cursor is a slot (13 bits) and a place in it (Keyspace::scan(); the upper 24 of 40 bits): 53 in all, which clients that
+// keep numbers as doubles can hold. 0 begins and ends a walk.
 #include <algorithm>
+#include <bit>
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -20,11 +21,12 @@
 namespace memento::handlers {
 namespace {
 
-constexpr int kPlaceBits = kScanPlaceBits;
-constexpr std::uint64_t kPlaceLimit = 1ull << kPlaceBits;
+constexpr std::uint64_t kPlaceMask = (1ull << kScanPlaceBits) - 1;
+constexpr int kPlaceShift = kScanPlaceBits - std::countr_zero(kScanEnd);
 constexpr std::int64_t kDefaultCount = 10;
-
-std::uint64_t place_of(const HashedKey& key) { return key.hash >> (64 - kPlaceBits); }
+constexpr std::int64_t kLargestCount = 1ll << 40;
+constexpr std::uint64_t kStepsPerKey = 10;
+constexpr std::uint64_t kFreeSteps = 2 * kSlotCount;  // a slot is a step at least: empty ones are not worth a call
 
 struct ScanOptions {
   std::string_view pattern = "*";
@@ -38,6 +40,7 @@ bool take_options(CommandContext& context, const Call& call, ScanOptions* option
     if (has_value && is_word(call[i], "COUNT")) {
       if (!parse_integer(call[i + 1], &options->count)) return context.reply.error(kNotAnInteger), false;
       if (options->count < 1) return context.reply.error(kSyntaxError), false;
+      options->count = std::min(options->count, kLargestCount);
     } else if (has_value && is_word(call[i], "MATCH")) {
       options->pattern = call[i + 1];
     } else if (has_value && is_word(call[i], "TYPE")) {
@@ -58,35 +61,17 @@ bool parse_cursor(std::string_view text, std::uint64_t* cursor) {
   return !std::isspace(static_cast<unsigned char>(copy[0])) && *end == '\0' && errno == 0;
 }
 
-struct PlacedKey {
-  std::uint64_t place;
-  std::string key;
-};
-
-// The keys of a slot from a place on, in order.
-std::vector<PlacedKey> keys_from(Keyspace& keyspace, std::uint32_t slot, std::uint64_t place) {
-  std::vector<PlacedKey> keys;
-  for (std::string& key : keyspace.slot_keys(slot)) {
-    const std::uint64_t its_place = place_of(keyspace.hash(key));
-    if (its_place >= place) keys.push_back(PlacedKey{its_place, std::move(key)});
-  }
-  std::ranges::sort(keys, {}, &PlacedKey::place);
-  return keys;
-}
-
-// At least `count` keys when there are so many, and the cursor behind them.
-std::uint64_t walk(Keyspace& keyspace, std::uint64_t cursor, std::int64_t count, std::vector<std::string>* found) {
-  auto slot = static_cast<std::uint32_t>(std::min<std::uint64_t>(cursor >> kPlaceBits, kSlotCount));
-  std::uint64_t place = cursor % kPlaceLimit;
-  for (; slot < kSlotCount; ++slot, place = 0) {
-    std::vector<PlacedKey> keys = keys_from(keyspace, slot, place);
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (count <= 0 && (i == 0 || keys[i].place != keys[i - 1].place)) {
-        return static_cast<std::uint64_t>(slot) << kPlaceBits | keys[i].place;
-      }
-      found->push_back(std::move(keys[i].key));
-      --count;
-    }
+// Keys from the cursor on, about `count` of them, and the cursor behind them. Where there are few among many that have
+// expired or many empty places, the walk goes on with the next call, as in Redis: no call looks at more than a few times
+// what it was asked for.
+template <class Visit>
+std::uint64_t walk(Keyspace& keyspace, std::uint64_t cursor, std::uint64_t count, Visit&& visit) {
+  std::uint64_t place = (cursor & kPlaceMask) >> kPlaceShift;
+  ScanLimit limit{count, kFreeSteps + kStepsPerKey * count};
+  for (std::uint64_t slot = cursor >> kScanPlaceBits; slot < kSlotCount; ++slot, place = 0) {
+    if (limit.keys == 0 || limit.steps == 0) return slot << kScanPlaceBits;
+    place = keyspace.scan(static_cast<std::uint32_t>(slot), place, &limit, visit);
+    if (place < kScanEnd) return slot << kScanPlaceBits | place << kPlaceShift;
   }
   return 0;
 }
@@ -98,10 +83,11 @@ void scan(CommandContext& context, const Call& call) {
   if (!parse_cursor(call[1], &cursor)) return context.reply.error("ERR invalid cursor");
   ScanOptions options;
   if (!take_options(context, call, &options)) return;
-  std::vector<std::string> keys;
-  cursor = walk(context.keyspace, cursor, options.count, &keys);
   const Glob glob(options.pattern);
-  std::erase_if(keys, [&](const std::string& key) { return !options.wants_strings || !glob.matches_key(key); });
+  std::vector<std::string> keys;
+  cursor = walk(context.keyspace, cursor, static_cast<std::uint64_t>(options.count), [&](std::string_view key) {
+    if (options.wants_strings && glob.matches_key(key)) keys.emplace_back(key);
+  });
   context.reply.begin_array(2);
   context.reply.bulk(std::to_string(cursor));
   context.reply.begin_array(keys.size());
@@ -110,15 +96,10 @@ void scan(CommandContext& context, const Call& call) {
   context.reply.end();
 }
 
-// Some key of the first slot that has one from a random slot on.
 void randomkey(CommandContext& context, const Call&) {
-  static thread_local std::minstd_rand random(std::random_device{}());
-  const std::uint32_t first = static_cast<std::uint32_t>(random()) % kSlotCount;
-  for (std::uint32_t i = 0; i < kSlotCount; ++i) {
-    const std::vector<std::string> keys = context.keyspace.slot_keys((first + i) % kSlotCount);
-    if (!keys.empty()) return context.reply.bulk(keys[random() % keys.size()]);
-  }
-  context.reply.nil();
+  static thread_local std::mt19937_64 random(std::random_device{}());
+  const std::optional<std::string> key = context.keyspace.random_key(random);
+  key ? context.reply.bulk(*key) : context.reply.nil();
 }
 
 }  // namespace memento::handlers
