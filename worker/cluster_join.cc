@@ -106,14 +106,21 @@ void write_fields(const Join& join, ReplyWriter& reply) {
   reply.end();
 }
 
+// Each part is how many keys the node has, and one of them. All keys have the same chance.
 void write_any(const Join& join, ReplyWriter& reply) {
-  static thread_local std::minstd_rand random(std::random_device{}());
-  const std::size_t first = random() % join.parts.size();
-  for (std::size_t i = 0; i < join.parts.size(); ++i) {
-    std::string_view bytes = join.parts[(first + i) % join.parts.size()].reply;
-    if (const Element element = take_element(&bytes); element.number >= 0) return reply.bulk(element.text);
+  static thread_local std::mt19937_64 random(std::random_device{}());
+  std::uint64_t sum = 0;
+  std::string_view chosen;
+  for (const JoinPart& part : join.parts) {
+    std::string_view bytes = part.reply;
+    if (take_count(&bytes) != 2) continue;
+    const auto weight = static_cast<std::uint64_t>(std::max<std::int64_t>(take_element(&bytes).number, 0));
+    const Element key = take_element(&bytes);
+    if (key.type != '$' || key.number < 0 || weight == 0) continue;
+    sum += weight;
+    if (random() % sum < weight) chosen = key.text;
   }
-  reply.nil();
+  sum == 0 ? reply.nil() : reply.bulk(chosen);
 }
 
 // A node's walk ends with its own slots; the next node's begins at the first of its own (the cursor:

@@ -20,7 +20,7 @@ enum class JoinKind : std::uint8_t {
   kElements,   ///< each part's elements have places in the whole: MGET
   kLists,      ///< one behind the other: KEYS
   kFields,     ///< sums by name: KEYSPACE
-  kAny,        ///< one that is not nil: RANDOMKEY
+  kAny,        ///< a key, with a node's chance by how many it has: RANDOMKEY by CLUSTER RANDOMKEY
   kWatch,      ///< each part holds what its keys are like; not written by finish_join()
   kScan,       ///< one part; its cursor goes on with the next node
 };

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "shm/hash.h"
+#include "worker/command/command_table.h"
 #include "worker/command/dispatch.h"
 #include "worker/command/words.h"
 #include "worker/wire/word_list.h"
@@ -38,7 +39,6 @@ std::optional<JoinKind> join_of_keys(const Command& command) {
 JoinKind join_of_all(const Command& command) {
   if (command.name == "COUNT" || command.name == "DBSIZE") return JoinKind::kSum;
   if (command.name == "KEYSPACE") return JoinKind::kFields;
-  if (command.name == "RANDOMKEY") return JoinKind::kAny;
   if (command.has(kWrite)) return JoinKind::kAllOk;
   return JoinKind::kLists;
 }
@@ -86,6 +86,7 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (command->has(kEndsMulti)) return route_exec(context, output, begin);
   if (command->has(kPublishes)) return ask_all(JoinKind::kSumOfSome, *command, call, context, output, begin);
   if (command->name == "SCAN") return route_scan(*command, call, context, output, begin);
+  if (command->name == "RANDOMKEY") return route_randomkey(context, output, begin);
   if (command->has(kAllKeys)) return ask_all(join_of_all(*command), *command, call, context, output, begin);
   if (command->keys.first == 0 || command->subscribes()) return Route::kHere;
   if (command->keys.first == command->keys.last && has_key) {  // most of them
@@ -208,6 +209,13 @@ ClusterRouter::Route ClusterRouter::ask_all(JoinKind kind, const Command& comman
     join->parts.push_back(JoinPart{static_cast<std::uint8_t>(i)});
   const std::vector<Words> words(join->parts.size(), Words(call.args.begin(), call.args.end()));
   return send_join(std::move(join), words, command, context, output, begin);
+}
+
+// Each node tells, beside one of its keys, how many it has.
+ClusterRouter::Route ClusterRouter::route_randomkey(CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+  static constexpr std::string_view kWords[] = {"CLUSTER", "RANDOMKEY"};
+  static const Command& command = *resolve_subcommand(find_command(kWords[0]), kWords);
+  return ask_all(JoinKind::kAny, command, Call{kWords, {}}, context, output, begin);
 }
 
 // A cursor names a slot, and the slot's owner walks on.

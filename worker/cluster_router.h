@@ -93,6 +93,7 @@ class ClusterRouter {
                CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route ask_all(JoinKind kind, const Command& command, const Call& call, CommandContext& context,
                 ByteBuffer& output, std::size_t* begin);
+  Route route_randomkey(CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route route_scan(const Command& command, const Call& call, CommandContext& context, ByteBuffer& output,
                    std::size_t* begin);
   Route send_whole(std::uint8_t node, PieceKind kind, bool may_write, std::span<const std::string_view> words,

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -143,6 +144,35 @@ TEST_F(ClusterCommands, AllKeysAreOfAllNodes) {
   EXPECT_EQ(walked, keys);
   EXPECT_EQ(ask(0, "FLUSH"), "OK");
   for (std::size_t node = 0; node < 5; ++node) EXPECT_EQ(ask(node, "COUNT"), "0");
+}
+
+// Shows that RANDOMKEY draws each key as often as any other, wherever it is; and that CLUSTER RANDOMKEY tells of one node.
+TEST_F(ClusterCommands, RandomKeysOfAllNodes) {
+  EXPECT_EQ(ask(0, "RANDOMKEY"), "(null)");
+  constexpr int kDraws = 4000;
+  for (int i = 0; i < 90; ++i) EXPECT_EQ(ask(1, "SET {" + key_of(1) + "}" + std::to_string(i) + " v"), "OK");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(2, "SET {" + key_of(2) + "}" + std::to_string(i) + " v"), "OK");
+  EXPECT_TRUE(ask(1, "CLUSTER RANDOMKEY").starts_with("90\n{" + key_of(1) + "}"));
+  const std::vector<std::string> keys = pipeline(cluster_->connect(3), std::vector<std::string>(kDraws, "RANDOMKEY"));
+  const auto is_of_second = [](const std::string& key) { return key.starts_with("{" + key_of(2) + "}"); };
+  const double deviation = std::sqrt(kDraws * 0.1 * 0.9);
+  EXPECT_NEAR(static_cast<double>(std::ranges::count_if(keys, is_of_second)), kDraws / 10, 6 * deviation);
+}
+
+// Shows that what is told of one of Redis's slots is of its keys, not of those of the slot beside it.
+TEST_F(ClusterCommands, KeysOfOneSlot) {
+  const std::string slot = ask(0, "CLUSTER KEYSLOT a");
+  const std::string beside = std::to_string(std::stoi(slot) ^ 1);
+  std::size_t owner = 0;
+  while (owner < 5 && ask(owner, "SET {a}0 v") == "OK" && ask(owner, "CLUSTER COUNTKEYSINSLOT " + slot) != "1") ++owner;
+  ASSERT_LT(owner, 5u);
+  for (int i = 1; i < 1000; ++i) EXPECT_EQ(ask(owner, "SET {a}" + std::to_string(i) + " v"), "OK");
+  EXPECT_EQ(ask(owner, "CLUSTER COUNTKEYSINSLOT " + slot), "1000");
+  EXPECT_EQ(ask(owner, "CLUSTER COUNTKEYSINSLOT " + beside), "0");
+  EXPECT_EQ(lines_of(ask(owner, "CLUSTER GETKEYSINSLOT " + slot + " 7")).size(), 7u);
+  EXPECT_EQ(lines_of(ask(owner, "CLUSTER GETKEYSINSLOT " + slot + " 5000")).size(), 1000u);
+  EXPECT_EQ(ask(owner, "CLUSTER GETKEYSINSLOT " + slot + " 0"), "");
+  EXPECT_EQ(ask(owner, "CLUSTER GETKEYSINSLOT " + beside + " 7"), "");
 }
 
 // Shows that a transaction over one node's keys runs there as one change, watched keys included; over several

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
+#include <map>
 #include <memory>
 
 namespace memento {
@@ -58,8 +60,23 @@ TEST_F(ClusterJoinTest, ListsAndFields) {
             "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
   const std::string fields = "*4\r\n$4\r\nkeys\r\n:2\r\n$5\r\nbytes\r\n:10\r\n";
   EXPECT_EQ(join(JoinKind::kFields, {fields, fields, fields}, Protocol::kText), "keys: 6\nbytes: 30\r\n");
-  EXPECT_EQ(join(JoinKind::kAny, {"$-1\r\n", "$1\r\nk\r\n", "$-1\r\n"}), "$1\r\nk\r\n");
-  EXPECT_EQ(join(JoinKind::kAny, {"$-1\r\n", "$-1\r\n", "$-1\r\n"}), "$-1\r\n");
+}
+
+// Shows that of the nodes' keys each has the same chance, so a node's grows with how many it has.
+TEST_F(ClusterJoinTest, AnyKeyIsDrawnByTheNodesCounts) {
+  const auto part = [](int count, const std::string& key) {
+    return "*2\r\n:" + std::to_string(count) + "\r\n" + (key.empty() ? "$-1\r\n" : "$1\r\n" + key + "\r\n");
+  };
+  EXPECT_EQ(join(JoinKind::kAny, {part(0, ""), part(1, "k"), part(0, "")}), "$1\r\nk\r\n");
+  EXPECT_EQ(join(JoinKind::kAny, {part(0, ""), part(0, ""), part(0, "")}), "$-1\r\n");
+  EXPECT_EQ(join(JoinKind::kAny, {part(9, ""), part(1, "k"), part(0, "")}), "$1\r\nk\r\n") << "all expired";
+  std::map<std::string, int> drawn;
+  constexpr int kDraws = 40'000;
+  for (int i = 0; i < kDraws; ++i) ++drawn[join(JoinKind::kAny, {part(1, "a"), part(1, "b"), part(6, "c")})];
+  const double deviation = std::sqrt(kDraws * 0.125 * 0.875);
+  EXPECT_NEAR(drawn["$1\r\na\r\n"], kDraws / 8, 6 * deviation);
+  EXPECT_NEAR(drawn["$1\r\nb\r\n"], kDraws / 8, 6 * deviation);
+  EXPECT_EQ(drawn.size(), 3u);
 }
 
 // A walk that ends at one node goes on at the next one, and ends at the last.

@@ -226,6 +226,15 @@ void cluster_getkeysinslot(CommandContext& context, const Call& call) {
   context.reply.end_list(begin, static_cast<std::size_t>(count));
 }
 
+// What RANDOMKEY of a cluster is put together from.
+void cluster_randomkey(CommandContext& context, const Call& call) {
+  if (cluster_of(context) == nullptr) return;
+  context.reply.begin_array(2);
+  context.reply.integer(static_cast<std::int64_t>(context.keyspace.key_count()));
+  randomkey(context, call);
+  context.reply.end();
+}
+
 void cluster_links(CommandContext& context, const Call&) {
   const ClusterState* const state = cluster_of(context);
   if (state == nullptr) return;

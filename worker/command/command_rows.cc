@@ -173,6 +173,7 @@ constexpr Command kSubcommands[] = {
     {"CLUSTER|MYID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "3.0.0", "", "This node's id"},
     {"CLUSTER|MYSHARDID", 2, kStale, kNoKey, 0, handlers::cluster_myid, kCluster, "7.2.0", "", "The same; a shard is one node"},
     {"CLUSTER|NODES", 2, kStale, kNoKey, 0, handlers::cluster_nodes, kCluster, "3.0.0", "", "The nodes, a line each"},
+    {"CLUSTER|RANDOMKEY", 2, kReadonly | kStale, kNoKey, 0, handlers::cluster_randomkey, kCluster, kOwn, "", "How many keys this node has, and one of them"},
     {"CLUSTER|SHARDS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_shards, kCluster, "7.0.0", "", "The nodes and their slots"},
     {"CLUSTER|SLOTS", 2, kLoading | kStale, kNoKey, 0, handlers::cluster_slots, kCluster, "3.0.0", "", "Ranges of slots and their nodes"},
 

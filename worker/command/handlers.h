@@ -187,6 +187,7 @@ void cluster_myid(CommandContext& context, const Call& call);
 void cluster_keyslot(CommandContext& context, const Call& call);
 void cluster_countkeysinslot(CommandContext& context, const Call& call);
 void cluster_getkeysinslot(CommandContext& context, const Call& call);
+void cluster_randomkey(CommandContext& context, const Call& call);
 void cluster_links(CommandContext& context, const Call& call);
 void cluster_ok(CommandContext& context, const Call& call);
 void clusterinfo(CommandContext& context, const Call& call);
