@@ -1,13 +1,14 @@
 // Walking over the keys of a slot, and drawing a key at random. Part of Keyspace; any process.
 //
-// A place in a slot is a tag (table.h). A key's tag never changes, and every table is in tag order, however long it is:
-// a walk from place to place meets each key that is there all the while, whatever happens to the table meanwhile.
+// A place in a slot is a tag (table.h). A key's tag never changes, and every table is in tag order, however
+// long it is: a walk from place to place meets each key that is there all the while, whatever happens to the
+// table meanwhile.
 //
-// Keys whose tags have the home lines [first, end) lie in these lines and, where those were full, in the ones behind
-// (behind the last comes line 0), up to the first from line end - 1 on that has an empty cell: a search would end there,
-// too. So many lines are a piece. It is read without the slot's lock and believed when the slot's version has stayed,
-// as with any read; in a slot that keeps changing a shorter one is read under the lock. Nothing is held, nor kept, from
-// piece to piece.
+// Keys whose tags have the home lines [first, end) lie in these lines and, where those were full, in the ones
+// behind (behind the last comes line 0), up to the first from line end - 1 on that has an empty cell: a
+// search would end there, too. So many lines are a piece. It is read without the slot's lock and believed
+// when the slot's version has stayed, as with any read; in a slot that keeps changing a shorter one is read
+// under the lock. Nothing is held, nor kept, from piece to piece.
 #include <algorithm>
 #include <cassert>
 #include <random>
@@ -38,7 +39,8 @@ static_assert(first_tag(7, 7) == kScanEnd);
 }  // namespace
 
 // Up to how many lines a piece is, is a guess by how many keys the table has: a few more or less do no harm.
-void Keyspace::Impl::find_cells(Extent table, std::uint64_t live, const ScanRequest& wanted, ScanPiece* piece) const {
+void Keyspace::Impl::find_cells(Extent table, std::uint64_t live, const ScanRequest& wanted,
+                                ScanPiece* piece) const {
   const std::uint64_t lines = table.size();
   const Word* const cells = table_cells(base, table);
   const std::uint64_t first = home_line(wanted.begin, lines);
@@ -51,7 +53,8 @@ void Keyspace::Impl::find_cells(Extent table, std::uint64_t live, const ScanRequ
       const std::uint64_t cell = cells[line * kCellsPerLine + i].load(std::memory_order_acquire);
       const std::uint64_t tag = Cell::tag(cell);
       has_empty |= cell == 0;
-      if (Cell::live(cell) && tag >= wanted.begin && tag < piece->end) piece->found.push_back({tag, Cell::offset(cell)});
+      if (Cell::live(cell) && tag >= wanted.begin && tag < piece->end)
+        piece->found.push_back({tag, Cell::offset(cell)});
     }
     piece->steps = n;
     if (first + n >= end && has_empty) break;
@@ -70,8 +73,8 @@ void Keyspace::Impl::cut_piece(const ScanRequest& wanted, ScanPiece* piece) {
 }
 
 // False: what was read makes no sense, or the slot has changed.
-MEMENTO_RACY bool Keyspace::Impl::copy_keys(const Slot& slot, std::uint64_t version, const ScanRequest& wanted,
-                                            ScanPiece* piece) const {
+MEMENTO_RACY bool Keyspace::Impl::copy_keys(const Slot& slot, std::uint64_t version,
+                                            const ScanRequest& wanted, ScanPiece* piece) const {
   for (const ScanPiece::Found& found : piece->found) __builtin_prefetch(base + found.offset);
   std::uint64_t tag = wanted.begin;
   for (const ScanPiece::Found& found : piece->found) {
@@ -121,8 +124,8 @@ void Keyspace::Impl::read_piece(std::uint32_t number, ScanRequest wanted, ScanPi
   assert(is_whole);
 }
 
-std::uint64_t Keyspace::scan_erased(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
-                                    void* context) {
+std::uint64_t Keyspace::scan_erased(std::uint32_t slot, std::uint64_t place, ScanLimit* limit,
+                                    VisitFunction visit, void* context) {
   Impl::ScanPiece piece;
   Transaction& transaction = *impl_->transaction;
   while (place < kScanEnd && limit->keys > 0 && limit->steps > 0) {
@@ -199,8 +202,8 @@ void Keyspace::Transaction::read_piece(std::uint32_t slot, Impl::ScanRequest wan
   std::swap(*piece, seen);
 }
 
-// Drawing a key. The slot is drawn by how many entries it has, then a cell of its table until one holds an entry. One
-// that has expired makes all begin again, so that no key's chance grows by what lies around it.
+// Drawing a key. The slot is drawn by how many entries it has, then a cell of its table until one holds an
+// entry. One that has expired makes all begin again, so that no key's chance grows by what lies around it.
 
 // How many entries the slots up to and including each have.
 void Keyspace::Impl::sum_entries(std::vector<std::uint64_t>* sums) const {
@@ -212,7 +215,8 @@ void Keyspace::Impl::sum_entries(std::vector<std::uint64_t>* sums) const {
   }
 }
 
-// A cell of the table that holds an entry; 0: none was found. Each has the same chance, unless hardly any cell holds one.
+// A cell of the table that holds an entry; 0: none was found. Each has the same chance, unless hardly any
+// cell holds one.
 std::uint64_t Keyspace::Impl::draw_cell(Extent table, std::mt19937_64& random) const {
   const Word* const cells = table_cells(base, table);
   const std::uint64_t count = table.size() * kCellsPerLine;
@@ -220,7 +224,8 @@ std::uint64_t Keyspace::Impl::draw_cell(Extent table, std::mt19937_64& random) c
     const std::uint64_t cell = cells[random() % count].load(std::memory_order_acquire);
     if (Cell::live(cell)) return cell;
   }
-  for (std::uint64_t left = count, at = random() % count; left > 0; --left, at = at + 1 == count ? 0 : at + 1) {
+  for (std::uint64_t left = count, at = random() % count; left > 0;
+       --left, at = at + 1 == count ? 0 : at + 1) {
     const std::uint64_t cell = cells[at].load(std::memory_order_acquire);
     if (Cell::live(cell)) return cell;
   }
@@ -239,7 +244,8 @@ MEMENTO_RACY Keyspace::Impl::Draw Keyspace::Impl::draw_key(const Slot& slot, std
     if (const std::uint64_t cell = draw_cell(table, random); cell != 0) {
       if (!is_committed(Cell::offset(cell), kSmallestBlockBytes)) return Draw::kTorn;
       const Entry entry = Entry::parse(base + Cell::offset(cell));
-      if (entry.key_bytes > kKeyLimitBytes || !is_committed(Cell::offset(cell), entry.total_bytes())) return Draw::kTorn;
+      if (entry.key_bytes > kKeyLimitBytes || !is_committed(Cell::offset(cell), entry.total_bytes()))
+        return Draw::kTorn;
       key->resize(entry.key_bytes);
       racy_copy(key->data(), entry.key(), entry.key_bytes);
       draw = entry.expired(now_ms) ? Draw::kNothing : Draw::kKey;

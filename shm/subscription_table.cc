@@ -81,13 +81,6 @@ struct Table {
     }
     return nullptr;
   }
-  Word* find_pattern(std::string_view name) const {
-    const std::uint64_t count = std::min(pattern_count().load(std::memory_order_acquire), pattern_limit());
-    for (std::uint64_t i = 0; i < count; ++i) {
-      if (holds(patterns()[i].load(kRelaxed), SubscriptionKind::kPattern, name)) return &patterns()[i];
-    }
-    return nullptr;
-  }
 };
 static_assert((1024 * sizeof(Cell) + 128 * sizeof(Word) + 32768) << kScaleLimit <=
               kSubscriptionHalfBytes - sizeof(Word));
@@ -203,10 +196,12 @@ bool SubscriptionTable::rebuild() {
   fresh = table_of(segment_, process_, fresh.word);  // it may not have been mapped before
   std::memset(fresh.begin, 0, fresh.bytes() - fresh.heap_limit());
   used_cells_ = pattern_cells_ = heap_bytes_ = 0;
+  pattern_places_.clear();
   Filler filler{fresh, used_cells_, pattern_cells_, heap_bytes_};
   if (old_word != 0) {
     for (const SubscriptionKind kind : kSubscriptionKinds) {
       for_each(old, kind, [&](std::string_view name, std::uint32_t subscribers) {
+        if (kind == SubscriptionKind::kPattern) pattern_places_.emplace(name, pattern_cells_);
         filler.add(kind, name, hash_of(segment_.header(), kind, name), subscribers);
       });
     }
@@ -218,8 +213,10 @@ bool SubscriptionTable::rebuild() {
 bool SubscriptionTable::set_count(SubscriptionKind kind, std::string_view name, std::uint32_t subscribers) {
   const std::uint64_t hash = hash_of(segment_.header(), kind, name);
   const bool is_pattern = kind == SubscriptionKind::kPattern;
-  const auto find = [&](const Table& table) {
-    return is_pattern ? table.find_pattern(name) : table.find_hashed(kind, name, hash);
+  const auto find = [&](const Table& table) -> Word* {
+    if (!is_pattern) return table.find_hashed(kind, name, hash);
+    const auto place = pattern_places_.find(name);
+    return place == pattern_places_.end() ? nullptr : &table.patterns()[place->second];
   };
   if (mailbox_.table.load(kRelaxed) == 0) {
     if (subscribers == 0) return true;
@@ -236,6 +233,7 @@ bool SubscriptionTable::set_count(SubscriptionKind kind, std::string_view name, 
     }
     Filler filler{table, used_cells_, pattern_cells_, heap_bytes_};
     if (!filler.has_room(kind, name)) return false;
+    if (is_pattern) pattern_places_.emplace(name, pattern_cells_);
     filler.add(kind, name, hash, subscribers);
   }
   if (is_pattern) mailbox_.pattern_version.fetch_add(1);

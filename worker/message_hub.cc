@@ -59,7 +59,9 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       table_(segment, process),
       ring_(segment, process),
       clients_(segment, process, *this),
-      pause_(segment.header()) {}
+      pause_(segment.header()) {
+  for (Audiences& all : audiences_) all = Audiences(0, NameHash{segment.header().hash_seed});
+}
 
 MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKind kind,
                                              std::string_view name) {

@@ -26,6 +26,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "shm/hash.h"
 #include "shm/keyspace.h"
 #include "shm/mailbox.h"
 #include "shm/subscription_table.h"
@@ -47,6 +48,13 @@ enum class MessageType : std::uint8_t {
 };
 
 struct MessageHeader;
+
+/// Of what clients subscribe to: seeded, so that nobody can choose names that fall together.
+struct NameHash {
+  using is_transparent = void;
+  std::uint64_t seed = 0;
+  std::size_t operator()(std::string_view name) const { return hash_in_slot(name, seed); }
+};
 
 class MessageHub {
  public:
@@ -131,10 +139,6 @@ class MessageHub {
   std::vector<ClientState*> take_pushed();
 
  private:
-  struct NameHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
   struct Audience {
     std::vector<ClientState*> clients;
     std::unique_ptr<const Glob> glob;  ///< of a pattern

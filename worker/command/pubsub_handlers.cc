@@ -124,9 +124,11 @@ void publish_to(CommandContext& context, SubscriptionKind kind, std::string_view
   MessageHub& hub = context.services.hub;
   if (context.in_exec) {
     context.plan.steps.push_back({PlannedStep::Action::kPublish, kind, std::string(channel), message});
-    const std::uint64_t receivers = hub.count_receivers(kind, channel) +
-                                    own_receipts(context.subscriptions(), kind, channel) -
-                                    own_receipts(context.client.subscriptions.get(), kind, channel);
+    std::uint64_t receivers = hub.count_receivers(kind, channel);
+    if (context.plan.subscriptions != nullptr) {  // the hub knows only of those before EXEC
+      receivers += own_receipts(context.subscriptions(), kind, channel);
+      receivers -= own_receipts(context.client.subscriptions.get(), kind, channel);
+    }
     return context.reply.integer(static_cast<std::int64_t>(receivers));
   }
   const std::optional<std::uint64_t> receivers = hub.publish(kind, channel, message);

@@ -109,7 +109,6 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
     }
   }
   const std::size_t first_argument = arguments->size();
-  for (const Piece& piece : pieces_) arguments->push_back(bytes.substr(piece.offset, piece.size));
   bool is_whole = true;
   while (missing > 0) {
     if (position == bytes.size()) {
@@ -140,10 +139,13 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
   }
   if (is_whole) {
     *taken = position;
-    if (missing_ != 0) reset();
+    if (missing_ != 0) {
+      put_pieces(bytes, first_argument, arguments);
+      reset();
+    }
     return Outcome::kRequest;
   }
-  for (std::size_t i = first_argument + pieces_.size(); i < arguments->size(); ++i) {
+  for (std::size_t i = first_argument; i < arguments->size(); ++i) {
     const std::string_view word = (*arguments)[i];
     pieces_.push_back(Piece{static_cast<std::size_t>(word.data() - bytes.data()), word.size()});
   }
@@ -151,6 +153,12 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
   position_ = position;
   missing_ = missing;
   return bytes.size() > limits.request_bytes ? broken("request is longer than the limit") : Outcome::kIncomplete;
+}
+
+// The words that came before, in front of those that have come now: once, however many pieces a request comes in.
+void RespParser::put_pieces(std::string_view bytes, std::size_t first_argument, Arguments* arguments) const {
+  arguments->insert(arguments->begin() + static_cast<std::ptrdiff_t>(first_argument), pieces_.size(), std::string_view());
+  for (const Piece& piece : pieces_) (*arguments)[first_argument++] = bytes.substr(piece.offset, piece.size);
 }
 
 RespParser::Outcome RespParser::parse_inline(std::string_view bytes, Arguments* arguments, std::size_t* taken,

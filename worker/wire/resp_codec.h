@@ -49,6 +49,7 @@ class RespParser {
   };
 
   Outcome parse_inline(std::string_view bytes, Arguments* arguments, std::size_t* taken, std::deque<std::string>* unquoted);
+  void put_pieces(std::string_view bytes, std::size_t first_argument, Arguments* arguments) const;
   Outcome broken(const char* reason, char got = 0);
 
   std::size_t position_ = 0;        ///< of the incomplete request: up to here it is known
