@@ -26,6 +26,7 @@ class ChangeCounters {
  public:
   static constexpr std::size_t kPerKey = std::tuple_size_v<decltype(ChangeMark::counters)>;
   static constexpr std::int64_t kWatchS = 600;
+  using Values = decltype(ChangeMark::counters);
 
   ChangeCounters(char* base, const Header& header)
       : counters_(reinterpret_cast<Counter*>(base + header.change_counters_offset)),
@@ -43,10 +44,18 @@ class ChangeCounters {
   void count(std::uint64_t hash) {
     for (std::size_t i = 0; i < kPerKey; ++i) place(hash, i).fetch_add(1, std::memory_order_relaxed);
   }
-  std::array<std::uint32_t, kPerKey> read(std::uint64_t hash) const {
-    std::array<std::uint32_t, kPerKey> values;
+  Values read(std::uint64_t hash) const {
+    Values values;
     for (std::size_t i = 0; i < kPerKey; ++i) values[i] = place(hash, i).load(std::memory_order_relaxed);
     return values;
+  }
+
+  /// The key was not changed since it had these values.
+  bool is_unchanged(std::uint64_t hash, const Values& before) const {
+    for (std::size_t i = 0; i < kPerKey; ++i) {
+      if (place(hash, i).load(std::memory_order_relaxed) == before[i]) return true;
+    }
+    return false;
   }
 
  private:

@@ -3,7 +3,7 @@
 //   header     creation time in ms since Header::time_base_ms 40 bits | key length 8 | value length 15 |
 //              has an expiry word 1. A value length of 0x7fff says that an extension word follows.
 //   extension  key length 20 bits | value length 44 bits << 20
-//   expiry     ms since the Unix epoch; kNever: the key does not expire. Extended entries always have this word, so that
+//   expiry     ms since the Unix epoch; kNoExpiry: the key does not expire. Extended entries always have this word, so that
 //              a long value need not be copied to get an expiry
 //
 // Once an entry is reachable, words of it change only through a redo list: the expiry; of entries in runs, which nobody
@@ -83,7 +83,6 @@ struct Entry {
   const char* at = nullptr;
 
   static constexpr std::uint64_t kExtendedValue = 0x7fff;
-  static constexpr TimeMs kNever = INT64_MAX;
 
   static Entry shape(std::uint64_t key_bytes, std::uint64_t value_bytes, bool expires, std::uint64_t created) {
     Entry entry;
@@ -119,15 +118,13 @@ struct Entry {
   const char* value() const { return key() + key_bytes; }
   /// REQUIRES: has_expiry_word.
   Word& expiry_word() const { return *reinterpret_cast<Word*>(const_cast<char*>(at) + (extended ? 16 : 8)); }
-  static std::uint64_t word_of_expiry(TimeMs expiry_ms) {
-    return static_cast<std::uint64_t>(expiry_ms == kNoExpiry ? kNever : expiry_ms);
+  static std::uint64_t word_of_expiry(TimeMs expiry_ms) { return static_cast<std::uint64_t>(expiry_ms); }
+  TimeMs expiry_ms() const { return has_expiry_word ? raw_expiry_ms() : kNoExpiry; }
+  bool expires() const { return has_expiry_word && raw_expiry_ms() != kNoExpiry; }
+  /// Compared as the words that they are, where kNoExpiry is later than every time.
+  bool expired(TimeMs now_ms) const {
+    return has_expiry_word && static_cast<std::uint64_t>(raw_expiry_ms()) <= static_cast<std::uint64_t>(now_ms);
   }
-  TimeMs expiry_ms() const {
-    const TimeMs expiry = has_expiry_word ? raw_expiry_ms() : kNever;
-    return expiry == kNever ? kNoExpiry : expiry;
-  }
-  bool expires() const { return has_expiry_word && raw_expiry_ms() != kNever; }
-  bool expired(TimeMs now_ms) const { return has_expiry_word && raw_expiry_ms() <= now_ms; }
   /// REQUIRES: extended.
   Word& extension_word() const { return *reinterpret_cast<Word*>(const_cast<char*>(at) + 8); }
   static std::uint64_t word_of_lengths(std::uint64_t key_bytes, std::uint64_t value_bytes) { return key_bytes | value_bytes << 20; }

@@ -84,6 +84,9 @@ struct Keyspace::Impl {
   }
 
   // change_counters.cc
+  bool grant_change_counters();
+  /// From now on the key's changes are counted: its counters. Nothing: out of memory. REQUIRES: nothing locked.
+  std::optional<ChangeCounters::Values> watch_key(const HashedKey& key);
   void forget_watch(Slot& slot);
 
   // keyspace_write.cc

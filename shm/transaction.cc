@@ -23,6 +23,7 @@ constexpr int kConflictsBeforeLocks = 2;
 constexpr int kConflictLimit = 16;
 constexpr int kRoundLimit = 1000;  // a round that finds its memory does not fit is one nearer to fitting
 constexpr std::uint64_t kLockedLimitNs = 50'000'000;
+constexpr std::uint64_t kPatienceNs = 2'500'000'000;
 constexpr int kSteadyTries = 16;
 
 std::size_t pool_of(std::uint64_t bytes) {
@@ -55,7 +56,13 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
   const std::uint64_t hits = impl_.counter(Counter::kHits).load(kRelaxed);
   const std::uint64_t misses = impl_.counter(Counter::kMisses).load(kRelaxed);
   int conflicts = 0;
-  for (int round = 0; round < kRoundLimit && conflicts < kConflictLimit; ++round) {
+  const std::uint64_t begin_ticks = cpu_ticks();
+  const auto is_patient = [&] {
+    return conflicts < kConflictLimit &&
+           (conflicts <= kConflictsBeforeLocks || ticks_to_ns(cpu_ticks() - begin_ticks) < kPatienceNs);
+  };
+  for (int round = 0; round < kRoundLimit && is_patient(); ++round) {
+    notes_keys_ = conflicts > 0;
     impl_.counter(Counter::kHits).store(hits, kRelaxed);
     impl_.counter(Counter::kMisses).store(misses, kRelaxed);
     const bool locks = conflicts >= kConflictsBeforeLocks && ticks_to_ns(body_ticks_) < kLockedLimitNs / 2;
@@ -144,6 +151,10 @@ bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   index_.prepare(16);
   noted_.clear();
   noted_bits_.fill(0);
+  if (notes_keys_) {
+    read_keys_.clear();
+    read_index_.prepare(16);
+  }
   ran_out_ = false;
   longest_read_bytes_ = 0;
   bool goes_on = false;
@@ -177,12 +188,33 @@ std::uint64_t Keyspace::Transaction::steady_version(std::uint32_t number) {
 void Keyspace::Transaction::note_read(std::uint32_t slot) {
   if (is_locked_) {
     has_strayed_ |= !is_whole_ && !std::ranges::binary_search(locking_, slot);
-    return;
+  } else {
+    note(slot, false);
   }
+}
+
+void Keyspace::Transaction::note_read_of(const HashedKey& key) {
+  if (is_locked_ || !notes_keys_) return note_read(key.slot);
+  if (read_index_.find(key.hash) != nullptr) return;
+  const auto counters = impl_.watch_key(key);
+  note(key.slot, counters.has_value());
+  if (!counters) return;
+  if (read_index_.is_full()) {
+    read_index_.prepare(4 * read_keys_.size());
+    for (std::size_t i = 0; i < read_keys_.size(); ++i) read_index_.insert(read_keys_[i].hash, i);
+  }
+  read_keys_.push_back({key.slot, key.hash, *counters});
+  read_index_.insert(key.hash, read_keys_.size() - 1);
+}
+
+void Keyspace::Transaction::note(std::uint32_t slot, bool by_keys) {
   std::uint64_t& bits = noted_bits_[slot / 64];
-  if ((bits >> slot % 64 & 1) != 0) return;
-  noted_.push_back({slot, steady_version(slot)});
-  bits |= 1ull << slot % 64;
+  if ((bits >> slot % 64 & 1) == 0) {
+    noted_.push_back({slot, steady_version(slot), by_keys});
+    bits |= 1ull << slot % 64;
+  } else if (!by_keys && notes_keys_) {
+    std::ranges::find(noted_, slot, &Noted::slot)->by_keys = false;
+  }
 }
 
 void Keyspace::Transaction::note_read_of_all() {
@@ -191,10 +223,17 @@ void Keyspace::Transaction::note_read_of_all() {
 
 bool Keyspace::Transaction::versions_hold_locked() const {
   const auto is_as_noted = [&](const Noted& noted) {
-    return impl_.slots[noted.slot].version.load(kRelaxed) == noted.version;
+    return impl_.slots[noted.slot].version.load(kRelaxed) == noted.version || (noted.by_keys && keys_hold(noted.slot));
   };
   return std::ranges::all_of(noted_, is_as_noted) &&
          (noted_.empty() || impl_.header.flush_generation.load(std::memory_order_acquire) == generation_);
+}
+
+// Of the slot, those that were read.
+bool Keyspace::Transaction::keys_hold(std::uint32_t slot) const {
+  return std::ranges::all_of(read_keys_, [&](const ReadKey& key) {
+    return key.slot != slot || impl_.change_counters.is_unchanged(key.hash, key.counters);
+  });
 }
 
 // The same while nobody is in the middle of a change. REQUIRES: nothing locked.
@@ -295,6 +334,9 @@ void Keyspace::Transaction::end() {
   staged_cells_ = {};
   changed_cells_ = {};
   scratch_ = {};
+  noted_ = {};
+  read_keys_ = {};
+  read_index_ = {};
   built_ = {};
 }
 
@@ -330,7 +372,7 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
     return true;
   }
   if (is_flushed_) return false;
-  note_read(key.slot);
+  note_read_of(key);
   if (has_strayed_) return false;
   if (!is_locked_) {
     auto measured = [&](const EntryView& view) {
@@ -535,6 +577,7 @@ bool Keyspace::Transaction::reserve() {
     return false;
   assigned_.resize(write_count_);
   changed_cells_.reserve(write_count_);
+  noted_changes_.reserve(write_count_);
   staged_cells_.prepare(write_count_ + 1);
   for (std::size_t i = 0; i < write_count_; ++i) {
     if (!writes_[i].is_put) continue;

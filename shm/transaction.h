@@ -7,9 +7,10 @@
 // when the versions are still as noted, everything is committed as one redo list: what the body saw is true at that
 // moment. Otherwise it runs again. A body that refuses, or writes nothing, is believed on the same condition.
 //
-// After kConflictsBeforeLocks conflicts in a row a body that is known to be brief runs with its slots locked, and then
-// has to end within kLockedLimitMs (Keyspace::must_stop()). One that takes longer is tried without locks
-// kConflictLimit times; then the answer is kBusy.
+// From the second run on the keys that it reads are noted too, with their counters of changes (change_counters.h): then
+// others may change other keys of the same slots. After kConflictsBeforeLocks conflicts in a row a body that is known to be
+// brief runs with its slots locked, and then has to end within kLockedLimitNs (Keyspace::must_stop()). One that takes longer
+// is tried without locks kConflictLimit times, or for kPatienceNs; then the answer is kBusy.
 //
 // Locked are slots in ascending order; for FLUSH among the changes, or more slots than the kernel follows in a
 // robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
@@ -55,6 +56,8 @@ struct Keyspace::Transaction {
   /// The body is about to read something of the slot, or of all slots, by other ways than read().
   void note_read(std::uint32_t slot);
   void note_read_of_all();
+  /// It is about to look at this key alone.
+  void note_read_of(const HashedKey& key);
   /// The body has held its locks for as long as it may: it is to return, and its result does not count.
   bool must_stop();
 
@@ -95,6 +98,12 @@ struct Keyspace::Transaction {
   struct Noted {
     std::uint32_t slot;
     std::uint64_t version;
+    bool by_keys;  ///< nothing of it was read but read_keys_
+  };
+  struct ReadKey {
+    std::uint32_t slot;
+    std::uint64_t hash;
+    ChangeCounters::Values counters;
   };
 
   enum class Attempt {
@@ -113,6 +122,8 @@ struct Keyspace::Transaction {
   std::uint64_t steady_version(std::uint32_t slot);
   bool versions_hold();
   bool versions_hold_locked() const;
+  bool keys_hold(std::uint32_t slot) const;
+  void note(std::uint32_t slot, bool by_keys);
   void choose_locks();
   void learn_slots();
   void lock_all();
@@ -157,6 +168,7 @@ struct Keyspace::Transaction {
   // transaction_commit.cc
   void stage_all();
   void stage_slots();
+  void commit_staged();
   bool shows_in_parts() const;
   std::uint64_t block_for(const Write& write) const;
   void leave_block(std::uint64_t entry_offset);
@@ -189,6 +201,9 @@ struct Keyspace::Transaction {
   std::uint64_t stop_ticks_ = 0;  ///< when it has to end, under locks
   std::vector<Noted> noted_;      ///< slots that the body has read, without locks
   std::array<std::uint64_t, kSlotCount / 64> noted_bits_{};
+  bool notes_keys_ = false;
+  std::vector<ReadKey> read_keys_;  ///< when notes_keys_: of slots that are noted by keys
+  FlatMap read_index_;              ///< hash of a key: its place in read_keys_
   std::vector<std::uint32_t> slots_;    ///< ascending: what a run under locks is known to need
   std::vector<std::uint32_t> locking_;  ///< ascending: those locked now
   std::vector<Write> writes_;         ///< the first write_count_; the rest keep their memory for later
@@ -222,6 +237,7 @@ struct Keyspace::Transaction {
   std::uint64_t next_place_ = 0;  ///< of the area, for what an erased key leaves
   FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;
+  std::vector<const Write*> noted_changes_;  ///< what the list being staged changes
   bool cells_cleared_ = false;  ///< its other cells will be 0
   std::string scratch_;  ///< what an update() is shown
   std::string built_;    ///< what a write's value was before, or will be

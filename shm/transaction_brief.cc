@@ -28,6 +28,7 @@ bool Keyspace::Transaction::prepare_briefly() {
   freed_.clear();
   freed_.reserve(write_count_);
   changed_cells_.reserve(write_count_);
+  noted_changes_.reserve(write_count_);
   staged_cells_.prepare(write_count_ + 1);
   impl_.make_room();
   if (!ensure_tables()) return false;
@@ -90,8 +91,7 @@ bool Keyspace::Transaction::stage_briefly() {
     return false;
   }
   if (redo.size() == 0) return true;  // it erased what was not there
-  if (shows_in_parts()) stage_changing(false);
-  redo.commit();
+  commit_staged();
   return true;
 }
 

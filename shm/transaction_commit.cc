@@ -33,13 +33,19 @@ void Keyspace::Transaction::stage_all() {
       }
     }
     redo.stage(impl_.header.flush_generation, generation);
-    if (shows_in_parts()) stage_changing(false);
-    redo.commit();
+    commit_staged();
   } else if (redo.size() > 0) {
-    if (shows_in_parts()) stage_changing(false);
-    redo.commit();
+    commit_staged();
   }
   redo.use_record();
+}
+
+// The changes are counted now that nothing comes between: a commit that does not happen must not look like a change to
+// the next run of the same transaction.
+void Keyspace::Transaction::commit_staged() {
+  for (const Write* write : noted_changes_) impl_.note_change(impl_.slots[write->slot], write->hash);
+  if (shows_in_parts()) stage_changing(false);
+  impl_.redo.commit();
 }
 
 // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
@@ -47,6 +53,7 @@ void Keyspace::Transaction::stage_all() {
 bool Keyspace::Transaction::shows_in_parts() const { return write_count_ > 1 || (is_flushed_ && write_count_ > 0); }
 
 void Keyspace::Transaction::stage_slots() {
+  noted_changes_.clear();
   each_slot([&](std::size_t begin, std::size_t end, const Slot&) {
     stage_slot(begin, end);
     return true;
@@ -125,7 +132,7 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
 
 void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uint64_t* counts,
                                       std::uint64_t* bytes) {
-  impl_.note_change(impl_.slots[write.slot], write.hash);
+  noted_changes_.push_back(&write);
   const std::uint64_t offset = block_for(write);
   const Entry entry = write.shape();
   if (!commits_briefly_) copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
@@ -154,7 +161,7 @@ void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::u
   Entry old;
   Word* cell = nullptr;
   if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;
-  impl_.note_change(impl_.slots[write.slot], write.hash);
+  noted_changes_.push_back(&write);
   Word* cells = table_cells(impl_.base, table);
   Word* line = cells + (cell - cells) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;

@@ -9,6 +9,7 @@
 namespace memento {
 namespace {
 
+using testing::expect_sound;
 using testing::make_segment;
 
 constexpr TimeMs kNow = 1'800'000'000'000;
@@ -99,6 +100,43 @@ TEST(ShmChangeMarks, Expiry) {
   EXPECT_TRUE(keyspace.is_unchanged(key, behind));
   set(keyspace, "key", "again");
   EXPECT_FALSE(keyspace.is_unchanged(key, behind));
+}
+
+// What had expired when it was marked was not there, and nobody changes it by clearing it away.
+TEST(ShmChangeMarks, ClearingAwayIsNoChange) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  keyspace.set_now_ms(kNow);
+  set(keyspace, "key", "value", kNow + 10);
+  keyspace.set_now_ms(kNow + 10);
+  const HashedKey key = keyspace.hash("key");
+  const ChangeMark mark = *keyspace.mark(key);
+  keyspace.maintain(1'000'000'000);
+  EXPECT_TRUE(keyspace.is_unchanged(key, mark));
+  expect_sound(*segment);
+}
+
+// A transaction that cannot be committed as it was first tried runs again, and does not take itself for another: this one is
+// too long for a brief one's list, which shows when it is staged.
+TEST(ShmChangeMarks, ATransactionSeesItsOwnTrialNotAsAChange) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  set(keyspace, "key", std::string(100'000, 'x'));
+  const std::vector<HashedKey> keys{keyspace.hash("key")};
+  const ChangeMark mark = *keyspace.mark(keys[0]);
+  int runs = 0;
+  bool was_unchanged = true;
+  const WriteStatus status = keyspace.transact(keys, [&] {
+    ++runs;
+    was_unchanged &= keyspace.is_unchanged(keys[0], mark);
+    keyspace.set(keys[0], "short");
+    return was_unchanged;
+  });
+  EXPECT_EQ(status, WriteStatus::kDone);
+  EXPECT_TRUE(was_unchanged);
+  EXPECT_GT(runs, 1) << "then this test needs another way";
+  EXPECT_FALSE(keyspace.is_unchanged(keys[0], mark));
+  expect_sound(*segment);
 }
 
 // A mark of ten minutes ago is judged by the whole slot.

@@ -50,6 +50,25 @@ const char* place_of(Keyspace& keyspace, const std::string& key) {
   return place;
 }
 
+// An entry in a run has the word for an expiry always; no expiry that a key may have says there that it has none.
+TEST(ShmLongValue, TheLastOfAllTimesIsAnExpiry) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  keyspace.set_now_ms(kNow);
+  ASSERT_EQ(keyspace.set(keyspace.hash("long"), std::string(1'000'000, 'x')), WriteStatus::kDone);
+  const auto expiry = [&] {
+    TimeMs expiry_ms = 0;
+    EXPECT_TRUE(keyspace.read(keyspace.hash("long"), [&](const EntryView& view) { expiry_ms = view.expiry_ms; }));
+    return expiry_ms;
+  };
+  EXPECT_EQ(expiry(), kNoExpiry);
+  ASSERT_EQ(expire(keyspace, "long", INT64_MAX), WriteStatus::kDone);
+  EXPECT_EQ(expiry(), INT64_MAX);
+  ASSERT_EQ(expire(keyspace, "long", kNoExpiry), WriteStatus::kDone);
+  EXPECT_EQ(expiry(), kNoExpiry);
+  expect_sound(*segment);
+}
+
 // Parts of a value whose length stays, its expiry, and what is appended into the room that its run has: none of them
 // moves the value.
 TEST(ShmLongValue, ChangesInPlaceDoNotMoveIt) {
