@@ -169,6 +169,41 @@ TEST_F(Statistics, SlowForNoReasonInAPipeline) {
   EXPECT_NE(lines.find("(one of 2 that took so long)"), std::string::npos) << lines;
 }
 
+// Shows that what was rejected or queued can stand anywhere in a slow run: it is not logged itself, and nothing of its words is.
+TEST_F(Statistics, SlowRunsWithCommandsThatWereNotExecuted) {
+  ask("CONFIG SET slowlog-log-slower-than 1000");
+  ask({"SET", "large", std::string(60 << 20, 'x')});
+  ask("SLOWLOG RESET");
+  Conversation pipeline(*context_);
+  pipeline.say(frame({"GET"}) + frame({"GET", "large"}));
+  EXPECT_NE(ask("SLOWLOG GET").find("*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n"), std::string::npos) << ask("SLOWLOG GET");
+  ask("SLOWLOG RESET");
+  pipeline.say(frame({"MULTI"}) + frame({"SET", "k", std::string(60 << 20, 'x')}));
+  EXPECT_EQ(ask("SLOWLOG GET").find("SET"), std::string::npos);
+  const Command* const get = find_command("GET");
+  const std::vector<std::string_view> words{"GET", "word"};
+  const auto previous = [&] { return std::span(words); };
+  const ClientState client;
+  CommandMeter meter(*services_, client);
+  ask("SLOWLOG RESET");
+  meter.begin(get, 2, previous);
+  meter.begin(find_command("INCR"), 2, previous);
+  meter.begin(get, 1, previous);
+  meter.note_error("-ERR wrong number of arguments", true);
+  burn_ms(2);
+  meter.end_run(words, false);
+  for (int i = 0; i < 2; ++i) {
+    meter.begin(get, 2, previous);
+    meter.skip();
+  }
+  burn_ms(2);
+  meter.end_run(words, false);
+  const std::string lines = ask("SLOWLOG GET");
+  EXPECT_NE(lines.find("*2\r\n$4\r\nINCR\r\n$28\r\n(one of 3 that took so long)\r\n"), std::string::npos) << lines;
+  EXPECT_EQ(lines.find("one of 2"), std::string::npos) << lines;
+  EXPECT_EQ(lines.find("word"), std::string::npos) << lines;
+}
+
 // Shows that statistics go on in another mapping of the same file, and not in one whose words mean something else.
 TEST_F(Statistics, AreHandedOver) {
   settings_.statistics.begin(7);

@@ -80,10 +80,10 @@ void CommandMeter::note_error(std::string_view reply, bool was_rejected) {
   const auto place = std::ranges::find(kErrorCodes, error_code(reply)) - std::begin(kErrorCodes);
   add_to(record_.errors[static_cast<std::size_t>(place)], 1);
   const Command*& command = run_[count_ - 1];
-  if (command == nullptr) return;
+  if (command == &kNotExecuted) return;
   CommandStatistics& statistics = record_.commands[command_index(*command)];
   add_to(was_rejected ? statistics.rejected : statistics.failed, 1);
-  if (was_rejected) command = nullptr;
+  if (was_rejected) command = &kNotExecuted;
 }
 
 void CommandMeter::end_run(std::span<const std::string_view> words, bool was_long) {
@@ -108,27 +108,38 @@ void CommandMeter::finish_run(std::uint64_t ticks, std::span<const std::string_v
   for (std::size_t i = 0, next = 0; i < count_; i = next) {
     next = i + 1;
     while (next < count_ && run_[next] == run_[i]) ++next;
-    if (run_[i] == nullptr) continue;
+    if (run_[i] == &kNotExecuted) continue;
     CommandStatistics& statistics = record_.commands[command_index(*run_[i])];
     add_to(statistics.calls, next - i);
     add_to(statistics.nanoseconds, (next - i) * share_ns);
     add_to(statistics.buckets[bucket], next - i);
   }
-  if (ticks >= slow_ticks_) [[unlikely]] {
-    const bool is_certain = count_ == 1 || was_long;
-    const std::string remark = is_certain ? std::string() : "(one of " + std::to_string(count_) + " that took so long)";
-    const bool is_logged =
-        count_ > 1 || (run_[0] != nullptr && !run_[0]->has(kEndsMulti));  // EXEC: what is in it is
-    if (is_logged) log(words, remark, ticks_to_ns(ticks) / 1000);
-  }
+  if (ticks >= slow_ticks_) [[unlikely]]
+    log_run(ticks_to_ns(ticks) / 1000, words, was_long);
   count_ = 0;
 }
 
+// EXEC is not logged: what is in it is.
+void CommandMeter::log_run(std::uint64_t duration_us, std::span<const std::string_view> words, bool was_long) {
+  const Command* const last = run_[count_ - 1];
+  if (count_ == 1 || was_long) {
+    if (last != &kNotExecuted && !last->has(kEndsMulti)) log(*last, words, "", duration_us);
+    return;
+  }
+  const std::string remark = "(one of " + std::to_string(count_) + " that took so long)";
+  if (last != &kNotExecuted) return log(*last, words, remark, duration_us);
+  // The words of those before the last are gone, their names are not.
+  for (std::size_t i = count_ - 1; i-- > 0;) {
+    if (run_[i] != &kNotExecuted) return log(*run_[i], {&run_[i]->name, 1}, remark, duration_us);
+  }
+}
+
 // The line is found by its number, which is taken away first and given back last.
-void CommandMeter::log(std::span<const std::string_view> words, std::string_view remark, std::uint64_t duration_us) {
+void CommandMeter::log(const Command& command, std::span<const std::string_view> words, std::string_view remark,
+                       std::uint64_t duration_us) {
   const std::int64_t latency_ms = settings_.latency_after_ms.load(kRelaxed);
   if (latency_ms > 0 && duration_us >= static_cast<std::uint64_t>(latency_ms) * 1000)
-    sample(duration_us / 1000);
+    sample(command, duration_us / 1000);
   const std::int64_t slow_us = settings_.slow_after_us.load(kRelaxed);
   if (slow_us < 0 || duration_us < static_cast<std::uint64_t>(slow_us)) return;
   const std::uint64_t count = record_.slow_count.load(kRelaxed);
@@ -147,7 +158,7 @@ void CommandMeter::log(std::span<const std::string_view> words, std::string_view
   put(std::string_view(client_.name).substr(0, kSlowArgumentBytes));
   std::uint64_t arguments = 0;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    const std::string_view word = shown_word(*run_[0], words, i);
+    const std::string_view word = shown_word(command, words, i);
     if (arguments == kSlowArguments || used + 2 > kSlowTextBytes) break;
     if (word.size() <= kSlowArgumentBytes) {
       put(word);
@@ -169,9 +180,8 @@ void CommandMeter::log(std::span<const std::string_view> words, std::string_view
   line.number.store(settings_.statistics->slow_next.fetch_add(1, kRelaxed) + 1, std::memory_order_release);
 }
 
-void CommandMeter::sample(std::uint64_t duration_ms) {
-  const Command* const command = run_[count_ - 1];
-  const std::size_t place = command == nullptr || command->has(kFast) ? 1 : 0;
+void CommandMeter::sample(const Command& command, std::uint64_t duration_ms) {
+  const std::size_t place = command.has(kFast) ? 1 : 0;
   LatencyEvent& event = record_.latency[place];
   const std::uint64_t generation = settings_.statistics->latency_generations[place].load(kRelaxed);
   if (event.generation.load(kRelaxed) != generation) {

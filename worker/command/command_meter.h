@@ -10,7 +10,7 @@
 // lock, memory had to be found. Then the run ends with it: if that was slow, it was this command, and its line says
 // how long the run took, of which the others hardly are a part. A run that was slow for no such reason (the processor
 // was taken away, a page of memory was not there) is logged with its last command and the remark that it was one of so
-// many.
+// many; what was rejected or queued is never logged.
 #pragma once
 
 #include <array>
@@ -50,7 +50,7 @@ class CommandMeter {
     const bool is_alone = times_each_ || command == nullptr || !is_brief(*command, word_count);
     if (is_alone && count_ > 0) [[unlikely]]
       end_run(previous_words(), false);
-    run_[count_++] = command;
+    run_[count_++] = command != nullptr ? command : &kNotExecuted;
     return is_alone;
   }
   /// begin() for a command that is_brief() whatever its words, when commands are not timed one by one.
@@ -58,7 +58,7 @@ class CommandMeter {
   /// The command begun last answered with an error; `reply` is what it wrote.
   void note_error(std::string_view reply, bool was_rejected);
   /// The command begun last is not counted: it was queued, or there is no such subcommand.
-  void skip() { run_[count_ - 1] = nullptr; }
+  void skip() { run_[count_ - 1] = &kNotExecuted; }
   /// The command begun last has not been executed. REQUIRES: it is a run of its own.
   void drop_run() { count_ = 0; }
   /// `words` are those of the run's last command; `was_long`: there was a reason for it to take long.
@@ -78,13 +78,17 @@ class CommandMeter {
     if (command.keys.first != command.keys.last) return word_count <= 2;
     return command.keys.first != 0 || (word_count <= 2 && command.has(kFast));
   }
-  void log(std::span<const std::string_view> words, std::string_view remark, std::uint64_t duration_us);
-  void sample(std::uint64_t duration_ms);
+  void log_run(std::uint64_t duration_us, std::span<const std::string_view> words, bool was_long);
+  void log(const Command& command, std::span<const std::string_view> words, std::string_view remark,
+           std::uint64_t duration_us);
+  void sample(const Command& command, std::uint64_t duration_ms);
+
+  static constexpr Command kNotExecuted{};  ///< stands in a run for what is not known, was rejected or queued
 
   LiveSettings& settings_;
   WorkerStatistics& record_;
   const ClientState& client_;
-  std::array<const Command*, kRunLimit> run_;  ///< nullptr: not known, or rejected
+  std::array<const Command*, kRunLimit> run_;  ///< the first `count_` are set; none of those is nullptr
   std::size_t count_ = 0;
   bool times_each_ = false;
   std::uint64_t slow_ticks_;
