@@ -2,7 +2,6 @@
 #include "worker/session.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "worker/cluster_router.h"
@@ -27,7 +26,6 @@ constexpr std::size_t kStrangerRequestBytes = 1 << 20;
 // Beside one value of the longest kind.
 constexpr std::size_t kRequestSlackBytes = 64 << 20;
 constexpr std::int64_t kArgumentLimit = 1 << 30;
-constexpr std::size_t kKeptArguments = 4096;  // of a batch's capacity
 
 RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
   if (!client.authenticated) return {kStrangerArguments, kStrangerBulkBytes, kStrangerRequestBytes, false};
@@ -35,54 +33,9 @@ RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
   return {kArgumentLimit, static_cast<std::int64_t>(bulk_bytes), bulk_bytes + kRequestSlackBytes, true};
 }
 
-// Hashes the first key and begins to fetch its slot.
-void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
-  request.has_key = request.is_plain = false;
-  if (request.command == nullptr || request.command->keys.first == 0) return;
-  const auto index = static_cast<std::size_t>(request.command->keys.first);
-  if (index >= request.argument_count) return;
-  const std::string_view key = arguments[request.first_argument + index];
-  if (key.size() > kKeyLimitBytes) return;
-  request.key = keyspace.hash(key);
-  request.has_key = true;
-  request.is_plain = request.command->has(kPlain) && request.command->accepts(request.argument_count);
-  keyspace.prefetch_slot(request.key);
-}
-
-static_assert(CommandMeter::kRunLimit == Batch::kLimit);
-
 bool begins_with_command(std::string_view line) { return find_command(take_word(&line)) != nullptr; }
 
-// What a browser sends that was sent here by a page: nobody wants it executed.
-bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
-
-std::span<const std::string_view> words_of(const Request& request, const Batch& batch) {
-  return std::span(batch.arguments).subspan(request.first_argument, request.argument_count);
-}
-
-void execute(const Request& request, const Batch& batch, CommandContext& context) {
-  if (request.greets) return context.reply.status("+PONG");
-  const Call call{words_of(request, batch), request.key};
-  if (request.command == nullptr && is_http(call[0])) {
-    context.close_after_reply = true;
-    return;
-  }
-  dispatch(context, request.command, call);
-}
-
 }  // namespace
-
-void prefetch_tables(const Batch& batch, const Keyspace& keyspace) {
-  for (std::size_t i = 0; i < batch.count; ++i) {
-    if (batch.requests[i].has_key) keyspace.prefetch_table(batch.requests[i].key);
-  }
-}
-
-void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
-  for (std::size_t i = 0; i < batch.count; ++i) {
-    if (batch.requests[i].has_key) keyspace.prefetch_entry(batch.requests[i].key);
-  }
-}
 
 void Session::add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch) {
   const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
@@ -164,14 +117,7 @@ void Session::forget_incomplete() {
 }
 
 void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
-  batch.count = 0;
-  if (batch.arguments.capacity() > kKeptArguments) {
-    batch.arguments = {};
-  } else {
-    batch.arguments.clear();
-  }
-  if (!batch.unquoted.empty()) batch.unquoted.clear();
-  batch.input_bytes = 0;
+  batch.clear();
   broken_ = false;
   if (closing_) return;
   if (is_text() && bytes.starts_with('*')) {
@@ -186,7 +132,7 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
   } else {
     prepare_frames(bytes, keyspace, batch);
   }
-  for (std::size_t i = 0; i < batch.count; ++i) hash_key(batch.requests[i], batch.arguments, keyspace);
+  hash_keys(batch, keyspace);
   batch.is_prepared = true;
 }
 
@@ -224,19 +170,21 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     const bool is_routed_batch = context.router != nullptr && is_routed(batch, *context.router);
     const bool was_text = is_text();
     command.reply.set_protocol(client_.protocol);
+    BatchRun run(batch, command, output);
     std::size_t done = 0;
     while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       if (batch.requests[done].is_plain && !is_routed_batch && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
-        done = run_plain(batch, done, command, meter, output);
+        done = run.execute_plain(done, kOutputPauseBytes);
+        client_.last_command = batch.requests[done - 1].command;
         continue;
       }
       const Request& request = batch.requests[done++];
       if (is_routed_batch) [[unlikely]] {
         using Route = ClusterRouter::Route;
         const Route route =
-            context.router->route(request.command, {words_of(request, batch), request.key}, request.has_key, command, output, &routed_begin);
+            context.router->route(request.command, {batch.words_of(request), request.key}, request.has_key, command, output, &routed_begin);
         if (route == Route::kAnswered) {
-          if (done > 1) meter.end_run(words_of(batch.requests[done - 2], batch), false);
+          run.end(done - 1);
           if (is_shown) show(request, batch, hub);
           continue;
         }
@@ -246,39 +194,21 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
           break;
         }
       }
-      const bool is_alone = meter.begin(request.command, request.argument_count,
-                                        [&] { return words_of(batch.requests[done - 2], batch); });
-      const std::uint64_t detours = context.keyspace.detours();
-      const std::uint64_t errors = command.reply.error_count();
-      const std::size_t reply_begin = output.size();
-      execute(request, batch, command);
-      bool was_rejected = false;
-      if (command.reply.error_count() != errors) [[unlikely]] {
-        was_rejected = std::exchange(command.was_rejected, false);
-        if (!std::exchange(command.counted_errors, false))
-          meter.note_error(output.view().substr(reply_begin), was_rejected);
+      const BatchRun::Outcome outcome = run.execute(done - 1);
+      if (outcome == BatchRun::Outcome::kParks) [[unlikely]] {
+        parked_ = true;
+        --done;
+        break;
       }
-      const std::size_t input_begin = done > 1 ? batch.requests[done - 2].input_end : 0;
-      const bool was_long = request.input_end - input_begin + output.size() - reply_begin > CommandMeter::kMuchBytes ||
-                            context.keyspace.detours() != detours;
-      if (is_alone || was_long) [[unlikely]] {
-        if (std::exchange(command.parks, false)) {
-          meter.drop_run();
-          parked_ = true;
-          --done;
-          break;
-        }
-        meter.end_run(words_of(request, batch), was_long);
-        if (is_shown && !was_rejected) show(request, batch, hub);
+      if (outcome == BatchRun::Outcome::kRunEnded) [[unlikely]] {
+        if (is_shown && !run.was_rejected()) show(request, batch, hub);
         if (std::exchange(command.ends_batch, false)) runnable = done;
       }
       if (client_.has_pushes) [[unlikely]] take_pushes(output);
       closing_ = command.close_after_reply;
     }
     executed += done;
-    if (done > 0) {
-      meter.end_run(words_of(batch.requests[done - 1], batch), false);
-    }
+    run.end(done);
     if (is_shown) [[unlikely]]
       hub.send_shown();
     if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
@@ -313,39 +243,11 @@ bool Session::is_routed(const Batch& batch, const ClusterRouter& router) const {
   return any;
 }
 
-// Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of.
-std::size_t Session::run_plain(const Batch& batch, std::size_t done, CommandContext& command, CommandMeter& meter,
-                               ByteBuffer& output) {
-  std::size_t input_end = done > 0 ? batch.requests[done - 1].input_end : 0;
-  std::size_t output_end = output.size();
-  std::uint64_t detours = command.keyspace.detours();
-  std::uint64_t errors = command.reply.error_count();
-  while (done < batch.count && batch.requests[done].is_plain && output_end < kOutputPauseBytes) {
-    const Request& request = batch.requests[done++];
-    const std::size_t reply_begin = output_end;
-    const std::size_t request_begin = std::exchange(input_end, request.input_end);
-    meter.begin_brief(request.command);
-    run_command(command, *request.command, {words_of(request, batch), request.key});
-    output_end = output.size();
-    if (command.reply.error_count() != errors) [[unlikely]] {
-      errors = command.reply.error_count();
-      meter.note_error(output.view().substr(reply_begin), std::exchange(command.was_rejected, false));
-    }
-    const bool was_long = input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;
-    if (was_long || command.keyspace.detours() != detours) [[unlikely]] {
-      detours = command.keyspace.detours();
-      meter.end_run(words_of(request, batch), true);
-    }
-  }
-  client_.last_command = batch.requests[done - 1].command;
-  return done;
-}
-
 // What was queued is shown by EXEC.
 void Session::show(const Request& request, const Batch& batch, MessageHub& hub) const {
   if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
     return;
-  hub.show(client_, *request.command, words_of(request, batch));
+  hub.show(client_, *request.command, batch.words_of(request));
 }
 
 void Session::take_pushes(ByteBuffer& output) {

@@ -9,13 +9,10 @@
 // is of one protocol, and a request that cannot be parsed begins a batch of its own.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
-#include <deque>
-#include <string>
 #include <string_view>
 
+#include "worker/batch.h"
 #include "worker/command/command.h"
 #include "worker/wire/byte_buffer.h"
 #include "worker/wire/resp_codec.h"
@@ -24,36 +21,6 @@
 namespace memento {
 
 class ClusterRouter;
-class CommandMeter;
-
-/// A parsed request. Its words are `argument_count` of the batch's arguments, from `first_argument` on.
-struct Request {
-  const Command* command;  ///< nullptr: unknown
-  std::size_t first_argument;
-  std::size_t argument_count;
-  std::size_t input_end;  ///< of the batch's input
-  HashedKey key;
-  bool has_key;   ///< `key` is set
-  bool is_plain;  ///< a whole request of a command that is: its handler may be called as it is
-  bool greets;   ///< a line PING before any other request
-};
-
-/// Requests that are executed together. Reused, so that parsing allocates nothing.
-struct Batch {
-  static constexpr std::size_t kLimit = 32;
-  std::array<Request, kLimit> requests;
-  std::size_t count = 0;
-  Arguments arguments;
-  std::deque<std::string> unquoted;  ///< words that do not stand in the input as they are
-  std::size_t input_bytes = 0;       ///< of the input that the requests come from
-  bool is_prepared = false;          ///< parsed, not yet executed
-
-  bool is_plain() const { return std::all_of(requests.begin(), requests.begin() + count, [](const Request& request) { return request.is_plain; }); }
-};
-
-/// Next stages of fetching what the batch's requests need; parsing has begun the first.
-void prefetch_tables(const Batch& batch, const Keyspace& keyspace);
-void prefetch_entries(const Batch& batch, const Keyspace& keyspace);
 
 /// What a worker's sessions share.
 struct SessionContext {
@@ -101,9 +68,6 @@ class Session {
   template <class AnyLine>
   void parse_line(AnyLine& line, std::size_t input_end, Batch& batch);
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
-  /// Executes requests from `done` on as long as they are plain; how many are done then.
-  std::size_t run_plain(const Batch& batch, std::size_t done, CommandContext& command, CommandMeter& meter,
-                        ByteBuffer& output);
   /// Messages come behind the reply to the request that they were sent in.
   void take_pushes(ByteBuffer& output);
   /// In a cluster: some of the batch's requests may be other nodes'.
