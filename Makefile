@@ -39,8 +39,9 @@ WORKER    := $(call objects,worker worker/wire worker/command)
 MASTER    := $(call objects,master)
 BUS       := $(call objects,bus bus/core)
 CLI       := $(call objects,cli)
-# What the client shares with the server: its command table, without handlers, and the splitting of a line into words.
-CLI_PARTS := $(BUILD)/described/command_rows.o $(BUILD)/obj/worker/command/command_table.o $(addprefix $(BUILD)/obj/worker/wire/,resp_codec.o text_codec.o)
+# What the client shares with the server: its command table, without handlers, what of a request is secret, and the
+# splitting of a line into words.
+CLI_PARTS := $(BUILD)/described/command_rows.o $(addprefix $(BUILD)/obj/worker/command/,command_table.o shown_words.o) $(addprefix $(BUILD)/obj/worker/wire/,resp_codec.o text_codec.o)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients tests/bus tests/cluster)

@@ -12,6 +12,8 @@
 #include "cli/session.h"
 #include "shm/os/fd.h"
 #include "shm/os/result.h"
+#include "worker/command/command_table.h"
+#include "worker/command/shown_words.h"
 #include "worker/command/words.h"
 
 namespace memento::cli {
@@ -113,21 +115,18 @@ bool holds_password(const std::string& line) {
     }
   }
   if (words.empty()) return false;
-  const auto is_at = [&](std::size_t index, const char* upper) {
-    return words.size() > index && is_word(words[index], upper);
-  };
-  const auto has = [&](auto&& matches) { return std::ranges::any_of(words, matches); };
-  if (is_at(0, "AUTH") || is_at(0, "MIGRATE")) return true;
-  if (is_at(0, "ACL") && is_at(1, "SETUSER")) return true;
-  if (is_at(0, "HELLO")) return has([](const std::string& one) { return is_word(one, "AUTH"); });
-  if (is_at(0, "CONFIG") && is_at(1, "SET")) {
-    return has([](const std::string& one) {
-      const std::string lower = lower_case(one);
-      return lower.find("pass") != std::string::npos || lower.find("auth") != std::string::npos;
-    });
+  const std::vector<std::string_view> views(words.begin(), words.end());
+  if (const Command* command = resolve_subcommand(find_command(views[0]), views); command != nullptr) {
+    for (std::size_t i = 1; i < views.size(); ++i) {
+      if (is_secret(*command, views, i)) return true;
+    }
+    return false;
   }
+  // Redis's.
+  if (is_word(views[0], "MIGRATE")) return true;
+  if (is_word(views[0], "ACL") && views.size() > 1 && is_word(views[1], "SETUSER")) return true;
   if (words[0].starts_with(':')) {
-    return has([](const std::string& one) {
+    return std::ranges::any_of(words, [](const std::string& one) {
       return one.find("://") != std::string::npos && one.find('@') != std::string::npos;
     });
   }

@@ -1,5 +1,6 @@
 // MONITOR: the lines of commands, from clients of this worker and of another; what is hidden; how it ends.
 #include "tests/worker/session_fixture.h"
+#include "worker/command/command_meter.h"
 #include "worker/command/command_table.h"
 #include "worker/command/shown_words.h"
 
@@ -98,7 +99,31 @@ TEST_F(MonitorTest, PasswordsAreHidden) {
 "HELLO" "3" "SETNAME" "x" "AUTH" "(redacted)" "(redacted)"
 "HELLO" "2" "auth" "(redacted)" "(redacted)" "SETNAME" "y"
 )-");
-  EXPECT_EQ(ask("SLOWLOG GET").find("secret"), std::string::npos);
+  client.ask("CONFIG SET maxclients 100 requirepass secret slowlog-max-len 100");
+  const std::string config = "$6\r\nCONFIG\r\n$3\r\nSET\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n$11\r\nrequirepass\r\n$10\r\n(redacted)\r\n$15\r\nslowlog-max-len\r\n$3\r\n100\r\n";
+  client.ask_all({"AUTH secret", "MULTI", "CONFIG SET requirepass secret", "AUTH secret", "EXEC"});
+  const std::string lines = client.ask("SLOWLOG GET 100");
+  EXPECT_NE(lines.find(config), std::string::npos) << lines;
+  EXPECT_NE(lines.find("(redacted)"), std::string::npos);
+  EXPECT_EQ(lines.find("secret"), std::string::npos);
+}
+
+// Shows that a slow run's line hides what its last command gave, though the run began with another.
+TEST_F(MonitorTest, PasswordsAreHiddenInASlowRun) {
+  ask("CONFIG SET slowlog-log-slower-than 1000");
+  const std::vector<std::string_view> words{"AUTH", "secret"};
+  const auto previous = [&] { return std::span(words); };
+  const ClientState client;
+  CommandMeter meter(*services_, client);
+  meter.begin(find_command("GET"), 2, previous);
+  meter.begin(find_command("AUTH"), 2, previous);
+  const std::int64_t end_ns = monotonic_time_ns() + 2'000'000;
+  while (monotonic_time_ns() < end_ns) {
+  }
+  meter.end_run(words, false);
+  const std::string lines = ask("SLOWLOG GET");
+  EXPECT_NE(lines.find("$4\r\nAUTH\r\n$10\r\n(redacted)\r\n"), std::string::npos) << lines;
+  EXPECT_EQ(lines.find("secret"), std::string::npos) << lines;
 }
 
 // Shows that commands of another worker's clients are told, many times the ring of them, and that nothing is

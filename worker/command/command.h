@@ -116,6 +116,14 @@ struct KeyPositions {
   int step = 0;
 };
 
+/// Which words of a command others may not see (shown_words.h).
+enum class Secrets : std::uint8_t {
+  kNone,
+  kAllWords,       ///< all but the name
+  kBehindAuth,     ///< the two behind a word AUTH
+  kPasswordValues  ///< the value behind the name of a parameter that is a password
+};
+
 struct Command {
   std::string_view name;  ///< upper case; a subcommand's is CONTAINER|NAME
   int arity;              ///< words with the name (a subcommand's: both); negative: at least so many
@@ -127,6 +135,7 @@ struct Command {
   std::string_view since;      ///< version of Redis that has it, or "memento"
   std::string_view arguments;
   std::string_view summary;
+  Secrets secrets = Secrets::kNone;
 
   bool has(std::uint32_t any_of) const { return (flags & any_of) != 0; }
   bool accepts(std::size_t count) const {

@@ -31,7 +31,7 @@ constexpr std::array<Command, count> with_marks(std::array<Command, count> comma
   return commands;
 }
 
-// name, arity, flags, keys, rest of line, handler, group, since, arguments, summary
+// name, arity, flags, keys, rest of line, handler, group, since, arguments, summary, and which words are secrets
 constexpr auto kCommands = with_marks(std::to_array<Command>({
     {"SET", -3, kStore, kOneKey, 2, handlers::set, kString, "1.0.0", "key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]", "Store a value; in the text protocol the rest of the line is the value"},
     {"GET", 2, kReadFast, kOneKey, 0, handlers::get, kString, "1.0.0", "key", "The key's value"},
@@ -124,8 +124,8 @@ constexpr auto kCommands = with_marks(std::to_array<Command>({
     {"PING", -1, kFast | kSubscribedToo, kNoKey, 1, handlers::ping, kConnection, "1.0.0", "[message]", "PONG, or the message"},
     {"ECHO", 2, kFast | kLoading | kStale, kNoKey, 1, handlers::echo, kConnection, "1.0.0", "message", "The message"},
     {"SELECT", 2, kFast | kLoading | kStale, kNoKey, 0, handlers::select, kConnection, "1.0.0", "index", "There is one keyspace, 0"},
-    {"HELLO", -1, kAnyTime | kFast | kNoAuth, kNoKey, 0, handlers::hello, kConnection, "6.0.0", "[2 | 3 [AUTH default password] [SETNAME name]]", "The server; the protocol to speak from here on"},
-    {"AUTH", -2, kAnyTime | kFast | kNoAuth, kNoKey, 0, handlers::auth, kConnection, "1.0.0", "[default] password", "Give the password"},
+    {"HELLO", -1, kAnyTime | kFast | kNoAuth, kNoKey, 0, handlers::hello, kConnection, "6.0.0", "[2 | 3 [AUTH default password] [SETNAME name]]", "The server; the protocol to speak from here on", Secrets::kBehindAuth},
+    {"AUTH", -2, kAnyTime | kFast | kNoAuth, kNoKey, 0, handlers::auth, kConnection, "1.0.0", "[default] password", "Give the password", Secrets::kAllWords},
     {"CLIENT", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kConnection, "2.4.0", "subcommand", "About connections; CLIENT HELP"},
     {"RESET", 1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::reset, kConnection, "6.2.0", "", "The connection as it was when it began"},
     {"QUIT", -1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, handlers::quit, kConnection, "1.0.0", "", "End the connection"},
@@ -187,7 +187,7 @@ constexpr Command kSubcommands[] = {
     {"CONFIG|GET", -3, kAdmin | kAnyTime, kNoKey, 0, handlers::config_get, kServer, "2.0.0", "glob [glob ...]", "Parameters and their values"},
     {"CONFIG|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "5.0.0", "", "The subcommands"},
     {"CONFIG|RESETSTAT", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::config_resetstat, kServer, "2.0.0", "", "Let INFO's counters begin again"},
-    {"CONFIG|SET", -4, kAdmin | kAnyTime, kNoKey, 0, handlers::config_set, kServer, "2.0.0", "parameter value [parameter value ...]", "Change parameters until the server ends"},
+    {"CONFIG|SET", -4, kAdmin | kAnyTime, kNoKey, 0, handlers::config_set, kServer, "2.0.0", "parameter value [parameter value ...]", "Change parameters until the server ends", Secrets::kPasswordValues},
 
     {"DEBUG|HELP", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::subcommand_help, kServer, "1.0.0", "", "The subcommands"},
     {"DEBUG|OBJECT", 3, kAdmin | kAnyTime, kSecondWord, 0, handlers::debug_object, kServer, "1.0.0", "key", "What is known of a key's value"},

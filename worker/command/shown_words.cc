@@ -34,20 +34,33 @@ constexpr char escape_letter(char c) {
   }
 }
 
+// Of a parameter, here or in Redis: requirepass, masterauth, tls-key-file-pass.
+bool names_password(std::string_view parameter) {
+  const std::string lower = lower_case(parameter);
+  return lower.find("pass") != lower.npos || lower.find("auth") != lower.npos;
+}
+
 constexpr bool is_plain(char c) { return c >= ' ' && c <= '~' && c != '\\' && c != '"'; }
 
 }  // namespace
 
-std::string_view shown_word(const Command& command, std::span<const std::string_view> words,
-                            std::size_t index) {
-  if (index > 0 && command.name == "AUTH") return kHidden;
-  if (index > 2 && command.name == "HELLO") {
-    const std::size_t first = std::max<std::size_t>(index - 2, 2);
-    for (std::size_t i = first; i < index; ++i) {
-      if (is_word(words[i], "AUTH")) return kHidden;
-    }
+bool is_secret(const Command& command, std::span<const std::string_view> words, std::size_t index) {
+  const auto is_auth = [](std::string_view word) { return is_word(word, "AUTH"); };
+  switch (command.secrets) {
+    case Secrets::kNone:
+      return false;
+    case Secrets::kAllWords:
+      return index > 0;
+    case Secrets::kBehindAuth:
+      return index > 2 && std::ranges::any_of(words.subspan(std::max<std::size_t>(index - 2, 2), index > 3 ? 2 : 1), is_auth);
+    case Secrets::kPasswordValues:
+      return index > 2 && names_password(words[index - 1]);
   }
-  return words[index];
+  return false;
+}
+
+std::string_view shown_word(const Command& command, std::span<const std::string_view> words, std::size_t index) {
+  return is_secret(command, words, index) ? kHidden : words[index];
 }
 
 void append_quoted(std::string_view word, std::size_t limit_bytes, std::string* text) {

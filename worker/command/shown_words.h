@@ -1,4 +1,5 @@
-// A request as others may see it, in MONITOR and SLOWLOG: passwords hidden, bytes quoted. Runs in workers.
+// A request as others may see it, in MONITOR, SLOWLOG and the client's history: passwords hidden, bytes quoted. Which
+// words are passwords says the command table, nothing else. Any process.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,9 @@
 namespace memento {
 
 struct Command;
+
+/// This word is a password, or stands where one does.
+bool is_secret(const Command& command, std::span<const std::string_view> words, std::size_t index);
 
 /// A word of a request, or what stands for it when it is a password.
 std::string_view shown_word(const Command& command, std::span<const std::string_view> words,
