@@ -51,6 +51,8 @@ void read_field(const std::string& name, const std::string& value, Handover* han
   if (name == "address") handover->address = value;
   if (name == "port") read_number(value, &handover->port);
   if (name == "start_ms") read_number(value, &handover->start_ms);
+  if (name == "configured") handover->configured = value;
+  if (name == "in_use") handover->in_use = value;
   if (name == "segment") read_number(value, &handover->segment);
   if (name == "pid_file_lock") read_number(value, &handover->pid_file_lock);
   if (name == "statistics") read_number(value, &handover->statistics);
@@ -87,6 +89,8 @@ Result<Fd> Handover::write() const {
   writer.field("address", address);
   writer.field("port", port);
   writer.field("start_ms", start_ms);
+  writer.field("configured", configured);
+  writer.field("in_use", in_use);
   writer.field("segment", segment);
   writer.field("pid_file_lock", pid_file_lock);
   writer.field("statistics", statistics);

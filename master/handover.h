@@ -36,6 +36,8 @@ struct Handover {
   std::string address;       ///< as configured
   std::uint16_t port = 0;
   TimeMs start_ms = 0;
+  std::string configured;  ///< LiveValues::text(): as read from the configuration
+  std::string in_use;      ///< and as CONFIG SET left them
   int segment = -1;  ///< descriptors; the receiver makes Fds of them
   int pid_file_lock = -1;
   int statistics = -1;

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <tuple>
 
 #include "conf/password_source.h"
 #include "conf/size_text.h"
@@ -104,11 +103,10 @@ Outcome Master::start() {
   Result<SharedSettings> settings = SharedSettings::create();
   if (!settings) return settings.error();
   settings_.emplace(std::move(*settings));
-  apply_thresholds(options_);
   take_over_statistics();
   const Result<std::string> password = find_password(options_);
   if (!password) return password.error();
-  apply_access(*password);
+  begin_live_values(*password);
   if (const Outcome opened = handover_ ? take_over() : open_all(); !opened) return opened.error();
   children_.resize(options_.workers + (options_.cluster ? 1 : 0));
   if (!handover_) {
@@ -131,7 +129,6 @@ Outcome Master::start() {
 
 // The data, and then the sockets on it: nobody can connect before the data is there.
 Outcome Master::open_all() {
-  raise_descriptor_limit();
   Result<std::vector<Fd>> sockets = bind_listen_sockets(options_.address, options_.port, options_.workers);
   if (!sockets) return sockets.error();
   listen_sockets_ = std::move(*sockets);
@@ -145,11 +142,6 @@ Outcome Master::open_all() {
   apply_settings();
   if (const Outcome listening = start_listening(redirect_sockets_); !listening) return listening.error();
   return start_listening(listen_sockets_);
-}
-
-void Master::apply_access(const std::string& password) {
-  (*settings_)->protected_mode = options_.protected_mode;
-  (*settings_)->password.set(password);
 }
 
 Outcome Master::open_segment() {
@@ -173,10 +165,25 @@ void Master::take_over_statistics() {
   if (handover_) log_->info("The statistics of commands begin anew: the binary before counts others");
 }
 
-void Master::apply_thresholds(const Options& from) {
-  (*settings_)->slow_after_us = from.slow_after_us;
-  (*settings_)->slow_shown = from.slow_shown;
-  (*settings_)->latency_after_ms = from.latency_after_ms;
+// What CONFIG SET made of them goes on over an upgrade.
+void Master::begin_live_values(const std::string& password) {
+  configured_ = LiveValues::configured(options_, password);
+  LiveValues in_use = configured_;
+  if (handover_) {
+    configured_.read(handover_->configured);
+    in_use.read(handover_->in_use);
+  }
+  in_use.apply(**settings_);
+  if (handover_) return apply_live_values(password);
+  (*settings_)->max_clients = raise_descriptor_limit();
+}
+
+void Master::apply_live_values(const std::string& password) {
+  const LiveValues fresh = LiveValues::configured(options_, password);
+  const int possible_clients = raise_descriptor_limit();
+  fresh.apply_changes_since(configured_, **settings_);
+  if (fresh.max_clients != configured_.max_clients) (*settings_)->max_clients = possible_clients;
+  configured_ = fresh;
 }
 
 // After exec: the files are open and the workers of the binary before this one run.
@@ -203,7 +210,6 @@ Outcome Master::take_over() {
   if (options_.cluster) {
     if (const Outcome taken = take_over_cluster(); !taken) return taken.error();
   }
-  raise_descriptor_limit();
   apply_settings();
   if (options_.workers > listen_sockets_.size()) {
     if (const Outcome added = add_listen_sockets(listen_sockets_, options_.workers); !added) return added.error();
@@ -222,7 +228,7 @@ Outcome Master::take_over() {
 }
 
 // Each client needs a descriptor in its worker, and one worker may have them all.
-void Master::raise_descriptor_limit() {
+int Master::raise_descriptor_limit() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t own = std::max(kOwnDescriptors, 64 + kDescriptorsPerWorker * options_.workers);
@@ -232,12 +238,11 @@ void Master::raise_descriptor_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur < wanted) {
-    options_.max_clients = std::max(1, static_cast<int>(limit.rlim_cur) - static_cast<int>(own));
-    log_->warning("max-clients is " + std::to_string(options_.max_clients) + ": the limit of open files is " +
-                  std::to_string(limit.rlim_cur) + " (ulimit -n, LimitNOFILE=)");
-  }
-  (*settings_)->max_clients = options_.max_clients;
+  if (limit.rlim_cur >= wanted) return options_.max_clients;
+  const int possible = std::max(1, static_cast<int>(limit.rlim_cur) - static_cast<int>(own));
+  log_->warning("max-clients is " + std::to_string(possible) + ": the limit of open files is " +
+                std::to_string(limit.rlim_cur) + " (ulimit -n, LimitNOFILE=)");
+  return possible;
 }
 
 // What running workers follow.
@@ -309,9 +314,9 @@ void Master::reload() {
   const Result<std::string> password = find_password(fresh);
   if (!password) return log_->error("configuration not changed: " + password.error().message);
   options_.huge_pages = fresh.huge_pages;
-  const auto thresholds = [](auto& o) { return std::tie(o.slow_after_us, o.slow_shown, o.latency_after_ms); };
-  if (thresholds(fresh) != thresholds(options_)) apply_thresholds(fresh);  // else what CONFIG SET changed stays
-  thresholds(options_) = thresholds(fresh);
+  options_.slow_after_us = fresh.slow_after_us;
+  options_.slow_shown = fresh.slow_shown;
+  options_.latency_after_ms = fresh.latency_after_ms;
   options_.max_clients = fresh.max_clients;
   options_.quit_timeout_s = fresh.quit_timeout_s;
   options_.lock_timeout_s = fresh.lock_timeout_s;
@@ -320,13 +325,12 @@ void Master::reload() {
   options_.password_file = fresh.password_file;
   options_.protected_mode = fresh.protected_mode;
   options_.value_limit_bytes = fresh.value_limit_bytes;
-  raise_descriptor_limit();
+  apply_live_values(*password);
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   for (const Child& child : children_) {
     if (child.pid > 0) prlimit(child.pid, RLIMIT_NOFILE, &limit, nullptr);
   }
-  apply_access(*password);
   apply_settings();
   const std::string waiting = changes_that_wait(fresh, false);
   log_->info("Configuration read again" + (waiting.empty() ? "" : "; changes that need a restart: " + waiting));

@@ -20,6 +20,7 @@
 #include "conf/options.h"
 #include "master/daemonize.h"
 #include "master/handover.h"
+#include "master/live_values.h"
 #include "master/pid_file.h"
 #include "master/upgrade.h"
 #include "shm/cluster_state.h"
@@ -63,10 +64,11 @@ class Master {
   Outcome open_segment();
   Outcome take_over();
   void take_over_statistics();
-  void apply_thresholds(const Options& from);
-  /// Who is let in.
-  void apply_access(const std::string& password);
-  void raise_descriptor_limit();
+  void begin_live_values(const std::string& password);
+  /// Of what CONFIG SET also changes only what changed in the configuration since it was last read.
+  void apply_live_values(const std::string& password);
+  /// For options_.max_clients; so many of them are possible.
+  int raise_descriptor_limit();
   void apply_settings();
   int wait_timeout_ms() const;
   void on_signals();
@@ -125,6 +127,7 @@ class Master {
   std::optional<HugePages> huge_pages_;
   std::int64_t huge_pages_at_ns_ = 0;
   std::optional<SharedSettings> settings_;
+  LiveValues configured_;  ///< as last read from the configuration
   std::vector<Fd> listen_sockets_;  ///< at least as many as workers
   std::vector<Fd> redirect_sockets_;  ///< of a cluster's node: as many
   Fd bus_socket_;

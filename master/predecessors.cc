@@ -50,6 +50,8 @@ Handover Master::make_handover() const {
   handover.address = options_.address;
   handover.port = options_.port;
   handover.start_ms = start_ms_;
+  handover.configured = configured_.text();
+  handover.in_use = LiveValues::in_use(**settings_).text();
   handover.segment = segment_->descriptor();
   handover.pid_file_lock = pid_file_.descriptor();
   handover.statistics = (*settings_)->statistics.descriptor();

@@ -2,6 +2,9 @@
 #include "conf/options.h"
 
 #include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
 #include <unistd.h>
 
 #include <algorithm>
@@ -248,7 +251,7 @@ TEST(ConfPassword, Sources) {
   Password password;
   EXPECT_FALSE(password.is_set());
   for (const std::string& text : {std::string("secret"), std::string(511, 'p'), std::string("se\0cret", 7)}) {
-    password.set(text);
+    password.set(text, 7);
     EXPECT_TRUE(password.is_set());
     EXPECT_TRUE(password.matches(text));
     EXPECT_EQ(password.text(), text);
@@ -256,6 +259,34 @@ TEST(ConfPassword, Sources) {
       EXPECT_FALSE(password.matches(other));
     }
   }
+}
+
+// Shows that two processes that set passwords at the same time leave one of them whole, and that a reader sees no mixture:
+// two threads set passwords of one letter each, of different lengths.
+TEST(ConfPassword, SettersAtOnceDoNotTearIt) {
+  Password password;
+  std::atomic<bool> ends{false};
+  const auto set_many = [&](std::uint32_t setter, char first) {
+    for (int i = 0; i < 1'000'000; ++i) {
+      const int letter = i % 13;
+      password.set(std::string(static_cast<std::size_t>(100 + 30 * letter), static_cast<char>(first + letter)), setter);
+    }
+  };
+  std::thread reader([&] {
+    while (!ends) {
+      const std::string text = password.text();
+      if (text.empty()) continue;
+      ASSERT_EQ(text, std::string(text.size(), text[0]));
+      ASSERT_EQ(text.size(), static_cast<std::size_t>(100 + 30 * ((text[0] - 'A') % 32 % 13)));
+    }
+  });
+  std::thread one(set_many, 1, 'a');
+  std::thread two(set_many, 2, 'N');
+  one.join();
+  two.join();
+  ends = true;
+  reader.join();
+  EXPECT_TRUE(password.is_set());
 }
 
 // Shows sizes with and without units, and what is none.

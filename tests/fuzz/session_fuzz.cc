@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t piece_bytes = data[0] == 0 ? size : data[0];
   Session session;
   session.client().authenticated = data[0] % 16 != 15;
-  world.settings.password.set(session.client().authenticated ? "" : "p");
+  world.settings.password.set(session.client().authenticated ? "" : "p", Password::kMaster);
   ByteBuffer input;
   ByteBuffer output;
   for (std::size_t at = 1; at < size && !session.is_closing(); at += piece_bytes) {

@@ -268,6 +268,19 @@ TEST(Daemon, DataFolderIsHeld) {
   EXPECT_TRUE(Client::connect({"127.0.0.1", server.port()}));
 }
 
+// HUP; true when the configuration was read again.
+bool hup(const TestServer& server) {
+  const auto times_read = [&] {
+    const std::string log = server.log();
+    int times = 0;
+    for (std::size_t at = 0; (at = log.find("Configuration read again", at)) != log.npos; ++at) ++times;
+    return times;
+  };
+  const int before = times_read();
+  server.signal(SIGHUP);
+  return wait_until([&] { return times_read() > before; });
+}
+
 // Shows that HUP takes a good file over at once, and keeps what was when the file is bad.
 TEST(Daemon, HupReadsTheConfigurationAgain) {
   const TemporaryFolder folder;
@@ -312,21 +325,41 @@ TEST(Daemon, HupAndTheThresholdsOfTheFile) {
   EXPECT_NE(threshold().find("5"), std::string::npos) << threshold();
   EXPECT_NE(server.request("CONFIG GET slowlog-max-len").find("7"), std::string::npos);
   EXPECT_EQ(server.request("CONFIG SET latency-monitor-threshold 6"), "OK");
-  const auto hup = [&](int count) {
-    server.signal(SIGHUP);
-    return wait_until([&] {
-      const std::string log = server.log();
-      int seen = 0;
-      for (std::size_t at = 0; (at = log.find("Configuration read again", at)) != log.npos; ++at) ++seen;
-      return seen == count;
-    });
-  };
-  ASSERT_TRUE(hup(1));
+  ASSERT_TRUE(hup(server));
   EXPECT_NE(threshold().find("6"), std::string::npos) << threshold();
   configure("latency-monitor-threshold 9\n");
-  ASSERT_TRUE(hup(2));
+  ASSERT_TRUE(hup(server));
   EXPECT_NE(threshold().find("9"), std::string::npos) << threshold();
   EXPECT_NE(server.request("CONFIG GET slowlog-max-len").find("128"), std::string::npos);
+}
+
+// Shows that HUP leaves what CONFIG SET made of password, client limit and protected mode, unless the file changed there.
+TEST(Daemon, HupLeavesWhatConfigSetChanged) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  const auto configure = [&](const std::string& text) { std::ofstream(config) << text; };
+  configure("max-clients 100\n");
+  TestServer server({"--config", config});
+  Client client = server.connect();
+  EXPECT_EQ(*client.request("CONFIG SET requirepass secret maxclients 50 protected-mode no"), "OK");
+  const auto in_use = [&](const std::string& name) {
+    const Result<std::string> reply = client.request("CONFIG GET " + name);
+    return reply ? *reply : reply.error().message;
+  };
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(in_use("requirepass").find("secret"), std::string::npos);
+  EXPECT_NE(in_use("maxclients").find("50"), std::string::npos);
+  EXPECT_NE(in_use("protected-mode").find("no"), std::string::npos);
+  EXPECT_TRUE(server.request("GET a").starts_with("(error) NOAUTH")) << server.request("GET a");
+
+  configure("max-clients 60\n");
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(in_use("maxclients").find("60"), std::string::npos);
+  EXPECT_NE(in_use("requirepass").find("secret"), std::string::npos);
+
+  configure("max-clients 60\nrequirepass other\n");
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(in_use("requirepass").find("other"), std::string::npos);
 }
 
 // Shows that a detached server finds its relative paths again on HUP, though it left the folder where it was started.

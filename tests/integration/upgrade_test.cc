@@ -267,6 +267,20 @@ TEST(Upgrade, WorkersFollowTheConfiguration) {
       wait_until([&] { return read_file(folder.path() + "/log").find("Stopped") != std::string::npos; }));
 }
 
+// Shows that what CONFIG SET changed goes on over an upgrade, a password above all, and then over HUP.
+TEST(Upgrade, ConfigSetGoesOn) {
+  UpgradeServer server;
+  ASSERT_EQ(server->request("CONFIG SET maxclients 50 requirepass secret"), "OK");
+  server.upgrade();
+  EXPECT_TRUE(server->request("GET a").starts_with("(error) NOAUTH")) << server->request("GET a");
+  Client after = server->connect();
+  EXPECT_EQ(*after.request("AUTH secret"), "OK");
+  EXPECT_NE(after.request("CONFIG GET maxclients")->find("50"), std::string::npos);
+  server->signal(SIGHUP);
+  EXPECT_TRUE(wait_until([&] { return server->log().find("Configuration read again") != std::string::npos; }));
+  EXPECT_TRUE(server->request("GET a").starts_with("(error) NOAUTH")) << server->request("GET a");
+}
+
 // Shows that SLOWLOG, LATENCY and the counts of commands go on over upgrades, together with what workers of the binary
 // before still count, and that a reset reaches these too.
 TEST(Upgrade, StatisticsGoOn) {

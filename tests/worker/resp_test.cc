@@ -143,7 +143,7 @@ TEST_F(RespTest, DeclaredLengths) {
 // Shows the limits before the password was given: 10 words, 16 KiB a word, 1 MiB in all; and that AUTH lifts them
 // within one packet.
 TEST_F(RespTest, Strangers) {
-  settings_.password.set("secret");
+  settings_.password.set("secret", Password::kMaster);
   const auto stranger = [&](const std::vector<std::string>& parts) {
     Conversation client(*context_);
     client.session().client().authenticated = false;

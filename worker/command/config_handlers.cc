@@ -68,7 +68,7 @@ const char* set_latency_after(CommandContext& context, std::string_view value, b
 
 const char* set_password(CommandContext& context, std::string_view value, bool applies) {
   if (value.size() > Password::kLimitBytes) return "the password is longer than 511 bytes";
-  if (applies) context.services.settings.password.set(value);
+  if (applies) context.services.settings.password.set(value, context.services.facts.process);
   return nullptr;
 }
 
@@ -79,12 +79,12 @@ const char* set_protected_mode(CommandContext& context, std::string_view value, 
 }
 
 static_assert(static_cast<std::size_t>(Counter::kCount) <= kCounterLimit);
-static_assert(kProcessLimit <= kStatisticsLimit);
+static_assert(kProcessLimit <= kStatisticsLimit && kProcessLimit <= Password::kSetterLimit);
 
 constexpr Parameter kParameters[] = {
     {"appendonly", [](CommandContext&) { return std::string("no"); }},
     {"bind", [](CommandContext& c) { return options(c).address; }},
-    {"cluster-enabled", [](CommandContext&) { return std::string("no"); }},
+    {"cluster-enabled", [](CommandContext& c) { return yes_no(c.services.cluster != nullptr); }},
     {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
     {"databases", [](CommandContext&) { return std::string("1"); }},
     {"dir", [](CommandContext& c) { return options(c).directory; }},
