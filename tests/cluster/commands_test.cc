@@ -294,6 +294,8 @@ TEST_F(ClusterCommands, FiguresAndErrors) {
   }
   const std::string info = ask(0, "INFO cluster");
   EXPECT_NE(info.find("cluster_enabled:1\n"), std::string::npos);
+  EXPECT_NE(ask(0, "INFO server").find("redis_mode:cluster\n"), std::string::npos);
+  EXPECT_NE(ask(0, "CONFIG GET cluster-enabled").find("yes"), std::string::npos);
   EXPECT_EQ(info.find("cluster_forwarded_commands:0\n"), std::string::npos);
   EXPECT_NE(info.find("link=up"), std::string::npos);
   EXPECT_NE(info.find("round_trip_usec="), std::string::npos);

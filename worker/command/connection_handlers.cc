@@ -33,7 +33,7 @@ void tell_hello(CommandContext& context) {
   reply.field("id");
   reply.integer(static_cast<std::int64_t>(context.client.id));
   reply.field("mode");
-  reply.bulk(context.client.is_redirected ? "cluster" : "standalone");
+  reply.bulk(context.services.cluster != nullptr ? "cluster" : "standalone");
   reply.field("role");
   reply.bulk("master");
   reply.field("modules");

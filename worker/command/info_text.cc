@@ -103,7 +103,7 @@ void server(CommandContext& context, Lines& lines) {
   uname(&system);
   lines.add("redis_version", kRedisVersion);
   lines.add("memento_version", kVersion);
-  lines.add("redis_mode", context.client.is_redirected ? "cluster" : "standalone");
+  lines.add("redis_mode", context.services.cluster != nullptr ? "cluster" : "standalone");
   lines.add("os", std::string(system.sysname) + " " + system.release + " " + system.machine);
   lines.add("arch_bits", 64);
   lines.add("process_id", static_cast<std::uint64_t>(getppid()));
