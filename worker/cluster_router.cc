@@ -64,7 +64,7 @@ std::string ClusterRouter::missing_nodes() const {
 
 bool ClusterRouter::refuse_while_forming(const Command& command, CommandContext& context) {
   if (is_formed_ || (is_formed_ = state_.is_formed.load() != 0) || !needs_keyspace(command)) return false;
-  if (context.client.transaction != nullptr) context.client.transaction->is_broken = true;
+  if (context.client.transaction != nullptr) context.client.transaction->break_up();
   answer_error(context, "CLUSTERDOWN the cluster is forming; missing: " + missing_nodes());
   return true;
 }
@@ -104,12 +104,9 @@ ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call&
   const auto first = static_cast<std::size_t>(command.keys.first);
   const std::uint8_t owner = owner_of(slot_of_key(call[first]));
   bool is_one = true;
-  for (std::size_t i = first; i <= command.last_key(call.count());
-       i += static_cast<std::size_t>(command.keys.step)) {
-    is_one &= owner_of(slot_of_key(call[i])) == owner;
-  }
+  command.each_key(call.args, [&](std::string_view key) { is_one &= owner_of(slot_of_key(key)) == owner; });
   if (is_one && owner == state_.self) return Route::kHere;
-  if (context.client.transaction != nullptr) context.client.transaction->is_broken = true;
+  if (context.client.transaction != nullptr) context.client.transaction->break_up();
   if (!is_one) {
     answer_error(context, "CROSSSLOT Keys in request don't hash to the same slot");
   } else {

@@ -84,7 +84,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
                                                std::size_t* begin) {
   ClientState& client = context.client;
   if (client.transaction == nullptr || client.transaction->is_broken) return Route::kHere;
-  const std::vector<QueuedCall>& queue = client.transaction->queue;
+  const CallQueue& queue = client.transaction->queue;
   std::optional<std::uint8_t> owner;
   bool is_one = true;
   const auto note = [&](std::string_view key) {
@@ -95,15 +95,11 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   for (const auto& [key, mark] : client.watched) note(key);
   bool has_all_keys = false;
   const Command* stranger = nullptr;
-  for (const QueuedCall& queued : queue) {
-    const Command& command = *queued.command;
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const Command& command = queue.command(i);
     has_all_keys |= command.has(kAllKeys);
     if (!is_same_everywhere(command)) stranger = &command;
-    if (command.keys.first == 0) continue;
-    for (auto i = static_cast<std::size_t>(command.keys.first); i <= command.last_key(queued.words.size());
-         i += static_cast<std::size_t>(command.keys.step)) {
-      note(queued.words[i]);
-    }
+    command.each_key(queue.words(i), note);
   }
   const auto give_up = [&](const std::string& why) {
     client.transaction.reset();
@@ -124,22 +120,19 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
                    std::string(state_.nodes[*owner].name_text()) + "'s");
   }
   if (!has_room(client, *owner)) return wait(client, *owner);
-  std::vector<Words> lists(1);
+  Words watched;
   for (const auto& [key, mark] : client.watched) {
-    lists[0].push_back(key);
-    lists[0].push_back(bytes_of_mark(mark));
+    watched.push_back(key);
+    watched.push_back(bytes_of_mark(mark));
   }
-  bool may_write = false;
-  std::size_t bytes = word_list_bytes(lists[0]);
-  for (const QueuedCall& queued : queue) {
-    may_write |= queued.command->has(kWrite | kPublishes);
-    lists.emplace_back(queued.words.begin(), queued.words.end());
-    bytes += word_list_bytes(lists.back());
-  }
+  std::size_t bytes = word_list_bytes(watched);
+  for (std::size_t i = 0; i < queue.size(); ++i) bytes += word_list_bytes(queue.words(i));
   const std::uint64_t place = open_queue(context, output, begin).push(new_place(context));
+  const bool may_write = queue.has_any(kWrite | kPublishes);
   bus_->send({*owner, PieceKind::kExec, may_write, context.reply.protocol()},
              {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
-               for (const Words& words : lists) to = write_word_list(words, to);
+               to = write_word_list(watched, to);
+               for (std::size_t i = 0; i < queue.size(); ++i) to = write_word_list(queue.words(i), to);
              });
   ++forwarded_;
   client.transaction.reset();

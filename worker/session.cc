@@ -268,9 +268,7 @@ bool Session::is_postponed(const Request& request, SessionContext& context) cons
     return false;
   bool may_write = command->has(kWrite | kPublishes);
   if (command->has(kEndsMulti) && client_.transaction != nullptr) {
-    may_write = std::ranges::any_of(client_.transaction->queue, [](const QueuedCall& call) {
-      return call.command->has(kWrite | kPublishes);
-    });
+    may_write = client_.transaction->queue.has_any(kWrite | kPublishes);
   }
   return pause.holds(may_write, now_ms);
 }

@@ -228,11 +228,10 @@ void command_getkeys(CommandContext& context, const Call& call) {
   if (!command->accepts(words.size())) return context.reply.error("ERR Invalid number of arguments specified for command");
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
-  const std::size_t last = command->last_key(words.size());
-  for (auto i = static_cast<std::size_t>(command->keys.first); i <= last; i += static_cast<std::size_t>(command->keys.step)) {
-    context.reply.bulk(words[i]);
+  command->each_key(words, [&](std::string_view key) {
+    context.reply.bulk(key);
     ++count;
-  }
+  });
   context.reply.end_list(begin, count);
 }
 

@@ -26,15 +26,6 @@ std::string flags_of(const ClientState& client) {
   return flags.empty() ? "N" : flags;
 }
 
-std::size_t queued_bytes(const ClientState& client) {
-  std::size_t bytes = 0;
-  if (client.transaction == nullptr) return 0;
-  for (const QueuedCall& call : client.transaction->queue) {
-    for (const std::string& word : call.words) bytes += word.size();
-  }
-  return bytes;
-}
-
 // 127.0.0.1:50000 or [::1]:50000; nothing when the socket has none (any more).
 std::string address_of(int descriptor, int (*ask)(int, sockaddr*, socklen_t*)) {
   sockaddr_storage address{};
@@ -81,7 +72,7 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   const auto add_number = [&](const char* name, std::size_t number) { add(name, std::to_string(number)); };
   const std::size_t input = std::max(size(client.waiting_input), client.request_bytes);
   const std::size_t output = size(client.waiting_output);
-  const std::size_t queued = queued_bytes(client);
+  const std::size_t queued = client.transaction != nullptr ? client.transaction->queue.bytes() : 0;
   add_number("qbuf", input);
   add_number("qbuf-free", capacity(client.waiting_input) - size(client.waiting_input));
   add_number("argv-mem", client.argument_bytes);

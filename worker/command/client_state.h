@@ -16,6 +16,7 @@
 #include "shm/keyspace.h"
 #include "shm/os/clock.h"
 #include "shm/subscription_table.h"
+#include "worker/command/call_queue.h"
 #include "worker/command/client_facts.h"
 #include "worker/reply_queue.h"
 #include "worker/wire/byte_buffer.h"
@@ -25,18 +26,17 @@ namespace memento {
 
 struct Command;
 
-/// A request kept between MULTI and EXEC, with bytes of its own.
-struct QueuedCall {
-  const Command* command;
-  std::vector<std::string> words;
-};
-
 /// The keys of WATCH, each as it was then: where its slot's node keeps it.
 using WatchedKeys = std::map<std::string, ChangeMark, std::less<>>;
 
 struct Transaction {
-  std::vector<QueuedCall> queue;
+  CallQueue queue;
   bool is_broken = false;  ///< a request could not be queued: EXEC will refuse
+
+  void break_up() {
+    is_broken = true;
+    queue.clear();
+  }
 };
 
 /// What a client subscribes to; changed by the MessageHub.

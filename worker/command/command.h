@@ -149,6 +149,13 @@ struct Command {
   /// Changes the connection it comes on, or what that receives: no other worker or node can execute it.
   bool is_for_connection() const { return has(kNoAuth | kUnqueued) || subscribes(); }
   bool subscribes() const { return has(kPubSubFlag) && !has(kPublishes); }
+  /// Calls visit(key) for each key of a call with these words.
+  template <class Visit>
+  void each_key(std::span<const std::string_view> words, Visit&& visit) const {
+    if (keys.first == 0) return;
+    const std::size_t last = last_key(words.size());
+    for (auto i = static_cast<std::size_t>(keys.first); i <= last; i += static_cast<std::size_t>(keys.step)) visit(words[i]);
+  }
   /// Index of the last key of a call with `count` words; below keys.first when there is none.
   std::size_t last_key(std::size_t count) const {
     return keys.last < 0 ? count - static_cast<std::size_t>(-keys.last) : static_cast<std::size_t>(keys.last);

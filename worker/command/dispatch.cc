@@ -1,6 +1,8 @@
 // See dispatch.h. The order of the checks, and the texts, are Redis's.
 #include "worker/command/dispatch.h"
 
+#include <algorithm>
+#include <new>
 #include <string>
 
 #include "worker/command/command_meter.h"
@@ -41,7 +43,7 @@ void refuse(CommandContext& context, const Command& command, const Call& call, c
   context.was_rejected = true;
   if (command.has(kEndsMulti))
     return abort_transaction(context, command, call, code == "ERR " ? reason : code + reason);
-  if (context.client.transaction != nullptr) context.client.transaction->is_broken = true;
+  if (context.client.transaction != nullptr) context.client.transaction->break_up();
   context.reply.error(code + reason);
 }
 
@@ -68,18 +70,42 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
   return check_keys(context, *command, call);
 }
 
+constexpr std::size_t kQueueLimitBytes = 64 << 20;
+
+std::size_t request_bytes(const Call& call) {
+  std::size_t bytes = 0;
+  for (const std::string_view word : call.args) bytes += word.size();
+  return bytes;
+}
+
 // Somebody watches some key. Kept out of line for those who pass it by.
 [[gnu::noinline, gnu::cold]] void run_watched(CommandContext& context, const Command& command, const Call& call) {
   std::vector<std::pair<HashedKey, std::uint64_t>> keys;
-  const std::size_t last = command.keys.first == 0 ? 0 : command.last_key(call.count());
-  for (auto i = static_cast<std::size_t>(command.keys.first); i != 0 && i <= last; i += static_cast<std::size_t>(command.keys.step)) {
-    const HashedKey key = context.keyspace.hash(call[i]);
+  command.each_key(call.args, [&](std::string_view bytes) {
+    const HashedKey key = context.keyspace.hash(bytes);
     keys.emplace_back(key, context.keyspace.watch_version(key));
-  }
+  });
   command.handler(context, call);
   for (const auto& [key, version] : keys) {
     if (context.keyspace.watch_version(key) != version) context.services.hub.publish_value(key);
   }
+}
+
+// What EXEC is to execute may take as much of the worker's memory as the longest values of two requests, or kQueueLimitBytes.
+void enqueue(CommandContext& context, const Command& command, const Call& call) {
+  Transaction& transaction = *context.client.transaction;
+  context.meter.skip();
+  if (transaction.is_broken) return context.reply.status("QUEUED");  // EXEC refuses them all
+  const std::size_t limit_bytes = std::max<std::size_t>(2 * context.keyspace.value_limit_bytes(), kQueueLimitBytes);
+  bool has_room = transaction.queue.bytes() + request_bytes(call) <= limit_bytes;
+  try {
+    if (has_room) transaction.queue.add(command, call.args);
+  } catch (const std::bad_alloc&) {
+    has_room = false;
+  }
+  if (has_room) return context.reply.status("QUEUED");
+  transaction.break_up();
+  context.reply.error("OOM the requests of a transaction may take " + std::to_string(limit_bytes) + " bytes of a worker's memory, or less when it has no more");
 }
 
 // Before the password was given, inside MULTI, while it subscribes.
@@ -99,8 +125,7 @@ void dispatch_carefully(CommandContext& context, const Command& command, const C
   }
   if (client.transaction == nullptr || command.has(kUnqueued)) return run_command(context, command, call);
   context.meter.skip();
-  client.transaction->queue.push_back(QueuedCall{&command, {call.args.begin(), call.args.end()}});
-  context.reply.status("QUEUED");
+  enqueue(context, command, call);
 }
 
 }  // namespace
@@ -113,14 +138,10 @@ void run_command(CommandContext& context, const Command& command, const Call& ca
 }
 
 bool check_keys(CommandContext& context, const Command& command, const Call& call) {
-  if (command.keys.first == 0) return true;
-  const std::size_t last = command.last_key(call.count());
-  for (auto i = static_cast<std::size_t>(command.keys.first); i <= last; i += static_cast<std::size_t>(command.keys.step)) {
-    if (call[i].size() <= kKeyLimitBytes) continue;
-    context.reply.error("ERR key is longer than the limit of " + std::to_string(kKeyLimitBytes) + " bytes");
-    return false;
-  }
-  return true;
+  bool are_good = true;
+  command.each_key(call.args, [&](std::string_view key) { are_good &= key.size() <= kKeyLimitBytes; });
+  if (!are_good) context.reply.error("ERR key is longer than the limit of " + std::to_string(kKeyLimitBytes) + " bytes");
+  return are_good;
 }
 
 void dispatch(CommandContext& context, const Command* command, const Call& call) {
@@ -141,7 +162,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     dispatch_carefully(context, *command, call);
   } else {
     context.was_rejected = true;
-    if (client.transaction != nullptr) client.transaction->is_broken = true;
+    if (client.transaction != nullptr) client.transaction->break_up();
   }
   if (context.parks) return;
   if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);

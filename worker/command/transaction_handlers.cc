@@ -16,25 +16,17 @@ namespace {
 
 // The queued requests as calls, and all keys they and WATCH name.
 struct Execution {
-  std::vector<std::vector<std::string_view>> words;
   std::vector<Call> calls;
   std::vector<HashedKey> keys;
-  bool needs_all_keys = false;
 
-  Execution(Keyspace& keyspace, const Transaction& transaction, const WatchedKeys& watched) {
-    for (const QueuedCall& queued : transaction.queue) {
-      words.emplace_back(queued.words.begin(), queued.words.end());
-      Call call{words.back(), {}};
-      const Command& command = *queued.command;
-      needs_all_keys |= command.has(kAllKeys);
-      if (command.keys.first != 0) {
-        const auto first = static_cast<std::size_t>(command.keys.first);
-        for (std::size_t i = first; i <= command.last_key(call.count()); i += static_cast<std::size_t>(command.keys.step)) {
-          keys.push_back(keyspace.hash(call[i]));
-          if (i == first) call.key = keys.back();
-        }
-      }
-      calls.push_back(call);
+  Execution(Keyspace& keyspace, const CallQueue& queue, const WatchedKeys& watched) {
+    calls.reserve(queue.size());
+    keys.reserve(queue.size() + watched.size());
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      const std::size_t first = keys.size();
+      const auto words = queue.words(i);
+      queue.command(i).each_key(words, [&](std::string_view key) { keys.push_back(keyspace.hash(key)); });
+      calls.push_back(Call{words, first < keys.size() ? keys[first] : HashedKey{}});
     }
     for (const auto& [key, mark] : watched) keys.push_back(keyspace.hash(key));
   }
@@ -47,14 +39,14 @@ struct Measured {
 };
 
 // False: it took too long while others wait.
-bool execute_all(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls,
+bool execute_all(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls,
                  std::vector<Measured>* measured) {
   measured->resize(calls.size());
   context.reply.begin_array(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const std::uint64_t begin_ticks = cpu_ticks();
     const ReplyWriter::Mark before = context.reply.mark();
-    transaction.queue[i].command->handler(context, calls[i]);
+    queue.command(i).handler(context, calls[i]);
     const bool failed = context.reply.mark().error_count != before.error_count;
     (*measured)[i].error = failed ? context.reply.since(before.size) : std::string_view();
     (*measured)[i].ticks += cpu_ticks() - begin_ticks;
@@ -64,30 +56,28 @@ bool execute_all(CommandContext& context, const Transaction& transaction, const 
   return true;
 }
 
-void count_all(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls,
+void count_all(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls,
                const std::vector<Measured>& measured) {
   CommandMeter meter(context.services, context.client);
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    meter.add_call(*transaction.queue[i].command, calls[i].args, measured[i].ticks, measured[i].error);
+    meter.add_call(queue.command(i), calls[i].args, measured[i].ticks, measured[i].error);
     if (!measured[i].error.empty()) context.counted_errors = true;
   }
 }
 
 // What was executed is told once, now that it is done.
-void tell_others(CommandContext& context, const Transaction& transaction, const std::vector<Call>& calls) {
+void tell_others(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls) {
   MessageHub& hub = context.services.hub;
   carry_out(context, std::exchange(context.plan, {}));
   if (hub.has_monitors()) {
     for (std::size_t i = 0; i < calls.size(); ++i)
-      hub.show(context.client, *transaction.queue[i].command, calls[i].args);
+      hub.show(context.client, queue.command(i), calls[i].args);
   }
   if (!hub.watches_keys()) return;
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const Command& command = *transaction.queue[i].command;
-    if (!command.has(kWrite) || command.keys.first == 0 || command.group == CommandGroup::kExpiry) continue;
-    for (auto k = static_cast<std::size_t>(command.keys.first); k <= command.last_key(calls[i].count()); k += static_cast<std::size_t>(command.keys.step)) {
-      hub.publish_value(context.keyspace.hash(calls[i][k]));
-    }
+    const Command& command = queue.command(i);
+    if (!command.has(kWrite) || command.group == CommandGroup::kExpiry) continue;
+    command.each_key(calls[i].args, [&](std::string_view key) { hub.publish_value(context.keyspace.hash(key)); });
   }
 }
 
@@ -125,9 +115,7 @@ void unwatch(CommandContext& context, const Call&) {
 
 void exec(CommandContext& context, const Call&) {
   if (context.client.transaction == nullptr) return context.reply.error("ERR EXEC without MULTI");
-  const auto asks = [](const QueuedCall& call) { return call.command->has(kAsksOthers); };
-  if (!context.client.transaction->is_broken &&
-      std::ranges::any_of(context.client.transaction->queue, asks) &&
+  if (context.client.transaction->queue.has_any(kAsksOthers) &&
       !context.services.hub.clients().know_others(context.client)) {
     context.parks = true;
     return;
@@ -138,7 +126,8 @@ void exec(CommandContext& context, const Call&) {
     return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   }
   Keyspace& keyspace = context.keyspace;
-  const Execution execution(keyspace, *transaction, watched);
+  const CallQueue& queue = transaction->queue;
+  const Execution execution(keyspace, queue, watched);
   const ClientTraits traits = context.client;
   const ReplyWriter::Mark begin = context.reply.mark();
   const auto is_as_watched = [&](const auto& key_and_mark) {
@@ -153,12 +142,12 @@ void exec(CommandContext& context, const Call&) {
     context.reply.set_protocol(traits.protocol);
     conflicts = !std::ranges::all_of(watched, is_as_watched);
     if (conflicts) return false;
-    const bool is_whole = execute_all(context, *transaction, execution.calls, &measured);
+    const bool is_whole = execute_all(context, queue, execution.calls, &measured);
     context.is_repeated = true;
     return is_whole;
   };
   context.in_exec = true;
-  const WriteStatus status = execution.needs_all_keys ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
+  const WriteStatus status = queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = context.is_repeated = false;
   context.client.others.reset();
   if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts) {
@@ -174,8 +163,8 @@ void exec(CommandContext& context, const Call&) {
   } else if (conflicts) {
     context.reply.nil_array();
   } else {
-    count_all(context, *transaction, execution.calls, measured);
-    tell_others(context, *transaction, execution.calls);
+    count_all(context, queue, execution.calls, measured);
+    tell_others(context, queue, execution.calls);
   }
 }
 
