@@ -44,7 +44,7 @@ CLI       := $(call objects,cli)
 CLI_PARTS := $(BUILD)/described/command_rows.o $(addprefix $(BUILD)/obj/worker/command/,command_table.o shown_words.o) $(addprefix $(BUILD)/obj/worker/wire/,resp_codec.o text_codec.o)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients tests/bus tests/cluster)
+TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients tests/bus tests/cluster tests/hostile)
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.

@@ -115,7 +115,8 @@ void Executor::exec(const Request& request, CommandContext& context) {
     is_good = command != nullptr && command->accepts(words.size()) && !command->is_for_connection() &&
               !is_admin(*command) && !command->has(kContainer);
     if (!is_good || !check_keys(context, *command, Call{words, {}})) break;
-    client_.transaction->queue.add(*command, words);
+    const auto first = static_cast<std::size_t>(command->keys.first);
+    client_.transaction->queue.add(*command, words, first != 0 && first < words.size() ? keyspace_.hash(words[first]) : HashedKey{});
   }
   static const Command* const exec_command = find_command("EXEC");
   static constexpr std::string_view kName[] = {"EXEC"};

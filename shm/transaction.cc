@@ -23,7 +23,7 @@ constexpr int kConflictsBeforeLocks = 2;
 constexpr int kConflictLimit = 16;
 constexpr int kRoundLimit = 1000;  // a round that finds its memory does not fit is one nearer to fitting
 constexpr std::uint64_t kLockedLimitNs = 50'000'000;
-constexpr std::uint64_t kPatienceNs = 2'500'000'000;
+constexpr std::uint64_t kPatienceNs = 1'000'000'000;
 constexpr int kSteadyTries = 16;
 
 std::size_t pool_of(std::uint64_t bytes) {
@@ -63,6 +63,7 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
   };
   for (int round = 0; round < kRoundLimit && is_patient(); ++round) {
     notes_keys_ = conflicts > 0;
+    if (conflicts > 0) reclaim_noted();
     impl_.counter(Counter::kHits).store(hits, kRelaxed);
     impl_.counter(Counter::kMisses).store(misses, kRelaxed);
     const bool locks = conflicts >= kConflictsBeforeLocks && ticks_to_ns(body_ticks_) < kLockedLimitNs / 2;
@@ -85,6 +86,11 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
   }
   drain_places(reserved_.size());
   return WriteStatus::kBusy;
+}
+
+// What FLUSH has emptied looks changed when somebody frees it: done before the next run, it is not done during it.
+void Keyspace::Transaction::reclaim_noted() {
+  for (const Noted& noted : noted_) impl_.reclaim_slot(impl_.slots[noted.slot]);
 }
 
 Keyspace::Transaction::Attempt Keyspace::Transaction::try_without_locks(BodyFunction body, void* context) {
@@ -150,7 +156,8 @@ bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   is_flushed_ = false;
   index_.prepare(16);
   noted_.clear();
-  noted_bits_.fill(0);
+  noted_slots_ = {};
+  read_slots_ = {};
   if (notes_keys_) {
     read_keys_.clear();
     read_index_.prepare(16);
@@ -208,13 +215,11 @@ void Keyspace::Transaction::note_read_of(const HashedKey& key) {
 }
 
 void Keyspace::Transaction::note(std::uint32_t slot, bool by_keys) {
-  std::uint64_t& bits = noted_bits_[slot / 64];
-  if ((bits >> slot % 64 & 1) == 0) {
-    noted_.push_back({slot, steady_version(slot), by_keys});
-    bits |= 1ull << slot % 64;
-  } else if (!by_keys && notes_keys_) {
-    std::ranges::find(noted_, slot, &Noted::slot)->by_keys = false;
+  if (!noted_slots_.has(slot)) {
+    noted_.push_back({slot, steady_version(slot)});
+    noted_slots_.add(slot);
   }
+  if (!by_keys) read_slots_.add(slot);
 }
 
 void Keyspace::Transaction::note_read_of_all() {
@@ -222,17 +227,18 @@ void Keyspace::Transaction::note_read_of_all() {
 }
 
 bool Keyspace::Transaction::versions_hold_locked() const {
-  const auto is_as_noted = [&](const Noted& noted) {
-    return impl_.slots[noted.slot].version.load(kRelaxed) == noted.version || (noted.by_keys && keys_hold(noted.slot));
-  };
-  return std::ranges::all_of(noted_, is_as_noted) &&
-         (noted_.empty() || impl_.header.flush_generation.load(std::memory_order_acquire) == generation_);
-}
-
-// Of the slot, those that were read.
-bool Keyspace::Transaction::keys_hold(std::uint32_t slot) const {
-  return std::ranges::all_of(read_keys_, [&](const ReadKey& key) {
-    return key.slot != slot || impl_.change_counters.is_unchanged(key.hash, key.counters);
+  if (noted_.empty()) return true;
+  if (impl_.header.flush_generation.load(std::memory_order_acquire) != generation_) return false;
+  SlotSet moved;
+  bool have_moved = false;
+  for (const Noted& noted : noted_) {
+    if (impl_.slots[noted.slot].version.load(kRelaxed) == noted.version) continue;
+    if (read_slots_.has(noted.slot)) return false;
+    moved.add(noted.slot);
+    have_moved = true;
+  }
+  return !have_moved || std::ranges::all_of(read_keys_, [&](const ReadKey& key) {
+    return !moved.has(key.slot) || impl_.change_counters.is_unchanged(key.hash, key.counters);
   });
 }
 

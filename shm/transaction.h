@@ -98,7 +98,14 @@ struct Keyspace::Transaction {
   struct Noted {
     std::uint32_t slot;
     std::uint64_t version;
-    bool by_keys;  ///< nothing of it was read but read_keys_
+  };
+  class SlotSet {
+   public:
+    bool has(std::uint32_t slot) const { return (bits_[slot / 64] >> slot % 64 & 1) != 0; }
+    void add(std::uint32_t slot) { bits_[slot / 64] |= 1ull << slot % 64; }
+
+   private:
+    std::array<std::uint64_t, kSlotCount / 64> bits_{};
   };
   struct ReadKey {
     std::uint32_t slot;
@@ -115,6 +122,7 @@ struct Keyspace::Transaction {
   };
 
   WriteStatus run_until_done(BodyFunction body, void* context);
+  void reclaim_noted();
   Attempt try_without_locks(BodyFunction body, void* context);
   Attempt try_locked(BodyFunction body, void* context);
   bool run_body(BodyFunction body, void* context);
@@ -122,7 +130,6 @@ struct Keyspace::Transaction {
   std::uint64_t steady_version(std::uint32_t slot);
   bool versions_hold();
   bool versions_hold_locked() const;
-  bool keys_hold(std::uint32_t slot) const;
   void note(std::uint32_t slot, bool by_keys);
   void choose_locks();
   void learn_slots();
@@ -200,9 +207,10 @@ struct Keyspace::Transaction {
   std::uint64_t longest_read_bytes_ = 0;  ///< of an entry that the body has read
   std::uint64_t stop_ticks_ = 0;  ///< when it has to end, under locks
   std::vector<Noted> noted_;      ///< slots that the body has read, without locks
-  std::array<std::uint64_t, kSlotCount / 64> noted_bits_{};
+  SlotSet noted_slots_;
+  SlotSet read_slots_;            ///< of those, the ones of which more was read than read_keys_
   bool notes_keys_ = false;
-  std::vector<ReadKey> read_keys_;  ///< when notes_keys_: of slots that are noted by keys
+  std::vector<ReadKey> read_keys_;  ///< when notes_keys_: what was read one by one
   FlatMap read_index_;              ///< hash of a key: its place in read_keys_
   std::vector<std::uint32_t> slots_;    ///< ascending: what a run under locks is known to need
   std::vector<std::uint32_t> locking_;  ///< ascending: those locked now

@@ -16,18 +16,20 @@ void make_room(std::vector<Element>& list, std::size_t count) {
 
 }  // namespace
 
-void CallQueue::add(const Command& command, std::span<const std::string_view> words) {
+void CallQueue::add(const Command& command, std::span<const std::string_view> words, const HashedKey& key) {
   make_room(calls_, 1);
   make_room(words_, words.size());
   std::size_t bytes = 0;
   for (const std::string_view word : words) bytes += word.size();
   char* to = static_cast<char*>(memory_.allocate(bytes, 1));
-  calls_.push_back({&command, words_.size(), words.size()});
+  calls_.push_back({&command, words_.size(), words.size(), key});
   for (const std::string_view word : words) {
     if (!word.empty()) std::memcpy(to, word.data(), word.size());
     words_.emplace_back(to, word.size());
     to += word.size();
   }
+  const auto first = static_cast<std::size_t>(command.keys.first);
+  if (first != 0 && first < words.size()) calls_.back().key.bytes = this->words(size() - 1)[first];
   text_bytes_ += bytes;
   flags_ |= command.flags;
 }

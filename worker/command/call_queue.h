@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "shm/keyspace.h"
+
 namespace memento {
 
 struct Command;
@@ -30,13 +32,14 @@ class CallQueue {
   std::span<const std::string_view> words(std::size_t index) const {
     return std::span(words_).subspan(calls_[index].first_word, calls_[index].word_count);
   }
-  std::size_t word_count() const { return words_.size(); }
+  const HashedKey& key(std::size_t index) const { return calls_[index].key; }
 
   /// One of them has one of the flags.
   bool has_any(std::uint32_t flags) const { return (flags_ & flags) != 0; }
 
   /// Throws std::bad_alloc; then the queue is as before.
-  void add(const Command& command, std::span<const std::string_view> words);
+  /// `key`: its first key, hashed, when it has one.
+  void add(const Command& command, std::span<const std::string_view> words, const HashedKey& key);
 
   void clear();
 
@@ -50,6 +53,7 @@ class CallQueue {
     const Command* command;
     std::size_t first_word;
     std::size_t word_count;
+    HashedKey key;  ///< the first, with bytes of the queue
   };
 
   std::array<std::byte, 1024> front_;

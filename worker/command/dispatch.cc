@@ -99,7 +99,7 @@ void enqueue(CommandContext& context, const Command& command, const Call& call) 
   const std::size_t limit_bytes = std::max<std::size_t>(2 * context.keyspace.value_limit_bytes(), kQueueLimitBytes);
   bool has_room = transaction.queue.bytes() + request_bytes(call) <= limit_bytes;
   try {
-    if (has_room) transaction.queue.add(command, call.args);
+    if (has_room) transaction.queue.add(command, call.args, call.key);
   } catch (const std::bad_alloc&) {
     has_room = false;
   }

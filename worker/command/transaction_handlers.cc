@@ -23,10 +23,11 @@ struct Execution {
     calls.reserve(queue.size());
     keys.reserve(queue.size() + watched.size());
     for (std::size_t i = 0; i < queue.size(); ++i) {
-      const std::size_t first = keys.size();
-      const auto words = queue.words(i);
-      queue.command(i).each_key(words, [&](std::string_view key) { keys.push_back(keyspace.hash(key)); });
-      calls.push_back(Call{words, first < keys.size() ? keys[first] : HashedKey{}});
+      const Call& call = calls.emplace_back(Call{queue.words(i), queue.key(i)});
+      bool is_first = true;
+      queue.command(i).each_key(call.args, [&](std::string_view key) {
+        keys.push_back(std::exchange(is_first, false) ? call.key : keyspace.hash(key));
+      });
     }
     for (const auto& [key, mark] : watched) keys.push_back(keyspace.hash(key));
   }
