@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "conf/config_line.h"
 #include "conf/machine.h"
 #include "conf/password_source.h"
 #include "conf/size_text.h"
@@ -153,18 +154,15 @@ class Parser {
 };
 
 // Applies one line of the file to the options; what is wrong with it, or nothing.
-std::string apply_line(const std::string& line, const std::vector<std::string>& keys, Options& options) {
-  constexpr const char* kBlank = " \t\r";
-  const std::size_t key_begin = line.find_first_not_of(kBlank);
-  if (key_begin == line.npos || line[key_begin] == '#') return "";
-  const std::size_t key_end = std::min(line.find_first_of(kBlank, key_begin), line.size());
-  const std::string key = line.substr(key_begin, key_end - key_begin);
-  if (std::ranges::find(keys, key) == keys.end()) return "unknown key '" + key + "'";
-  const std::size_t value_begin = line.find_first_not_of(kBlank, key_end);
-  if (value_begin == line.npos) return key + ": the value is missing";
-  const std::string value = line.substr(value_begin, line.find_last_not_of(kBlank) + 1 - value_begin);
-  if (key == "daemon" && value != "yes" && value != "no") return "daemon: '" + value + "' is not yes or no";
-  const std::string error = Parser(options).parse({"--" + key + "=" + value});
+std::string apply_line(const std::string& text, const std::vector<std::string>& keys, Options& options) {
+  const ConfigLine line = parse_config_line(text);
+  if (line.name.empty()) return "";
+  const std::string name = line.name.substr(0, line.name.find('='));
+  if (std::ranges::find(keys, name) == keys.end()) return "unknown key '" + name + "'";
+  if (!line.error.empty()) return line.error;
+  if (line.value.empty()) return name + ": the value is empty; leave the line out for the default";
+  if (name == "daemon" && line.value != "yes" && line.value != "no") return "daemon: '" + line.value + "' is not yes or no";
+  const std::string error = Parser(options).parse({"--" + name + "=" + line.value});
   return error.starts_with("--") ? error.substr(2) : error;
 }
 

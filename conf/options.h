@@ -1,6 +1,7 @@
 // The server's options: one table serves the command line and the configuration file. Master, at start and on HUP.
 //
-// The file holds `key value` lines, # begins a comment; keys are the long options' names. The command line wins.
+// The file holds `key value` lines (config_line.h), # begins a comment; keys are the long options' names. The command
+// line wins.
 #pragma once
 
 #include <cstdint>

@@ -2,15 +2,14 @@
 #include "conf/options.h"
 
 #include <gtest/gtest.h>
-
-#include <atomic>
-#include <thread>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "conf/machine.h"
 #include "conf/password.h"
@@ -99,6 +98,42 @@ TEST(ConfOptions, CommandLineWinsOverFile) {
   EXPECT_TRUE(parsed.options.daemon);
   EXPECT_EQ(parsed.options.quit_timeout_s, 0);
   EXPECT_EQ(parsed.options.directory, "/dev/shm/some where");
+}
+
+// Shows what a value in the file becomes: quotes are taken away, escapes in double quotes mean what they mean to Redis, and
+// a value without quotes is the rest of the line as it stands.
+TEST(ConfOptions, QuotedValues) {
+  const auto password = [](const std::string& value) {
+    const ParsedCommandLine parsed = parse_file("requirepass " + value + "\n");
+    return parsed.ends ? parsed.text : parsed.options.password;
+  };
+  EXPECT_EQ(password("\"pw\""), "pw");
+  EXPECT_EQ(password("'pw'  \r"), "pw");
+  EXPECT_EQ(password("\"two words, # and = too\""), "two words, # and = too");
+  EXPECT_EQ(password(R"("\x41\x7f\xG1\n\r\t\a\b\"\\\q")"), "A\x7fxG1\n\r\t\a\b\"\\q");
+  EXPECT_EQ(password(R"("a\x00b")"), std::string("a\0b", 3));
+  EXPECT_EQ(password(R"('it\'s \n "so"')"), "it's \\n \"so\"");
+  EXPECT_EQ(password("two words"), "two words");
+  EXPECT_EQ(password("pa\"ss'"), "pa\"ss'");
+  EXPECT_EQ(password("\"=pw\""), "=pw");
+  EXPECT_EQ(password("pw="), "pw=");
+  EXPECT_EQ(password("\"[1,2]\""), "[1,2]");
+  EXPECT_EQ(password("[1,2]"), "[1,2]");
+  EXPECT_EQ(password("--fresh"), "--fresh");
+  EXPECT_EQ(password("\"pw"), "FILE:1: requirepass: the closing \" is missing\n");
+  EXPECT_EQ(password("\"pw\\\""), "FILE:1: requirepass: the closing \" is missing\n");
+  EXPECT_EQ(password("'pw' x"), "FILE:1: requirepass: there is more after the closing '\n");
+  EXPECT_EQ(password("\"\""), "FILE:1: requirepass: the value is empty; leave the line out for the default\n");
+  EXPECT_EQ(parse_file("port \"7001\"\n").options.port, 7001);
+}
+
+// Shows that '=' between a name and its value is an error, and how it is written instead.
+TEST(ConfOptions, EqualsSignsAreNoSeparator) {
+  const std::string advice = "'=' does not belong between a name and its value; write 'requirepass VALUE' (a value that begins with "
+                             "'=' stands in quotes)\n";
+  EXPECT_EQ(parse_file("# a file\nrequirepass = pw\n").text, "FILE:2: " + advice);
+  EXPECT_EQ(parse_file("requirepass=pw\n").text, "FILE:1: " + advice);
+  EXPECT_EQ(parse_file("requirepass =pw\nfoo=1\n").text, "FILE:1: " + advice + "FILE:2: unknown key 'foo'\n");
 }
 
 // Shows that -t lists every error of a file with its line, and ends with 78.
