@@ -9,15 +9,9 @@
 
 namespace memento::handlers {
 
-bool answer_refusal(CommandContext& context, WriteStatus status) {
-  if (status == WriteStatus::kOutOfMemory) {
-    context.reply.out_of_memory();
-  } else if (status == WriteStatus::kBusy) {
-    context.reply.error("BUSY the keys of this command change faster than it runs; nothing was changed");
-  } else {
-    return false;
-  }
-  return true;
+void write_refusal(CommandContext& context, WriteStatus status) {
+  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  context.reply.error("BUSY the keys of this command change faster than it runs; nothing was changed");
 }
 
 // RESP's clients look for Redis's text.
@@ -25,12 +19,6 @@ void value_too_long(CommandContext& context) {
   if (!context.reply.is_text()) return context.reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
   context.reply.error("ERR value is longer than the limit of " +
                       std::to_string(context.keyspace.value_limit_bytes()) + " bytes");
-}
-
-bool check_value_length(CommandContext& context, std::uint64_t size_bytes) {
-  if (size_bytes <= context.keyspace.value_limit_bytes()) return true;
-  value_too_long(context);
-  return false;
 }
 
 bool check_database(CommandContext& context, std::string_view text) {

@@ -13,11 +13,21 @@ inline constexpr const char* kSyntaxError = "ERR syntax error";
 inline constexpr const char* kBadClientName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 
+/// REQUIRES: kOutOfMemory or kBusy.
+void write_refusal(CommandContext& context, WriteStatus status);
 /// A write that was refused: writes why and returns true.
-bool answer_refusal(CommandContext& context, WriteStatus status);
+inline bool answer_refusal(CommandContext& context, WriteStatus status) {
+  if (status != WriteStatus::kOutOfMemory && status != WriteStatus::kBusy) [[likely]] return false;
+  write_refusal(context, status);
+  return true;
+}
 void value_too_long(CommandContext& context);
 /// False: too long, an error was written.
-bool check_value_length(CommandContext& context, std::uint64_t size_bytes);
+inline bool check_value_length(CommandContext& context, std::uint64_t size_bytes) {
+  if (size_bytes <= context.keyspace.value_limit_bytes()) [[likely]] return true;
+  value_too_long(context);
+  return false;
+}
 /// `command` in any case.
 void wrong_argument_count(CommandContext& context, std::string_view command);
 
