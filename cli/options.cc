@@ -291,6 +291,14 @@ std::optional<CliStatus> choose_pattern(const CLI::App& app, const Given& given,
   return std::nullopt;
 }
 
+/// Whether a line of the words says the same as the words: no blank or line end in one, none empty. A single word is a
+/// line as it was given.
+bool is_one_line(const Words& words) {
+  return words.size() <= 1 || std::ranges::none_of(words, [](const std::string& word) {
+           return word.empty() || word.find_first_of(" \t\r\n") != word.npos;
+         });
+}
+
 std::optional<CliStatus> choose_output(const CLI::App& app, bool is_positional_server, const Given& given,
                                        Options* options) {
   const FormatFlag* format = nullptr;
@@ -317,14 +325,18 @@ std::optional<CliStatus> choose_output(const CLI::App& app, bool is_positional_s
   if (given.protocol == "text" && !knows_text) {
     return usage_error("--protocol text goes with commands, scripts, the prompt and --pipe alone");
   }
-  // HOST PORT COMMAND and scripts go as they are, a line each: their values are the rest of the line.
+  // HOST PORT COMMAND and scripts go as they are, a line each: their values are the rest of the line. Arguments that a line
+  // would tear apart go as RESP.
   const bool is_plain = given.protocol.empty() && format == nullptr && !options->format.pretty &&
                         !options->last_from_stdin && !options->endpoint.is_foreign;
   const bool is_line =
       (options->mode == Mode::kCommand && is_positional_server) || options->mode == Mode::kScript;
   if (is_plain && is_line) {
-    options->endpoint.protocol = WireProtocol::kText;
+    options->shows_plainly = true;
     options->format = FormatOptions{.format = OutputFormat::kRaw};
+    const std::string& password = options->endpoint.password;
+    const bool is_line_too = password.empty() || is_one_line({"AUTH", password});
+    if (is_one_line(options->command) && is_line_too) options->endpoint.protocol = WireProtocol::kText;
   }
   return std::nullopt;
 }
@@ -401,7 +413,7 @@ std::optional<CliStatus> parse_options(int argc, char** argv, Options* options) 
   Words words(argv + 1, argv + argc);
   if (!words.empty() && words.back() == "-h") words.back() = "--help";
   const Words given_words = words;
-  hide_passwords(argc, argv);
+  hide_passwords(argc, argv, [](std::string_view word) { return find_command(word) != nullptr; });
   if (const Outcome read = read_environment(&options->endpoint); !read)
     return usage_error(read.error().message);
   if (const auto status = parse_front(app, &words)) return status;

@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "shm/os/fd.h"
-#include "worker/command/command_table.h"
 
 namespace memento::cli {
 namespace {
@@ -20,7 +19,7 @@ void overwrite(char* text) {
 
 }  // namespace
 
-void hide_passwords(int argc, char** argv) {
+void hide_passwords(int argc, char** argv, const std::function<bool(std::string_view)>& is_command) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word(argv[i]);
     const bool has_value = word == "-a" || word == "--password";
@@ -32,7 +31,7 @@ void hide_passwords(int argc, char** argv) {
     if (scheme != word.npos && at != word.npos && at > scheme) {
       std::memset(argv[i] + scheme + 3, 'x', at - scheme - 3);
     }
-    if (!has_value && find_command(word) != nullptr) return;  // from here on it is the command's
+    if (!has_value && is_command(word)) return;
   }
 }
 

@@ -187,13 +187,15 @@ bool write_output(std::string_view bytes) {
 
 CliStatus print_reply(const Reply& reply, const Options& options, std::string_view where) {
   const bool is_text = options.endpoint.protocol == WireProtocol::kText;
-  if (reply.is_error() && !is_text && options.format.format != OutputFormat::kByType &&
+  const bool is_plain = is_text || options.shows_plainly;
+  if (reply.is_error() && !is_plain && options.format.format != OutputFormat::kByType &&
       options.format.format != OutputFormat::kJson) {
     std::fflush(stdout);
     complain(std::string(where) + without_controls(reply.text));
   } else {
     std::string text = format_reply(reply, options.format);
-    if (is_text && reply.type == ReplyType::kNil && options.format.format == OutputFormat::kRaw)
+    if (is_plain && reply.is_error() && !is_text) text.insert(0, "(error) ");
+    if (is_plain && reply.type == ReplyType::kNil && options.format.format == OutputFormat::kRaw)
       text = "(null)\n";
     static_cast<void>(write_output(text));
   }

@@ -45,7 +45,21 @@ TEST_F(CliRun, HostPortCommand) {
   const Finished unknown = plain({"NOSUCH"});
   EXPECT_EQ(unknown.output, "(Unknown command)\n");
   EXPECT_EQ(unknown.status, 1);
-  EXPECT_EQ(plain({"SET", "a", "b\nc"}).status, 2);
+  // Arguments that a line would tear apart or change arrive as they are; replies look the same.
+  EXPECT_EQ(plain({"SET", "key with space", "v"}).output, "OK\n");
+  EXPECT_EQ(plain({"GET", "key with space"}).output, "v\n");
+  EXPECT_EQ(plain({"GET", "no such key"}).output, "(null)\n");
+  EXPECT_EQ(plain({"EXISTS", "key"}).output, "0\n");
+  EXPECT_EQ(plain({"SET", "a", "b\nc"}).output, "OK\n");
+  EXPECT_EQ(plain({"GET", "a"}).output, "b\nc\n");
+  EXPECT_EQ(plain({"MSET", "m", " x  y ", "n", ""}).output, "OK\n");
+  EXPECT_EQ(plain({"STRLEN", "m"}).output, "6\n");
+  EXPECT_EQ(plain({"GET", "n"}).output, "\n");
+  EXPECT_EQ(plain({"STRLEN", "n"}).output, "0\n");
+  EXPECT_EQ(plain({"GET city"}).output, "New York\n");
+  const Finished wrong = plain({"INCR", "key with space"});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_TRUE(wrong.output.starts_with("(error) ")) << wrong.output << wrong.errors;
 }
 
 TEST_F(CliRun, OutputFormats) {
