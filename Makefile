@@ -88,7 +88,7 @@ $(BIN)/memento-cli: $(call main,cli) $(CLI) $(CLI_PARTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo
 
-$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(BUILD)/obj/cli/client.o $(filter %/shm/hash.o,$(SHM))
+$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(addprefix $(BUILD)/obj/cli/,client.o passwords.o) $(filter %/shm/hash.o,$(SHM))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

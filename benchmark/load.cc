@@ -21,37 +21,48 @@ namespace {
 
 constexpr std::int64_t kLatenessMaxNs = 1'000'000'000;
 
-/// Asks for RESP3, where that is spoken, and waits for the answer.
-Outcome greet(int socket, ServerProtocol protocol) {
-  if (protocol != ServerProtocol::kResp3) return Done{};
-  constexpr std::string_view kHello = "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
-  if (::send(socket, kHello.data(), kHello.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kHello.size())) {
-    return system_error("send(HELLO 3)");
+/// Sends a request that is not part of the load, and waits for the answer; an error reply is an error.
+template <class Scanner>
+Outcome ask(int socket, const std::string& what, std::string_view request) {
+  if (::send(socket, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+    return system_error("send(" + what + ")");
   }
-  RespScanner scanner;
+  Scanner scanner;
   std::string refusal;
   bool is_answered = false;
   char bytes[4096];
   while (!is_answered) {
     const ssize_t size = ::recv(socket, bytes, sizeof bytes, 0);
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return system_error("recv of HELLO's reply");
-    if (size == 0) return Error{ExitStatus::kSystem, 0, "HELLO 3: connection closed by the server"};
+    if (size < 0) return system_error("recv of " + what + "'s reply");
+    if (size == 0) return Error{ExitStatus::kSystem, 0, what + ": connection closed by the server"};
     const bool is_known = scanner.feed({bytes, static_cast<std::size_t>(size)}, [&](const Reply& reply) {
       is_answered = true;
-      if (reply.kind == ReplyKind::kError) refusal = reply.text;
+      if (reply.kind == ReplyKind::kError && refusal.empty()) refusal = reply.text;
     });
     if (!is_known)
-      return Error{ExitStatus::kRuntime, 0, "HELLO 3: the reply is not RESP; does the server speak it?"};
+      return Error{ExitStatus::kRuntime, 0, what + ": the reply is not RESP; does the server speak it?"};
   }
-  if (!refusal.empty()) return Error{ExitStatus::kRuntime, 0, "HELLO 3: refused: " + refusal};
+  if (!refusal.empty()) return Error{ExitStatus::kRuntime, 0, what + ": refused: " + refusal};
   return Done{};
+}
+
+/// Gives the password, and asks for RESP3 where that is spoken.
+Outcome greet(int socket, const LoadPlan& plan) {
+  if (!plan.password.empty()) {
+    const Outcome let_in = plan.protocol == ServerProtocol::kText
+                               ? ask<TextScanner>(socket, "AUTH", "AUTH " + plan.password + "\n")
+                               : ask<RespScanner>(socket, "AUTH", resp_request({"AUTH", plan.password}));
+    if (!let_in) return let_in;
+  }
+  if (plan.protocol != ServerProtocol::kResp3) return Done{};
+  return ask<RespScanner>(socket, "HELLO 3", resp_request({"HELLO", "3"}));
 }
 
 Result<Fd> open_connection(const LoadPlan& plan) {
   Result<Fd> socket = connect_tcp(plan.server);
   if (!socket) return socket.error();
-  if (Outcome greeted = greet(socket->get(), plan.protocol); !greeted) return greeted.error();
+  if (Outcome greeted = greet(socket->get(), plan); !greeted) return greeted.error();
   const int flags = ::fcntl(socket->get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket->get(), F_SETFL, flags | O_NONBLOCK) != 0)
     return system_error("fcntl(O_NONBLOCK)");

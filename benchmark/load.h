@@ -27,6 +27,7 @@ namespace memento {
 struct LoadPlan {
   Address server;
   ServerProtocol protocol = ServerProtocol::kText;
+  std::string password;  ///< empty: none is given
   std::size_t connection_count = 50;
   std::size_t pipeline_depth = 1;
   std::size_t thread_count = 1;

@@ -118,6 +118,8 @@ class LoadLoop {
   void begin_burst(Connection& connection, std::int64_t due_ns, std::int64_t now_ns);
   Outcome send(Connection& connection);
   Outcome receive(Connection& connection);
+  /// What ended a connection, with what the server had said before: it may be why.
+  Error lost(Error error) const;
   Outcome watch(Connection& connection, int operation, bool for_room);
   void take_reply(Connection& connection, const Reply& reply);
   void note_replies(const Burst& burst, std::uint64_t count, std::int64_t now_ns);
@@ -291,7 +293,7 @@ Outcome LoadLoop<Scanner>::send(Connection& connection) {
     } else if (errno == EAGAIN) {
       return connection.waits_for_room ? Outcome(Done{}) : watch(connection, EPOLL_CTL_MOD, true);
     } else if (errno != EINTR) {
-      return system_error("send to the server");
+      return lost(system_error("send to the server"));
     }
   }
   if (verifier_ && connection.next_request == connection.range.begin) {
@@ -301,12 +303,18 @@ Outcome LoadLoop<Scanner>::send(Connection& connection) {
 }
 
 template <class Scanner>
+Error LoadLoop<Scanner>::lost(Error error) const {
+  if (!first_error_.empty()) error.message += "; its first error reply: " + first_error_;
+  return error;
+}
+
+template <class Scanner>
 Outcome LoadLoop<Scanner>::receive(Connection& connection) {
   const ssize_t size = ::recv(connection.socket.get(), received_.data(), received_.size(), 0);
   if (size < 0)
-    return errno == EAGAIN || errno == EINTR ? Outcome(Done{}) : system_error("recv from the server");
+    return errno == EAGAIN || errno == EINTR ? Outcome(Done{}) : lost(system_error("recv from the server"));
   if (size == 0)
-    return Error{ExitStatus::kSystem, 0, "recv from the server: connection closed by the server"};
+    return lost(Error{ExitStatus::kSystem, 0, "recv from the server: connection closed by the server"});
 
   const std::int64_t now_ns = monotonic_time_ns();
   last_reply_ns_ = now_ns;

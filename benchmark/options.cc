@@ -7,8 +7,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "benchmark/value_text.h"
+#include "cli/passwords.h"
 
 namespace memento {
 namespace {
@@ -80,6 +82,7 @@ Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
   app.add_option("PORT", load.server.port, "The server's port")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
+  app.add_option("-a,--password", load.password, "The server's password; the environment variable MEMENTO_AUTH is not seen by others");
   app.add_option("-c,--connections", load.connection_count, "Connections")
       ->capture_default_str()
       ->check(positive);
@@ -200,6 +203,11 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
     if (load.may_expire) return "--expiry needs a load or --fill, for example --mix 50";
     load.shows_progress = given.progress;  // the classic run is short, and shows itself
   }
+  if (!load.password.empty()) {
+    if (load.protocol == ServerProtocol::kMemcached) return "--password: memcached's text protocol has no passwords";
+    if (load.protocol == ServerProtocol::kText && load.password.find_first_of(" \t\r\n") != std::string::npos)
+      return "--password: in the text protocol it cannot hold blanks or line ends; use a load with --protocol resp3";
+  }
   if (load.verifies) {
     if (workload.value_size_min_bytes < kVerifiableSizeBytes) {
       return "--verify needs values of at least " + std::to_string(kVerifiableSizeBytes) + " bytes";
@@ -224,8 +232,10 @@ ParsedBenchmarkOptions parse_options(int argc, char** argv) {
       "none.",
       "memento-benchmark");
   const Handles handles = declare(app, options, given);
+  if (const char* const variable = std::getenv("MEMENTO_AUTH")) options.load.password = variable;
   try {
     app.parse(argc, argv);
+    cli::hide_passwords(argc, argv, [](std::string_view) { return false; });
   } catch (const CLI::ParseError& error) {
     return {std::nullopt, app.exit(error) == 0 ? 0 : kUsageStatus};
   }

@@ -26,6 +26,12 @@ void append_resp(std::string& out, std::initializer_list<std::string_view> words
 
 }  // namespace
 
+std::string resp_request(std::initializer_list<std::string_view> words) {
+  std::string out;
+  append_resp(out, words);
+  return out;
+}
+
 void RequestWriter::append_get(std::string& out, std::string_view key) const {
   switch (protocol_) {
     case ServerProtocol::kText:

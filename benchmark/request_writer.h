@@ -6,12 +6,16 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
 #include "benchmark/protocol.h"
 
 namespace memento {
+
+/// The words as one request in RESP.
+std::string resp_request(std::initializer_list<std::string_view> words);
 
 class RequestWriter {
  public:

@@ -45,8 +45,8 @@ void append_key(std::string& out, std::size_t number) {
 Workload::Workload(const WorkloadPlan& plan)
     : key_count_(plan.key_count), stored_reply_(RequestWriter(plan.protocol, plan.expiry_s).stored_reply()) {
   assert(plan.key_count > 0 && plan.partition_count > 0 && plan.partition_count <= plan.key_count);
-  const std::size_t count =
-      plan.request_count > 0 ? plan.request_count : std::max(kRingCountMin, plan.key_count);
+  std::size_t count = plan.request_count > 0 ? plan.request_count : std::max(kRingCountMin, plan.key_count);
+  if (plan.request_count == 0 && plan.needed_count > 0) count = std::min(count, plan.needed_count);
   const std::size_t partition_size = std::max(kPartitionCountMin, count / plan.partition_count);
   for (std::size_t partition = 0; partition < plan.partition_count; ++partition) {
     append_partition(plan, partition, plan.partition_count == 1 ? count : partition_size);

@@ -39,6 +39,40 @@ TEST(BenchmarkRun, Classic) {
   EXPECT_EQ(server.request("COUNT"), "2001");
 }
 
+// Shows that a password is given in each protocol, on the command line and in the environment, and that the server's word is
+// shown when it refuses.
+TEST(BenchmarkRun, Password) {
+  const TestServer server({"--requirepass", "secret"});
+  for (const char* protocol : {"text", "resp2", "resp3"}) {
+    const std::vector<std::string> load = {"-n", "200", "-c", "3", "--fill", "-r", "200", "--protocol", protocol};
+    const auto with = [&](std::vector<std::string> more) {
+      more.insert(more.end(), load.begin(), load.end());
+      return run_benchmark(server, more);
+    };
+    EXPECT_EQ(with({"-a", "secret"}).status, 0) << protocol;
+    const Finished wrong = with({"--password", "wrong"});
+    EXPECT_EQ(wrong.status, 1);
+    EXPECT_NE(wrong.errors.find("AUTH: refused: "), std::string::npos) << wrong.errors;
+    EXPECT_NE(wrong.errors.find("WRONGPASS"), std::string::npos) << wrong.errors;
+    const Finished none = with({});
+    EXPECT_EQ(none.status, 1);
+    EXPECT_NE(none.errors.find("NOAUTH"), std::string::npos) << none.errors;
+  }
+  setenv("MEMENTO_AUTH", "secret", 1);
+  EXPECT_EQ(run_benchmark(server, {"-n", "10", "-c", "2"}).status, 0);
+  unsetenv("MEMENTO_AUTH");
+  EXPECT_EQ(run_benchmark(server, {"-a", "x", "--mix", "1", "--protocol", "memcached"}).status, 2);
+}
+
+// Shows that a server which serves no more clients is quoted, and that a load tells when it prepares its requests.
+TEST(BenchmarkRun, RefusalAndPreparationAreTold) {
+  const TestServer server({"--max-clients", "2"});
+  const Finished run = run_benchmark(server, {"-c", "20", "--mix", "50", "-n", "1000", "--progress"});
+  EXPECT_EQ(run.status, 1);
+  EXPECT_NE(run.errors.find("too many clients"), std::string::npos) << run.errors;
+  EXPECT_NE(run.errors.find("preparing the requests"), std::string::npos) << run.errors;
+}
+
 // Shows that verification passes on a server that keeps what it was given, over many laps, threads and sizes,
 // and that the counts in the JSON add up.
 TEST(BenchmarkRun, VerifiesASoundServer) {
