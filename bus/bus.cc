@@ -1,5 +1,5 @@
-// See bus.h. A turn of the loop: libuv's callbacks read links, execute and collect; then (on_turn) the
-// workers' requests are taken and everything is sent, one write a link and one bell a worker.
+// See bus.h. A turn of the loop: libuv's callbacks read links; then (on_turn) what the workers ask and answer is
+// taken and everything is sent, one write a link and one bell a worker.
 #include "bus/bus.h"
 
 #include <sys/random.h>
@@ -15,7 +15,6 @@
 #include "bus/guest_link.h"
 #include "bus/peer_link.h"
 #include "worker/message_hub.h"
-#include "worker/wire/word_list.h"
 
 namespace memento {
 namespace bus {
@@ -51,15 +50,12 @@ class Bus {
       : process_(std::move(process)),
         members_(Members::of(process_.state)),
         keyspace_(process_.segment, process_.process),
-        facts_{process_.start_ms, process_.options.workers, 0, process_.options, process_.process},
         hub_(process_.segment, keyspace_, process_.process),
-        services_{facts_, process_.settings, hub_, &process_.state},
         bell_(process_.segment.path(), process_.process),
         channels_(process_.segment, process_.state, bell_),
-        executor_(keyspace_, services_),
+        lanes_(process_.segment, process_.state, channels_, process_.options.workers),
         context_{&loop_,         members_,  process_.secret, process_.options.cluster_timeout_s * 1000,
-                 process_.state, channels_, keyspace_,       executor_,
-                 process_.log} {}
+                 process_.state, channels_, lanes_,          process_.log} {}
 
   int run();
 
@@ -72,7 +68,6 @@ class Bus {
   void on_signal();
   void before_sleep();
   void look_whether_formed();
-  void publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message);
   void begin_to_leave();
   bool has_unanswered() const;
   void update_statistics();
@@ -80,15 +75,13 @@ class Bus {
   BusProcess process_;
   const Members members_;
   Keyspace keyspace_;
-  const ServerFacts facts_;
   MessageHub hub_;
-  WorkerServices services_;
   Bell bell_;
   WorkerChannels channels_;
-  Executor executor_;
+  WorkerLanes lanes_;
   uv_loop_t loop_{};
   BusContext context_;
-  std::vector<std::unique_ptr<PeerLink>> peers_;  ///< by node; none for this one
+  std::vector<std::unique_ptr<Peer>> peers_;  ///< by node; none for this one
   std::vector<std::unique_ptr<GuestLink>> guests_;
   Tcp* listener_ = nullptr;
   Fd signals_;
@@ -144,13 +137,10 @@ bool Bus::set_up() {
     process_.log.error(std::string("listen on the bus port: ") + uv_strerror(failed));
     return false;
   }
-  hub_.set_publisher([this](SubscriptionKind kind, std::string_view channel, std::string_view message) {
-    publish_elsewhere(kind, channel, message);
-  });
   for (std::size_t i = 0; i < members_.nodes.size(); ++i) {
     peers_.push_back(i == members_.self
                          ? nullptr
-                         : std::make_unique<PeerLink>(context_, static_cast<std::uint8_t>(i), now_ms()));
+                         : std::make_unique<Peer>(context_, static_cast<std::uint8_t>(i), now_ms()));
   }
   process_.state.bus_process.store(process_.process);
   channels_.open_new();
@@ -176,7 +166,8 @@ void Bus::accept() {
 void Bus::before_sleep() {
   process_.state.bus_sleeps.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (channels_.has_requests() || channels_.has_room_for_replies()) uv_idle_start(&idle_, [](uv_idle_t*) {});
+  if (channels_.has_requests() || channels_.has_room_for_replies() || lanes_.has_work())
+    uv_idle_start(&idle_, [](uv_idle_t*) {});
 }
 
 void Bus::on_turn() {
@@ -189,7 +180,10 @@ void Bus::on_turn() {
     });
   }
   const std::int64_t now = now_ms();
-  for (const auto& guest : guests_) guest->flush();
+  for (const auto& guest : guests_) guest->resume();
+  lanes_.take_replies();
+  lanes_.publish();
+  for (const auto& guest : guests_) guest->flush(now);
   for (const auto& peer : peers_) {
     if (peer != nullptr) peer->flush(now);
   }
@@ -199,7 +193,7 @@ void Bus::on_turn() {
 
 void Bus::on_tick() {
   const std::int64_t now = now_ms();
-  keyspace_.set_now_ms(wall_time_ms());
+  process_.state.bus_seen_ms.store(static_cast<std::uint64_t>(now), std::memory_order_relaxed);
   const bool was_stopped = ticked_ms_ != 0 && now - ticked_ms_ > kStoppedMs;
   ticked_ms_ = now;
   if (was_stopped) return;  // what came meanwhile is read first
@@ -215,6 +209,7 @@ void Bus::on_tick() {
     process_.state.nodes[i].is_heard.store(std::ranges::any_of(guests_, is_its));
   }
   look_whether_formed();
+  lanes_.look();
   channels_.on_tick(now);
   if (now - served_ms_ < kServeMs) return;
   served_ms_ = now;
@@ -231,31 +226,6 @@ void Bus::look_whether_formed() {
   process_.log.set_role("");  // the node says so
   process_.log.info("Cluster successfully formed");
   process_.log.set_role("bus");
-}
-
-// Nobody waits for the replies: they are for a worker that there is not.
-void Bus::publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message) {
-  const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel,
-                                    message};
-  std::string bytes(word_list_bytes(words), '\0');
-  write_word_list(words, bytes.data());
-  PieceHeader header{};
-  header.process = static_cast<std::uint16_t>(process_.process);
-  header.kind = PieceKind::kCommand;
-  header.protocol = static_cast<std::uint8_t>(Protocol::kResp2);
-  for (const auto& peer : peers_) {
-    if (peer == nullptr) continue;
-    std::string_view rest = bytes;
-    header.flags = kFirstPiece;
-    do {
-      const std::string_view part = rest.substr(0, kPieceLimitBytes);
-      rest.remove_prefix(part.size());
-      if (rest.empty()) header.flags |= kLastPiece;
-      header.payload_bytes = static_cast<std::uint32_t>(part.size());
-      peer->add(header, part);
-      header.flags = 0;
-    } while (!rest.empty());
-  }
 }
 
 void Bus::update_statistics() {
@@ -281,14 +251,16 @@ void Bus::on_signal() {
   }
 }
 
-// What the nodes have yet to answer is waited for; what workers send meanwhile is left to the next bus.
+// What the nodes have yet to answer is waited for, and what this node's workers have yet to answer them; what
+// workers send meanwhile is left to the next bus.
 void Bus::begin_to_leave() {
   if (leave_at_ms_ == 0) leave_at_ms_ = now_ms() + kLeaveMs;
 }
 
 bool Bus::has_unanswered() const {
-  return std::ranges::any_of(
-      peers_, [](const auto& peer) { return peer != nullptr && peer->unanswered_count() > 0; });
+  return lanes_.has_unanswered() || std::ranges::any_of(peers_, [](const auto& peer) {
+    return peer != nullptr && peer->unanswered_count() > 0;
+  });
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 #include "bus/core/handshake.h"
 #include "bus/core/members.h"
-#include "bus/executor.h"
 #include "bus/worker_channels.h"
+#include "bus/worker_lane.h"
 #include "conf/log.h"
 #include "shm/cluster_state.h"
 
@@ -21,8 +21,7 @@ struct BusContext {
   std::int64_t timeout_ms;
   ClusterState& state;
   WorkerChannels& channels;
-  Keyspace& keyspace;
-  Executor& executor;
+  WorkerLanes& lanes;
   Log& log;
 };
 

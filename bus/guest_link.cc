@@ -3,60 +3,78 @@
 
 #include <algorithm>
 
+#include "bus/core/link_rules.h"
 #include "shm/os/clock.h"
 
 namespace memento::bus {
 namespace {
 
-constexpr std::uint64_t kMessageSlackBytes = 64 << 20;  // beside one value of the longest kind
 constexpr std::int64_t kHandshakeMs = 1000;
+
+std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
+
+// Of a piece that another node sent.
+bool is_request(const PieceHeader& header) {
+  return header.process < kProcessLimit && header.lane < kLaneLimit &&
+         (header.kind == PieceKind::kCommand || header.kind == PieceKind::kWatch ||
+          header.kind == PieceKind::kExec);
+}
 
 }  // namespace
 
 GuestLink::GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
     : context_(context),
       tcp_(tcp),
-      handshake_(Handshake::acceptor(context.members, context.secret, new_nonce())),
-      assembler_(context.keyspace.value_limit_bytes() + kMessageSlackBytes),
-      heard_ms_(now_ms) {
+      handshake_(Handshake::acceptor(context.members, context.lanes.count(), context.secret, new_nonce())),
+      heard_ms_(now_ms),
+      sent_ms_(now_ms) {
   tcp_->set_events({nullptr, [this] { on_bytes(); }, [this](const char* error) { close(error); },
-                    [this] {
-                      flush();
-                      on_bytes();
-                    }});
+                    [this] { flush(memento::bus::now_ms()); }});
   tcp_->on_spare = [this](ByteBuffer frame) { replies_.give_back(std::move(frame)); };
   tcp_->start_reading();
 }
 
 // A connection that is closed may be freed already.
 GuestLink::~GuestLink() {
-  if (!is_closed_) tcp_->close();
+  if (!is_closed_) close("this node has ended it");
 }
 
 void GuestLink::close(const std::string& why) {
   if (std::exchange(is_closed_, true)) return;
   const std::optional<std::size_t> peer = node();
-  if (peer) {
+  if (peer && handshake_.other_lane() == 0) {  // of the others it is said on the other side
     context_.log.warning("the link of " + context_.members.nodes[*peer].name + " has ended: " + why);
   }
+  if (lane_ != nullptr && lane_->guest() == this) lane_->set_guest(nullptr);
   tcp_->close();
 }
 
+// A link that is not read cannot be heard on.
 void GuestLink::on_tick(std::int64_t now_ms) {
   if (is_closed_) return;
+  if (!is_reading_) heard_ms_ = now_ms;
   const std::int64_t patience_ms =
       is_ready_ ? context_.timeout_ms : std::min(kHandshakeMs, context_.timeout_ms);
-  if (now_ms - heard_ms_ >= patience_ms && !is_blocked()) close("nothing was heard in time");
+  if (now_ms - heard_ms_ >= patience_ms) return close("nothing was heard in time");
+  if (!is_ready_ || now_ms - sent_ms_ < LinkRules::kPingMs) return;
+  sent_ms_ = now_ms;
+  tcp_->send(sender_.frame(FrameType::kPing));
 }
 
 void GuestLink::on_bytes() {
-  heard_ms_ = monotonic_time_ns() / 1'000'000;
-  context_.keyspace.set_now_ms(wall_time_ms());
-  while (!is_closed_ && !is_blocked()) {
-    if (!rest_.empty()) {
-      if (!on_requests(std::exchange(rest_, {}))) return close("a frame that means nothing");
-      continue;
-    }
+  heard_ms_ = now_ms();
+  take_frames();
+}
+
+void GuestLink::resume() {
+  if (is_closed_ || !waits_) return;
+  waits_ = false;
+  if (!on_requests(std::exchange(rest_, {}))) return close("a frame that means nothing");
+  take_frames();
+}
+
+void GuestLink::take_frames() {
+  while (!is_closed_ && !waits_) {
     Frame frame;
     std::size_t taken = 0;
     const FrameReceiver::Outcome outcome = receiver_.next(tcp_->input().view(), &frame, &taken);
@@ -70,17 +88,14 @@ void GuestLink::on_bytes() {
     }
     tcp_->input().consume(taken);
   }
-  if (is_closed_ || is_reading_ != is_blocked()) return;
+  if (is_closed_ || is_reading_ != waits_) return;
   is_reading_ = !is_reading_;
   is_reading_ ? tcp_->start_reading() : tcp_->stop_reading();
 }
 
 bool GuestLink::on_frame(const Frame& frame) {
   if (is_ready_) {
-    if (frame.type == FrameType::kPing) {
-      tcp_->send(sender_.frame(FrameType::kPong));
-      return frame.payload.empty();
-    }
+    if (frame.type == FrameType::kPing) return frame.payload.empty();
     return frame.type == FrameType::kRequests && on_requests(frame.payload);
   }
   const std::string answer = handshake_.on_frame(frame, sender_, receiver_);
@@ -89,62 +104,47 @@ bool GuestLink::on_frame(const Frame& frame) {
     context_.log.error("a node at " + tcp_->peer_text() + " is refused: " + handshake_.reason());
     close(handshake_.reason());
   }
-  is_ready_ = handshake_.state() == Handshake::State::kDone;
+  return handshake_.state() != Handshake::State::kDone || on_ready();
+}
+
+// A node that has lost a link makes a new one, maybe before that is seen here.
+bool GuestLink::on_ready() {
+  if (handshake_.other_lane() >= context_.lanes.count()) return false;
+  is_ready_ = true;
+  lane_ = &context_.lanes.at(*handshake_.peer(), handshake_.other_lane());
+  if (GuestLink* const before = lane_->guest()) before->close("the node has made a new one");
+  lane_->set_guest(this);
   return true;
 }
 
-// What is left when the replies are not taken waits in rest_.
+// What is left when the worker takes no more waits in rest_.
 bool GuestLink::on_requests(std::string_view pieces) {
   std::size_t taken = 0;
   bool is_good = true;
-  bool stops = false;
   const bool is_whole = for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    is_good = is_request(header);
+    waits_ = is_good && !lane_->has_room();
+    if (!is_good || waits_) return false;
+    lane_->put(header, payload);
     taken += piece_bytes(payload.size());
-    std::string_view message;
-    const MessageAssembler::Outcome outcome = assembler_.add(header, payload, &message);
-    is_good = outcome != MessageAssembler::Outcome::kBroken;
-    if (outcome != MessageAssembler::Outcome::kWhole) return is_good;
-    context_.executor.add(header, message);
-    if (context_.executor.is_full() || message.data() != payload.data()) run();
-    stops = is_blocked();
-    return !stops;
+    return true;
   });
-  run();
-  if (!is_good || (!is_whole && !stops)) return false;
+  if (!is_good || (!is_whole && !waits_)) return false;
   rest_.assign(pieces.substr(taken));
   return true;
 }
 
-void GuestLink::run() {
-  std::uint64_t executed = 0;
-  context_.executor.run([&](const PieceHeader& request, std::string_view reply) {
-    ++executed;
-    add_reply(request, reply);
-  });
-  if (replies_.bytes() > kRepliesLimitBytes) flush();
-  std::atomic<std::uint64_t>& count = context_.state.nodes[*handshake_.peer()].executed;
-  count.store(count.load(std::memory_order_relaxed) + executed, std::memory_order_relaxed);
+void GuestLink::add_reply(PieceHeader header, std::string_view payload) {
+  header.link = 0;
+  replies_.add(header, payload);
 }
 
-void GuestLink::add_reply(const PieceHeader& request, std::string_view reply) {
-  PieceHeader header = request;
-  header.kind = PieceKind::kReply;
-  header.flags = kFirstPiece;
-  do {
-    const std::string_view part = reply.substr(0, kPieceLimitBytes);
-    reply.remove_prefix(part.size());
-    if (reply.empty()) header.flags |= kLastPiece;
-    header.payload_bytes = static_cast<std::uint32_t>(part.size());
-    replies_.add(header, part);
-    header.flags = 0;
-  } while (!reply.empty());
-}
-
-void GuestLink::flush() {
+void GuestLink::flush(std::int64_t now_ms) {
   if (is_closed_ || replies_.empty() || tcp_->is_writing()) return;
   std::deque<ByteBuffer> frames = replies_.take();
   for (ByteBuffer& frame : frames) sender_.seal(frame, FrameType::kReplies);
   tcp_->send(std::move(frames));
+  sent_ms_ = now_ms;
 }
 
 }  // namespace memento::bus

@@ -1,15 +1,13 @@
-// GuestLink: another node's link to this one: its requests come in and are executed, the replies go back.
-// Runs in the bus process. It answers in the order of the requests, executes nothing while its replies are
-// not taken, and ends itself.
+// GuestLink: another node's link to this one: its requests go to one of the workers, the replies come back.
+// Runs in the bus process. It answers in the order of the requests, takes nothing from the network while the
+// worker takes nothing, nor from the worker while its replies are not taken, and ends itself.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 
 #include "bus/bus_context.h"
 #include "bus/core/frame_batch.h"
-#include "bus/core/request_queue.h"
 #include "bus/tcp.h"
 
 namespace memento::bus {
@@ -23,8 +21,17 @@ class GuestLink {
   GuestLink& operator=(const GuestLink&) = delete;
 
   void on_tick(std::int64_t now_ms);
+  /// Goes on with requests that the worker did not take.
+  void resume();
   /// Sends the replies that are there.
-  void flush();
+  void flush(std::int64_t now_ms);
+
+  /// From the worker: a piece of a reply, or what comes instead.
+  void add_reply(PieceHeader header, std::string_view payload);
+  bool takes_replies() const { return !tcp_->is_writing() || replies_.bytes() < kRepliesLimitBytes; }
+  /// Requests came that the worker did not take.
+  bool waits_for_worker() const { return waits_; }
+
   /// It is to be deleted.
   bool is_closed() const { return is_closed_; }
   /// Whose link it is; nothing before that has proved itself.
@@ -32,26 +39,27 @@ class GuestLink {
   void close(const std::string& why);
 
  private:
-  static constexpr std::size_t kRepliesLimitBytes = 4 << 20;  ///< not sent: nothing more is executed
+  static constexpr std::size_t kRepliesLimitBytes = 1 << 20;  ///< not sent: no more are taken
 
-  bool is_blocked() const { return tcp_->is_writing() && replies_.bytes() > kRepliesLimitBytes; }
   void on_bytes();
+  void take_frames();
   bool on_frame(const Frame& frame);
+  bool on_ready();
   bool on_requests(std::string_view pieces);
-  void run();
-  void add_reply(const PieceHeader& request, std::string_view reply);
 
   BusContext& context_;
   Tcp* const tcp_;
   Handshake handshake_;
   FrameSender sender_;
   FrameReceiver receiver_;
-  MessageAssembler assembler_;
+  WorkerLane* lane_ = nullptr;  ///< when ready
   FrameBatch replies_;
-  std::string rest_;  ///< of a frame's requests, not executed because the replies are not taken
+  std::string rest_;  ///< of a frame's requests, that the worker does not take now
   std::int64_t heard_ms_;
+  std::int64_t sent_ms_;
   bool is_ready_ = false;
   bool is_reading_ = true;
+  bool waits_ = false;
   bool is_closed_ = false;
 };
 

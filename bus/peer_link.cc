@@ -17,14 +17,14 @@ void add_to(std::atomic<std::uint64_t>& word, std::uint64_t amount) {
 
 }  // namespace
 
-PeerLink::PeerLink(BusContext& context, std::uint8_t node, std::int64_t now_ms)
-    : context_(context), index_(node), rules_(context.timeout_ms, now_ms) {
-  this->node().link.store(static_cast<std::uint64_t>(LinkState::kDown));
-  this->node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
-}
+PeerLink::PeerLink(BusContext& context, std::uint8_t node, std::uint32_t lane, std::int64_t now_ms)
+    : context_(context), index_(node), lane_(lane), rules_(context.timeout_ms, now_ms) {}
 
 PeerLink::~PeerLink() {
   if (tcp_ != nullptr) tcp_->close();
+  queue_.on_link_broken(fail());
+  queue_.refuse_unsent(fail());
+  flush_passed();
 }
 
 RequestQueue::Fail PeerLink::fail() const {
@@ -33,7 +33,9 @@ RequestQueue::Fail PeerLink::fail() const {
   };
 }
 
+// A link that is not read cannot be heard on.
 void PeerLink::on_tick(std::int64_t now_ms) {
+  if (!is_reading_) rules_.on_heard(now_ms);
   switch (rules_.on_tick(now_ms)) {
     case LinkRules::Action::kNothing:
       break;
@@ -47,15 +49,13 @@ void PeerLink::on_tick(std::int64_t now_ms) {
       tcp_->send(sender_.frame(FrameType::kPing));
       break;
   }
-  node().queue_bytes.store(queue_.unsent_bytes(), std::memory_order_relaxed);
-  node().unanswered.store(queue_.unanswered_count(), std::memory_order_relaxed);
 }
 
 void PeerLink::connect() {
   tcp_ = new Tcp(context_.loop);
   sender_ = FrameSender();
   receiver_ = FrameReceiver();
-  handshake_.emplace(Handshake::connector(context_.members, index_, context_.secret, new_nonce()));
+  handshake_.emplace(Handshake::connector(context_.members, index_, lane_, context_.secret, new_nonce()));
   tcp_->set_events({[this](const char* error) {
                       if (error != nullptr) return close(error);
                       tcp_->send(handshake_->begin(sender_));
@@ -70,15 +70,11 @@ void PeerLink::connect() {
 
 void PeerLink::close(const std::string& why) {
   if (tcp_ == nullptr) return;
-  const bool was_up = rules_.is_up() || node().link_state() == LinkState::kUp;
+  why_closed_ = why;
   tcp_->close();
   tcp_ = nullptr;
   rules_.on_closed(now_ms());
   queue_.on_link_broken(fail());
-  if (was_up) context_.log.warning("the link to " + name() + " is down: " + why);
-  const bool is_refused = handshake_ && handshake_->state() == Handshake::State::kRefused;
-  node().link.store(static_cast<std::uint64_t>(is_refused ? LinkState::kRefused : LinkState::kDown));
-  if (was_up) node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
 }
 
 // Tried again and again, told once.
@@ -88,6 +84,7 @@ void PeerLink::tell_refusal(const std::string& reason) {
 }
 
 void PeerLink::on_bytes() {
+  rules_.on_heard(now_ms());
   while (tcp_ != nullptr) {
     Frame frame;
     std::size_t taken = 0;
@@ -117,14 +114,9 @@ bool PeerLink::on_frame(const Frame& frame) {
     if (handshake_->state() != Handshake::State::kDone) return true;
     rules_.on_ready(now_ms());
     told_refusal_.clear();
-    node().link.store(static_cast<std::uint64_t>(LinkState::kUp));
-    node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
-    add_to(node().connects, 1);
-    context_.log.info("the link to " + name() + " is up");
     return true;
   }
-  rules_.on_heard(now_ms());
-  if (frame.type == FrameType::kPong) return frame.payload.empty();
+  if (frame.type == FrameType::kPing) return frame.payload.empty();
   return frame.type == FrameType::kReplies && on_replies(frame.payload);
 }
 
@@ -133,12 +125,23 @@ bool PeerLink::on_replies(std::string_view pieces) {
   return for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
     const RequestQueue::Sent* const request = queue_.next_answered();
     if (request == nullptr) return false;
+    if (header.kind == PieceKind::kFailed) {
+      context_.channels.fail(request->process, request->generation, request->number, header.failure);
+      queue_.pop_answered();
+      return true;
+    }
     context_.channels.reply(request->process, request->generation, request->number, header.flags, payload);
     if ((header.flags & kLastPiece) != 0) {
       note_round_trip(now_ns - request->sent_ns);
       queue_.pop_answered();
     }
     return true;
+  });
+}
+
+void PeerLink::flush_passed() {
+  queue_.take_passed([&](std::uint16_t process, std::uint8_t lane, std::uint64_t bytes) {
+    context_.channels.pass(process, index_, lane, bytes);
   });
 }
 
@@ -155,14 +158,83 @@ void PeerLink::flush(std::int64_t now_ms) {
       std::deque<ByteBuffer> frames = queue_.take_frames(monotonic_time_ns());
       for (ByteBuffer& frame : frames) sender_.seal(frame, FrameType::kRequests);
       tcp_->send(std::move(frames));
+      rules_.on_sent(now_ms);
     }
   }
   if (rules_.refuses_requests(now_ms)) queue_.refuse_unsent(fail());
-  queue_.take_passed(
-      [&](std::uint16_t process, std::uint64_t bytes) { context_.channels.pass(process, index_, bytes); });
+  flush_passed();
   if (tcp_ == nullptr || !rules_.is_up() || is_reading_ != context_.channels.is_congested()) return;
   is_reading_ = !is_reading_;
   is_reading_ ? tcp_->start_reading() : tcp_->stop_reading();
+}
+
+Peer::Peer(BusContext& context, std::uint8_t node, std::int64_t now_ms) : context_(context), index_(node) {
+  set_lane_count(static_cast<std::uint32_t>(std::max<std::uint64_t>(this->node().lanes.load(), 1)), now_ms);
+  this->node().link.store(static_cast<std::uint64_t>(LinkState::kDown));
+  this->node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
+}
+
+// With another number of lanes requests go by other links: what waits for the ones before is refused, or it might be
+// overtaken.
+void Peer::set_lane_count(std::uint32_t count, std::int64_t now_ms) {
+  for (const auto& link : links_) link->refuse_unsent();
+  while (links_.size() > count) links_.pop_back();
+  while (links_.size() < count) {
+    links_.push_back(
+        std::make_unique<PeerLink>(context_, index_, static_cast<std::uint32_t>(links_.size()), now_ms));
+  }
+}
+
+void Peer::on_tick(std::int64_t now_ms) {
+  for (const auto& link : links_) link->on_tick(now_ms);
+  look(now_ms);
+  std::size_t unsent_bytes = 0;
+  for (const auto& link : links_) unsent_bytes += link->unsent_bytes();
+  node().queue_bytes.store(unsent_bytes, std::memory_order_relaxed);
+  node().unanswered.store(unanswered_count(), std::memory_order_relaxed);
+}
+
+// To the outside there is one link, which is up when all are.
+void Peer::look(std::int64_t now_ms) {
+  if (const std::uint32_t count = std::min(links_[0]->lane_count(), kLaneLimit);
+      count != 0 && count != links_.size()) {
+    node().lanes.store(count);
+    set_lane_count(count, now_ms);
+  }
+  const auto is_down = [](const auto& link) { return !link->is_up(); };
+  const auto down = std::ranges::find_if(links_, is_down);
+  const LinkState before = state_;
+  state_ = down == links_.end()     ? LinkState::kUp
+           : (*down)->is_refused() ? LinkState::kRefused
+                                   : LinkState::kDown;
+  if (state_ == before) return;
+  node().link.store(static_cast<std::uint64_t>(state_));
+  if (state_ != LinkState::kUp && before != LinkState::kUp) return;
+  node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
+  const std::string name = context_.members.nodes[index_].name;
+  if (state_ != LinkState::kUp)
+    return context_.log.warning("the link to " + name + " is down: " + (*down)->why_closed());
+  add_to(node().connects, 1);
+  context_.log.info("the link to " + name + " is up");
+}
+
+void Peer::on_peer_seen(std::int64_t now_ms) {
+  for (const auto& link : links_) link->on_peer_seen(now_ms);
+}
+
+bool Peer::is_up() const {
+  return std::ranges::all_of(links_, [](const auto& link) { return link->is_up(); });
+}
+
+void Peer::flush(std::int64_t now_ms) {
+  look(now_ms);
+  for (const auto& link : links_) link->flush(now_ms);
+}
+
+std::size_t Peer::unanswered_count() const {
+  std::size_t count = 0;
+  for (const auto& link : links_) count += link->unanswered_count();
+  return count;
 }
 
 }  // namespace memento::bus

@@ -21,7 +21,7 @@ void WorkerChannels::open_new() {
   const auto count = static_cast<std::uint16_t>(segment_.header().process_count.load());
   for (std::uint16_t process = 1; process < count; ++process) {
     if (workers_[process]) continue;
-    Result<Channel> channel = Channel::open(directory_, process);
+    Result<Channel> channel = Channel::open(directory_, process, state_.node_count);
     if (!channel) continue;
     RingReader requests = channel->request_reader();
     RingWriter replies = channel->reply_writer();
@@ -49,16 +49,14 @@ void WorkerChannels::take_requests(const OnRequest& on_request) {
         static_cast<std::uint32_t>(worker.channel.header().generation.load(std::memory_order_acquire));
     for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
       const bool is_good = header.generation == generation && header.process == process &&
-                           header.node < state_.node_count && header.node != state_.self;
+                           header.node < state_.node_count && header.node != state_.self &&
+                           header.lane < kLaneLimit;
       if (is_good) on_request(header, payload);
       return true;
     });
     worker.requests.advance(pieces.size());
     worker.requests.release();
-    if (worker.channel.header().worker_waits.load(std::memory_order_relaxed) != 0 &&
-        !std::exchange(worker.is_touched, true)) {
-      touched_.push_back(process);
-    }
+    if (worker.channel.header().worker_waits.load(std::memory_order_relaxed) != 0) touch(process);
   }
 }
 
@@ -99,7 +97,7 @@ void WorkerChannels::reply(std::uint16_t process, std::uint32_t generation, std:
   header.kind = PieceKind::kReply;
   header.flags = flags;
   put(*worker, header, payload);
-  if (!std::exchange(worker->is_touched, true)) touched_.push_back(process);
+  touch(process);
 }
 
 void WorkerChannels::fail(std::uint16_t process, std::uint32_t generation, std::uint32_t number,
@@ -114,18 +112,23 @@ void WorkerChannels::fail(std::uint16_t process, std::uint32_t generation, std::
   header.flags = kFirstPiece | kLastPiece;
   header.failure = failure;
   put(*worker, header, {});
-  if (!std::exchange(worker->is_touched, true)) touched_.push_back(process);
+  touch(process);
 }
 
-void WorkerChannels::pass(std::uint16_t process, std::uint8_t node, std::uint64_t bytes) {
+void WorkerChannels::pass(std::uint16_t process, std::uint8_t node, std::uint8_t lane, std::uint64_t bytes) {
   if (process >= kProcessLimit || !workers_[process]) return;
   ChannelHeader& header = workers_[process]->channel.header();
-  header.passed[node].store(header.passed[node].load(std::memory_order_relaxed) + bytes,
-                            std::memory_order_release);
-  if (header.worker_waits.load(std::memory_order_relaxed) != 0 &&
-      !std::exchange(workers_[process]->is_touched, true)) {
-    touched_.push_back(process);
-  }
+  Word& passed = header.passed[node][lane];
+  passed.store(passed.load(std::memory_order_relaxed) + bytes, std::memory_order_release);
+  if (header.worker_waits.load(std::memory_order_relaxed) != 0) touch(process);
+}
+
+const Channel* WorkerChannels::channel_of(std::uint16_t process) const {
+  return process < kProcessLimit && workers_[process] ? &workers_[process]->channel : nullptr;
+}
+
+void WorkerChannels::touch(std::uint16_t process) {
+  if (!std::exchange(workers_[process]->is_touched, true)) touched_.push_back(process);
 }
 
 void WorkerChannels::move_backlog(Worker& worker) {
@@ -151,9 +154,7 @@ bool WorkerChannels::has_room_for_replies() const {
 }
 
 void WorkerChannels::flush() {
-  for (const std::uint16_t process : blocked_) {
-    if (!std::exchange(workers_[process]->is_touched, true)) touched_.push_back(process);
-  }
+  for (const std::uint16_t process : blocked_) touch(process);
   for (const std::uint16_t process : touched_) {
     Worker& worker = *workers_[process];
     worker.is_touched = false;

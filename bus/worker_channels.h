@@ -32,12 +32,19 @@ class WorkerChannels {
   /// Gives all pieces that are there. They count as read when it returns.
   void take_requests(const OnRequest& on_request);
 
+  /// nullptr: there is none yet.
+  const Channel* channel_of(std::uint16_t process) const;
+  /// With the next flush() the worker's bell is rung if it sleeps.
+  void touch(std::uint16_t process);
+  /// Of a link of another node to this one: differs from all others of this bus, and of those just before it.
+  std::uint32_t new_link_number() { return static_cast<std::uint32_t>(generation_ << 16) + ++links_; }
+
   /// For the worker that has sent the request; dropped when that is gone.
   void reply(std::uint16_t process, std::uint32_t generation, std::uint32_t number, std::uint8_t flags,
              std::string_view payload);
   void fail(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure failure);
-  /// So many bytes of the process's requests for the node have left the bus.
-  void pass(std::uint16_t process, std::uint8_t node, std::uint64_t bytes);
+  /// So many bytes of the process's requests for the node's lane have left the bus.
+  void pass(std::uint16_t process, std::uint8_t node, std::uint8_t lane, std::uint64_t bytes);
 
   /// Makes replies visible and rings the bells of workers that sleep.
   void flush();
@@ -69,6 +76,7 @@ class WorkerChannels {
   Bell& bell_;
   const std::string directory_;
   const std::uint64_t generation_;  ///< of this bus
+  std::uint16_t links_ = 0;
   std::uint64_t channels_version_ = 0;
   std::array<std::optional<Worker>, kProcessLimit> workers_;
   std::vector<std::uint16_t> open_;     ///< processes with a channel

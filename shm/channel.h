@@ -1,9 +1,11 @@
-// Channel: two rings of bytes between one worker and the bus process, in the file `channel-N` beside the
-// segment, N being the worker's process record. Any process; each side has one object.
+// Channel: rings of bytes between one worker and the bus process, in the file `channel-N` beside the segment,
+// N being the worker's process record. Any process; each side has one object.
 //
-//   0                       ChannelHeader, one page
-//   4096                    request ring, kChannelRingBytes: the worker writes, the bus reads
-//   4096 + ring             reply ring: the bus writes, the worker reads
+//   ChannelHeader           whole pages
+//   request ring            kChannelRingBytes: the worker writes, the bus reads: its clients' requests to other nodes
+//   reply ring              kChannelRingBytes: the bus writes, the worker reads
+//   for each node           two rings of peer_ring_bytes(): that node's requests, which the bus writes and the worker
+//                           executes, and the worker's replies
 //
 // A ring is mapped twice in a row, so that no piece is ever cut by its end. Who writes makes a whole batch
 // visible by one release store of the tail, and who reads frees it by one of the head: a process that dies in
@@ -11,12 +13,14 @@
 // looks once more: a bell is rung once for a batch, and only for who sleeps.
 //
 // The worker makes the file and begins it anew by a new generation, which every piece carries: what is meant
-// for a dead worker is dropped. A bus that takes over notes how far the one before had read.
+// for a dead worker is dropped. A bus that takes over notes how far the one before had read. Requests of other
+// nodes that a worker had not taken when it died are its successor's.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -30,7 +34,16 @@
 namespace memento {
 
 inline constexpr std::uint64_t kChannelRingBytes = 2 << 20;
-inline constexpr std::uint32_t kPieceLimitBytes = 128 * 1024;  ///< of a piece's payload
+/// Requests of one connection to a node take one lane, in which they stay in order.
+inline constexpr std::uint32_t kLaneLimit = 16;
+constexpr std::uint8_t lane_of(std::uint64_t client_id) { return static_cast<std::uint8_t>(client_id % kLaneLimit); }
+
+/// Of each of the rings for one node's requests and replies: all nodes' together take a few MiB, but in very large
+/// clusters.
+constexpr std::uint64_t peer_ring_bytes(std::uint32_t node_count) {
+  return std::clamp<std::uint64_t>(std::bit_floor((std::uint64_t{4} << 20) / std::max(node_count, 1u)), 128 << 10, 512 << 10);
+}
+inline constexpr std::uint32_t kPieceLimitBytes = 64 * 1024;  ///< of a piece's payload
 
 enum class PieceKind : std::uint8_t {
   kCommand,  ///< words of one command
@@ -66,8 +79,8 @@ struct PieceHeader {
   std::uint8_t flags;
   std::uint8_t protocol;  ///< the client's, for the reply
   Failure failure;
-  std::uint8_t reserved;
-  std::uint32_t reserved_word;  ///< zero: what follows begins at a multiple of 8 bytes
+  std::uint8_t lane;   ///< of the request's connection, below kLaneLimit
+  std::uint32_t link;  ///< in the rings of other nodes' requests: the link that it came on; else zero
 };
 static_assert(sizeof(PieceHeader) == 24);
 static_assert(offsetof(PieceHeader, process) == 12 && offsetof(PieceHeader, flags) == 16);
@@ -76,6 +89,7 @@ constexpr std::uint64_t piece_bytes(std::uint64_t payload_bytes) {
   return (sizeof(PieceHeader) + payload_bytes + 7) / 8 * 8;
 }
 static_assert(piece_bytes(kPieceLimitBytes) * 4 <= kChannelRingBytes);
+static_assert(piece_bytes(kPieceLimitBytes) <= peer_ring_bytes(kNodeLimit));
 
 /// Calls on_piece(header, payload), which returns whether to go on, for each piece. False: it did not, or the
 /// bytes are not whole pieces; those before the fault were given.
@@ -99,6 +113,16 @@ struct RingState {
   alignas(64) Word head;  ///< the reader's
 };
 
+/// What one other node asks of the worker.
+struct PeerRings {
+  RingState requests;
+  RingState replies;
+  alignas(64) Word taken;  ///< the worker's: requests in front of it were executed, or are about to be
+  Word taken_over;         ///< what `taken` was when this worker began
+  Word worker_waits;       ///< not 0: it wants its bell when replies are taken
+  alignas(64) Word bus_waits;  ///< not 0: it wants its bell when requests are taken
+};
+
 struct ChannelHeader {
   RingState requests;
   RingState replies;
@@ -107,25 +131,30 @@ struct ChannelHeader {
   Word worker_waits;                ///< not 0: it wants to know when `passed` moves
   alignas(64) Word bus_generation;  ///< of the bus that reads it
   Word taken_over;                  ///< head of the requests when that bus began
-  std::array<Word, kNodeLimit>
-      passed;  ///< by node: bytes of requests that have left the bus, or were dropped
+  /// By node and lane: bytes of requests that have left the bus, or were dropped.
+  std::array<std::array<Word, kLaneLimit>, kNodeLimit> passed;
+  std::array<PeerRings, kNodeLimit> peers;  ///< by node
 };
-static_assert(sizeof(ChannelHeader) <= 4096);
 
 /// The writer's side of one ring.
 class RingWriter {
  public:
   RingWriter() = default;
-  RingWriter(RingState& state, char* memory)
-      : state_(&state), memory_(memory), tail_(state.tail.load()), head_(state.head.load()) {}
+  /// REQUIRES: ring_bytes is a power of two.
+  RingWriter(RingState& state, char* memory, std::uint64_t ring_bytes)
+      : state_(&state),
+        memory_(memory),
+        ring_bytes_(ring_bytes),
+        tail_(state.tail.load()),
+        head_(state.head.load()) {}
 
   /// Room for so many bytes, a multiple of 8; nullptr: the reader has to read first.
   char* reserve(std::uint64_t bytes) {
-    if (tail_ + bytes - head_ > kChannelRingBytes) {
+    if (tail_ + bytes - head_ > ring_bytes_) {
       head_ = state_->head.load(std::memory_order_acquire);
-      if (tail_ + bytes - head_ > kChannelRingBytes) return nullptr;
+      if (tail_ + bytes - head_ > ring_bytes_) return nullptr;
     }
-    return memory_ + tail_ % kChannelRingBytes;
+    return memory_ + (tail_ & (ring_bytes_ - 1));
   }
   void advance(std::uint64_t bytes) { tail_ += bytes; }
   /// Makes visible what was written. False: there was nothing.
@@ -137,12 +166,13 @@ class RingWriter {
   std::uint64_t position() const { return tail_; }
   std::uint64_t free_bytes() {
     head_ = state_->head.load(std::memory_order_acquire);
-    return kChannelRingBytes - (tail_ - head_);
+    return ring_bytes_ - (tail_ - head_);
   }
 
  private:
   RingState* state_ = nullptr;
   char* memory_ = nullptr;
+  std::uint64_t ring_bytes_ = 0;
   std::uint64_t tail_ = 0;  ///< not yet visible
   std::uint64_t head_ = 0;  ///< as last seen
 };
@@ -151,15 +181,16 @@ class RingWriter {
 class RingReader {
  public:
   RingReader() = default;
-  RingReader(RingState& state, const char* memory)
-      : state_(&state), memory_(memory), head_(state.head.load()) {}
+  RingReader(RingState& state, const char* memory, std::uint64_t ring_bytes)
+      : state_(&state), memory_(memory), ring_bytes_(ring_bytes), head_(state.head.load()) {}
 
   bool has_more() const { return state_->tail.load(std::memory_order_acquire) != head_; }
   /// The pieces that are there; they stay until release().
   std::string_view view() const {
     const std::uint64_t tail = state_->tail.load(std::memory_order_acquire);
-    return {memory_ + head_ % kChannelRingBytes, std::min<std::uint64_t>(tail - head_, kChannelRingBytes)};
+    return {memory_ + (head_ & (ring_bytes_ - 1)), std::min<std::uint64_t>(tail - head_, ring_bytes_)};
   }
+  std::uint64_t position() const { return head_; }
   void advance(std::uint64_t bytes) { head_ += bytes; }
   /// Lets the writer have what was read.
   void release() { state_->head.store(head_, std::memory_order_release); }
@@ -172,6 +203,7 @@ class RingReader {
  private:
   RingState* state_ = nullptr;
   const char* memory_ = nullptr;
+  std::uint64_t ring_bytes_ = 0;
   std::uint64_t head_ = 0;
 };
 
@@ -180,26 +212,44 @@ class Channel {
  public:
   static std::string path_of(const std::string& directory, std::uint32_t process);
   /// By the worker: makes the file if it is not there.
-  static Result<Channel> create(const std::string& directory, std::uint32_t process);
+  static Result<Channel> create(const std::string& directory, std::uint32_t process, std::uint32_t node_count);
   /// By the bus. Error: it is not there.
-  static Result<Channel> open(const std::string& directory, std::uint32_t process);
+  static Result<Channel> open(const std::string& directory, std::uint32_t process, std::uint32_t node_count);
 
   Channel(Channel&& other) noexcept;
   Channel& operator=(Channel&&) = delete;
   ~Channel();
 
   ChannelHeader& header() const { return *reinterpret_cast<ChannelHeader*>(base_); }
-  RingWriter request_writer() const { return {header().requests, requests()}; }
-  RingReader request_reader() const { return {header().requests, requests()}; }
-  RingWriter reply_writer() const { return {header().replies, replies()}; }
-  RingReader reply_reader() const { return {header().replies, replies()}; }
+  RingWriter request_writer() const { return {header().requests, requests(), kChannelRingBytes}; }
+  RingReader request_reader() const { return {header().requests, requests(), kChannelRingBytes}; }
+  RingWriter reply_writer() const { return {header().replies, replies(), kChannelRingBytes}; }
+  RingReader reply_reader() const { return {header().replies, replies(), kChannelRingBytes}; }
+
+  PeerRings& peer(std::uint32_t node) const { return header().peers[node]; }
+  RingWriter peer_request_writer(std::uint32_t node) const { return {peer(node).requests, peer_requests(node), peer_bytes()}; }
+  RingReader peer_request_reader(std::uint32_t node) const { return {peer(node).requests, peer_requests(node), peer_bytes()}; }
+  RingWriter peer_reply_writer(std::uint32_t node) const { return {peer(node).replies, peer_replies(node), peer_bytes()}; }
+  RingReader peer_reply_reader(std::uint32_t node) const { return {peer(node).replies, peer_replies(node), peer_bytes()}; }
 
  private:
-  explicit Channel(char* base) : base_(base) {}
-  static Result<Channel> map(const Fd& file, const std::string& path);
-  char* requests() const { return base_ + 4096; }
+  static constexpr std::uint64_t kHeaderBytes = (sizeof(ChannelHeader) + 4095) / 4096 * 4096;
+
+  Channel(char* base, std::uint32_t node_count) : base_(base), node_count_(node_count) {}
+  static std::uint64_t file_bytes(std::uint32_t node_count) {
+    return kHeaderBytes + 2 * kChannelRingBytes + 2 * node_count * peer_ring_bytes(node_count);
+  }
+  std::uint64_t mapped_bytes() const { return 2 * file_bytes(node_count_) - kHeaderBytes; }
+  static Result<Channel> map(const Fd& file, const std::string& path, std::uint32_t node_count);
+  // Each ring is mapped twice.
+  char* requests() const { return base_ + kHeaderBytes; }
   char* replies() const { return requests() + 2 * kChannelRingBytes; }
+  std::uint64_t peer_bytes() const { return peer_ring_bytes(node_count_); }
+  char* peer_requests(std::uint32_t node) const { return replies() + 2 * kChannelRingBytes + 4 * node * peer_bytes(); }
+  char* peer_replies(std::uint32_t node) const { return peer_requests(node) + 2 * peer_bytes(); }
+
   char* base_;
+  std::uint32_t node_count_;
 };
 
 }  // namespace memento

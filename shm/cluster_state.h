@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "shm/keyspace.h"
+#include "shm/layout.h"
 #include "shm/os/fd.h"
 #include "shm/os/result.h"
 
@@ -44,7 +45,8 @@ struct alignas(64) NodeState {
   std::atomic<std::uint64_t> unanswered;        ///< requests sent
   std::atomic<std::uint64_t> connects;          ///< how often the link came up
   std::atomic<std::uint64_t> requests;
-  std::atomic<std::uint64_t> executed;  ///< requests of that node that were executed here
+  std::atomic<std::uint64_t> executed;  ///< requests of that node that were executed here; by workers
+  std::atomic<std::uint64_t> lanes;     ///< links to it, as it has said last; 0: it never did
   /// Requests answered in less than 2^i microseconds, and not less than half.
   std::array<std::atomic<std::uint64_t>, kRoundTripBuckets> round_trips;
 
@@ -67,6 +69,9 @@ struct ClusterState {
   std::atomic<std::uint64_t> bus_generation;           ///< +1 with each start of a bus process
   std::atomic<std::uint64_t> is_formed;                ///< all links were up once
   std::atomic<std::uint64_t> channels_version;  ///< +1 when a worker has made its channel; written by workers
+  std::atomic<std::uint64_t> bus_seen_ms;       ///< monotonic: the bus ran then
+  /// By worker: its record in the segment; 0: none yet. Written by workers.
+  std::array<std::atomic<std::uint64_t>, kProcessLimit> worker_processes;
   alignas(64) std::atomic<std::uint64_t> bus_sleeps;  ///< it wants its bell to be rung; cleared by who rings
   alignas(64) std::atomic<std::uint64_t> forwarded;   ///< requests, by workers
   std::atomic<std::uint64_t> refused;                 ///< answered CLUSTERDOWN, by workers
@@ -80,7 +85,7 @@ struct ClusterState {
 };
 
 inline constexpr std::uint64_t kClusterMagic = 0x6d656d656e746f63;  // "mementoc"
-inline constexpr std::uint32_t kClusterLayoutVersion = 1;
+inline constexpr std::uint32_t kClusterLayoutVersion = 2;
 inline constexpr std::uint32_t kClusterStructHash =
     static_cast<std::uint32_t>(sizeof(ClusterState) * 31 + sizeof(NodeState));
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(std::atomic<std::uint64_t>) == 8);

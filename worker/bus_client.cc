@@ -14,12 +14,23 @@ constexpr std::int64_t kLookPauseMs = 200;
 constexpr std::size_t kMuchBytes = kChannelRingBytes / 8;
 constexpr std::int64_t kSlackMs = 2000;  // beyond the bus's own time limit
 
+// Where the requests begin that a worker before has not taken. What it was executing is the bus's to answer.
+void take_over_peers(const Channel& channel, std::uint32_t node_count) {
+  for (std::uint32_t node = 0; node < node_count; ++node) {
+    PeerRings& peer = channel.peer(node);
+    peer.taken_over.store(peer.taken.load());
+    peer.requests.head.store(peer.taken.load());
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<BusClient>> BusClient::create(Segment& segment, ClusterState& state,
                                                      std::uint32_t process, std::int64_t timeout_ms) {
-  Result<Channel> channel = Channel::create(segment.path().substr(0, segment.path().rfind('/')), process);
+  Result<Channel> channel =
+      Channel::create(segment.path().substr(0, segment.path().rfind('/')), process, state.node_count);
   if (!channel) return channel.error();
+  take_over_peers(*channel, state.node_count);
   return std::unique_ptr<BusClient>(new BusClient(segment, state, process, timeout_ms, std::move(*channel)));
 }
 
@@ -36,9 +47,10 @@ BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t proces
       bell_(segment.path(), process),
       generation_(static_cast<std::uint32_t>(channel_.header().generation.fetch_add(1) + 1)),
       bus_generation_(channel_.header().bus_generation.load()),
-      now_ms_(monotonic_time_ns() / 1'000'000) {
+      now_ms_(monotonic_time_ns() / 1'000'000),
+      ways_(state.node_count * kLaneLimit) {
   replies_.skip_all();
-  for (std::size_t i = 0; i < kNodeLimit; ++i) nodes_[i].sent_bytes = channel_.header().passed[i].load();
+  for (std::size_t i = 0; i < ways_.size(); ++i) ways_[i].sent_bytes = passed(i).load();
   channel_.header().worker_sleeps.store(0);
   state_.channels_version.fetch_add(1);
   const auto bus = static_cast<std::uint32_t>(state_.bus_process.load());
@@ -56,6 +68,7 @@ std::uint32_t BusClient::begin(const NodeRequest& request, const ReplyTo& to) {
   pending.to = to;
   pending.sent_ms = now_ms_;
   pending.node = request.node;
+  pending.lane = lane_of(to.client_id);
   pending.may_write = request.may_write;
   pending.is_used = true;
   pending.is_queued = false;
@@ -75,22 +88,21 @@ void BusClient::release(std::uint32_t number) {
   free_.push_back(index);
 }
 
-std::uint64_t BusClient::window_left(std::uint8_t node) {
-  Node& to = nodes_[node];
-  const std::uint64_t passed = channel_.header().passed[node].load(std::memory_order_acquire);
-  if (static_cast<std::int64_t>(to.sent_bytes - passed) < 0)
-    to.sent_bytes = passed;  // of a bus or worker before
-  const std::uint64_t used = to.sent_bytes - passed;
+std::uint64_t BusClient::window_left(std::size_t way) {
+  Way& to = ways_[way];
+  const std::uint64_t left = passed(way).load(std::memory_order_acquire);
+  if (static_cast<std::int64_t>(to.sent_bytes - left) < 0) to.sent_bytes = left;  // of a bus or worker before
+  const std::uint64_t used = to.sent_bytes - left;
   return used < kWindowBytes ? kWindowBytes - used : 0;
 }
 
-char* BusClient::room_for(std::uint8_t node, std::size_t payload_bytes) {
-  if (payload_bytes > kPieceLimitBytes || !nodes_[node].queue.empty()) return nullptr;
-  if (window_left(node) < piece_bytes(payload_bytes)) return nullptr;
+char* BusClient::room_for(std::size_t way, std::size_t payload_bytes) {
+  if (payload_bytes > kPieceLimitBytes || !ways_[way].queue.empty()) return nullptr;
+  if (window_left(way) < piece_bytes(payload_bytes)) return nullptr;
   return requests_.reserve(piece_bytes(payload_bytes));
 }
 
-PieceHeader BusClient::header_of(std::uint32_t number, const NodeRequest& request,
+PieceHeader BusClient::header_of(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
                                  std::size_t payload_bytes) const {
   PieceHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
@@ -98,6 +110,7 @@ PieceHeader BusClient::header_of(std::uint32_t number, const NodeRequest& reques
   header.generation = generation_;
   header.process = static_cast<std::uint16_t>(process_);
   header.node = request.node;
+  header.lane = lane;
   header.kind = request.kind;
   header.flags = static_cast<std::uint8_t>(kFirstPiece | kLastPiece | (request.may_write ? kMayWrite : 0));
   header.protocol = static_cast<std::uint8_t>(request.protocol);
@@ -108,42 +121,42 @@ void BusClient::finish_piece(char* place, const PieceHeader& header, std::uint32
   std::memcpy(place, &header, sizeof header);
   const std::uint64_t bytes = piece_bytes(header.payload_bytes);
   requests_.advance(bytes);
-  nodes_[header.node].sent_bytes += bytes;
+  ways_[way_of(header.node, header.lane)].sent_bytes += bytes;
   if ((header.flags & kLastPiece) == 0) return;
   Pending& pending = *find(number);
   pending.is_queued = false;
   pending.position = requests_.position();
 }
 
-void BusClient::enqueue(std::uint32_t number, const NodeRequest& request, std::string payload) {
+void BusClient::enqueue(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
+                        std::string payload) {
   find(number)->is_queued = true;
-  Node& node = nodes_[request.node];
-  if (node.queue.empty()) busy_nodes_.push_back(request.node);
-  node.queued_bytes += payload.size() + sizeof(Queued);
-  node.queue.push_back(Queued{number, request, std::move(payload)});
+  Way& way = ways_[way_of(request.node, lane)];
+  if (way.queue.empty()) busy_ways_.push_back(way_of(request.node, lane));
+  way.queued_bytes += payload.size() + sizeof(Queued);
+  way.queue.push_back(Queued{number, request, lane, std::move(payload)});
 }
 
 // False: there is no room for it now.
 bool BusClient::put_piece(Queued& message) {
   const std::size_t left = message.payload.size() - message.put_bytes;
   const std::size_t size = std::min<std::size_t>(left, kPieceLimitBytes);
-  if (window_left(message.request.node) < piece_bytes(size)) return false;
+  if (window_left(way_of(message.request.node, message.lane)) < piece_bytes(size)) return false;
   const std::uint64_t position = requests_.position();
   char* const place = requests_.reserve(piece_bytes(size));
   if (place == nullptr) return false;
-  PieceHeader header = header_of(message.number, message.request, size);
+  PieceHeader header = header_of(message.number, message.request, message.lane, size);
   if (message.put_bytes > 0) header.flags &= static_cast<std::uint8_t>(~kFirstPiece);
   if (size < left) header.flags &= static_cast<std::uint8_t>(~kLastPiece);
   if (message.put_bytes == 0) message.begin_position = position;
   std::memcpy(place + sizeof header, message.payload.data() + message.put_bytes, size);
   message.put_bytes += size;
-  find(message.number)->sent_ms = now_ms_;
   finish_piece(place, header, message.number);
   return true;
 }
 
-void BusClient::put_queued(std::uint8_t node) {
-  Node& to = nodes_[node];
+void BusClient::put_queued(std::size_t way) {
+  Way& to = ways_[way];
   while (!to.queue.empty()) {
     Queued& message = to.queue.front();
     bool is_whole = false;
@@ -155,10 +168,10 @@ void BusClient::put_queued(std::uint8_t node) {
 }
 
 void BusClient::flush() {
-  if (!busy_nodes_.empty()) [[unlikely]] {
-    for (const std::uint8_t node : busy_nodes_) put_queued(node);
-    std::erase_if(busy_nodes_, [&](std::uint8_t node) { return nodes_[node].queue.empty(); });
-    channel_.header().worker_waits.store(busy_nodes_.empty() ? 0 : 1);
+  if (!busy_ways_.empty()) [[unlikely]] {
+    for (const std::size_t way : busy_ways_) put_queued(way);
+    std::erase_if(busy_ways_, [&](std::size_t way) { return ways_[way].queue.empty(); });
+    channel_.header().worker_waits.store(busy_ways_.empty() ? 0 : 1);
   }
   if (requests_.publish()) wake_bus();
 }
@@ -189,10 +202,8 @@ bool BusClient::receive(const OnReply& on_reply) {
     const ReplyTo to = pending->to;
     const std::uint8_t node = pending->node;
     if (is_last) {
-      if (pending->is_queued) drop_queued(node, header.number);
+      if (pending->is_queued) drop_queued(*pending, header.number);
       release(header.number);
-    } else {
-      pending->sent_ms = now_ms_;
     }
     on_reply(to, node, header.kind == PieceKind::kFailed ? header.failure : Failure::kNone, payload, is_last);
     return true;
@@ -203,8 +214,8 @@ bool BusClient::receive(const OnReply& on_reply) {
   return true;
 }
 
-void BusClient::drop_queued(std::uint8_t node, std::uint32_t number) {
-  Node& to = nodes_[node];
+void BusClient::drop_queued(const Pending& pending, std::uint32_t number) {
+  Way& to = ways_[way_of(pending.node, pending.lane)];
   const auto message = std::ranges::find(to.queue, number, &Queued::number);
   if (message == to.queue.end()) return;
   to.queued_bytes -= message->payload.size() + sizeof(Queued);
@@ -214,7 +225,7 @@ void BusClient::drop_queued(std::uint8_t node, std::uint32_t number) {
 void BusClient::fail(std::uint32_t index, Failure failure, const OnReply& on_reply) {
   const Pending pending = pending_[index];
   const std::uint32_t number = number_of(index);
-  if (pending.is_queued) drop_queued(pending.node, number);
+  if (pending.is_queued) drop_queued(pending, number);
   release(number);
   on_reply(pending.to, pending.node, failure, {}, true);
 }
@@ -229,7 +240,8 @@ void BusClient::on_new_bus(const OnReply& on_reply) {
     const Pending& pending = pending_[i];
     if (!pending.is_used) continue;
     if (pending.is_queued) {
-      const Queued& message = *std::ranges::find(nodes_[pending.node].queue, number_of(i), &Queued::number);
+      const Way& way = ways_[way_of(pending.node, pending.lane)];
+      const Queued& message = *std::ranges::find(way.queue, number_of(i), &Queued::number);
       if (message.put_bytes > 0 && message.begin_position < taken) fail(i, Failure::kDown, on_reply);
     } else if (pending.position <= taken) {
       fail(i, pending.may_write ? Failure::kUnknown : Failure::kDown, on_reply);
@@ -237,11 +249,13 @@ void BusClient::on_new_bus(const OnReply& on_reply) {
   }
 }
 
-// The bus answers in time, or its successor; this is for one that was stopped.
+// The bus answers in time, or its successor, whatever the other node does; this is for one that was stopped.
 void BusClient::look(std::int64_t now_ms, const OnReply& on_reply) {
   now_ms_ = now_ms;
   if (now_ms - looked_ms_ < kLookPauseMs) return;
   looked_ms_ = now_ms;
+  const auto bus_seen_ms = static_cast<std::int64_t>(state_.bus_seen_ms.load(std::memory_order_relaxed));
+  if (now_ms - bus_seen_ms < timeout_ms_ + kSlackMs) return;
   for (std::uint32_t i = 0; i < pending_.size(); ++i) {
     const Pending& pending = pending_[i];
     if (!pending.is_used || now_ms - pending.sent_ms < timeout_ms_ + kSlackMs) continue;

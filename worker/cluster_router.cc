@@ -142,7 +142,7 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
 }
 
 bool ClusterRouter::has_room(ClientState& client, std::uint8_t node) const {
-  return (client.replies == nullptr || !client.replies->is_full()) && bus_->has_room(node);
+  return (client.replies == nullptr || !client.replies->is_full()) && bus_->has_room(node, client.id);
 }
 
 ReplyQueue& ClusterRouter::open_queue(CommandContext& context, ByteBuffer& output, std::size_t* begin) {
@@ -293,7 +293,7 @@ std::vector<ClientState*> ClusterRouter::take_ready() {
   std::erase_if(parked_, [&](const Parked& parked) {
     const ReplyQueue* const queue = parked.client->replies.get();
     if (queue != nullptr && !(queue->has_barrier() ? queue->empty() : queue->has_room())) return false;
-    if (parked.node != kNoNode && !bus_->has_room(parked.node)) return false;
+    if (parked.node != kNoNode && !bus_->has_room(parked.node, parked.client->id)) return false;
     parked.client->waits = ClientWait::kNothing;
     ready.push_back(parked.client);
     return true;

@@ -71,6 +71,7 @@ class ClusterRouter {
   /// In front of a sleep: false when replies are there.
   bool may_sleep() { return bus_->may_sleep(); }
   void wake() { bus_->wake(); }
+  void wake_bus() { bus_->wake_bus(); }
 
   /// A message that EXEC has published here goes to all other nodes.
   void publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message);

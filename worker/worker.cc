@@ -24,6 +24,7 @@
 #include "worker/cluster_router.h"
 #include "worker/connection.h"
 #include "worker/message_hub.h"
+#include "worker/peer_requests.h"
 
 namespace memento {
 namespace {
@@ -114,6 +115,7 @@ class Worker {
   void resume_clients();
   void push_messages();
   bool join_cluster();
+  bool may_sleep_in_cluster();
   void take_replies();
   ClientState* client_at(int descriptor) const;
   void on_signal();
@@ -142,6 +144,7 @@ class Worker {
   WorkerServices services_;
   SessionContext session_;
   std::unique_ptr<ClusterRouter> router_;  ///< of a cluster's node
+  std::unique_ptr<PeerRequests> peers_;    ///< likewise
   std::array<Turn, kTurnLimit> turns_;
   std::array<Connection*, kTurnLimit> taking_turns_;  ///< connections that have bytes to read, by turn
   std::array<Connection::Wait, kTurnLimit> turn_waits_;
@@ -187,8 +190,8 @@ int Worker::run() {
   if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
   tell_ready();
   std::array<epoll_event, kEventLimit> events;
-  while (!leaving_ && !(ending_ && connection_count_ == 0)) {
-    const bool may_sleep = router_ == nullptr || router_->may_sleep();
+  while (!leaving_ && !(ending_ && connection_count_ == 0 && (peers_ == nullptr || peers_->is_idle()))) {
+    const bool may_sleep = router_ == nullptr || may_sleep_in_cluster();
     const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, may_sleep ? -1 : 0);
     if (count < 0 && errno != EINTR) {
       context_.log.error(std::string("epoll_wait: ") + std::strerror(errno));
@@ -294,13 +297,22 @@ void Worker::resume_clients() {
   if (clients.has_waiting()) set_timer(timer_, kBusyTickMs);
 }
 
+bool Worker::may_sleep_in_cluster() {
+  if (!router_->may_sleep()) return false;
+  if (!peers_->has_work()) return true;
+  router_->wake();
+  return false;
+}
+
 bool Worker::join_cluster() {
+  context_.cluster->worker_processes[context_.index].store(context_.process);
   Result<std::unique_ptr<BusClient>> bus = BusClient::create(
       context_.segment, *context_.cluster, context_.process, context_.options.cluster_timeout_s * 1000);
   if (!bus) {
     context_.log.error(bus.error().message);
     return false;
   }
+  peers_ = std::make_unique<PeerRequests>((*bus)->channel(), *context_.cluster, keyspace_, services_);
   router_ = std::make_unique<ClusterRouter>(*context_.cluster, std::move(*bus));
   session_.router = router_.get();
   hub_.set_publisher([this](SubscriptionKind kind, std::string_view channel, std::string_view message) {
@@ -315,7 +327,7 @@ ClientState* Worker::client_at(int descriptor) const {
   return &connections_[place]->session().client();
 }
 
-// What other nodes answered; and what this wake-up has for them goes on its way.
+// What other nodes answered and ask; and what this wake-up has for them goes on its way.
 void Worker::take_replies() {
   router_->wake();
   router_->receive([this](int descriptor) { return client_at(descriptor); });
@@ -330,6 +342,7 @@ void Worker::take_replies() {
         settle(connection, connection.resume(turns_[0], session_));
     }
   }
+  if (peers_->serve()) router_->wake_bus();
   router_->flush();
 }
 

@@ -35,10 +35,9 @@ enum class FrameType : std::uint8_t {
   kRefused,  ///< either: why not, as text
   kRequests,
   kReplies,
-  kPing,
-  kPong,
+  kPing,  ///< either, from time to time: its bus runs
 };
-inline constexpr std::uint8_t kFrameTypeCount = 9;
+inline constexpr std::uint8_t kFrameTypeCount = 8;
 
 struct FrameHeader {
   std::uint32_t magic;

@@ -36,8 +36,8 @@ std::string printable(std::string_view text) {
 
 }  // namespace
 
-Handshake::Handshake(const Members& members, std::string secret, const Nonce& nonce, std::uint32_t version,
-                     bool connects)
+Handshake::Handshake(const Members& members, std::uint32_t lane, std::string secret, const Nonce& nonce,
+                     std::uint32_t version, bool connects)
     : members_(&members),
       secret_(std::move(secret)),
       connects_(connects),
@@ -45,22 +45,23 @@ Handshake::Handshake(const Members& members, std::string secret, const Nonce& no
   own_.version = version;
   own_.slot_count = kSlotCount;
   own_.node_count = static_cast<std::uint32_t>(members.nodes.size());
+  own_.lane = lane;
   own_.cluster_id = members.id(version);
   set_text(own_.name, members.nodes[members.self].name);
   own_.nonce = nonce;
 }
 
-Handshake Handshake::connector(const Members& members, std::size_t peer, std::string secret,
-                               const Nonce& nonce, std::uint32_t version) {
-  Handshake handshake(members, std::move(secret), nonce, version, true);
+Handshake Handshake::connector(const Members& members, std::size_t peer, std::uint32_t lane,
+                               std::string secret, const Nonce& nonce, std::uint32_t version) {
+  Handshake handshake(members, lane, std::move(secret), nonce, version, true);
   handshake.peer_ = peer;
   set_text(handshake.own_.peer, members.nodes[peer].name);
   return handshake;
 }
 
-Handshake Handshake::acceptor(const Members& members, std::string secret, const Nonce& nonce,
-                              std::uint32_t version) {
-  return Handshake(members, std::move(secret), nonce, version, false);
+Handshake Handshake::acceptor(const Members& members, std::uint32_t lane_count, std::string secret,
+                              const Nonce& nonce, std::uint32_t version) {
+  return Handshake(members, lane_count, std::move(secret), nonce, version, false);
 }
 
 std::string Handshake::begin(FrameSender& sender) const {

@@ -27,7 +27,7 @@ struct Introduction {
   std::uint32_t version;
   std::uint32_t slot_count;
   std::uint32_t node_count;
-  std::uint32_t reserved;
+  std::uint32_t lane;  ///< a connector: which of the other's lanes the link is for; an acceptor: how many it has
   ClusterId cluster_id;
   std::array<char, kNodeNameBytes> name;
   std::array<char, kNodeNameBytes> peer;  ///< whom it wants to talk to; an acceptor: whom it heard
@@ -39,11 +39,11 @@ class Handshake {
  public:
   enum class State { kGoing, kDone, kRefused };
 
-  /// `version` and `secret` are this node's. A connector names the member it means to reach.
-  static Handshake connector(const Members& members, std::size_t peer, std::string secret, const Nonce& nonce,
-                             std::uint32_t version = kProtocolVersion);
-  static Handshake acceptor(const Members& members, std::string secret, const Nonce& nonce,
-                            std::uint32_t version = kProtocolVersion);
+  /// `version` and `secret` are this node's. A connector names the member it means to reach, and the lane.
+  static Handshake connector(const Members& members, std::size_t peer, std::uint32_t lane, std::string secret,
+                             const Nonce& nonce, std::uint32_t version = kProtocolVersion);
+  static Handshake acceptor(const Members& members, std::uint32_t lane_count, std::string secret,
+                            const Nonce& nonce, std::uint32_t version = kProtocolVersion);
 
   /// What a connector sends first.
   std::string begin(FrameSender& sender) const;
@@ -56,10 +56,12 @@ class Handshake {
   const std::string& reason() const { return reason_; }
   /// kDone, or as soon as it said so: index of the other side among the members.
   std::optional<std::size_t> peer() const { return peer_; }
+  /// kDone: what the other side says of lanes.
+  std::uint32_t other_lane() const { return other_.lane; }
 
  private:
-  Handshake(const Members& members, std::string secret, const Nonce& nonce, std::uint32_t version,
-            bool connects);
+  Handshake(const Members& members, std::uint32_t lane, std::string secret, const Nonce& nonce,
+            std::uint32_t version, bool connects);
 
   std::string on_hello(std::string_view payload, FrameSender& sender);
   std::string on_welcome(std::string_view payload, FrameSender& sender, FrameReceiver& receiver);

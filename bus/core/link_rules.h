@@ -1,7 +1,7 @@
 // When a link to another node is tried, kept, given up. Pure: events and the time in, what to do out.
 //
-// A link that nothing was heard on for timeout_ms is closed; who hears nothing for a ping's pause sends a
-// ping, so a healthy idle link is never silent. A closed link is tried again after a pause that doubles from
+// Each side sends a ping when it has sent nothing for a ping's pause, so a healthy link is never silent, whatever
+// the nodes execute meanwhile; a link that nothing was heard on for timeout_ms is closed. A closed link is tried again after a pause that doubles from
 // kFirstPauseMs to kLongestPauseMs. Requests wait for a link that is down until it has been so for
 // timeout_ms; from then on they are refused at once.
 #pragma once
@@ -35,8 +35,8 @@ class LinkRules {
         return now_ms < next_ms_ ? Action::kNothing : close();
       case State::kUp:
         if (now_ms - heard_ms_ >= timeout_ms_) return close();
-        if (now_ms - heard_ms_ < kPingMs || now_ms - pinged_ms_ < kPingMs) return Action::kNothing;
-        pinged_ms_ = now_ms;
+        if (now_ms - sent_ms_ < kPingMs) return Action::kNothing;
+        sent_ms_ = now_ms;
         return Action::kPing;
       case State::kClosing:
         return Action::kNothing;
@@ -46,10 +46,12 @@ class LinkRules {
 
   void on_ready(std::int64_t now_ms) {
     state_ = State::kUp;
-    heard_ms_ = now_ms;
+    heard_ms_ = sent_ms_ = now_ms;
     pause_ms_ = kFirstPauseMs;
   }
+  /// Also when nothing is read, for then nothing can be heard.
   void on_heard(std::int64_t now_ms) { heard_ms_ = now_ms; }
+  void on_sent(std::int64_t now_ms) { sent_ms_ = now_ms; }
   /// Connecting failed, or the connection ended.
   void on_closed(std::int64_t now_ms) {
     if (state_ == State::kUp || was_up_) down_since_ms_ = now_ms;
@@ -84,7 +86,7 @@ class LinkRules {
   std::int64_t next_ms_;
   std::int64_t pause_ms_ = kFirstPauseMs;
   std::int64_t heard_ms_ = 0;
-  std::int64_t pinged_ms_ = 0;
+  std::int64_t sent_ms_ = 0;
   std::int64_t down_since_ms_;
 };
 

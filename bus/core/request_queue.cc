@@ -13,20 +13,23 @@ std::string_view pieces_of(const ByteBuffer& frame) { return frame.view().substr
 
 }  // namespace
 
-void RequestQueue::note_passed(std::uint16_t process, std::uint64_t bytes) {
-  if (passed_[process] == 0) passed_processes_.push_back(process);
-  passed_[process] += bytes;
+void RequestQueue::note_passed(const PieceHeader& header) {
+  const std::uint64_t bytes = piece_bytes(header.payload_bytes);
+  if (!passed_.empty() && passed_.back().process == header.process && passed_.back().lane == header.lane) {
+    passed_.back().bytes += bytes;
+  } else {
+    passed_.push_back({header.process, header.lane, bytes});
+  }
 }
 
 void RequestQueue::add(const PieceHeader& header, std::string_view payload) {
   if (!is_first(header) || !is_last(header)) [[unlikely]] {
-    Stream& stream = streams_[header.process];
+    Stream& stream = streams_[stream_of(header)];
     if (is_first(header)) {
       stream = Stream{header.number, header.generation, true, false};
     } else if (!stream.is_open || stream.drops || stream.generation != header.generation ||
                stream.number != header.number) {
-      return note_passed(header.process,
-                         piece_bytes(payload.size()));  // of a message that was refused, or lost its front
+      return note_passed(header);  // of a message that was refused, or lost its front
     }
     if (is_last(header)) stream.is_open = false;
   }
@@ -36,11 +39,11 @@ void RequestQueue::add(const PieceHeader& header, std::string_view payload) {
 std::deque<ByteBuffer> RequestQueue::take_frames(std::int64_t now_ns) {
   std::deque<ByteBuffer> frames = batch_.take();
   for (const ByteBuffer& frame : frames) {
-    for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view payload) {
-      note_passed(header.process, piece_bytes(payload.size()));
+    for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view) {
+      note_passed(header);
       if (is_last(header))
         sent_.push_back(Sent{header.number, header.generation, header.process, header.flags, now_ns});
-      if (is_first(header) != is_last(header)) is_half_sent_[header.process] = is_first(header);
+      if (is_first(header) != is_last(header)) is_half_sent_[stream_of(header)] = is_first(header);
       return true;
     });
   }
@@ -52,65 +55,43 @@ void RequestQueue::on_link_broken(const Fail& fail) {
     fail(sent.process, sent.generation, sent.number,
          (sent.flags & kMayWrite) != 0 ? Failure::kUnknown : Failure::kDown);
   }
-  std::array<bool, kProcessLimit> is_cut = std::exchange(is_half_sent_, {});
+  std::array<bool, kStreams> is_cut = std::exchange(is_half_sent_, {});
   for (const ByteBuffer& frame : batch_.take()) {
     for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view payload) {
-      if (!is_cut[header.process] || is_first(header)) {
-        if (is_first(header)) is_cut[header.process] = false;
+      if (!is_cut[stream_of(header)] || is_first(header)) {
+        if (is_first(header)) is_cut[stream_of(header)] = false;
         batch_.add(header, payload);
         return true;
       }
-      note_passed(header.process, piece_bytes(payload.size()));
+      note_passed(header);
       if (is_last(header)) {
-        is_cut[header.process] = false;
+        is_cut[stream_of(header)] = false;
         fail(header.process, header.generation, header.number, Failure::kDown);
       }
       return true;
     });
   }
-  for (std::uint16_t process = 0; process < kProcessLimit; ++process) {
-    if (!is_cut[process]) continue;  // else its last piece has yet to come
-    streams_[process].drops = true;
-    fail(process, streams_[process].generation, streams_[process].number, Failure::kDown);
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    if (!is_cut[i]) continue;  // else its last piece has yet to come
+    streams_[i].drops = true;
+    fail(static_cast<std::uint16_t>(i / kLaneLimit), streams_[i].generation, streams_[i].number, Failure::kDown);
   }
 }
 
 void RequestQueue::refuse_unsent(const Fail& fail) {
   for (const ByteBuffer& frame : batch_.take()) {
-    for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view payload) {
-      note_passed(header.process, piece_bytes(payload.size()));
+    for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view) {
+      note_passed(header);
       if (is_last(header)) fail(header.process, header.generation, header.number, Failure::kDown);
       return true;
     });
   }
-  for (std::uint16_t process = 0; process < kProcessLimit; ++process) {
-    Stream& stream = streams_[process];
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    Stream& stream = streams_[i];
     if (!stream.is_open || stream.drops) continue;
     stream.drops = true;
-    fail(process, stream.generation, stream.number, Failure::kDown);
+    fail(static_cast<std::uint16_t>(i / kLaneLimit), stream.generation, stream.number, Failure::kDown);
   }
-}
-
-MessageAssembler::Outcome MessageAssembler::add(const PieceHeader& header, std::string_view payload,
-                                                std::string_view* message) {
-  if (header.process >= kProcessLimit) return Outcome::kBroken;
-  Part& part = parts_[header.process];
-  if (is_first(header)) {
-    if (is_last(header)) {
-      *message = payload;
-      return Outcome::kWhole;
-    }
-    part = Part{header.number, header.generation, true, {}};
-  } else if (!part.is_open || part.number != header.number || part.generation != header.generation) {
-    return Outcome::kBroken;
-  }
-  if (part.bytes.size() + payload.size() > limit_bytes_) return Outcome::kBroken;
-  part.bytes.append(payload);
-  if (!is_last(header)) return Outcome::kIncomplete;
-  whole_ = std::move(part.bytes);
-  part = Part{};
-  *message = whole_;
-  return Outcome::kWhole;
 }
 
 }  // namespace memento::bus

@@ -1,5 +1,5 @@
-// RequestQueue: this node's requests to one other node: those that wait to be sent, and those that wait for
-// their reply. Pure. Replies come in the order in which the requests' last pieces were sent.
+// RequestQueue: this node's requests on one link to another node: those that wait to be sent, and those that
+// wait for their reply. Pure. Replies come in the order in which the requests' last pieces were sent.
 //
 // A request of which no piece, or not the last one, was sent has not been executed and never will be: it is
 // refused, or waits for the link. One that was sent whole when the link breaks may have been executed: if it
@@ -28,7 +28,7 @@ class RequestQueue {
   using Fail =
       std::function<void(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure)>;
 
-  /// From a worker. REQUIRES: header.process < kProcessLimit.
+  /// From a worker. REQUIRES: header.process < kProcessLimit, header.lane < kLaneLimit.
   void add(const PieceHeader& header, std::string_view payload);
 
   std::size_t unsent_bytes() const { return batch_.bytes(); }
@@ -39,9 +39,8 @@ class RequestQueue {
   /// Of the pieces taken or dropped since the last call.
   template <class OnBytes>
   void take_passed(OnBytes&& on_bytes) {
-    for (const std::uint16_t process : passed_processes_)
-      on_bytes(process, std::exchange(passed_[process], 0));
-    passed_processes_.clear();
+    for (const Passed& passed : passed_) on_bytes(passed.process, passed.lane, passed.bytes);
+    passed_.clear();
   }
 
   /// The request that the next reply belongs to; nullptr: there is none.
@@ -54,7 +53,8 @@ class RequestQueue {
   void refuse_unsent(const Fail& fail);
 
  private:
-  /// The message in pieces that a process began last.
+  static constexpr std::size_t kStreams = kProcessLimit * kLaneLimit;
+  /// The message in pieces that a lane of a process began last.
   struct Stream {
     std::uint32_t number = 0;
     std::uint32_t generation = 0;
@@ -62,37 +62,20 @@ class RequestQueue {
     bool drops = false;    ///< refused: its other pieces are dropped as they come
   };
 
-  void note_passed(std::uint16_t process, std::uint64_t bytes);
+  struct Passed {
+    std::uint16_t process;
+    std::uint8_t lane;
+    std::uint64_t bytes;
+  };
+
+  static std::size_t stream_of(const PieceHeader& header) { return header.process * kLaneLimit + header.lane; }
+  void note_passed(const PieceHeader& header);
 
   FrameBatch batch_;
   std::deque<Sent> sent_;
-  std::array<Stream, kProcessLimit> streams_{};
-  std::array<bool, kProcessLimit>
-      is_half_sent_{};  ///< a first piece was taken into a frame, and the last not
-  std::array<std::uint64_t, kProcessLimit> passed_{};
-  std::vector<std::uint16_t> passed_processes_;
-};
-
-/// Puts the pieces of a peer's messages together. Memory grows with what came, not with what was announced.
-class MessageAssembler {
- public:
-  explicit MessageAssembler(std::uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
-
-  enum class Outcome { kWhole, kIncomplete, kBroken };
-  /// kWhole: `message` is all of it, valid until the next call; it is `payload` when that is the whole
-  /// message.
-  Outcome add(const PieceHeader& header, std::string_view payload, std::string_view* message);
-
- private:
-  struct Part {
-    std::uint32_t number = 0;
-    std::uint32_t generation = 0;
-    bool is_open = false;
-    std::string bytes;
-  };
-  std::uint64_t limit_bytes_;
-  std::array<Part, kProcessLimit> parts_{};
-  std::string whole_;
+  std::array<Stream, kStreams> streams_{};
+  std::array<bool, kStreams> is_half_sent_{};  ///< a first piece was taken into a frame, and the last not
+  std::vector<Passed> passed_;
 };
 
 }  // namespace memento::bus

@@ -53,8 +53,8 @@ TEST(BusHandshake, MembersComeTogether) {
   // The same ports in another order are other members.
   ASSERT_NE(a.id(), c.id());
   const Members b = members_of({"a", "b", "c"}, "b");
-  Side connector{Handshake::connector(a, 1, "secret", kOne)};
-  Side acceptor{Handshake::acceptor(b, "secret", kTwo)};
+  Side connector{Handshake::connector(a, 1, 0, "secret", kOne)};
+  Side acceptor{Handshake::acceptor(b, 1, "secret", kTwo)};
   greet(connector, acceptor);
   ASSERT_EQ(connector.handshake.state(), State::kDone);
   ASSERT_EQ(acceptor.handshake.state(), State::kDone);
@@ -63,7 +63,7 @@ TEST(BusHandshake, MembersComeTogether) {
   std::size_t count = 0;
   EXPECT_EQ(acceptor.receiver.next(connector.sender.frame(FrameType::kPing), &frame, &count),
             FrameReceiver::Outcome::kFrame);
-  EXPECT_EQ(connector.receiver.next(acceptor.sender.frame(FrameType::kPong), &frame, &count),
+  EXPECT_EQ(connector.receiver.next(acceptor.sender.frame(FrameType::kPing), &frame, &count),
             FrameReceiver::Outcome::kFrame);
 }
 
@@ -90,8 +90,8 @@ TEST(BusHandshake, OthersAreRefusedOnBothSides) {
       {"two nodes say that they are a", a, 0, a},
   };
   for (const Case& one : cases) {
-    Side connector{Handshake::connector(one.connector, one.peer, "secret", kOne)};
-    Side acceptor{Handshake::acceptor(one.acceptor, one.secret, kTwo, one.version)};
+    Side connector{Handshake::connector(one.connector, one.peer, 0, "secret", kOne)};
+    Side acceptor{Handshake::acceptor(one.acceptor, 1, one.secret, kTwo, one.version)};
     greet(connector, acceptor);
     EXPECT_EQ(connector.handshake.state(), State::kRefused) << one.reason;
     EXPECT_EQ(acceptor.handshake.state(), State::kRefused) << one.reason;
@@ -105,11 +105,11 @@ TEST(BusHandshake, OthersAreRefusedOnBothSides) {
 TEST(BusHandshake, RecordedGreetingsAreRefused) {
   const Members a = members_of({"a", "b"}, "a");
   const Members b = members_of({"a", "b"}, "b");
-  Side connector{Handshake::connector(a, 1, "secret", kOne)};
-  Side acceptor{Handshake::acceptor(b, "secret", kTwo)};
+  Side connector{Handshake::connector(a, 1, 0, "secret", kOne)};
+  Side acceptor{Handshake::acceptor(b, 1, "secret", kTwo)};
   const std::string hello = connector.handshake.begin(connector.sender);
   const std::string proof = connector.take(acceptor.take(hello));
-  Side later{Handshake::acceptor(b, "secret", Nonce{3})};
+  Side later{Handshake::acceptor(b, 1, "secret", Nonce{3})};
   later.take(hello);
   later.take(proof);
   EXPECT_EQ(later.handshake.state(), State::kRefused);
@@ -120,7 +120,7 @@ TEST(BusHandshake, NothingIsTakenBeforeTheProof) {
   const Members b = members_of({"a", "b"}, "b");
   for (const FrameType type :
        {FrameType::kRequests, FrameType::kReady, FrameType::kProof, FrameType::kPing}) {
-    Side acceptor{Handshake::acceptor(b, "secret", kTwo)};
+    Side acceptor{Handshake::acceptor(b, 1, "secret", kTwo)};
     acceptor.take(FrameSender().frame(type, "x"));
     EXPECT_EQ(acceptor.handshake.state(), State::kRefused);
   }

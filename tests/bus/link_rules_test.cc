@@ -36,7 +36,8 @@ TEST(BusLinkRules, AnAttemptTakesLimitedTime) {
   EXPECT_EQ(rules.on_tick(LinkRules::kConnectMs + 1), Action::kNothing);
 }
 
-// Shows that a silent link is asked, and closed when the time is up; that a word keeps it.
+// Shows that a link on which nothing is sent gets a ping, whatever is heard; that one on which nothing is heard
+// is closed when the time is up; and that a word keeps it.
 TEST(BusLinkRules, SilenceEndsIt) {
   LinkRules rules(kTimeoutMs, 0);
   rules.on_tick(0);
@@ -44,6 +45,10 @@ TEST(BusLinkRules, SilenceEndsIt) {
   EXPECT_EQ(rules.on_tick(100 + LinkRules::kPingMs - 1), Action::kNothing);
   EXPECT_EQ(rules.on_tick(100 + LinkRules::kPingMs), Action::kPing);
   EXPECT_EQ(rules.on_tick(101 + LinkRules::kPingMs), Action::kNothing);
+  rules.on_sent(600);
+  rules.on_heard(600 + LinkRules::kPingMs);
+  EXPECT_EQ(rules.on_tick(600 + LinkRules::kPingMs - 1), Action::kNothing);
+  EXPECT_EQ(rules.on_tick(600 + LinkRules::kPingMs), Action::kPing);
   rules.on_heard(1000);
   EXPECT_EQ(rules.on_tick(1000 + kTimeoutMs - 1), Action::kPing);
   EXPECT_EQ(rules.on_tick(1000 + kTimeoutMs), Action::kClose);

@@ -124,7 +124,7 @@ TEST_F(BusRequestQueue, EveryByteIsPassedOn) {
   std::uint64_t added = 0;
   std::uint64_t passed = 0;
   const auto count = [&] {
-    queue_->take_passed([&](std::uint16_t, std::uint64_t bytes) { passed += bytes; });
+    queue_->take_passed([&](std::uint16_t, std::uint8_t, std::uint64_t bytes) { passed += bytes; });
   };
   const auto put = [&](std::uint32_t number, std::uint8_t flags, const std::string& payload) {
     added += piece_bytes(payload.size());
@@ -140,30 +140,6 @@ TEST_F(BusRequestQueue, EveryByteIsPassedOn) {
   queue_->refuse_unsent(note());
   count();
   EXPECT_EQ(passed, added);
-}
-
-// Shows that pieces become messages again, those of several workers side by side; and that what does not fit
-// is refused.
-TEST(BusMessageAssembler, PutsPiecesTogether) {
-  MessageAssembler assembler(10);
-  std::string_view message;
-  using Outcome = MessageAssembler::Outcome;
-  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 3, 1), "abc", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 2, 2), "xy", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(9, kFirstPiece | kLastPiece, 4, 3), "solo", &message), Outcome::kWhole);
-  EXPECT_EQ(message, "solo");
-  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 3, 1), "def", &message), Outcome::kWhole);
-  EXPECT_EQ(message, "abcdef");
-  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1, 2), "z", &message), Outcome::kWhole);
-  EXPECT_EQ(message, "xyz");
-  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1, 2), "z", &message), Outcome::kBroken)
-      << "no message is open";
-  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 1, kProcessLimit), "z", &message), Outcome::kBroken);
-  EXPECT_EQ(assembler.add(piece(2, kFirstPiece, 6, 1), "123456", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(3, kLastPiece, 1, 1), "7", &message), Outcome::kBroken)
-      << "of another message";
-  EXPECT_EQ(assembler.add(piece(2, kLastPiece, 6, 1), "789012", &message), Outcome::kBroken)
-      << "longer than the limit";
 }
 
 }  // namespace

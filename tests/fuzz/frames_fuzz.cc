@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "bus/core/frame.h"
-#include "bus/core/request_queue.h"
+#include "shm/channel.h"
+#include "worker/message_assembler.h"
 #include "worker/wire/word_list.h"
 
 namespace {

@@ -1,0 +1,150 @@
+// See worker_lane.h.
+#include "bus/worker_lane.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "bus/guest_link.h"
+
+namespace memento::bus {
+
+WorkerLane::WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& channels, std::uint8_t node,
+                       std::uint32_t worker)
+    : segment_(segment), state_(state), channels_(channels), node_(node), worker_(worker) {}
+
+// Numbers of links differ from those of a bus before, whose requests may still be in the ring.
+void WorkerLane::set_guest(GuestLink* guest) {
+  queue_.on_link_ended();
+  guest_ = guest;
+  if (guest != nullptr) link_ = channels_.new_link_number();
+}
+
+LaneQueue::Fail WorkerLane::fail() {
+  return [this](const PieceHeader& request, Failure failure) {
+    if (guest_ == nullptr) return;
+    PieceHeader header = request;
+    header.payload_bytes = 0;
+    header.kind = PieceKind::kFailed;
+    header.flags = kLastPiece;
+    header.failure = failure;
+    guest_->add_reply(header, {});
+  };
+}
+
+// A worker that was replaced first answers all it was given. One that has died has a successor with the same
+// channel; or, when it was to be replaced, none: then the position where it stopped is final.
+void WorkerLane::look_for_worker() {
+  const auto wanted = static_cast<std::uint16_t>(state_.worker_processes[worker_].load(std::memory_order_relaxed));
+  if (channel_ != nullptr) {
+    const std::uint64_t generation = channel_->header().generation.load(std::memory_order_acquire);
+    if (std::exchange(generation_, generation) != generation) {
+      take_replies();
+      queue_.on_worker_lost(rings().taken_over.load(std::memory_order_acquire), fail());
+    }
+    if (wanted == process_) return;
+    if (!queue_.empty()) {
+      if (segment_.process(process_).pid.load() != 0) return;
+      take_replies();
+      queue_.on_worker_gone(rings().taken.load(std::memory_order_acquire), fail());
+    }
+  }
+  if (!queue_.empty() || wanted == 0) return;
+  channel_ = channels_.channel_of(wanted);
+  if (channel_ == nullptr) return;
+  process_ = wanted;
+  generation_ = channel_->header().generation.load(std::memory_order_acquire);
+  requests_ = channel_->peer_request_writer(node_);
+  replies_ = channel_->peer_reply_reader(node_);
+}
+
+bool WorkerLane::has_room() {
+  look_for_worker();
+  if (channel_ == nullptr || process_ != state_.worker_processes[worker_].load(std::memory_order_relaxed))
+    return false;
+  if (requests_.reserve(piece_bytes(kPieceLimitBytes)) != nullptr) return true;
+  rings().bus_waits.store(1, std::memory_order_relaxed);
+  return false;
+}
+
+void WorkerLane::put(const PieceHeader& header, std::string_view payload) {
+  const std::uint64_t begin = requests_.position();
+  char* const place = requests_.reserve(piece_bytes(payload.size()));
+  PieceHeader piece = header;
+  piece.link = link_;
+  std::memcpy(place, &piece, sizeof piece);
+  if (!payload.empty()) std::memcpy(place + sizeof piece, payload.data(), payload.size());
+  requests_.advance(piece_bytes(payload.size()));
+  queue_.add(piece, begin, requests_.position(), fail());
+}
+
+void WorkerLane::take_replies() {
+  if (channel_ == nullptr || !replies_.has_more()) return;
+  const std::string_view pieces = replies_.view();
+  const std::uint64_t taken_over = rings().taken_over.load(std::memory_order_acquire);
+  std::size_t taken = 0;
+  for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    if (guest_ != nullptr && !guest_->takes_replies()) return false;
+    taken += piece_bytes(payload.size());
+    if (queue_.on_reply(header, taken_over, fail())) guest_->add_reply(header, payload);
+    return true;
+  });
+  queue_.give_failures(fail());
+  if (taken == 0) return;
+  replies_.advance(taken);
+  replies_.release();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (rings().worker_waits.load(std::memory_order_relaxed) != 0) channels_.touch(process_);
+}
+
+bool WorkerLane::has_work() {
+  if (channel_ == nullptr) return false;
+  if (replies_.has_more() && (guest_ == nullptr || guest_->takes_replies())) return true;
+  return guest_ != nullptr && guest_->waits_for_worker() && has_room();
+}
+
+void WorkerLane::publish() {
+  if (channel_ != nullptr && requests_.publish()) channels_.touch(process_);
+}
+
+WorkerLanes::WorkerLanes(Segment& segment, ClusterState& state, WorkerChannels& channels,
+                         std::uint32_t worker_count)
+    : segment_(segment),
+      state_(state),
+      channels_(channels),
+      worker_count_(worker_count),
+      count_(std::min(worker_count, kLaneLimit)),
+      by_place_(state.node_count * count_) {}
+
+// Where there are more workers than lanes, different nodes use different ones.
+WorkerLane& WorkerLanes::at(std::size_t node, std::uint32_t lane) {
+  const std::size_t place = node * count_ + lane;
+  if (by_place_[place] == nullptr) {
+    by_place_[place] = std::make_unique<WorkerLane>(segment_, state_, channels_, static_cast<std::uint8_t>(node),
+                                                    static_cast<std::uint32_t>(place % worker_count_));
+    used_.push_back(by_place_[place].get());
+  }
+  return *by_place_[place];
+}
+
+void WorkerLanes::look() {
+  for (WorkerLane* lane : used_) lane->look_for_worker();
+}
+
+void WorkerLanes::take_replies() {
+  for (WorkerLane* lane : used_) lane->take_replies();
+}
+
+bool WorkerLanes::has_work() const {
+  return std::ranges::any_of(used_, [](WorkerLane* lane) { return lane->has_work(); });
+}
+
+bool WorkerLanes::has_unanswered() const {
+  return std::ranges::any_of(used_, [](const WorkerLane* lane) { return lane->has_unanswered(); });
+}
+
+void WorkerLanes::publish() {
+  for (WorkerLane* lane : used_) lane->publish();
+}
+
+}  // namespace memento::bus

@@ -1,0 +1,88 @@
+// WorkerLane: the way of another node's requests to one worker of this node, and of its replies. Runs in the bus
+// process, which only carries: what the worker does not take now is not read from the link (has_room), and what
+// the link does not take now stays in the worker's ring, so that only this lane waits. The rules are in
+// core/lane_queue.h; one guest link at a time uses it, the newest.
+//
+// The worker may die or be replaced in an upgrade: then what it was given is answered for, and the next one gets
+// what comes. WorkerLanes: those of all nodes.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "bus/core/lane_queue.h"
+#include "bus/worker_channels.h"
+
+namespace memento::bus {
+
+class GuestLink;
+
+class WorkerLane {
+ public:
+  WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& channels, std::uint8_t node,
+             std::uint32_t worker);
+
+  /// The link that uses it from now on; nullptr: none.
+  void set_guest(GuestLink* guest);
+  GuestLink* guest() const { return guest_; }
+
+  /// From time to time: whether the worker has died, or was replaced.
+  void look_for_worker();
+  /// The worker takes a piece now.
+  bool has_room();
+  /// REQUIRES: has_room(). With the next publish() it is on its way.
+  void put(const PieceHeader& header, std::string_view payload);
+  /// Replies for the guest, as long as it takes them.
+  void take_replies();
+  /// take_replies(), or a guest that waited for room, has something to do.
+  bool has_work();
+  /// Makes visible what was put.
+  void publish();
+  bool has_unanswered() const { return guest_ != nullptr && !queue_.empty(); }
+
+ private:
+  LaneQueue::Fail fail();
+  PeerRings& rings() const { return channel_->peer(node_); }
+
+  Segment& segment_;
+  ClusterState& state_;
+  WorkerChannels& channels_;
+  const std::uint8_t node_;
+  const std::uint32_t worker_;
+  const Channel* channel_ = nullptr;  ///< of `process_`; nullptr: there was none yet
+  std::uint16_t process_ = 0;
+  std::uint64_t generation_ = 0;  ///< of the worker
+  RingWriter requests_;
+  RingReader replies_;
+  LaneQueue queue_;
+  GuestLink* guest_ = nullptr;
+  std::uint32_t link_ = 0;  ///< number of the guest's; another for each
+};
+
+class WorkerLanes {
+ public:
+  WorkerLanes(Segment& segment, ClusterState& state, WorkerChannels& channels, std::uint32_t worker_count);
+
+  /// So many links another node makes to this one.
+  std::uint32_t count() const { return count_; }
+  /// REQUIRES: lane < count().
+  WorkerLane& at(std::size_t node, std::uint32_t lane);
+
+  void look();
+  void take_replies();
+  bool has_work() const;
+  bool has_unanswered() const;
+  void publish();
+
+ private:
+  Segment& segment_;
+  ClusterState& state_;
+  WorkerChannels& channels_;
+  const std::uint32_t worker_count_;
+  const std::uint32_t count_;
+  std::vector<std::unique_ptr<WorkerLane>> by_place_;  ///< node * count() + lane; nullptr: not used yet
+  std::vector<WorkerLane*> used_;
+};
+
+}  // namespace memento::bus
