@@ -129,14 +129,14 @@ constexpr const char* kRequests[] = {
 
 };
 
+// SUBSCRIBE and its relatives with one name: memento refuses others inside MULTI.
 constexpr const char* kQueueable[] = {
-    "SUBSCRIBE channel channel*",
-    "UNSUBSCRIBE channel*",
-    "UNSUBSCRIBE",
-    "PSUBSCRIBE glob glob*",
-    "PUNSUBSCRIBE",
+    "SUBSCRIBE channel",
+    "UNSUBSCRIBE channel",
+    "PSUBSCRIBE glob",
+    "PUNSUBSCRIBE glob",
     "SSUBSCRIBE channel",
-    "SUNSUBSCRIBE channel*",
+    "SUNSUBSCRIBE channel",
     "PUBLISH channel message",
     "PUBLISH channel message",
     "SPUBLISH channel message",

@@ -208,6 +208,16 @@ TEST_F(RespTest, Client) {
   EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "PING", "PING"}), "+PONG\r\n");
   EXPECT_EQ(client.ask_all({"CLIENT REPLY OFF", "PING", "NOPE", "CLIENT REPLY ON"}), "+OK\r\n");
   EXPECT_EQ(client.ask("CLIENT REPLY MAYBE"), "-ERR syntax error\r\n");
+  EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY ON", "ECHO a"}), "+OK\r\n$1\r\na\r\n");
+  EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY SKIP", "ECHO a", "ECHO b"}), "$1\r\nb\r\n");
+  EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY SKIP", "NOPE", "ECHO b"}), "$1\r\nb\r\n");
+  EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY OFF", "ECHO a", "CLIENT REPLY ON"}), "+OK\r\n");
+  EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "RESET", "CLIENT REPLY OFF", "RESET"}), "+RESET\r\n");
+  for (const char* mode : {"SKIP", "OFF", "ON"}) {
+    EXPECT_EQ(client.ask_all({"MULTI", "PING", std::string("CLIENT REPLY ") + mode, "ECHO a", "EXEC", "ECHO z"}),
+              "+OK\r\n+QUEUED\r\n-ERR Command not allowed inside a transaction\r\n+QUEUED\r\n"
+              "-EXECABORT Transaction discarded because of previous errors.\r\n$1\r\nz\r\n");
+  }
   EXPECT_EQ(client.ask_all({"CLIENT NO-EVICT on", "CLIENT NO-TOUCH off"}), "+OK\r\n+OK\r\n");
   EXPECT_EQ(client.ask("CLIENT NO-EVICT x"), "-ERR syntax error\r\n");
   EXPECT_EQ(client.ask("CLIENT HELP").substr(0, 14), "*27\r\n+CLIENT <");

@@ -57,6 +57,7 @@ enum class ReplyMode : std::uint8_t {
   kOn,
   kOff,       ///< until CLIENT REPLY ON
   kSkipNext,  ///< the next request's reply is dropped
+  kSkipThis,  ///< that request is executed now
 };
 
 /// What a client's next request waits for before it is executed.

@@ -106,7 +106,8 @@ enum CommandFlag : std::uint32_t {
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
   kPublishes = 1 << 17,      ///< sends messages to others
   kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
-  kPlain = 1 << 19,  ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
+  kPlain = 1 << 19,          ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
+  kNoMulti = 1 << 20,        ///< refused inside MULTI
 };
 
 /// Where the keys stand among a call's words.
@@ -156,6 +157,8 @@ struct Command {
     const std::size_t last = last_key(words.size());
     for (auto i = static_cast<std::size_t>(keys.first); i <= last; i += static_cast<std::size_t>(keys.step)) visit(words[i]);
   }
+  /// SUBSCRIBE and its relatives: confirms each name.
+  bool confirms_names() const { return has(kPubSubFlag) && has(kSubscribedToo); }
   /// Index of the last key of a call with `count` words; below keys.first when there is none.
   std::size_t last_key(std::size_t count) const {
     return keys.last < 0 ? count - static_cast<std::size_t>(-keys.last) : static_cast<std::size_t>(keys.last);

@@ -159,7 +159,7 @@ constexpr Command kSubcommands[] = {
     {"CLIENT|NO-EVICT", 3, kAnyTime | kAdmin, kNoKey, 0, handlers::client_no_evict, kConnection, "7.0.0", "ON | OFF", "Mark the connection; no connection is evicted here"},
     {"CLIENT|NO-TOUCH", 3, kAnyTime, kNoKey, 0, handlers::client_no_touch, kConnection, "7.2.0", "ON | OFF", "Mark the connection; reading changes no key's age here"},
     {"CLIENT|PAUSE", -3, kAnyTime | kAdmin, kNoKey, 0, handlers::client_pause, kConnection, "3.0.0", "milliseconds [WRITE | ALL]", "Let all clients' commands wait, or those that write"},
-    {"CLIENT|REPLY", 3, kAnyTime, kNoKey, 0, handlers::client_reply, kConnection, "3.2.0", "ON | OFF | SKIP", "Whether requests are answered"},
+    {"CLIENT|REPLY", 3, kAnyTime | kNoMulti, kNoKey, 0, handlers::client_reply, kConnection, "3.2.0", "ON | OFF | SKIP", "Whether requests are answered"},
     {"CLIENT|SETINFO", 4, kAnyTime, kNoKey, 0, handlers::client_setinfo, kConnection, "7.2.0", "LIB-NAME name | LIB-VER version", "Name the client's library"},
     {"CLIENT|SETNAME", 3, kAnyTime, kNoKey, 0, handlers::client_setname, kConnection, "2.6.9", "name", "Name the connection"},
     {"CLIENT|UNPAUSE", 2, kAnyTime | kAdmin, kNoKey, 0, handlers::client_unpause, kConnection, "6.2.0", "", "End CLIENT PAUSE"},

@@ -132,7 +132,7 @@ void reset(CommandContext& context, const Call&) {
   client.transaction.reset();
   client.watched.clear();
   client.name.clear();
-  client.reply_mode = ReplyMode::kOn;
+  if (client.reply_mode != ReplyMode::kSkipThis) client.reply_mode = ReplyMode::kOn;
   client.no_evict = false;
   client.no_touch = false;
   client.authenticated = !context.services.settings.password.is_set();

@@ -124,6 +124,10 @@ void dispatch_carefully(CommandContext& context, const Command& command, const C
     return refuse(context, command, call, "ERR ", "Replica can't interact with the keyspace");
   }
   if (client.transaction == nullptr || command.has(kUnqueued)) return run_command(context, command, call);
+  // EXEC answers with one element a request; with more or fewer the client would take other replies for them.
+  if (command.has(kNoMulti)) return refuse(context, command, call, "ERR ", "Command not allowed inside a transaction");
+  if (command.confirms_names() && call.count() != 2)
+    return refuse(context, command, call, "ERR ", lower_case(command.name) + " takes one name inside a transaction");
   context.meter.skip();
   enqueue(context, command, call);
 }
@@ -156,7 +160,8 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     context.was_rejected = true;
     return;
   }
-  const ReplyMode mode = client.reply_mode;
+  const bool skips = client.reply_mode == ReplyMode::kSkipNext;
+  if (skips) client.reply_mode = ReplyMode::kSkipThis;
   const ReplyWriter::Mark mark = context.reply.mark();
   if (check_form(context, command, call)) {
     dispatch_carefully(context, *command, call);
@@ -164,9 +169,12 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     context.was_rejected = true;
     if (client.transaction != nullptr) client.transaction->break_up();
   }
-  if (context.parks) return;
-  if (mode == ReplyMode::kSkipNext || client.reply_mode == ReplyMode::kOff) context.reply.roll_back(mark);
-  if (mode == ReplyMode::kSkipNext && client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;
+  if (context.parks) {
+    if (skips) client.reply_mode = ReplyMode::kSkipNext;
+    return;
+  }
+  if (client.reply_mode == ReplyMode::kOff || (skips && client.reply_mode != ReplyMode::kOn)) context.reply.roll_back(mark);
+  if (client.reply_mode == ReplyMode::kSkipThis) client.reply_mode = ReplyMode::kOn;
 }
 
 }  // namespace memento

@@ -1,6 +1,7 @@
 // Messages: SUBSCRIBE and its relatives, PUBLISH, PUBSUB; SUB and UNSUB, which watch keys. The way of a
 // message is in worker/message_hub.*. What a subscription is confirmed with is pushed like the messages: it
-// is not a reply, except inside EXEC, where it stands in the array, one for each name, as in Redis.
+// is not a reply, except inside EXEC, where each request has one name and it stands in the array: as an array of its own,
+// since clients take pushes out wherever they stand, and would wait for what then is missing.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -35,7 +36,7 @@ std::size_t count_of(const Subscriptions* all, SubscriptionKind kind) {
 
 void confirm(CommandContext& context, const char* word, SubscriptionKind kind, const std::string_view* name) {
   const auto write = [&](ReplyWriter& writer) {
-    writer.begin_push(3);
+    context.in_exec ? writer.begin_array(3) : writer.begin_push(3);
     writer.bulk(word);
     name != nullptr ? writer.bulk(*name) : writer.nil();
     writer.integer(static_cast<std::int64_t>(count_of(context.subscriptions(), kind)));
