@@ -195,7 +195,7 @@ TEST(BenchmarkRun, WrongUsageAndWrongServer) {
       run_benchmark(server, {"--protocol", "memcached", "--mix", "50", "-n", "10", "-c", "1"});
   EXPECT_EQ(wrong.status, 1);
   EXPECT_NE(wrong.errors.find("does the server speak it?"), std::string::npos) << wrong.errors;
-  const Finished none = run_program("memento-benchmark", {"127.0.0.1", std::to_string(free_port())});
+  const Finished none = run_program("memento-benchmark", {"127.0.0.1", std::to_string(ReservedPort().number())});
   EXPECT_EQ(none.status, 1);
   EXPECT_NE(none.errors.find("is the server running?"), std::string::npos) << none.errors;
 }

@@ -1,12 +1,9 @@
 // See test_cluster.h.
 #include "tests/cluster/test_cluster.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,24 +13,14 @@
 #include <fstream>
 #include <thread>
 
+#include "conf/cluster_file.h"
 #include "shm/hash.h"
 #include "shm/keyspace.h"
 
 namespace memento::testing {
 namespace {
 
-constexpr int kTries = 200;
-
 bool run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
-
-bool is_free(std::uint16_t port) {
-  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-}
 
 bool enter(const std::string& space) {
   const Fd file(open(("/var/run/netns/" + space).c_str(), O_RDONLY | O_CLOEXEC));
@@ -93,25 +80,11 @@ TestCluster::~TestCluster() {
 
 // In a namespace all ports are free.
 void TestCluster::choose_ports() {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (options_.has_namespaces) {
-      nodes_[i].port = 6737;
-      continue;
-    }
-    const auto is_taken = [&](std::uint16_t port) {
-      return std::ranges::any_of(nodes_, [&](const Node& node) {
-        return node.port != 0 && (port - node.port) % 100 == 0 && std::abs(port - node.port) <= 200;
-      });
-    };
-    for (int tries = 0; tries < kTries; ++tries) {
-      const std::uint16_t port = free_port();
-      if (port > 65335 || is_taken(port) || !is_free(static_cast<std::uint16_t>(port + 100)) ||
-          !is_free(static_cast<std::uint16_t>(port + 200))) {
-        continue;
-      }
-      nodes_[i].port = port;
-      break;
-    }
+  for (Node& node : nodes_) {
+    node.port = 6737;
+    if (options_.has_namespaces) continue;
+    reserved_ports_.emplace_back(std::initializer_list<int>{kBusPortOffset, kRedirectPortOffset});
+    node.port = reserved_ports_.back().number();
   }
 }
 

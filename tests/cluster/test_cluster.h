@@ -83,6 +83,7 @@ class TestCluster {
   const TestClusterOptions options_;
   TemporaryFolder folder_;
   std::vector<Node> nodes_;
+  std::vector<ReservedPort> reserved_ports_;
   std::string bridge_space_;
 };
 

@@ -92,8 +92,8 @@ std::size_t Peer::reply_bytes(std::size_t begin) const {
   return end <= received_.size() ? end - begin : 0;
 }
 
-RedisServer::RedisServer() : port_(free_port()) {
-  const std::string port = std::to_string(port_);
+RedisServer::RedisServer() {
+  const std::string port = std::to_string(port_.number());
   process_ = fork();
   if (process_ == 0) {
     dup2(open((folder_.path() + "/log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
@@ -104,7 +104,7 @@ RedisServer::RedisServer() : port_(free_port()) {
   }
   const bool accepts = wait_until([&] {
     if (waitpid(process_, nullptr, WNOHANG) == process_) return process_ = 0, true;
-    return static_cast<bool>(connect_tcp({"127.0.0.1", port_}));
+    return static_cast<bool>(connect_tcp({"127.0.0.1", port_.number()}));
   });
   if (!accepts || process_ == 0) ADD_FAILURE() << "redis-server does not run:\n" << read_file(folder_.path() + "/log");
 }

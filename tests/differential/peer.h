@@ -46,11 +46,11 @@ class RedisServer {
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
 
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return port_.number(); }
 
  private:
   TemporaryFolder folder_;
-  std::uint16_t port_;
+  testing::ReservedPort port_;
   pid_t process_ = 0;
 };
 

@@ -86,7 +86,8 @@ TEST(Daemon, RepeatedTermPostponesNothing) {
 // Shows that the server works as the first process of a container, whose id is 1.
 TEST(Daemon, ServesAsProcessOne) {
   const TemporaryFolder folder;
-  const std::string port = std::to_string(free_port());
+  const ReservedPort reserved;
+  const std::string port = std::to_string(reserved.number());
   const std::string path = std::filesystem::absolute(program("memento"));
   const std::string data = folder.path() + "/data";
   const std::string log = folder.path() + "/log";
@@ -144,7 +145,7 @@ TEST(Daemon, WrongStartsEndWithTheirStatus) {
       {{"-C", folder.path() + "/none"}, 78, "cannot be read"},
       {{"-c", "-f", folder.path() + "/none"}, 78, "name the file of the cluster's nodes with -f"},
       {{"-d", "-C", config}, 78, ":1: port: '70000' is not a port"},
-      {{"-p", std::to_string(free_port()), "--dir", folder.path() + "/data", "-m", "64m", "-l", "/nonexistent/log"},
+      {{"-p", std::to_string(ReservedPort().number()), "--dir", folder.path() + "/data", "-m", "64m", "-l", "/nonexistent/log"},
        71, "open(/nonexistent/log)"},
   };
   for (const auto& start : starts) {
@@ -162,7 +163,8 @@ TEST(Daemon, WrongStartsEndWithTheirStatus) {
 TEST(Daemon, ListensOnNamesAndIpv6) {
   TestServer named({"--address", "localhost"});
   EXPECT_EQ(named.request("PING x"), "x");
-  const std::uint16_t port = free_port();
+  const ReservedPort reserved;
+  const std::uint16_t port = reserved.number();
   const TemporaryFolder folder;
   const std::string pid_file = folder.path() + "/pid";
   const Finished start =
@@ -207,7 +209,8 @@ TEST(Daemon, QuitCutsOffAtItsLimit) {
 // Shows that -d returns when connections are accepted, and that the pid file names the master.
 TEST(Daemon, DetachesWhenReady) {
   const TemporaryFolder folder;
-  const std::uint16_t port = free_port();
+  const ReservedPort reserved;
+  const std::uint16_t port = reserved.number();
   const std::string pid_file = folder.path() + "/pid";
   const std::vector<std::string> arguments = {"-d", "-p", std::to_string(port), "--dir", folder.path() + "/data", "-m", "64m",
                                               "-P", pid_file, "-l", folder.path() + "/log"};
@@ -228,7 +231,7 @@ TEST(Daemon, DetachesWhenReady) {
     }
   }
 
-  const Finished second = run_program("memento", {"-d", "-p", std::to_string(free_port()), "-P", pid_file, "--dir", folder.path() + "/other"});
+  const Finished second = run_program("memento", {"-d", "-p", std::to_string(ReservedPort().number()), "-P", pid_file, "--dir", folder.path() + "/other"});
   EXPECT_EQ(second.status, 71);
   EXPECT_NE(second.errors.find("held by process " + std::to_string(pid)), std::string::npos) << second.errors;
   EXPECT_EQ(pid_in(pid_file), pid);
@@ -262,7 +265,7 @@ TEST(Daemon, StalePidFileIsReused) {
 // Shows that two servers don't share one folder of data.
 TEST(Daemon, DataFolderIsHeld) {
   const TestServer server;
-  const Finished second = run_program("memento", {"-p", std::to_string(free_port()), "--dir", server.data_folder(), "-m", "256MiB"});
+  const Finished second = run_program("memento", {"-p", std::to_string(ReservedPort().number()), "--dir", server.data_folder(), "-m", "256MiB"});
   EXPECT_EQ(second.status, 71);
   EXPECT_NE(second.errors.find("in use by another server"), std::string::npos) << second.errors;
   EXPECT_TRUE(Client::connect({"127.0.0.1", server.port()}));
@@ -366,7 +369,8 @@ TEST(Daemon, HupLeavesWhatConfigSetChanged) {
 TEST(Daemon, HupFindsRelativePaths) {
   const TemporaryFolder folder;
   std::ofstream(folder.path() + "/memento.conf") << "dir data\nlogfile log\nvalue-limit 10\n";
-  const std::uint16_t port = free_port();
+  const ReservedPort reserved;
+  const std::uint16_t port = reserved.number();
   const Finished start = run_program(
       "memento", {"-d", "-p", std::to_string(port), "-m", "64m", "-w", "1", "-P", "pid", "-C", "memento.conf"},
       folder.path());

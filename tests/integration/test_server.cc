@@ -1,11 +1,8 @@
 // See test_server.h.
 #include "tests/integration/test_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,20 +38,6 @@ pid_t spawn(const std::string& name, std::vector<std::string> arguments, const s
 }
 
 }  // namespace
-
-std::uint16_t free_port() {
-  for (;;) {
-    const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t bytes = sizeof address;
-    if (bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-        getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &bytes) == 0) {
-      return ntohs(address.sin_port);
-    }
-  }
-}
 
 bool wait_until(const std::function<bool()>& happened) {
   for (int round = 0; round < 30'000; ++round) {
@@ -96,8 +79,8 @@ Finished run_program(const std::string& name, const std::vector<std::string>& ar
 }
 
 TestServer::TestServer(std::vector<std::string> arguments, std::string binary)
-    : port_(free_port()), binary_(std::move(binary)) {
-  arguments_ = {"--port", std::to_string(port_), "--logfile", log_path()};
+    : binary_(std::move(binary)) {
+  arguments_ = {"--port", std::to_string(port()), "--logfile", log_path()};
   const auto given = [&](const char* name) { return std::ranges::find(arguments, name) != arguments.end(); };
   if (!given("--dir")) arguments_.insert(arguments_.end(), {"--dir", data_folder()});
   if (!given("--memory")) arguments_.insert(arguments_.end(), {"--memory", "256MiB"});
@@ -110,7 +93,7 @@ void TestServer::start() {
   master_ = spawn(binary_, arguments_, "", "", "");
   const bool accepts = wait_until([&] {
     if (waitpid(master_, nullptr, WNOHANG) == master_) return master_ = 0, true;
-    return static_cast<bool>(Client::connect({"127.0.0.1", port_}));
+    return static_cast<bool>(Client::connect({"127.0.0.1", port()}));
   });
   if (!accepts || master_ == 0) ADD_FAILURE() << "the server does not accept connections; its log:\n" << log();
 }
@@ -133,11 +116,11 @@ void TestServer::kill_all() {
   for (const pid_t pid : pids) kill(pid, SIGKILL);
   wait();
   // Orphans are reaped by init; until then a killed one may still be listed.
-  EXPECT_TRUE(wait_until([&] { return !Client::connect({"127.0.0.1", port_}); }));
+  EXPECT_TRUE(wait_until([&] { return !Client::connect({"127.0.0.1", port()}); }));
 }
 
 Client TestServer::connect() const {
-  Result<Client> client = Client::connect({"127.0.0.1", port_});
+  Result<Client> client = Client::connect({"127.0.0.1", port()});
   if (!client) {
     ADD_FAILURE() << client.error().message;
     return Client(Fd());

@@ -1,4 +1,4 @@
-// TestServer: a real daemon of its own on a free port, with its files in a temporary folder; ended by pid.
+// TestServer: a real daemon of its own on a port of its own, with its files in a temporary folder; ended by pid.
 #pragma once
 
 #include <sys/types.h>
@@ -10,11 +10,9 @@
 #include <vector>
 
 #include "cli/client.h"
+#include "tests/reserved_port.h"
 
 namespace memento::testing {
-
-/// A port nobody listens on right now.
-std::uint16_t free_port();
 
 /// Calls `happened` until it is true; false when it isn't after a minute.
 bool wait_until(const std::function<bool()>& happened);
@@ -74,7 +72,7 @@ class TestServer {
   std::vector<pid_t> workers(std::size_t count) const;
 
   pid_t master() const { return master_; }
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return port_.number(); }
   std::string data_folder() const { return folder_.path() + "/data"; }
   std::string log_path() const { return folder_.path() + "/log"; }
   std::string log() const { return read_file(log_path()); }
@@ -82,7 +80,7 @@ class TestServer {
 
  private:
   TemporaryFolder folder_;
-  std::uint16_t port_;
+  ReservedPort port_;
   std::vector<std::string> arguments_;
   std::string binary_;
   pid_t master_ = 0;

@@ -121,7 +121,7 @@ TEST(Upgrade, LoadSeesNoOutage) {
   EXPECT_LE(open_files(server->master()), files);  // one may have been open for a moment at the start
   EXPECT_EQ(std::atoi(read_file(pid_file).c_str()), server->master());
   const Finished second = run_program(
-      "memento", {"-p", std::to_string(free_port()), "-P", pid_file, "--dir", folder.path() + "/data"});
+      "memento", {"-p", std::to_string(ReservedPort().number()), "-P", pid_file, "--dir", folder.path() + "/data"});
   EXPECT_NE(second.errors.find("held by process " + std::to_string(server->master())), std::string::npos)
       << second.errors;
   EXPECT_TRUE(wait_until([&] {
@@ -216,7 +216,8 @@ TEST(Upgrade, UnusableBinariesAreRefused) {
 // and that settings which cannot change are named.
 TEST(Upgrade, WorkersFollowTheConfiguration) {
   const TemporaryFolder folder;
-  const std::uint16_t port = free_port();
+  const ReservedPort reserved;
+  const std::uint16_t port = reserved.number();
   const auto configure = [&](std::size_t workers, const std::string& more) {
     std::ofstream(folder.path() + "/memento.conf") << "workers " << workers << "\nport " << port
                                                    << "\nquit-timeout 0\ndir data\nlogfile log\npidfile pid\n"
