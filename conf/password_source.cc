@@ -43,10 +43,19 @@ Result<std::string> find_password(const Options& options) {
   return password;
 }
 
+Outcome check_bus_is_guarded(const std::string& password, bool has_secret) {
+  if (password.empty() || has_secret) return Done{};
+  return wrong("clients need a password, but the cluster's bus has no secret and would execute anybody's commands without one: give "
+               "all nodes the same secret in a file (--cluster-secret-file)");
+}
+
 Result<std::string> find_cluster_secret(const Options& options) {
   if (!options.cluster_secret_file.empty()) {
     return first_line(options.cluster_secret_file, "cluster-secret-file", "secret");
   }
+  const Result<std::string> password = find_password(options);
+  if (!password) return password.error();
+  if (const Outcome guarded = check_bus_is_guarded(*password, false); !guarded) return guarded.error();
   const std::string& address = options.nodes.nodes[options.nodes.self].address;
   if (is_loopback(address)) return std::string();
   return wrong("the cluster's bus would listen beyond this machine, on " + address +

@@ -13,8 +13,12 @@ namespace memento {
 /// password is too long.
 Result<std::string> find_password(const Options& options);
 
+/// An error when clients of a cluster's node need a password and whoever connects to its bus needs nothing.
+Outcome check_bus_is_guarded(const std::string& password, bool has_secret);
+
 /// What the nodes of the cluster prove to each other that they know; empty: none, on one machine. Errors: the file cannot
-/// be read or holds none, the bus listens beyond this machine without one. REQUIRES: options.cluster.
+/// be read or holds none; without one the bus listens beyond this machine, or clients need a password. REQUIRES:
+/// options.cluster.
 Result<std::string> find_cluster_secret(const Options& options);
 
 }  // namespace memento

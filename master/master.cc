@@ -313,6 +313,10 @@ void Master::reload() {
   const Options& fresh = parsed.options;
   const Result<std::string> password = find_password(fresh);
   if (!password) return log_->error("configuration not changed: " + password.error().message);
+  if (options_.cluster) {
+    const Outcome guarded = check_bus_is_guarded(*password, !cluster_secret_.empty());
+    if (!guarded) return log_->error("configuration not changed: " + guarded.error().message);
+  }
   options_.huge_pages = fresh.huge_pages;
   options_.slow_after_us = fresh.slow_after_us;
   options_.slow_shown = fresh.slow_shown;

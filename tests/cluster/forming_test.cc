@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "bus/core/frame.h"
+#include "conf/cluster_file.h"
 #include "tests/cluster/test_cluster.h"
 
 namespace memento::testing {
@@ -103,6 +104,44 @@ TEST(ClusterForming, BeyondThisMachineASecretIsNeeded) {
                                     folder.path() + "/secret"})
                 .status,
             0);
+}
+
+// Shows that a password for clients needs a secret for the bus, which would serve anybody without one: at the start, on HUP
+// and for CONFIG SET.
+TEST(ClusterForming, APasswordNeedsASecret) {
+  const TemporaryFolder folder;
+  const ReservedPort port({kBusPortOffset, kRedirectPortOffset});
+  const std::string path = folder.path() + "/";
+  std::ofstream(path + "nodes") << "127.0.0.1 " << port.number() + kBusPortOffset << " a 1\n";
+  std::ofstream(path + "secret") << "s\n";
+  std::ofstream(path + "conf") << "requirepass pw\n";
+  const std::vector<std::string> node = {"-c", "-f", path + "nodes", "-C", path + "conf", "--dir", path + "data",
+                                         "-m", "64m", "-w", "1",  "-P", path + "pid", "-l", path + "log"};
+  const auto run_node = [&](std::vector<std::string> more) {
+    more.insert(more.end(), node.begin(), node.end());
+    return run_program("memento", more);
+  };
+  for (const char* mode : {"-t", "-d"}) {
+    const Finished refused = run_node({mode});
+    EXPECT_EQ(refused.status, 78) << mode;
+    EXPECT_NE(refused.errors.find("--cluster-secret-file"), std::string::npos) << refused.errors;
+  }
+  EXPECT_EQ(run_node({"-t", "--cluster-secret-file", path + "secret"}).status, 0);
+
+  std::ofstream(path + "conf") << "";
+  const Finished started = run_node({"-d"});
+  ASSERT_EQ(started.status, 0) << started.errors;
+  const pid_t master = std::atoi(read_file(path + "pid").c_str());
+  Result<Client> client = Client::connect({"127.0.0.1", port.number()});
+  ASSERT_TRUE(client);
+  const Result<std::string> set = client->request("CONFIG SET requirepass pw");
+  EXPECT_TRUE(set && set->find("cluster-secret-file") != std::string::npos) << *set;
+  std::ofstream(path + "conf") << "requirepass pw\n";
+  kill(master, SIGHUP);
+  EXPECT_TRUE(wait_until([&] { return read_file(path + "log").find("configuration not changed: ") != std::string::npos; }));
+  EXPECT_EQ(*client->request("ECHO x"), "x");
+  kill(master, SIGTERM);
+  EXPECT_TRUE(wait_until([&] { return kill(master, 0) != 0; }));
 }
 
 // Shows that an upgrade of a node keeps clients, links come back, and the new bus answers for the old workers

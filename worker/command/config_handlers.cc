@@ -68,6 +68,8 @@ const char* set_latency_after(CommandContext& context, std::string_view value, b
 
 const char* set_password(CommandContext& context, std::string_view value, bool applies) {
   if (value.size() > Password::kLimitBytes) return "the password is longer than 511 bytes";
+  const bool has_open_bus = context.services.cluster != nullptr && options(context).cluster_secret_file.empty();
+  if (has_open_bus && !value.empty()) return "the cluster's bus has no secret and would let anybody in; see cluster-secret-file";
   if (applies) context.services.settings.password.set(value, context.services.facts.process);
   return nullptr;
 }
