@@ -32,7 +32,9 @@ constexpr std::uint64_t kTickMs = 50;
 constexpr std::int64_t kServeMs = 100;
 constexpr std::int64_t kStoppedMs = 500;  // a tick that comes so late: this process was stopped
 constexpr std::int64_t kLeaveMs = 500;
-constexpr std::size_t kGuestLimit = 4 * kNodeLimit;
+constexpr std::size_t kStrangerLimit = 4 * kNodeLimit;
+constexpr int kStrangerLines = 10;
+constexpr std::int64_t kStrangerLinesMs = 10'000;
 
 std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
 
@@ -55,7 +57,8 @@ class Bus {
         channels_(process_.segment, process_.state, bell_),
         lanes_(process_.segment, process_.state, channels_, process_.options.workers),
         context_{&loop_,         members_,  process_.secret, process_.options.cluster_timeout_s * 1000,
-                 process_.state, channels_, lanes_,          process_.log} {}
+                 process_.state, channels_, lanes_,          process_.log,
+                 stranger_lines_} {}
 
   int run();
 
@@ -63,6 +66,7 @@ class Bus {
   bool set_up();
   bool set_up_handles();
   void accept();
+  bool make_room_for(const GuestLink& newcomer);
   void on_turn();
   void on_tick();
   void on_signal();
@@ -79,6 +83,7 @@ class Bus {
   Bell bell_;
   WorkerChannels channels_;
   WorkerLanes lanes_;
+  LogLimiter stranger_lines_{"connections to the bus port were closed or refused", kStrangerLines, kStrangerLinesMs};
   uv_loop_t loop_{};
   BusContext context_;
   std::vector<std::unique_ptr<Peer>> peers_;  ///< by node; none for this one
@@ -158,8 +163,25 @@ int Bus::run() {
 
 void Bus::accept() {
   Tcp* const connection = new Tcp(&loop_);
-  if (!listener_->accept(*connection) || guests_.size() >= kGuestLimit) return connection->close();
-  guests_.push_back(std::make_unique<GuestLink>(context_, connection, now_ms()));
+  if (!listener_->accept(*connection)) return connection->close();
+  auto newcomer = std::make_unique<GuestLink>(context_, connection, now_ms());
+  if (make_room_for(*newcomer)) guests_.push_back(std::move(newcomer));
+}
+
+// Members that have proved themselves have places of their own. Those that greet yet have so many: of too many the
+// one goes that came first, rather than one from a member's address, so whoever greets at once comes in.
+bool Bus::make_room_for(const GuestLink& newcomer) {
+  const auto is_stranger = [](const auto& guest) { return guest->is_stranger(); };
+  if (static_cast<std::size_t>(std::ranges::count_if(guests_, is_stranger)) < kStrangerLimit) return true;
+  auto oldest = std::ranges::find_if(guests_, [&](const auto& guest) {
+    return guest->is_stranger() && !guest->has_address_of_member();
+  });
+  if (oldest == guests_.end()) {
+    if (!newcomer.has_address_of_member()) return false;
+    oldest = std::ranges::find_if(guests_, is_stranger);
+  }
+  guests_.erase(oldest);
+  return true;
 }
 
 // What a worker sends after this look rings the bell.
@@ -208,6 +230,7 @@ void Bus::on_tick() {
     const auto is_its = [&](const auto& guest) { return guest->node() == i; };
     process_.state.nodes[i].is_heard.store(std::ranges::any_of(guests_, is_its));
   }
+  stranger_lines_.flush_due(process_.log, now);
   look_whether_formed();
   lanes_.look();
   channels_.on_tick(now);

@@ -10,6 +10,7 @@
 #include "bus/worker_channels.h"
 #include "bus/worker_lane.h"
 #include "conf/log.h"
+#include "conf/log_limiter.h"
 #include "shm/cluster_state.h"
 
 namespace memento::bus {
@@ -23,6 +24,7 @@ struct BusContext {
   WorkerChannels& channels;
   WorkerLanes& lanes;
   Log& log;
+  LogLimiter& stranger_lines;  ///< about connections of whoever is no member
 };
 
 /// Unforeseeable bytes of the system.

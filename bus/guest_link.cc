@@ -9,7 +9,7 @@
 namespace memento::bus {
 namespace {
 
-constexpr std::int64_t kHandshakeMs = 1000;
+constexpr std::int64_t kGreetingMs = 2000;
 
 std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
 
@@ -26,6 +26,8 @@ GuestLink::GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
     : context_(context),
       tcp_(tcp),
       handshake_(Handshake::acceptor(context.members, context.lanes.count(), context.secret, new_nonce())),
+      has_address_of_member_(context.members.has_address(tcp->peer_text())),
+      accepted_ms_(now_ms),
       heard_ms_(now_ms),
       sent_ms_(now_ms) {
   tcp_->set_events({nullptr, [this] { on_bytes(); }, [this](const char* error) { close(error); },
@@ -52,11 +54,13 @@ void GuestLink::close(const std::string& why) {
 // A link that is not read cannot be heard on.
 void GuestLink::on_tick(std::int64_t now_ms) {
   if (is_closed_) return;
+  if (!is_ready_) {
+    if (now_ms - accepted_ms_ >= std::min(kGreetingMs, context_.timeout_ms)) close("no greeting came in time");
+    return;
+  }
   if (!is_reading_) heard_ms_ = now_ms;
-  const std::int64_t patience_ms =
-      is_ready_ ? context_.timeout_ms : std::min(kHandshakeMs, context_.timeout_ms);
-  if (now_ms - heard_ms_ >= patience_ms) return close("nothing was heard in time");
-  if (!is_ready_ || now_ms - sent_ms_ < LinkRules::kPingMs) return;
+  if (now_ms - heard_ms_ >= context_.timeout_ms) return close("nothing was heard in time");
+  if (now_ms - sent_ms_ < LinkRules::kPingMs) return;
   sent_ms_ = now_ms;
   tcp_->send(sender_.frame(FrameType::kPing));
 }
@@ -83,7 +87,8 @@ void GuestLink::take_frames() {
       const std::string why =
           outcome == FrameReceiver::Outcome::kBroken ? receiver_.error() : "a frame that means nothing";
       if (!is_ready_ && !is_closed_)
-        context_.log.warning("a connection from " + tcp_->peer_text() + " to the bus is closed: " + why);
+        context_.stranger_lines.warning(
+            context_.log, "a connection from " + tcp_->peer_text() + " to the bus is closed: " + why);
       return close(why);
     }
     tcp_->input().consume(taken);
@@ -101,7 +106,8 @@ bool GuestLink::on_frame(const Frame& frame) {
   const std::string answer = handshake_.on_frame(frame, sender_, receiver_);
   if (!answer.empty()) tcp_->send(answer);
   if (handshake_.state() == Handshake::State::kRefused) {
-    context_.log.error("a node at " + tcp_->peer_text() + " is refused: " + handshake_.reason());
+    context_.stranger_lines.warning(
+        context_.log, "a node at " + tcp_->peer_text() + " is refused: " + handshake_.reason());
     close(handshake_.reason());
   }
   return handshake_.state() != Handshake::State::kDone || on_ready();

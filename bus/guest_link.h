@@ -14,7 +14,7 @@ namespace memento::bus {
 
 class GuestLink {
  public:
-  /// A connection that was accepted.
+  /// A connection that was accepted. Its greeting as a whole has limited time.
   GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms);
   ~GuestLink();
   GuestLink(const GuestLink&) = delete;
@@ -34,6 +34,9 @@ class GuestLink {
 
   /// It is to be deleted.
   bool is_closed() const { return is_closed_; }
+  /// Nobody has proved to be a member.
+  bool is_stranger() const { return !is_ready_ && !is_closed_; }
+  bool has_address_of_member() const { return has_address_of_member_; }
   /// Whose link it is; nothing before that has proved itself.
   std::optional<std::size_t> node() const { return is_ready_ ? handshake_.peer() : std::nullopt; }
   void close(const std::string& why);
@@ -55,6 +58,8 @@ class GuestLink {
   WorkerLane* lane_ = nullptr;  ///< when ready
   FrameBatch replies_;
   std::string rest_;  ///< of a frame's requests, that the worker does not take now
+  const bool has_address_of_member_;
+  const std::int64_t accepted_ms_;
   std::int64_t heard_ms_;
   std::int64_t sent_ms_;
   bool is_ready_ = false;

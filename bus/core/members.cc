@@ -1,6 +1,9 @@
 // See members.h.
 #include "bus/core/members.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -45,6 +48,17 @@ Members Members::of(const ClusterState& state) {
 
 std::uint32_t Members::first_slot(std::size_t node) const {
   return static_cast<std::uint32_t>(node * kSlotCount / nodes.size());
+}
+
+// The file may write an address in another way.
+bool Members::has_address(const std::string& address) const {
+  return std::ranges::any_of(nodes, [&](const ClusterNode& node) {
+    std::array<unsigned char, sizeof(in6_addr)> bytes{};
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    const int family = node.address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+    return inet_pton(family, node.address.c_str(), bytes.data()) == 1 &&
+           inet_ntop(family, bytes.data(), text.data(), text.size()) != nullptr && address == text.data();
+  });
 }
 
 ClusterId Members::id(std::uint32_t version) const {

@@ -29,6 +29,8 @@ struct Members {
   static Members of(const ClusterState& state);
 
   std::uint32_t first_slot(std::size_t node) const;
+  /// A member has this address, as the system writes it.
+  bool has_address(const std::string& address) const;
   ClusterId id(std::uint32_t version = kProtocolVersion) const;
   /// 40 hex digits that the node keeps as long as name and address stay.
   std::string node_id(std::size_t node) const;

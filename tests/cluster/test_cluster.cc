@@ -129,13 +129,12 @@ std::vector<std::string> TestCluster::arguments(std::size_t index) const {
                                   node.log,
                                   "--dir",
                                   node.data,
-                                  "--memory",
-                                  "256MiB",
                                   "--cluster-secret-file",
                                   folder_.path() + "/secret"};
   const auto given = [&](const char* option) {
     return std::ranges::find(options_.arguments, option) != options_.arguments.end();
   };
+  if (!given("--memory")) all.insert(all.end(), {"--memory", "256MiB"});
   if (!given("--workers")) all.insert(all.end(), {"--workers", "2"});
   if (options_.has_namespaces) all.insert(all.end(), {"--protected-mode", "no"});
   all.insert(all.end(), options_.arguments.begin(), options_.arguments.end());
