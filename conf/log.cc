@@ -6,6 +6,8 @@
 
 #include <ctime>
 
+#include "shm/os/private_file.h"
+
 namespace memento {
 
 Result<Log> Log::open(const std::string& path) {
@@ -17,9 +19,9 @@ Result<Log> Log::open(const std::string& path) {
 
 Outcome Log::reopen() {
   if (path_.empty()) return Done{};
-  Fd file(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (!file) return system_error("open(" + path_ + ") for the log");
-  file_ = std::move(file);
+  Result<Fd> file = open_trusted_file(path_, O_WRONLY | O_CREAT | O_APPEND, 0640, "the log");
+  if (!file) return file.error();
+  file_ = std::move(*file);
   return Done{};
 }
 

@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "shm/os/private_file.h"
+
 namespace memento {
 
 Result<PidFile> PidFile::take(const std::string& path) {
   PidFile pid_file;
   pid_file.path_ = path;
-  pid_file.file_ = Fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!pid_file.file_) return system_error("open(" + path + ") for the pid file");
+  Result<Fd> file = open_trusted_file(path, O_RDWR | O_CREAT, 0644, "the pid file");
+  if (!file) return file.error();
+  pid_file.file_ = std::move(*file);
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;

@@ -9,11 +9,14 @@
 #include <utility>
 
 #include "shm/channel.h"
+#include "shm/os/private_file.h"
 
 namespace memento {
 namespace {
 
-std::string path_in(const std::string& directory) { return directory + "/cluster"; }
+constexpr const char* kName = "cluster";
+
+std::string path_in(const std::string& directory) { return directory + "/" + kName; }
 
 Result<ClusterState*> map(const Fd& file, const std::string& path) {
   void* const memory = mmap(nullptr, sizeof(ClusterState), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
@@ -38,11 +41,14 @@ std::string_view ClusterState::text_of_link(const NodeState& node) const {
 
 Result<ClusterStateFile> ClusterStateFile::create(const std::string& directory) {
   const std::string path = path_in(directory);
+  const Result<Fd> folder = open_private_folder(directory);
+  if (!folder) return folder.error();
   unlink(path.c_str());
   for (std::uint32_t process = 0; process < kProcessLimit; ++process)
     unlink(Channel::path_of(directory, process).c_str());
-  const Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file) return system_error("open(" + path + ") for the cluster's state");
+  const Result<Fd> opened = open_private_file(*folder, kName, O_RDWR | O_CREAT | O_EXCL, path);
+  if (!opened) return opened.error();
+  const Fd& file = *opened;
   if (fallocate(file.get(), 0, 0, sizeof(ClusterState)) != 0) return system_error("fallocate(" + path + ")");
   const Result<ClusterState*> state = map(file, path);
   if (!state) return state.error();
@@ -54,8 +60,11 @@ Result<ClusterStateFile> ClusterStateFile::create(const std::string& directory) 
 
 Result<ClusterStateFile> ClusterStateFile::adopt(const std::string& directory) {
   const std::string path = path_in(directory);
-  const Fd file(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (!file) return system_error("open(" + path + ") for the cluster's state");
+  const Result<Fd> folder = open_private_folder(directory);
+  if (!folder) return folder.error();
+  const Result<Fd> opened = open_private_file(*folder, kName, O_RDWR, path);
+  if (!opened) return opened.error();
+  const Fd& file = *opened;
   struct stat status {};
   if (fstat(file.get(), &status) != 0 || status.st_size != static_cast<off_t>(sizeof(ClusterState))) {
     return Error{ExitStatus::kConfig, 0, path + ": the cluster's state has another size than this version's"};

@@ -19,6 +19,7 @@
 #include "shm/check.h"
 #include "shm/layout.h"
 #include "shm/mailbox_file.h"
+#include "shm/os/private_file.h"
 #include "shm/robust_lock.h"
 
 namespace memento {
@@ -64,6 +65,22 @@ void* aligned_address(std::uint64_t bytes) {
   if (area == MAP_FAILED) return nullptr;
   munmap(area, bytes + Segment::kHugePageBytes);
   return reinterpret_cast<void*>(round_up(reinterpret_cast<std::uintptr_t>(area), Segment::kHugePageBytes));
+}
+
+// Maps the open file by its path: which must lead to it.
+Result<ipc::mapped_region> map_file(const Fd& file, const std::string& path, std::uint64_t size_bytes) {
+  try {
+    const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
+    struct stat opened {};
+    struct stat named {};
+    if (fstat(file.get(), &opened) != 0 || fstat(mapping.get_mapping_handle().handle, &named) != 0 ||
+        named.st_dev != opened.st_dev || named.st_ino != opened.st_ino) {
+      return Error{ExitStatus::kSystem, 0, path + " is another file than the segment in use"};
+    }
+    return ipc::mapped_region(mapping, ipc::read_write, 0, size_bytes, aligned_address(size_bytes));
+  } catch (const ipc::interprocess_exception& exception) {
+    return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
+  }
 }
 
 }  // namespace
@@ -248,13 +265,13 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     return Error{ExitStatus::kConfig, 0, "memory of " + std::to_string(options.size_bytes) +
                                              " bytes is too small: at least 16 MiB are needed"};
   }
-  if (mkdir(options.directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return system_error("mkdir(" + options.directory + ") for the segment");
-  }
+  const Result<Fd> folder = open_private_folder(options.directory);
+  if (!folder) return folder.error();
   const std::string path = options.directory + "/segment";
   for (int attempt = 0; attempt < 2; ++attempt) {
-    Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!file) return system_error("open(" + path + ") for the segment");
+    Result<Fd> opened = open_private_file(*folder, "segment", O_RDWR | O_CREAT, path);
+    if (!opened) return opened.error();
+    Fd file = std::move(*opened);
     if (const Outcome locked = lock_file(file, path); !locked) return locked.error();
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return system_error("fstat(" + path + ")");
@@ -278,12 +295,9 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
                        !segment->commit_memory(0, fixed_end + 8192))) {
         return system_error("making " + path + " of " + std::to_string(size_bytes) + " bytes");
       }
-      try {
-        const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
-        segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, size_bytes, aligned_address(size_bytes));
-      } catch (const ipc::interprocess_exception& exception) {
-        return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
-      }
+      Result<ipc::mapped_region> region = map_file(segment->impl_->file, path, size_bytes);
+      if (!region) return region.error();
+      segment->impl_->region = std::move(*region);
       segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
       if (!existed) {
         format_segment(segment->header(), options, size_bytes);
@@ -322,18 +336,9 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
   segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
   segment->path_ = path;
   segment->size_bytes_ = static_cast<std::uint64_t>(status.st_size);
-  try {
-    const ipc::file_mapping mapping(path.c_str(), ipc::read_write);
-    struct stat named {};
-    if (fstat(mapping.get_mapping_handle().handle, &named) != 0 || named.st_dev != status.st_dev ||
-        named.st_ino != status.st_ino) {
-      return Error{ExitStatus::kSystem, 0, path + " is another file than the segment in use"};
-    }
-    segment->impl_->region = ipc::mapped_region(mapping, ipc::read_write, 0, segment->size_bytes_,
-                                                  aligned_address(segment->size_bytes_));
-  } catch (const ipc::interprocess_exception& exception) {
-    return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
-  }
+  Result<ipc::mapped_region> region = map_file(file, path, segment->size_bytes_);
+  if (!region) return region.error();
+  segment->impl_->region = std::move(*region);
   segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
   segment->impl_->file = std::move(file);
   const std::string reason = mismatch(segment->header(), segment->size_bytes_);

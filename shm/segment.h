@@ -39,7 +39,8 @@ class Segment {
  public:
   static constexpr std::uint64_t kHugePageBytes = 2ull << 20;  ///< x86-64, and arm64 with pages of 4 KiB
 
-  /// Creates or attaches, recovers and checks. Errors: directory or file not usable, another server runs on it.
+  /// Creates or attaches, recovers and checks. Errors: directory or file not usable, or not this user's alone
+  /// (os/private_file.h); another server runs on it.
   static Result<std::unique_ptr<Segment>> create_or_attach(const SegmentOptions& options, AttachReport* report);
 
   /// Maps the segment that this open file is, which `path` must still name, without recovering: processes of the same
