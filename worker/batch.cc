@@ -118,6 +118,7 @@ std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) 
     if (was_long || context_.keyspace.detours() != detours) [[unlikely]] {
       detours = context_.keyspace.detours();
       context_.meter.end_run(batch_.words_of(request), true);
+      if (is_over()) break;
     }
   }
   return place;

@@ -65,6 +65,11 @@ Connection::Wait Connection::resume(Turn& turn, SessionContext& context) {
 }
 
 void Connection::execute(Turn& turn, SessionContext& context) {
+  session_.begin_turn();
+  consume(turn, context);
+}
+
+void Connection::consume(Turn& turn, SessionContext& context) {
   turn.bytes->consume(session_.consume(turn.bytes->view(), context, turn.batch, turn.output));
 }
 
@@ -73,7 +78,7 @@ Connection::Wait Connection::answer(Turn& turn, SessionContext& context) {
   ByteBuffer& output = turn.output;
   bool broken = !send(output, context.keyspace);
   while (!broken && session_.is_paused() && output.empty()) {
-    execute(turn, context);
+    consume(turn, context);
     broken = !send(output, context.keyspace);
   }
   if (&bytes == &turn.input && !bytes.empty()) {
@@ -92,6 +97,7 @@ Connection::Wait Connection::answer(Turn& turn, SessionContext& context) {
   }
   output.shrink(kKeptBytes);
   if (session_.is_parked()) return parked_wait();
+  if (session_.has_rest()) return Wait::kTurn;
   if (awaits_last_replies()) return Wait::kReplies;
   return session_.is_closing() ? finish() : Wait::kInput;
 }

@@ -20,9 +20,9 @@ struct Turn {
 
 class Connection {
  public:
-  /// What it wants next. kParked: nothing, its request waits (ClientState::waits); kReplies: nothing, before
+  /// What it wants next. kTurn: another turn, for requests that are here; kParked: nothing, its request waits (ClientState::waits); kReplies: nothing, before
   /// replies of other nodes came; kClosed: drop it.
-  enum class Wait { kInput, kOutput, kParked, kReplies, kClosed };
+  enum class Wait { kInput, kOutput, kTurn, kParked, kReplies, kClosed };
 
   explicit Connection(Fd socket) : socket_(std::move(socket)) {
     session_.client().waiting_input = &input_;
@@ -35,7 +35,7 @@ class Connection {
   /// The socket has bytes: one read. kInput: go on with prepare(), execute() and answer().
   Wait receive(Turn& turn, Keyspace& keyspace);
   void prepare(Turn& turn, const Keyspace& keyspace) { session_.prepare(turn.bytes->view(), keyspace, turn.batch); }
-  /// Executes the requests received; their replies, up to a pause, are in turn.output.
+  /// Executes the requests received, for the length of a turn; their replies, up to a pause, are in turn.output.
   void execute(Turn& turn, SessionContext& context);
   /// Behind execute(): sends the replies by one write, and goes on after a pause.
   Wait answer(Turn& turn, SessionContext& context);
@@ -43,7 +43,7 @@ class Connection {
   /// The socket takes bytes again: sends what waits, then goes on with requests that were left.
   Wait on_writable(Turn& turn, SessionContext& context);
 
-  /// The request that waited need not do so any more: goes on with it.
+  /// The request that waited need not do so any more, or another turn has come: goes on with it.
   Wait resume(Turn& turn, SessionContext& context);
 
   /// Sends what was pushed to the client. kClosed: more waits for it than is kept for anybody, or messages were lost.
@@ -72,6 +72,7 @@ class Connection {
   Wait parked_wait() const {
     return session_.client().waits == ClientWait::kReplies ? Wait::kReplies : Wait::kParked;
   }
+  void consume(Turn& turn, SessionContext& context);
   /// Sends as much as the socket takes; false when the connection is broken.
   bool send(ByteBuffer& bytes, Keyspace& keyspace);
 

@@ -143,6 +143,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
   std::uint64_t executed = 0;
   paused_ = false;
   parked_ = false;
+  has_rest_ = false;
   MessageHub& hub = context.services.hub;
   client_.active_ms = context.keyspace.now_ms();
   std::size_t routed_begin = output.size();  // from there on it stands behind replies that other nodes have yet to give
@@ -170,12 +171,14 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     const bool is_routed_batch = context.router != nullptr && is_routed(batch, *context.router);
     const bool was_text = is_text();
     command.reply.set_protocol(client_.protocol);
-    BatchRun run(batch, command, output);
+    BatchRun run(batch, command, output, turn_end_ticks_);
     std::size_t done = 0;
     while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
       if (batch.requests[done].is_plain && !is_routed_batch && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
         done = run.execute_plain(done, kOutputPauseBytes);
         client_.last_command = batch.requests[done - 1].command;
+        if (run.is_over()) [[unlikely]]
+          runnable = done;
         continue;
       }
       const Request& request = batch.requests[done++];
@@ -186,6 +189,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
         if (route == Route::kAnswered) {
           run.end(done - 1);
           if (is_shown) show(request, batch, hub);
+          if (cpu_ticks() >= turn_end_ticks_) runnable = done;
           continue;
         }
         if (route == Route::kWaits) {
@@ -202,7 +206,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       }
       if (outcome == BatchRun::Outcome::kRunEnded) [[unlikely]] {
         if (is_shown && !run.was_rejected()) show(request, batch, hub);
-        if (std::exchange(command.ends_batch, false)) runnable = done;
+        if (std::exchange(command.ends_batch, false) || run.is_over()) runnable = done;
       }
       if (client_.has_pushes) [[unlikely]] take_pushes(output);
       closing_ = command.close_after_reply;
@@ -211,10 +215,13 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
     run.end(done);
     if (is_shown) [[unlikely]]
       hub.send_shown();
+    const bool is_over = run.is_over() || (is_routed_batch && cpu_ticks() >= turn_end_ticks_);
     if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
       if (done > 0) taken += batch.requests[done - 1].input_end;
       forget_incomplete();
       if (parked_) break;
+      has_rest_ = is_over;
+      if (has_rest_) break;
       continue;
     }
     if (is_text() != was_text) forget_incomplete();
@@ -224,6 +231,8 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       closing_ = true;
     }
     if (batch.input_bytes == 0 && is_text() == was_text) break;  // what is left is not a whole request
+    has_rest_ = is_over && !closing_ && taken < bytes.size();
+    if (has_rest_) break;
   }
   if (client_.has_pending_replies()) [[unlikely]]
     client_.replies->take_behind(output, routed_begin);

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "shm/os/cpu_clock.h"
 #include "worker/batch.h"
 #include "worker/command/command.h"
 #include "worker/wire/byte_buffer.h"
@@ -44,11 +45,17 @@ class Session {
   /// taken. Call it again with the rest: with more bytes behind it, or (when paused) once the output is sent.
   std::size_t consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output);
 
+  /// From here on consume() goes on for some milliseconds, and then ends between two requests: has_rest(). Without it there
+  /// is no end but that of the input.
+  void begin_turn() { turn_end_ticks_ = cpu_ticks() + turn_ticks(); }
+
   /// The client will not be served: its first byte, which tells the protocol, is answered so. Then the session is closing.
   void refuse(const Refusal& refusal) { refusal_ = &refusal; }
 
   /// The last call stopped at a request that waits (ClientState::waits).
   bool is_parked() const { return parked_; }
+  /// The last call stopped because the turn is over: what is left is for the next one.
+  bool has_rest() const { return has_rest_; }
   /// The last call stopped because of the output, not for want of input.
   bool is_paused() const { return paused_; }
   /// Nothing more is to be read: send the output and close.
@@ -60,8 +67,13 @@ class Session {
   const ClientState& client() const { return client_; }
 
   static constexpr std::size_t kOutputPauseBytes = 1 << 20;
+  static constexpr double kTurnNs = 5e6;
 
  private:
+  static std::uint64_t turn_ticks() {
+    static const auto ticks = static_cast<std::uint64_t>(kTurnNs * ticks_per_ns());
+    return ticks;
+  }
   bool is_text() const { return client_.protocol == Protocol::kText; }
   void prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
   void prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
@@ -87,6 +99,8 @@ class Session {
   bool broken_ = false;
   bool paused_ = false;
   bool parked_ = false;
+  bool has_rest_ = false;
+  std::uint64_t turn_end_ticks_ = ~0ull;
   bool closing_ = false;
 };
 

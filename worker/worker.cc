@@ -79,8 +79,8 @@ bool is_this_machine(const sockaddr_storage& peer) {
 // Those of a parked connection tell only that the client has ended it.
 std::uint32_t events_of(Connection::Wait wait) {
   if (wait == Connection::Wait::kOutput) return EPOLLOUT;
-  if (wait == Connection::Wait::kReplies)
-    return 0;  // what the client sent before its end is still to be read
+  if (wait == Connection::Wait::kReplies || wait == Connection::Wait::kTurn)
+    return 0;  // what the client sent before its end is still to be read, or executed
   return wait == Connection::Wait::kParked ? EPOLLRDHUP : EPOLLIN;
 }
 
@@ -113,6 +113,7 @@ class Worker {
   void answer_turns(std::size_t end);
   void on_bell();
   void resume_clients();
+  void give_another_turn();
   void push_messages();
   bool join_cluster();
   bool may_sleep_in_cluster();
@@ -156,6 +157,7 @@ class Worker {
   Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
   std::deque<Refused> refused_;  ///< those not served that wait to be told, oldest first
+  std::deque<int> next_turns_;   ///< descriptors of connections whose turn ended before their requests did
   std::size_t connection_count_ = 0;
   TimeMs rated_ms_ = 0;  ///< operations per second were found then
   std::uint64_t rated_executed_ = 0;
@@ -191,7 +193,7 @@ int Worker::run() {
   tell_ready();
   std::array<epoll_event, kEventLimit> events;
   while (!leaving_ && !(ending_ && connection_count_ == 0 && (peers_ == nullptr || peers_->is_idle()))) {
-    const bool may_sleep = router_ == nullptr || may_sleep_in_cluster();
+    const bool may_sleep = next_turns_.empty() && (router_ == nullptr || may_sleep_in_cluster());
     const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, may_sleep ? -1 : 0);
     if (count < 0 && errno != EINTR) {
       context_.log.error(std::string("epoll_wait: ") + std::strerror(errno));
@@ -200,6 +202,7 @@ int Worker::run() {
     keyspace_.set_now_ms(wall_time_ms());
     for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
     take_turns();
+    if (!next_turns_.empty()) give_another_turn();
     if (hub_.clients().has_waiting()) resume_clients();
     if (router_ != nullptr) take_replies();
     push_messages();
@@ -236,7 +239,7 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   } else if (connection.registered == Connection::Wait::kParked ||
              connection.registered == Connection::Wait::kReplies) {
     settle(connection, Connection::Wait::kClosed);
-  } else {
+  } else if (connection.registered == Connection::Wait::kInput) {
     taking_turns_[turn_count_++] = &connection;
     if (turn_count_ == kTurnLimit) take_turns();
   }
@@ -304,6 +307,17 @@ bool Worker::may_sleep_in_cluster() {
   return false;
 }
 
+// One of those whose turn ended before their requests did: behind it the others are looked at again.
+void Worker::give_another_turn() {
+  const int descriptor = next_turns_.front();
+  next_turns_.pop_front();
+  Connection* const connection = connections_[static_cast<std::size_t>(descriptor)].get();
+  if (connection == nullptr || connection->registered != Connection::Wait::kTurn) return;
+  const Connection::Wait wait = connection->resume(turns_[0], session_);
+  if (wait == Connection::Wait::kTurn) next_turns_.push_back(descriptor);
+  settle(*connection, wait);
+}
+
 bool Worker::join_cluster() {
   context_.cluster->worker_processes[context_.index].store(context_.process);
   Result<std::unique_ptr<BusClient>> bus = BusClient::create(
@@ -357,6 +371,7 @@ void Worker::push_messages() {
 void Worker::settle(Connection& connection, Connection::Wait wait) {
   if (wait == connection.registered) return;
   if (wait == Connection::Wait::kClosed) return close(connection);
+  if (wait == Connection::Wait::kTurn) next_turns_.push_back(connection.descriptor());
   connection.registered = wait;
   epoll_event event{events_of(wait), {.fd = connection.descriptor()}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.descriptor(), &event) != 0) close(connection);

@@ -69,6 +69,8 @@ class CommandMeter {
                 std::string_view error);
   /// CONFIG RESETSTAT: what this worker counted is forgotten at once, and this command counts already.
   static void begin_anew(LiveSettings& settings, WorkerStatistics& record);
+  /// By the clock as it was read last: when a command that may take long was done, or a run ended.
+  bool is_past(std::uint64_t ticks) const { return begin_ticks_ >= ticks; }
   void count_executed(std::uint64_t count) { add_to(record_.executed, count); }
 
  private:
