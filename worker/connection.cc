@@ -145,6 +145,12 @@ Connection::Wait Connection::finish() {
   return Wait::kInput;
 }
 
+void Connection::drop_received() {
+  char bytes[4096];
+  for (int i = 0; i < 64 && ::recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT) > 0; ++i) {
+  }
+}
+
 bool Connection::send(ByteBuffer& bytes, Keyspace& keyspace) {
   while (!bytes.empty()) {
     const std::string_view view = bytes.view();

@@ -55,6 +55,9 @@ class Connection {
   /// Executes nothing more: sends what waits to be sent, then closes as finish() does.
   Wait end();
 
+  /// So that closing does not reset the connection, and with it lose what was sent last; what comes later still would.
+  void drop_received();
+
   /// What the connection waits for, as registered with epoll; kept by the worker.
   Wait registered = Wait::kInput;
   bool is_refused = false;  ///< waits for its first byte to be told so; kept by the worker

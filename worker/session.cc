@@ -20,17 +20,23 @@ constexpr std::size_t kLineSlackBytes = 64;
 // Of a line that is no command's, as in Redis.
 constexpr std::size_t kInlineLimitBytes = 64 * 1024;
 // Before the password was given nobody may make the server keep much.
-constexpr std::int64_t kStrangerArguments = 10;
-constexpr std::int64_t kStrangerBulkBytes = 16 * 1024;
-constexpr std::size_t kStrangerRequestBytes = 1 << 20;
+constexpr std::size_t kStrangerArguments = 10;
+constexpr std::size_t kStrangerBulkBytes = 16 * 1024;
+constexpr std::size_t kStrangerRequestBytes = kStrangerArguments * kStrangerBulkBytes + 1024;  // with the lengths
 // Beside one value of the longest kind.
 constexpr std::size_t kRequestSlackBytes = 64 << 20;
 constexpr std::int64_t kArgumentLimit = 1 << 30;
 
 RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
-  if (!client.authenticated) return {kStrangerArguments, kStrangerBulkBytes, kStrangerRequestBytes, false};
+  if (!client.authenticated) return {static_cast<std::int64_t>(kStrangerArguments), static_cast<std::int64_t>(kStrangerBulkBytes), kStrangerRequestBytes, false};
   const std::uint64_t bulk_bytes = std::max<std::uint64_t>(keyspace.value_limit_bytes(), 2 * kKeyLimitBytes);
   return {kArgumentLimit, static_cast<std::int64_t>(bulk_bytes), bulk_bytes + kRequestSlackBytes, true};
+}
+
+// What somebody who has not given the password may not send.
+bool is_too_much(std::span<const std::string_view> words) {
+  const auto is_long = [](std::string_view word) { return word.size() > kStrangerBulkBytes; };
+  return words.size() > kStrangerArguments || std::ranges::any_of(words, is_long);
 }
 
 bool begins_with_command(std::string_view line) { return find_command(take_word(&line)) != nullptr; }
@@ -63,11 +69,12 @@ void Session::parse_line(AnyLine& line, std::size_t input_end, Batch& batch) {
 // Stops in front of a request in RESP.
 void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
   std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
-  if (!client_.authenticated) line_limit = std::min(line_limit, kStrangerRequestBytes);
+  const bool is_stranger = !client_.authenticated;
+  if (is_stranger) line_limit = kInlineLimitBytes;
   std::size_t taken = 0;
   while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
     const std::string_view left = bytes.substr(taken);
-    if (left.size() >= 64 && scanned_bytes_ == 0) {
+    if (left.size() >= 64 && scanned_bytes_ == 0 && !is_stranger) {
       if (ShortLine line(left); line.is_whole()) [[likely]] {
         taken += line.bytes_with_end();
         parse_line(line, taken, batch);
@@ -87,6 +94,12 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
     taken += line_bytes;
     Line line(text);
     parse_line(line, taken, batch);
+    if (is_stranger && batch.count > 0 && is_too_much(batch.words_of(batch.requests[batch.count - 1]))) [[unlikely]] {
+      taken -= line_bytes;
+      batch.arguments.resize(batch.requests[--batch.count].first_argument);
+      broken_ = batch.count == 0;  // else the requests before it may change the limits
+      break;
+    }
   }
   batch.input_bytes = taken;
 }
@@ -286,8 +299,11 @@ void Session::report_broken(CommandContext& command) {
   if (refusal_ != nullptr) return command.reply.error(is_text() ? refusal_->text_error : refusal_->resp_error);
   if (!is_text()) return command.reply.error(parser_.error());
   command.reply.error(
-      "ERR Protocol error: line is longer than the limits of a key and a value together, or than 65536 bytes "
-      "without a command; the connection is closed");
+      client_.authenticated
+          ? "ERR Protocol error: line is longer than the limits of a key and a value together, or than 65536 bytes "
+            "without a command; the connection is closed"
+          : "ERR Protocol error: before the password is given a request may have 10 words of 16384 bytes each, and a line "
+            "65536 bytes; the connection is closed");
 }
 
 }  // namespace memento

@@ -21,6 +21,7 @@
 #include <memory>
 #include <vector>
 
+#include "conf/log_limiter.h"
 #include "worker/cluster_router.h"
 #include "worker/connection.h"
 #include "worker/message_hub.h"
@@ -33,7 +34,9 @@ constexpr int kEventLimit = 256;
 constexpr std::size_t kTurnLimit = 16;
 constexpr std::size_t kBriefTurnBytes = 16 * 1024;  // of its requests, and of its replies; some hundred of the usual size
 constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
-constexpr std::size_t kRefusedLimit = 64;  // connections that wait to be told that they are not served
+constexpr std::size_t kRefusedLimit = 64;  // connections that are not served and yet open: told so, or waiting for it
+constexpr std::int64_t kRefusedMs = 1000;  // for such a client to read why, and to leave
+constexpr std::int64_t kAcceptLogMs = 600'000;
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kMaintenanceUs = 1000;
@@ -86,9 +89,10 @@ std::uint32_t events_of(Connection::Wait wait) {
 
 struct Refused {
   int descriptor;
-  std::uint64_t id;  ///< of the connection; the descriptor may be another's by now
-  TimeMs since_ms;
+  std::uint64_t id;       ///< of the connection; the descriptor may be another's by now
+  std::int64_t since_ms;  ///< monotonic
   const Refusal* refusal;
+  bool is_told = false;
 };
 
 class Worker {
@@ -123,7 +127,9 @@ class Worker {
   void on_timer();
   const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
   void admit(Fd socket, const Refusal* refusal, bool is_redirected);
-  void tell_refused(TimeMs before_ms, std::size_t left);
+  Connection* find(const Refused& refused) const;
+  void tell(Refused& refused);
+  void end_refused();
   bool is_listener(int descriptor) const;
   bool is_redirect_listener(int descriptor) const;
   void for_each_listener(const std::function<void(Fd&)>& visit);
@@ -156,7 +162,8 @@ class Worker {
   Fd timer_;
   Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
-  std::deque<Refused> refused_;  ///< those not served that wait to be told, oldest first
+  std::deque<Refused> refused_;  ///< connections that are not served, oldest first; some have gone
+  LogLimiter accept_log_{"failures to accept connections", 1, kAcceptLogMs};
   std::deque<int> next_turns_;   ///< descriptors of connections whose turn ended before their requests did
   std::size_t connection_count_ = 0;
   TimeMs rated_ms_ = 0;  ///< operations per second were found then
@@ -203,6 +210,7 @@ int Worker::run() {
     for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
     take_turns();
     if (!next_turns_.empty()) give_another_turn();
+    if (!refused_.empty()) end_refused();
     if (hub_.clients().has_waiting()) resume_clients();
     if (router_ != nullptr) take_replies();
     push_messages();
@@ -429,7 +437,7 @@ void Worker::admit(Fd socket, const Refusal* refusal, bool is_redirected) {
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int descriptor = socket.get();
   if (!watch(descriptor)) {
-    context_.log.warning(std::string("epoll_ctl of a new connection: ") + std::strerror(errno));
+    accept_log_.warning(context_.log, std::string("epoll_ctl of a new connection: ") + std::strerror(errno));
     return;
   }
   const auto place = static_cast<std::size_t>(descriptor);
@@ -446,31 +454,56 @@ void Worker::admit(Fd socket, const Refusal* refusal, bool is_redirected) {
     add_to(statistics().rejected_connections, 1);
     connection.is_refused = true;
     connection.session().refuse(*refusal);
-    refused_.push_back(Refused{descriptor, client.id, client.connected_ms, refusal});
-    return tell_refused(0, kRefusedLimit);
+    refused_.push_back(Refused{descriptor, client.id, monotonic_time_ns() / 1'000'000, refusal});
+    return;
   }
   hub_.clients().add(client);
   ++connection_count_;
   keyspace_.count(Counter::kConnectionsAccepted);
 }
 
-// Those refused who say nothing, so that their protocol is not known, are told in the text protocol: when they came before
-// `before_ms`, and when more than `left` wait.
-void Worker::tell_refused(TimeMs before_ms, std::size_t left) {
-  while (!refused_.empty() && (refused_.size() > left || refused_.front().since_ms < before_ms)) {
-    const Refused refused = refused_.front();
+// nullptr: it has ended.
+Connection* Worker::find(const Refused& refused) const {
+  Connection* const connection = connections_[static_cast<std::size_t>(refused.descriptor)].get();
+  return connection != nullptr && connection->session().client().id == refused.id ? connection : nullptr;
+}
+
+// One that says nothing, so that its protocol is not known, is told in the text protocol.
+void Worker::tell(Refused& refused) {
+  Connection* const connection = find(refused);
+  if (std::exchange(refused.is_told, true) || connection == nullptr || connection->session().is_closing()) return;
+  const std::string text = std::string("(error) ") + refused.refusal->text_error + "\r\n";
+  [[maybe_unused]] const ssize_t sent = ::send(refused.descriptor, text.data(), text.size(), MSG_NOSIGNAL);
+  ::shutdown(refused.descriptor, SHUT_WR);
+}
+
+// They get their descriptors for a moment only: who does not leave by itself is closed, and at once when they are many.
+void Worker::end_refused() {
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  for (Refused& refused : refused_) {
+    if (now_ms - refused.since_ms < kTickMs) break;
+    tell(refused);
+  }
+  while (!refused_.empty() && (refused_.size() > kRefusedLimit || now_ms - refused_.front().since_ms >= kRefusedMs)) {
+    Refused& refused = refused_.front();
+    tell(refused);
+    if (Connection* const connection = find(refused); connection != nullptr) {
+      connection->drop_received();
+      close(*connection);
+    }
     refused_.pop_front();
-    const auto& connection = connections_[static_cast<std::size_t>(refused.descriptor)];
-    if (connection == nullptr || connection->session().client().id != refused.id || connection->session().is_closing()) continue;
-    const std::string text = std::string("(error) ") + refused.refusal->text_error + "\r\n";
-    [[maybe_unused]] const ssize_t sent = ::send(refused.descriptor, text.data(), text.size(), MSG_NOSIGNAL);
-    ::shutdown(refused.descriptor, SHUT_RDWR);  // it is closed in its turn
   }
 }
 
 // Out of descriptors or memory: clients wait in the accept queue until the next tick.
 void Worker::pause_accepting(int error_number) {
-  context_.log.warning(std::string("accept4: ") + std::strerror(error_number));
+  std::string text = std::string("accept4: ") + std::strerror(error_number) + "; clients wait until others have left";
+  if (error_number == EMFILE) {
+    text += ": allow this process more open files (ulimit -n, LimitNOFILE= of the service), or lower max-clients";
+  } else if (error_number == ENFILE) {
+    text += ": allow the machine more open files (sysctl fs.file-max), or lower max-clients";
+  }
+  accept_log_.warning(context_.log, text);
   for_each_listener([&](Fd& listener) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr); });
   accepting_ = false;
 }
@@ -553,7 +586,7 @@ void Worker::on_timer() {
   hub_.serve();  // a bell may have been lost
   if (router_ != nullptr)
     router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
-  tell_refused(keyspace_.now_ms() - kTickMs, kRefusedLimit);
+  accept_log_.flush_due(context_.log);
   update_statistics();
   const bool is_busy = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background) ||
                        hub_.clients().has_waiting();

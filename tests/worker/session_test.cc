@@ -270,6 +270,35 @@ TEST_F(SessionTest, EveryCommandIsFoundAndHelped) {
   EXPECT_TRUE(talk("HELP nope\n").starts_with("(error) "));
 }
 
+// Shows that a turn that has lasted too long ends between two requests, whatever they are, and another one goes on there.
+TEST_F(SessionTest, TurnsEnd) {
+  Conversation conversation(*context_);
+  conversation.say("ECHO -\n");
+  const auto begin_late_turn = [&] {
+    conversation.session().begin_turn();
+    const std::int64_t end_ns = monotonic_time_ns() + static_cast<std::int64_t>(2 * Session::kTurnNs);
+    while (monotonic_time_ns() < end_ns) {
+    }
+  };
+  begin_late_turn();
+  EXPECT_EQ(conversation.say("EXISTS a b\nEXISTS a b\nEXISTS a b\nGET a\nGET"), "0\r\n");
+  EXPECT_TRUE(conversation.session().has_rest());
+  begin_late_turn();
+  EXPECT_EQ(conversation.say(""), "0\r\n");
+  EXPECT_TRUE(conversation.session().has_rest());
+  conversation.session().begin_turn();
+  EXPECT_EQ(conversation.say(" b\n"), "0\r\n(null)\r\n(null)\r\n");
+  EXPECT_FALSE(conversation.session().has_rest());
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "GET a\n";
+  begin_late_turn();
+  std::string replies = conversation.say(many);  // brief ones are looked at by the batch
+  EXPECT_TRUE(conversation.session().has_rest());
+  conversation.session().begin_turn();
+  replies += conversation.say("");
+  EXPECT_EQ(replies.size(), 40 * std::string_view("(null)\r\n").size());
+}
+
 // Shows that INFO's figures are the keyspace's and its sections can be asked for one by one.
 TEST_F(SessionTest, Info) {
   talk("SET a 1\nGET a\nGET b\nNOPE\n");

@@ -1,0 +1,168 @@
+// Connections that want more than their share: of a worker's time, of its descriptors, of its memory.
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/integration/test_server.h"
+
+namespace memento::testing {
+namespace {
+
+Fd connect_raw(const TestServer& server) {
+  Result<Fd> socket = connect_tcp({"127.0.0.1", server.port()});
+  EXPECT_TRUE(socket);
+  return socket ? std::move(*socket) : Fd();
+}
+
+void send_all(const Fd& socket, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    ASSERT_GT(sent, 0);
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+}
+
+// Adds what comes to `*text`; false when nothing comes any more, or (MSG_DONTWAIT) has come yet.
+bool receive(const Fd& socket, std::string* text, int flags = 0) {
+  char bytes[4096];
+  const ssize_t received = ::recv(socket.get(), bytes, sizeof bytes, flags);
+  if (received > 0) text->append(bytes, static_cast<std::size_t>(received));
+  return received > 0;
+}
+
+// All until the server closes.
+std::string receive_all(const Fd& socket) {
+  std::string text;
+  while (receive(socket, &text)) {
+  }
+  return text;
+}
+
+std::size_t lines_in(const std::string& text) { return static_cast<std::size_t>(std::ranges::count(text, '\n')); }
+
+std::size_t descriptors_of(pid_t pid) {
+  DIR* const folder = opendir(("/proc/" + std::to_string(pid) + "/fd").c_str());
+  if (folder == nullptr) return 0;
+  std::size_t count = 0;
+  while (readdir(folder) != nullptr) ++count;
+  closedir(folder);
+  return count;
+}
+
+std::size_t memory_bytes_of(pid_t pid) {
+  const std::string text = read_file("/proc/" + std::to_string(pid) + "/status");
+  const std::size_t at = text.find("RssAnon:");
+  return at == std::string::npos ? 0 : std::stoull(text.substr(at + 8)) * 1024;
+}
+
+// Shows that who sends many requests that each take long is answered in turns, others in between, and that TERM does not
+// wait for the rest.
+TEST(HostileConnections, ManyLongRequests) {
+  constexpr std::size_t kRequests = 2000;  // about a hundredth of a second each
+  TestServer server({"--workers", "1", "--memory", "512MiB"});
+  ASSERT_EQ(server.request("SETBIT long 1600000000 1"), "0");
+  const Fd greedy = connect_raw(server);
+  std::string requests;
+  for (std::size_t i = 0; i < kRequests; ++i) requests += "BITCOUNT long\n";
+  send_all(greedy, requests);
+  std::string replies;
+  ASSERT_TRUE(receive(greedy, &replies));
+  EXPECT_EQ(server.request("PING"), "+PONG");
+  while (receive(greedy, &replies, MSG_DONTWAIT)) {
+  }
+  EXPECT_LT(lines_in(replies), kRequests);
+  EXPECT_EQ(server.stop(), 0);
+  replies += receive_all(greedy);
+  EXPECT_LT(lines_in(replies), kRequests);
+  EXPECT_EQ(replies.substr(0, 6), "1\r\n1\r\n");
+}
+
+// Shows that clients that are refused and stay are closed, whatever they said, and that the next ones are told why too.
+TEST(HostileConnections, RefusedOnesThatStay) {
+  TestServer server({"--workers", "1", "--max-clients", "1"});
+  Client served = server.connect();
+  ASSERT_TRUE(wait_until([&] {  // the connection before it may not be seen as closed yet
+    const Result<std::string> reply = served.request("ECHO here");
+    const bool is_served = reply && *reply == "here";
+    if (!is_served) served = server.connect();
+    return is_served;
+  }));
+  const pid_t worker = server.workers(1)[0];
+  const std::size_t before = descriptors_of(worker);
+  std::vector<Fd> refused;
+  for (int i = 0; i < 300; ++i) {
+    refused.push_back(connect_raw(server));
+    if (i % 3 == 1) send_all(refused.back(), "PING\n");
+    if (i % 3 == 2) send_all(refused.back(), "*1\r\n$4\r\nPING\r\n");
+  }
+  for (std::size_t i = 0; i < refused.size(); ++i) {
+    const std::string told = receive_all(refused[i]);
+    if (i % 3 == 0) {
+      EXPECT_EQ(told, "(error) too many clients; see max-clients\r\n");
+    } else {
+      EXPECT_TRUE(told.empty() || told.find("clients") != std::string::npos) << told;
+    }
+  }
+  EXPECT_TRUE(wait_until([&] { return descriptors_of(worker) == before; }));
+  EXPECT_EQ(*served.request("ECHO served"), "served");
+}
+
+// Shows that a worker without descriptors says so once, and serves those who waited when others have left.
+TEST(HostileConnections, NoDescriptorsLeft) {
+  TestServer server({"--workers", "1"});
+  const pid_t worker = server.workers(1)[0];
+  const rlimit limit{descriptors_of(worker) + 20, 4096};
+  ASSERT_EQ(prlimit(worker, RLIMIT_NOFILE, &limit, nullptr), 0);
+  std::vector<Fd> many;
+  for (int i = 0; i < 80; ++i) many.push_back(connect_raw(server));
+  const auto log_lines = [&] {
+    std::size_t count = 0;
+    const std::string log = server.log();
+    for (std::size_t at = 0; (at = log.find("accept4", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  ASSERT_TRUE(wait_until([&] { return log_lines() > 0; })) << server.log();
+  EXPECT_NE(server.log().find("ulimit -n"), std::string::npos) << server.log();
+  send_all(many.back(), "ECHO waited\n");
+  many.erase(many.begin(), many.begin() + 70);
+  std::string reply;
+  ASSERT_TRUE(receive(many.back(), &reply));
+  EXPECT_EQ(reply, "waited\r\n");
+  EXPECT_EQ(log_lines(), 1u) << server.log();
+}
+
+// Shows that those who have not given the password make the server keep little, in either protocol.
+TEST(HostileConnections, ManyStrangers) {
+  TestServer server({"--workers", "1", "--requirepass", "secret"});
+  const pid_t worker = server.workers(1)[0];
+  const std::size_t before = memory_bytes_of(worker);
+  std::vector<Fd> strangers;
+  for (int i = 0; i < 500; ++i) {
+    strangers.push_back(connect_raw(server));
+    // What it refuses it does not read to its end.
+    const std::string many = i % 2 == 0 ? "AUTH " + std::string(1'000'000, 'x') : "*3\r\n$16384\r\n" + std::string(1'000'000, 'x');
+    [[maybe_unused]] const ssize_t sent = ::send(strangers.back().get(), many.data(), many.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  for (int i = 0; i < 500; ++i) {
+    std::string told;
+    ASSERT_TRUE(receive(strangers[static_cast<std::size_t>(i)], &told)) << i;
+    EXPECT_NE(told.find("Protocol error"), std::string::npos) << told;
+  }
+  EXPECT_LT(memory_bytes_of(worker), before + (16u << 20));
+  std::vector<Fd> quiet;  // within the limits
+  for (int i = 0; i < 500; ++i) {
+    quiet.push_back(connect_raw(server));
+    send_all(quiet.back(), "AUTH " + std::string(16'000, 'x'));
+  }
+  EXPECT_EQ(server.request("AUTH secret"), "OK");
+  EXPECT_LT(memory_bytes_of(worker), before + (48u << 20));
+}
+
+}  // namespace
+}  // namespace memento::testing
