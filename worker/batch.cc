@@ -1,6 +1,7 @@
 // See batch.h.
 #include "worker/batch.h"
 
+#include <new>
 #include <utility>
 
 #include "worker/command/dispatch.h"
@@ -75,7 +76,11 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
   const std::uint64_t detours = context_.keyspace.detours();
   const std::uint64_t errors = context_.reply.error_count();
   const std::size_t reply_begin = output_.size();
-  dispatch_request(request, batch_, context_);
+  try {
+    dispatch_request(request, batch_, context_);
+  } catch (const std::bad_alloc&) {
+    answer_out_of_memory(request.command, reply_begin);
+  }
   was_rejected_ = false;
   if (context_.reply.error_count() != errors) [[unlikely]] {
     was_rejected_ = std::exchange(context_.was_rejected, false);
@@ -95,6 +100,14 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
   return Outcome::kRunEnded;
 }
 
+// REQUIRES: called where std::bad_alloc was caught. Only what has certainly changed nothing is answered so; else the exception
+// goes on, and the connection ends.
+void BatchRun::answer_out_of_memory(const Command* command, std::size_t reply_begin) {
+  if (command == nullptr || !command->has(kReadonly) || context_.client.transaction != nullptr) throw;
+  context_.reply.roll_back({reply_begin, TextEncoder(), context_.reply.error_count()});
+  context_.reply.out_of_memory();
+}
+
 // Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of.
 std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) {
   std::size_t input_end = input_begin(place);
@@ -106,7 +119,11 @@ std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) 
     const std::size_t reply_begin = output_end;
     const std::size_t request_begin = std::exchange(input_end, request.input_end);
     context_.meter.begin_brief(request.command);
-    run_command(context_, *request.command, {batch_.words_of(request), request.key});
+    try {
+      run_command(context_, *request.command, {batch_.words_of(request), request.key});
+    } catch (const std::bad_alloc&) {
+      answer_out_of_memory(request.command, reply_begin);
+    }
     output_end = output_.size();
     if (context_.reply.error_count() != errors) [[unlikely]] {
       errors = context_.reply.error_count();

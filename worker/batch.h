@@ -85,6 +85,7 @@ class BatchRun {
   }
 
  private:
+  void answer_out_of_memory(const Command* command, std::size_t reply_begin);
   std::size_t input_begin(std::size_t place) const {
     return place > 0 ? batch_.requests[place - 1].input_end : 0;
   }

@@ -16,6 +16,12 @@ struct Turn {
   ByteBuffer* bytes = nullptr;  ///< the input, or the connection's own
   Batch batch;
   ByteBuffer output;  ///< empty between two turns
+
+  /// As it is between two turns, without the memory it had.
+  void clear() {
+    batch.clear();
+    for (ByteBuffer* buffer : {&input, &output}) *buffer = ByteBuffer();
+  }
 };
 
 class Connection {

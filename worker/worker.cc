@@ -138,9 +138,12 @@ class Worker {
   void finish_connections(bool has_successor);
   void cut_off();
   void tell_ready();
+  template <class Act>
+  Connection::Wait guard(Turn& turn, Act&& act);
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
   void update_statistics();
+  void give_back_memory();
   WorkerStatistics& statistics() { return context_.settings.statistics[context_.process]; }
   bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.settings.max_clients.load()); }
 
@@ -163,6 +166,8 @@ class Worker {
   Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
   std::deque<Refused> refused_;  ///< connections that are not served, oldest first; some have gone
+  LogLimiter memory_log_{"connections ended for want of memory", 1, kAcceptLogMs};
+  std::size_t trimmed_bytes_ = 0;  ///< free bytes of the heap when memory was given back last
   LogLimiter accept_log_{"failures to accept connections", 1, kAcceptLogMs};
   std::deque<int> next_turns_;   ///< descriptors of connections whose turn ended before their requests did
   std::size_t connection_count_ = 0;
@@ -235,6 +240,19 @@ void Worker::on_event(const epoll_event& event) {
   }
 }
 
+// What the connection wants after act(). Without memory for that its client has ended, and nobody else.
+template <class Act>
+Connection::Wait Worker::guard(Turn& turn, Act&& act) {
+  try {
+    return act();
+  } catch (const std::bad_alloc&) {
+    turn.clear();
+    memory_log_.warning(context_.log, "a connection was ended: no memory for what it sent or was to get; give the machine, "
+                                      "the cgroup or the process (ulimit -v) more than what is stored needs");
+    return Connection::Wait::kClosed;
+  }
+}
+
 void Worker::on_connection(int descriptor, std::uint32_t events) {
   const auto place = static_cast<std::size_t>(descriptor);
   // The listening socket's last event may come behind the signal that closed it.
@@ -243,7 +261,8 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
-    settle(connection, dead ? Connection::Wait::kClosed : connection.on_writable(turns_[turn_count_], session_));
+    Turn& turn = turns_[turn_count_];
+    settle(connection, dead ? Connection::Wait::kClosed : guard(turn, [&] { return connection.on_writable(turn, session_); }));
   } else if (connection.registered == Connection::Wait::kParked ||
              connection.registered == Connection::Wait::kReplies) {
     settle(connection, Connection::Wait::kClosed);
@@ -261,9 +280,12 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
 void Worker::take_turns() {
   const std::size_t count = std::exchange(turn_count_, 0);
   answered_turns_ = 0;
-  for (std::size_t i = 0; i < count; ++i) turn_waits_[i] = taking_turns_[i]->receive(turns_[i], keyspace_);
   for (std::size_t i = 0; i < count; ++i) {
-    if (turn_waits_[i] == Connection::Wait::kInput) taking_turns_[i]->prepare(turns_[i], keyspace_);
+    turn_waits_[i] = guard(turns_[i], [&] { return taking_turns_[i]->receive(turns_[i], keyspace_); });
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (turn_waits_[i] != Connection::Wait::kInput) continue;
+    turn_waits_[i] = guard(turns_[i], [&] { return taking_turns_[i]->prepare(turns_[i], keyspace_), Connection::Wait::kInput; });
   }
   for (std::size_t i = 0; i < count; ++i) prefetch_tables(turns_[i].batch, keyspace_);
   for (std::size_t i = 0; i < count; ++i) prefetch_entries(turns_[i].batch, keyspace_);
@@ -272,7 +294,7 @@ void Worker::take_turns() {
     Turn& turn = turns_[i];
     const bool is_brief = turn.batch.is_plain() && turn.bytes->size() <= kBriefTurnBytes;
     if (!is_brief) answer_turns(i);
-    taking_turns_[i]->execute(turn, session_);
+    turn_waits_[i] = guard(turn, [&] { return taking_turns_[i]->execute(turn, session_), Connection::Wait::kInput; });
     if (!is_brief || turn.output.size() > kBriefTurnBytes) answer_turns(i + 1);
   }
   answer_turns(count);
@@ -284,7 +306,7 @@ void Worker::answer_turns(std::size_t end) {
     Connection& connection = *taking_turns_[answered_turns_];
     Turn& turn = turns_[answered_turns_];
     Connection::Wait& wait = turn_waits_[answered_turns_];
-    if (wait == Connection::Wait::kInput) wait = connection.answer(turn, session_);
+    if (wait == Connection::Wait::kInput) wait = guard(turn, [&] { return connection.answer(turn, session_); });
     settle(connection, wait);
   }
 }
@@ -301,7 +323,7 @@ void Worker::resume_clients() {
   for (ClientState* client : clients.take_ready()) {
     Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
     if (connection.registered == Connection::Wait::kParked) {
-      settle(connection, connection.resume(turns_[0], session_));
+      settle(connection, guard(turns_[0], [&] { return connection.resume(turns_[0], session_); }));
     }
   }
   clients.close_question();
@@ -321,7 +343,7 @@ void Worker::give_another_turn() {
   next_turns_.pop_front();
   Connection* const connection = connections_[static_cast<std::size_t>(descriptor)].get();
   if (connection == nullptr || connection->registered != Connection::Wait::kTurn) return;
-  const Connection::Wait wait = connection->resume(turns_[0], session_);
+  const Connection::Wait wait = guard(turns_[0], [&] { return connection->resume(turns_[0], session_); });
   if (wait == Connection::Wait::kTurn) next_turns_.push_back(descriptor);
   settle(*connection, wait);
 }
@@ -355,13 +377,13 @@ void Worker::take_replies() {
   router_->receive([this](int descriptor) { return client_at(descriptor); });
   for (ClientState* client : router_->take_answered()) {
     Connection* const connection = connections_[static_cast<std::size_t>(client->descriptor)].get();
-    settle(*connection, connection->on_replies(keyspace_));
+    settle(*connection, guard(turns_[0], [&] { return connection->on_replies(keyspace_); }));
   }
   if (router_->has_parked()) {
     for (ClientState* client : router_->take_ready()) {
       Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
       if (connection.registered == Connection::Wait::kReplies)
-        settle(connection, connection.resume(turns_[0], session_));
+        settle(connection, guard(turns_[0], [&] { return connection.resume(turns_[0], session_); }));
     }
   }
   if (peers_->serve()) router_->wake_bus();
@@ -372,7 +394,7 @@ void Worker::push_messages() {
   if (const std::string losses = hub_.take_losses(); !losses.empty()) context_.log.warning(losses);
   for (ClientState* client : hub_.take_pushed()) {
     Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
-    settle(connection, connection.push(keyspace_));
+    settle(connection, guard(turns_[0], [&] { return connection.push(keyspace_); }));
   }
 }
 
@@ -556,6 +578,17 @@ void Worker::on_signal() {
   }
 }
 
+// What clients have made the heap grow by lies between what is used: only there for the next ones, or for nobody.
+void Worker::give_back_memory() {
+  const std::size_t free_bytes = mallinfo2().fordblks;
+  if (free_bytes > trimmed_bytes_ + kKeptHeapBytes) {
+    malloc_trim(kKeptHeapBytes);
+    trimmed_bytes_ = mallinfo2().fordblks;
+  } else {
+    trimmed_bytes_ = std::min(trimmed_bytes_, free_bytes);
+  }
+}
+
 // What others read of this worker and no event counts.
 void Worker::update_statistics() {
   constexpr TimeMs kRatePeriodMs = 1000;
@@ -573,6 +606,7 @@ void Worker::update_statistics() {
   if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
   const TimeMs elapsed_ms = keyspace_.now_ms() - rated_ms_;
   if (elapsed_ms < kRatePeriodMs) return;
+  give_back_memory();
   const std::uint64_t executed = record.executed.load(std::memory_order_relaxed);
   const std::uint64_t rate = (executed - rated_executed_) * 1000 / static_cast<std::uint64_t>(elapsed_ms);
   record.operations_per_second.store(rated_ms_ == 0 ? 0 : rate, std::memory_order_relaxed);
@@ -587,6 +621,7 @@ void Worker::on_timer() {
   if (router_ != nullptr)
     router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
   accept_log_.flush_due(context_.log);
+  memory_log_.flush_due(context_.log);
   update_statistics();
   const bool is_busy = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background) ||
                        hub_.clients().has_waiting();

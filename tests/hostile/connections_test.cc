@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/differential/peer.h"
 #include "tests/integration/test_server.h"
 
 namespace memento::testing {
@@ -162,6 +163,53 @@ TEST(HostileConnections, ManyStrangers) {
   }
   EXPECT_EQ(server.request("AUTH secret"), "OK");
   EXPECT_LT(memory_bytes_of(worker), before + (48u << 20));
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // it ends the process instead
+// Shows that a worker without memory answers so, or ends the connection that wants too much, and goes on with the others.
+TEST(HostileConnections, NoMemory) {
+  TestServer server({"--workers", "1", "--memory", "512MiB"});
+  Client bystander = server.connect();
+  Peer greedy("memento", server.port());
+  const std::string value(50'000'000, 'x');
+  ASSERT_EQ(greedy.ask({{"SET", "big", value}}).at(0), "+OK\r\n");
+  const pid_t worker = server.workers(1)[0];
+  const std::string status = read_file("/proc/" + std::to_string(worker) + "/status");
+  const rlim_t size_bytes = std::stoull(status.substr(status.find("VmSize:") + 7)) * 1024;
+  const rlimit limit{size_bytes + (400 << 20), RLIM_INFINITY};
+  ASSERT_EQ(prlimit(worker, RLIMIT_AS, &limit, nullptr), 0);
+  Words many{"MGET"};
+  many.insert(many.end(), 60, "big");
+  EXPECT_EQ(greedy.ask({many}).at(0).substr(0, 4), "-OOM");
+  std::vector<Words> transaction{{"MULTI"}};
+  transaction.insert(transaction.end(), 60, Words{"GET", "big"});
+  transaction.push_back({"EXEC"});
+  EXPECT_EQ(greedy.ask(transaction).back().substr(0, 10), "-EXECABORT");
+  EXPECT_EQ(greedy.ask({{"STRLEN", "big"}}).at(0), ":50000000\r\n");
+  const Fd endless = connect_raw(server);
+  const std::string part = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\n" + std::string(1 << 20, 'x');
+  ssize_t sent = 1;
+  for (int i = 0; i < 500 && sent > 0; ++i) sent = ::send(endless.get(), part.data() + (i == 0 ? 0 : 40), part.size() - 40, MSG_NOSIGNAL);
+  EXPECT_EQ(receive_all(endless), "");
+  EXPECT_EQ(*bystander.request("ECHO here"), "here");
+  EXPECT_EQ(server.workers(1)[0], worker);
+  EXPECT_NE(server.log().find("a connection was ended: no memory"), std::string::npos);
+}
+#endif
+
+// Shows that what clients made a worker allocate is given back when they are gone, though it lies below what others use.
+TEST(HostileConnections, MemoryIsGivenBack) {
+  TestServer server({"--workers", "1"});
+  const pid_t worker = server.workers(1)[0];
+  const std::size_t before = memory_bytes_of(worker);
+  std::vector<Fd> many;
+  for (int i = 0; i < 300; ++i) {
+    many.push_back(connect_raw(server));
+    send_all(many.back(), "SET k " + std::string(1 << 20, 'x'));
+  }
+  ASSERT_TRUE(wait_until([&] { return memory_bytes_of(worker) > before + (250u << 20); }));
+  many.erase(many.begin(), many.end() - 1);
+  EXPECT_TRUE(wait_until([&] { return memory_bytes_of(worker) < before + (64u << 20); })) << memory_bytes_of(worker);
 }
 
 }  // namespace
