@@ -41,48 +41,48 @@ void Keyspace::Impl::evacuate_blocks(std::uint64_t page, bool to_main, const Jud
 // False: there is nowhere to move it to.
 bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_class, bool to_main,
                                     const Judge& judge) {
-  HashedKey key;
-  if (!key_of_block(offset, kSizeClasses.geometry[size_class].block_bytes, &key)) return true;
+  const std::uint64_t block_bytes = kSizeClasses.geometry[size_class].block_bytes;
+  const std::optional<HashedKey> key = referrer_of(offset, block_bytes);
+  if (!key) return true;
   const bool has_target = arena.prepare_target(size_class, to_main);
-  Slot& slot = slots[key.slot];
+  Slot& slot = slots[key->slot];
   const SlotGuard guard(*this, slot);
   Entry entry;
   Word* cell = nullptr;
-  const Extent table{slot.table.load(kRelaxed)};
-  if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || entry.at != base + offset ||
-      entry.total_bytes() > kSizeClasses.geometry[size_class].block_bytes) {
-    return true;
-  }
+  if (!refers_to(*key, offset, &entry, &cell) || entry.total_bytes() > block_bytes) return true;
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (entry.expired(now_ms) || !verdict.keeps) {
-    stage_erase(slot, key, table, *cell, entry);
+    stage_erase(slot, *cell, entry);
     arena.stage_gone(offset);
-    redo.commit();
+    commit_change(slot, key->hash);
     count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
-    if (verdict.leaves_ghost) ghosts.add(key.hash);
+    if (verdict.leaves_ghost) ghosts.add(key->hash);
     return true;
   }
   if (!has_target) return false;
   const std::uint64_t target = arena.peek_target();
-  // Who empties the page of the target may look at the block without a lock, and checks afterwards (key_of_block).
+  // Who empties the page of the target may look at the block without a lock, and checks afterwards (refers_to).
   racy_copy(base + target, base + offset, entry.total_bytes());
-  redo.stage(*cell, Cell::moved(value, target, verdict.heat));
-  if (!planted(Plant::kMoveWithoutVersion)) redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  SlotMove(redo, slot).move(*cell, Cell::moved(value, target, verdict.heat));
   arena.stage_moved(offset);
   redo.commit();
   return true;
 }
 
-// The key that seems to lie in a block of so many bytes; what is no entry looks like one, or like none.
-MEMENTO_RACY bool Keyspace::Impl::key_of_block(std::uint64_t offset, std::uint64_t block_bytes,
-                                               HashedKey* key) {
+// What is no entry looks like one, or like none.
+MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t offset, std::uint64_t block_bytes) {
   const Entry entry = Entry::parse(base + offset);
-  if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > block_bytes) return false;
+  if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > block_bytes) return std::nullopt;
   block_key.resize(entry.key_bytes);
   racy_copy(block_key.data(), entry.key(), entry.key_bytes);
-  *key = hash_key(block_key, header.hash_seed);
-  return true;
+  return hash_key(block_key, header.hash_seed);
+}
+
+bool Keyspace::Impl::refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry, Word** cell) const {
+  const Slot& slot = slots[referrer.slot];
+  return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, referrer, entry, cell) == Search::kHit &&
+         entry->at == base + offset;
 }
 
 // Builds the tables anew that lie between two offsets. REQUIRES: those pages are draining.
@@ -100,13 +100,12 @@ void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
 // Copies the run that begins at an offset to another place. The copy is made without the slot's lock, under a
 // pin: while that is there the run's bytes stay as they are, but for its expiry and what grows behind its end.
 void Keyspace::Impl::move_run(std::uint64_t run) {
-  HashedKey key;
   const std::uint64_t offset = run + sizeof(Word);
-  if (!key_of_block(offset, find_committed_end() - offset, &key)) return;
-  Slot& slot = slots[key.slot];
+  const std::optional<HashedKey> key = referrer_of(offset, find_committed_end() - offset);
+  if (!key) return;
+  Slot& slot = slots[key->slot];
   const auto find_it = [&](Entry* entry, Word** cell) {
-    return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, key, entry, cell) == Search::kHit &&
-           entry->at == base + offset && !arena.is_class_page(offset);
+    return refers_to(*key, offset, entry, cell) && !arena.is_class_page(offset);
   };
   Entry entry;
   Word* cell = nullptr;
@@ -124,8 +123,7 @@ void Keyspace::Impl::move_run(std::uint64_t run) {
     if (find_it(&entry, &cell) && entry.total_bytes() == copied_bytes) {
       if (entry.has_expiry_word) entry.write_expiry(base + target);
       const std::uint64_t value = cell->load(kRelaxed);
-      redo.stage(*cell, Cell::moved(value, target, Cell::heat(value)));
-      redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+      SlotMove(redo, slot).move(*cell, Cell::moved(value, target, Cell::heat(value)));
       redo.stage(arena.held(kHeldMovedRun), 0);
       arena.stage_exchange(Arena::kNoClass, offset);
       redo.commit();

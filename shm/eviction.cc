@@ -95,11 +95,11 @@ bool Keyspace::Impl::evict_runs(std::uint64_t page, const Judge& judge) {
 }
 
 bool Keyspace::Impl::evict_run_at(std::uint64_t run, const Judge& judge) {
-  HashedKey key;
-  if (!key_of_block(run + sizeof(Word), find_committed_end() - run - sizeof(Word), &key)) return false;
+  const std::optional<HashedKey> key = referrer_of(run + sizeof(Word), find_committed_end() - run - sizeof(Word));
+  if (!key) return false;
   if (!arena.has_room_for_run() && !arena.free_old_runs())
     return false;  // readers copy what was evicted before
-  const bool went = evict_run(run, key, judge);
+  const bool went = evict_run(run, *key, judge);
   arena.free_old_runs();
   return went;
 }
@@ -109,11 +109,7 @@ bool Keyspace::Impl::evict_run(std::uint64_t run, const HashedKey& key, const Ju
   const SlotGuard guard(*this, slot);
   Entry entry;
   Word* cell = nullptr;
-  const Extent table{slot.table.load(kRelaxed)};
-  if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit ||
-      entry.at != base + run + sizeof(Word) || arena.is_class_page(run)) {
-    return false;
-  }
+  if (!refers_to(key, run + sizeof(Word), &entry, &cell) || arena.is_class_page(run)) return false;
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (verdict.keeps && !entry.expired(now_ms)) {
@@ -121,9 +117,9 @@ bool Keyspace::Impl::evict_run(std::uint64_t run, const HashedKey& key, const Ju
     redo.commit();
     return false;
   }
-  stage_erase(slot, key, table, *cell, entry);
+  stage_erase(slot, *cell, entry);
   arena.stage_exchange(Arena::kNoClass, run + sizeof(Word));
-  redo.commit();
+  commit_change(slot, key.hash);
   count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
   if (verdict.leaves_ghost) ghosts.add(key.hash);
   return true;

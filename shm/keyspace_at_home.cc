@@ -121,14 +121,12 @@ bool Keyspace::Impl::set_at_home(const HashedKey& key, std::string_view value, T
   if (planted(Plant::kValueInPlace) && old.value_bytes == value.size()) {
     std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());
   }
-  note_change(slot, key.hash);
-  redo.stage(cell, fresh_cell(offset, key.hash, before));
-  redo.stage(slot.version, version + 1);
-  const std::uint64_t bytes = slot.bytes.load(kRelaxed) + now.value_bytes - old.value_bytes +
-                              (now.has_expiry_word ? kOneExpiry : 0) - (old.expires() ? kOneExpiry : 0);
-  redo.stage(slot.bytes, bytes);
+  SlotChange change(redo, slot);
+  change.set(cell, fresh_cell(offset, key.hash, before));
+  change.count_weight(weight_of(0, old.value_bytes, old.expires()), weight_of(0, now.value_bytes, now.has_expiry_word));
+  change.finish();
   arena.stage_exchange_of_class(size_class, old_offset);
-  redo.commit();
+  commit_change(slot, key.hash);
   return true;
 }
 

@@ -13,12 +13,12 @@
 #include "shm/ghosts.h"
 #include "shm/keyspace.h"
 #include "shm/segment.h"
+#include "shm/slot_change.h"
 #include "shm/table.h"
 
 namespace memento {
 
 inline constexpr int kFindMemoryLimit = 10'000;          ///< others may take what is found
-inline constexpr std::uint64_t kOneExpiry = 1ull << 40;  ///< in Slot::bytes
 
 /// Writes the pieces of a new value; a piece without data stands for zeros.
 void copy_pieces(char* to, const Change& change);
@@ -82,6 +82,11 @@ struct Keyspace::Impl {
     if (slot.marks.load(std::memory_order_relaxed) != 0 && !planted(Plant::kChangeCountedLate)) [[unlikely]]
       change_counters.count(hash);
   }
+  /// Commits what is staged, of which this key's change is a part. REQUIRES: slot locked.
+  void commit_change(const Slot& slot, std::uint64_t hash) {
+    note_change(slot, hash);
+    redo.commit();
+  }
 
   // change_counters.cc
   bool grant_change_counters();
@@ -111,8 +116,8 @@ struct Keyspace::Impl {
   Word* free_cell(Extent table, std::uint64_t tag) const;
   void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, std::uint64_t offset,
                   std::uint32_t size_class);
-  void stage_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old);
-  void commit_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old);
+  void stage_erase(Slot& slot, Word& cell, const Entry& old);
+  void commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old);
   /// What a cell that holds `before` gets for a new entry of its key.
   std::uint64_t fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before) {
     const std::uint64_t cell = Cell::make(offset, hash);
@@ -144,7 +149,10 @@ struct Keyspace::Impl {
   using Judge = std::function<Verdict(std::uint64_t heat)>;
   void evacuate_blocks(std::uint64_t page, bool to_main, const Judge& judge);
   bool evacuate_block(std::uint64_t offset, std::uint32_t size_class, bool to_main, const Judge& judge);
-  bool key_of_block(std::uint64_t offset, std::uint64_t block_bytes, HashedKey* key);
+  /// Who leads to what lies there, as far as can be seen without a lock: the key of an entry.
+  std::optional<HashedKey> referrer_of(std::uint64_t offset, std::uint64_t block_bytes);
+  /// Whether it does: the entry there, and the cell that leads to it. REQUIRES: its slot locked.
+  bool refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry, Word** cell) const;
   void evacuate_tables(std::uint64_t begin, std::uint64_t end);
   void move_run(std::uint64_t run);
 
@@ -263,7 +271,7 @@ struct Keyspace::Impl {
   std::uint64_t reclaimed_generation = UINT64_MAX;  ///< of FLUSH, of which no slot has entries left
   std::uint64_t shortages_seen = 0;
   std::uint64_t rooms_made = 0;  ///< counts what may have changed the magazines between a fill and its commit
-  std::string block_key;         ///< of key_of_block()
+  std::string block_key;         ///< of referrer_of()
   std::unique_ptr<Transaction> transaction;
 };
 
@@ -312,9 +320,7 @@ bool Keyspace::Impl::rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_want
         const std::uint64_t cell = old_cells[i].load(kRelaxed);
         if (Cell::live(cell)) place_cell(cells, lines, cell);
       }
-      redo.stage(slot.table, table.word);
-      redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-      redo.stage(slot.cells, count | count << 32);
+      SlotMove(redo, slot).rebuild(table.word, count);
       redo.stage(arena.held(kHeldNewTable), 0);
       redo.stage(arena.held(kHeldOldTable), old.word);
       redo.commit();

@@ -188,18 +188,16 @@ Keyspace::Update::Outcome Keyspace::Update::under_lock() {
 }
 
 Keyspace::Update::Outcome Keyspace::Update::commit_erase(const Found& old) {
-  impl_.commit_erase(slot_, key_, Extent{slot_.table.load(kRelaxed)}, *old.cell, old.entry);
+  impl_.commit_erase(slot_, key_, *old.cell, old.entry);
   freed_offset_ = old.offset;
   return Outcome::kDone;
 }
 
 Keyspace::Update::Outcome Keyspace::Update::commit_expiry(const Found& old, TimeMs expiry_ms) {
-  impl_.note_change(slot_, key_.hash);
-  impl_.redo.stage(old.entry.expiry_word(), Entry::word_of_expiry(expiry_ms));
-  impl_.redo.stage(slot_.version, slot_.version.load(kRelaxed) + 1);
-  impl_.redo.stage(slot_.bytes, slot_.bytes.load(kRelaxed) + (expiry_ms != kNoExpiry ? kOneExpiry : 0) -
-                                    (old.entry.expires() ? kOneExpiry : 0));
-  impl_.redo.commit();
+  SlotChange slot_change(impl_.redo, slot_);
+  slot_change.set_expiry(old.entry, expiry_ms);
+  slot_change.finish();
+  impl_.commit_change(slot_, key_.hash);
   return Outcome::kDone;
 }
 
@@ -311,7 +309,7 @@ Keyspace::Update::Outcome Keyspace::Update::patch(const Change& change, const Fo
     if (!impl_.arena.is_pinned_by_others(now.offset) || planted(Plant::kPatchOfPinned)) {
       if (needs_area) impl_.redo.use_area(*impl_.arena.transaction_area());
       stage_patch(change, now, hull);
-      impl_.redo.commit();
+      impl_.commit_change(slot_, key_.hash);
       if (needs_area) impl_.redo.use_record();
       outcome = Outcome::kDone;
     }
@@ -321,8 +319,7 @@ Keyspace::Update::Outcome Keyspace::Update::patch(const Change& change, const Fo
 }
 
 void Keyspace::Update::stage_patch(const Change& change, const Found& old, Hull hull) {
-  RedoList& redo = impl_.redo;
-  impl_.note_change(slot_, key_.hash);
+  SlotChange slot_change(impl_.redo, slot_);
   char* const value = const_cast<char*>(old.entry.value());
   std::uint64_t position = 0;
   Word* word = nullptr;  // being put together from one piece or several
@@ -334,7 +331,7 @@ void Keyspace::Update::stage_patch(const Change& change, const Found& old, Hull 
       const std::uint64_t in_word = reinterpret_cast<std::uintptr_t>(value + at) & kWordMask;
       auto* const its_word = reinterpret_cast<Word*>(value + at - in_word);
       if (its_word != word) {
-        if (word != nullptr) redo.stage(*word, image);
+        if (word != nullptr) slot_change.set(*word, image);
         word = its_word;
         image = word->load(kRelaxed);
       }
@@ -349,14 +346,10 @@ void Keyspace::Update::stage_patch(const Change& change, const Found& old, Hull 
     }
     position += piece.size();
   }
-  if (word != nullptr) redo.stage(*word, image);
+  if (word != nullptr) slot_change.set(*word, image);
   if (planted(Plant::kPatchOutsideList) && word != nullptr) word->store(image);
-  if (old.entry.expiry_ms() != change.expiry_ms) {
-    redo.stage(old.entry.expiry_word(), Entry::word_of_expiry(change.expiry_ms));
-    redo.stage(slot_.bytes, slot_.bytes.load(kRelaxed) + (change.expiry_ms != kNoExpiry ? kOneExpiry : 0) -
-                                (old.entry.expires() ? kOneExpiry : 0));
-  }
-  redo.stage(slot_.version, slot_.version.load(kRelaxed) + 1);
+  if (old.entry.expiry_ms() != change.expiry_ms) slot_change.set_expiry(old.entry, change.expiry_ms);
+  slot_change.finish();
 }
 
 // What comes behind the whole of a pinned run's old value. Nothing: that is not how the new one begins.
@@ -383,11 +376,11 @@ Keyspace::Update::Outcome Keyspace::Update::grow_in_place(const Change& addition
   char* const end = const_cast<char*>(now.entry.value()) + now.entry.value_bytes;
   if (!planted(Plant::kLengthBeforeBytes)) copy_pieces(end, addition);  // where nobody reads yet
   const std::uint64_t value_bytes = now.entry.value_bytes + addition.value_bytes();
-  impl_.note_change(slot_, key_.hash);
-  impl_.redo.stage(now.entry.extension_word(), Entry::word_of_lengths(now.entry.key_bytes, value_bytes));
-  impl_.redo.stage(slot_.version, slot_.version.load(kRelaxed) + 1);
-  impl_.redo.stage(slot_.bytes, slot_.bytes.load(kRelaxed) + value_bytes - now.entry.value_bytes);
-  impl_.redo.commit();
+  SlotChange slot_change(impl_.redo, slot_);
+  slot_change.set(now.entry.extension_word(), Entry::word_of_lengths(now.entry.key_bytes, value_bytes));
+  slot_change.count_weight(now.entry.value_bytes, value_bytes);
+  slot_change.finish();
+  impl_.commit_change(slot_, key_.hash);
   if (planted(Plant::kLengthBeforeBytes)) copy_pieces(end, addition);
   return Outcome::kDone;
 }

@@ -39,11 +39,7 @@ void Keyspace::Impl::pass_gate() {
 bool Keyspace::Impl::make_current(Slot& slot) {
   if (is_current(slot)) return true;
   if (arena.held(kHeldDeadTable).load(kRelaxed) != 0) return false;
-  redo.stage(slot.table, 0);
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  redo.stage(slot.cells, 0);
-  redo.stage(slot.bytes, 0);
-  redo.stage(slot.generation, header.flush_generation.load(std::memory_order_acquire));
+  SlotMove(redo, slot).make_current(header.flush_generation.load(std::memory_order_acquire));
   redo.stage(arena.held(kHeldDeadTable), slot.table.load(kRelaxed));
   redo.commit();
   return true;
@@ -93,46 +89,39 @@ Word* Keyspace::Impl::free_cell(Extent table, std::uint64_t tag) const {
 // REQUIRES: slot locked and current. Stages and commits: `cell` (of `old`, or a free one) gets the new block.
 void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old,
                                 std::uint64_t offset, std::uint32_t size_class) {
-  note_change(slot, key.hash);
   const Entry now = Entry::parse(base + offset);
   const std::uint64_t before = cell.load(kRelaxed);
-  redo.stage(cell, fresh_cell(offset, key.hash, before));
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  std::uint64_t bytes =
-      slot.bytes.load(kRelaxed) + now.key_bytes + now.value_bytes + (now.expires() ? kOneExpiry : 0);
-  std::uint64_t freed = 0;
+  SlotChange change(redo, slot);
+  change.set(cell, fresh_cell(offset, key.hash, before));
   if (old != nullptr) {
-    bytes -= old->key_bytes + old->value_bytes + (old->expires() ? kOneExpiry : 0);
-    freed = static_cast<std::uint64_t>(old->at - base);
+    change.count_weight(weight_of(*old), weight_of(now));
   } else {
-    redo.stage(slot.cells, slot.cells.load(kRelaxed) + 1 + (before == 0 ? 1ull << 32 : 0));
+    change.count_new(weight_of(now), before == 0);
   }
-  if (planted(Plant::kStoreOutsideList)) slot.bytes.store(bytes, kRelaxed);
-  if (!planted(Plant::kCounterAfterCommit)) redo.stage(slot.bytes, bytes);
+  change.finish();
   if (size_class == Arena::kNoClass) redo.stage(arena.held(kHeldNewRun), 0);
-  arena.stage_exchange(size_class, freed);
-  redo.commit();
-  if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(bytes, kRelaxed);
+  arena.stage_exchange(size_class, old != nullptr ? static_cast<std::uint64_t>(old->at - base) : 0);
+  commit_change(slot, key.hash);
+  if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(change.bytes(), kRelaxed);
   if (planted(Plant::kChangeCountedLate) && slot.marks.load(kRelaxed) != 0) change_counters.count(key.hash);
 }
 
-// REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage.
-void Keyspace::Impl::stage_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old) {
-  note_change(slot, key.hash);
-  Word* line = table_cells(base, table) + (&cell - table_cells(base, table)) / kCellsPerLine * kCellsPerLine;
+// REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage, and the commit.
+void Keyspace::Impl::stage_erase(Slot& slot, Word& cell, const Entry& old) {
+  Word* const cells = table_cells(base, Extent{slot.table.load(kRelaxed)});
+  Word* const line = cells + (&cell - cells) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;
   for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= line[i].load(kRelaxed) == 0;
-  redo.stage(cell, has_empty ? 0 : kTombstone);
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  redo.stage(slot.cells, slot.cells.load(kRelaxed) - 1 - (has_empty ? 1ull << 32 : 0));
-  redo.stage(slot.bytes,
-             slot.bytes.load(kRelaxed) - old.key_bytes - old.value_bytes - (old.expires() ? kOneExpiry : 0));
+  SlotChange change(redo, slot);
+  change.set(cell, has_empty ? 0 : kTombstone);
+  change.count_gone(weight_of(old), has_empty);
+  change.finish();
 }
 
-void Keyspace::Impl::commit_erase(Slot& slot, const HashedKey& key, Extent table, Word& cell, const Entry& old) {
-  stage_erase(slot, key, table, cell, old);
+void Keyspace::Impl::commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old) {
+  stage_erase(slot, cell, old);
   arena.stage_exchange(Arena::kNoClass, static_cast<std::uint64_t>(old.at - base));
-  redo.commit();
+  commit_change(slot, key.hash);
 }
 
 // With eviction, being written again is being used, and a key that was evicted a while ago is not new.

@@ -87,7 +87,7 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
     const Extent table{slot.table.load(kRelaxed)};
     if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms)) return false;
     offset = static_cast<std::uint64_t>(entry.at - base);
-    commit_erase(slot, key, table, *cell, entry);
+    commit_erase(slot, key, *cell, entry);
   }
   arena.settle(offset);
   return true;

@@ -182,8 +182,8 @@ struct Keyspace::Transaction {
   void stage_changing(bool is_changing);
   void stage_slot(std::size_t begin, std::size_t end);
   void stage_flush_of(Extent table);
-  void stage_put(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes);
-  void stage_erase(const Write& write, Extent table, std::uint64_t* counts, std::uint64_t* bytes);
+  void stage_put(const Write& write, Extent table, SlotChange* change);
+  void stage_erase(const Write& write, Extent table, SlotChange* change);
   std::uint64_t cell_value(const Word& cell);
   void set_cell(Word& cell, std::uint64_t value);
   Word* free_cell(Word* cells, std::uint64_t lines, std::uint64_t tag);

@@ -13,7 +13,6 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr std::uint64_t kOneUsed = 1ull << 32;  // in Slot::cells
 
 std::uint64_t key_of(const Word& cell) { return reinterpret_cast<std::uint64_t>(&cell); }
 
@@ -88,32 +87,24 @@ void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
   RedoList& redo = impl_.redo;
   Slot& slot = impl_.slots[writes_[order_[begin]].slot];
   const Extent table{slot.table.load(kRelaxed)};
-  const std::uint64_t counts_before = slot.cells.load(kRelaxed);
-  std::uint64_t counts = counts_before;
-  std::uint64_t bytes = slot.bytes.load(kRelaxed);
+  SlotChange change(redo, slot);
   staged_cells_.clear();
   changed_cells_.clear();
   cells_cleared_ = is_flushed_;
   if (is_flushed_) {
     stage_flush_of(table);
-    counts = 0;
-    bytes = 0;
+    change.count_none();
   }
-  bool changes = is_flushed_;
   for (std::size_t i = begin; i < end; ++i) {
     const Write& write = writes_[order_[i]];
     if (write.is_put) {
-      stage_put(write, table, &counts, &bytes);
+      stage_put(write, table, &change);
     } else if (!is_flushed_) {
-      stage_erase(write, table, &counts, &bytes);
+      stage_erase(write, table, &change);
     }
   }
-  for (Word* cell : changed_cells_) redo.stage(*cell, *staged_cells_.find(key_of(*cell)));
-  changes |= !changed_cells_.empty();
-  if (!changes) return;
-  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
-  redo.stage(slot.cells, counts);
-  redo.stage(slot.bytes, bytes);
+  for (Word* cell : changed_cells_) change.set(*cell, *staged_cells_.find(key_of(*cell)));
+  if (is_flushed_ || !changed_cells_.empty()) change.finish();
 }
 
 // All entries of the slot go: their blocks to the area, their cells to 0.
@@ -130,8 +121,7 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
   }
 }
 
-void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uint64_t* counts,
-                                      std::uint64_t* bytes) {
+void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChange* change) {
   noted_changes_.push_back(&write);
   const std::uint64_t offset = block_for(write);
   const Entry entry = write.shape();
@@ -140,13 +130,13 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uin
   Word* cell = nullptr;
   const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
   const std::uint64_t old_offset = replaces ? static_cast<std::uint64_t>(old.at - impl_.base) : 0;
+  const std::uint64_t weight = weight_of(entry.key_bytes, entry.value_bytes, write.expiry_ms != kNoExpiry);
   if (replaces) {
-    *bytes -= old.key_bytes + old.value_bytes + (old.expires() ? kOneExpiry : 0);
+    change->count_weight(weight_of(old), weight);
   } else {
     cell = free_cell(table_cells(impl_.base, table), table.size(), Cell::tag_of_hash(write.hash));
-    *counts += 1 + (cell_value(*cell) == 0 ? kOneUsed : 0);
+    change->count_new(weight, cell_value(*cell) == 0);
   }
-  *bytes += entry.key_bytes + entry.value_bytes + (write.expiry_ms != kNoExpiry ? kOneExpiry : 0);
   set_cell(*cell, impl_.fresh_cell(offset, write.hash, cell_value(*cell)));
   if (commits_briefly_) {
     if (replaces) leave_block(old_offset);
@@ -156,8 +146,7 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, std::uin
   }
 }
 
-void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::uint64_t* counts,
-                                        std::uint64_t* bytes) {
+void Keyspace::Transaction::stage_erase(const Write& write, Extent table, SlotChange* change) {
   Entry old;
   Word* cell = nullptr;
   if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;
@@ -167,8 +156,7 @@ void Keyspace::Transaction::stage_erase(const Write& write, Extent table, std::u
   bool has_empty = false;
   for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= cell_value(line[i]) == 0;
   set_cell(*cell, has_empty ? 0 : kTombstone);
-  *counts -= 1 + (has_empty ? kOneUsed : 0);
-  *bytes -= old.key_bytes + old.value_bytes + (old.expires() ? kOneExpiry : 0);
+  change->count_gone(weight_of(old), has_empty);
   leave_block(static_cast<std::uint64_t>(old.at - impl_.base));
 }
 
