@@ -191,6 +191,7 @@ void finish_join(const Join& join, const ClusterState& state, ReplyWriter& reply
       return write_fields(join, reply);
     case JoinKind::kAny:
       return write_any(join, reply);
+    case JoinKind::kNone:
     case JoinKind::kWatch:
       return reply.ok();
     case JoinKind::kScan:

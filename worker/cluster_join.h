@@ -9,21 +9,10 @@
 
 #include "shm/channel.h"
 #include "shm/cluster_state.h"
+#include "worker/command/join_kind.h"
 #include "worker/wire/reply_writer.h"
 
 namespace memento {
-
-enum class JoinKind : std::uint8_t {
-  kSum,        ///< of integers: DEL, EXISTS, COUNT
-  kSumOfSome,  ///< the same, of the nodes that answered: PUBLISH
-  kAllOk,      ///< MSET, FLUSH
-  kElements,   ///< each part's elements have places in the whole: MGET
-  kLists,      ///< one behind the other: KEYS
-  kFields,     ///< sums by name: KEYSPACE
-  kAny,        ///< a key, with a node's chance by how many it has: RANDOMKEY by CLUSTER RANDOMKEY
-  kWatch,      ///< each part holds what its keys are like; not written by finish_join()
-  kScan,       ///< one part; its cursor goes on with the next node
-};
 
 struct JoinPart {
   std::uint8_t node = 0;
@@ -33,7 +22,7 @@ struct JoinPart {
 };
 
 struct Join {
-  JoinKind kind = JoinKind::kSum;
+  JoinKind kind = JoinKind::kNone;
   bool may_write = false;
   std::vector<JoinPart> parts{};
   std::size_t missing = 0;          ///< parts that have yet to be answered

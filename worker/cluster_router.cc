@@ -26,23 +26,6 @@ void answer_error(CommandContext& context, std::string_view text) {
   if (wants_reply(context.client)) context.reply.error(text);
 }
 
-// How commands over several keys are joined; nothing: their keys have to be one node's.
-std::optional<JoinKind> join_of_keys(const Command& command) {
-  if (command.name == "DEL" || command.name == "UNLINK" || command.name == "EXISTS" ||
-      command.name == "TOUCH")
-    return JoinKind::kSum;
-  if (command.name == "MGET") return JoinKind::kElements;
-  if (command.name == "MSET") return JoinKind::kAllOk;
-  return std::nullopt;
-}
-
-JoinKind join_of_all(const Command& command) {
-  if (command.name == "COUNT" || command.name == "DBSIZE") return JoinKind::kSum;
-  if (command.name == "KEYSPACE") return JoinKind::kFields;
-  if (command.has(kWrite)) return JoinKind::kAllOk;
-  return JoinKind::kLists;
-}
-
 }  // namespace
 
 ClusterRouter::ClusterRouter(ClusterState& state, std::unique_ptr<BusClient> bus)
@@ -84,10 +67,10 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (client.transaction != nullptr && !command->has(kUnqueued)) return Route::kHere;
   client.last_command = command;
   if (command->has(kEndsMulti)) return route_exec(context, output, begin);
-  if (command->has(kPublishes)) return ask_all(JoinKind::kSumOfSome, *command, call, context, output, begin);
-  if (command->name == "SCAN") return route_scan(*command, call, context, output, begin);
-  if (command->name == "RANDOMKEY") return route_randomkey(context, output, begin);
-  if (command->has(kAllKeys)) return ask_all(join_of_all(*command), *command, call, context, output, begin);
+  if (command->has(kPublishes)) return ask_all(command->join, *command, call, context, output, begin);
+  if (command->join == JoinKind::kScan) return route_scan(*command, call, context, output, begin);
+  if (command->join == JoinKind::kAny) return route_randomkey(context, output, begin);
+  if (command->has(kAllKeys)) return ask_all(command->join, *command, call, context, output, begin);
   if (command->keys.first == 0 || command->subscribes()) return Route::kHere;
   if (command->keys.first == command->keys.last && has_key) {  // most of them
     const std::uint8_t owner = owner_of(call.key.slot);
@@ -131,12 +114,12 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
     is_one &= owners.back() == owners.front();
   }
   if (is_one && owners.front() == state_.self) return Route::kHere;
-  if (command.group == CommandGroup::kTransaction) return route_watch(call, owners, context, output, begin);
+  if (command.join == JoinKind::kWatch) return route_watch(call, owners, context, output, begin);
   if (is_one)
     return send_whole(owners.front(), PieceKind::kCommand, command.has(kWrite), call.args, context, output,
                       begin);
-  if (command.name == "MSET" && call.count() % 2 == 0) return Route::kHere;
-  if (join_of_keys(command)) return divide(command, call, owners, context, output, begin);
+  if ((call.count() - first) % step != 0) return Route::kHere;  // where that is said
+  if (command.join != JoinKind::kNone) return divide(command, call, owners, context, output, begin);
   answer_error(context, "CROSSSLOT Keys in request don't hash to the same slot");
   return Route::kAnswered;
 }
@@ -180,7 +163,7 @@ ClusterRouter::Route ClusterRouter::send_whole(std::uint8_t node, PieceKind kind
 ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& call,
                                            std::span<const std::uint8_t> owners, CommandContext& context,
                                            ByteBuffer& output, std::size_t* begin) {
-  auto join = std::make_unique<Join>(Join{*join_of_keys(command), command.has(kWrite)});
+  auto join = std::make_unique<Join>(Join{command.join, command.has(kWrite)});
   join->element_count = owners.size();
   std::vector<Words> words;
   const auto step = static_cast<std::size_t>(command.keys.step);

@@ -11,16 +11,6 @@
 #include "worker/wire/word_list.h"
 
 namespace memento {
-namespace {
-
-// What any node may execute for a client that it does not know.
-bool is_same_everywhere(const Command& command) {
-  constexpr std::string_view kNames[] = {"PING", "ECHO", "SELECT", "TIME", "PUBLISH", "UNWATCH", "LOLWUT"};
-  if (command.is_for_connection()) return false;
-  return command.keys.first != 0 || std::ranges::find(kNames, command.name) != std::end(kNames);
-}
-
-}  // namespace
 
 ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<const std::uint8_t> owners,
                                                 CommandContext& context, ByteBuffer& output,
@@ -98,7 +88,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   for (std::size_t i = 0; i < queue.size(); ++i) {
     const Command& command = queue.command(i);
     has_all_keys |= command.has(kAllKeys);
-    if (!is_same_everywhere(command)) stranger = &command;
+    if (command.is_for_connection() || (command.keys.first == 0 && !command.has(kAnywhere))) stranger = &command;
     command.each_key(queue.words(i), note);
   }
   const auto give_up = [&](const std::string& why) {

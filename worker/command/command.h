@@ -11,6 +11,7 @@
 
 #include "shm/keyspace.h"
 #include "worker/command/client_state.h"
+#include "worker/command/join_kind.h"
 #include "worker/command/worker_services.h"
 #include "worker/wire/reply_writer.h"
 
@@ -108,6 +109,7 @@ enum CommandFlag : std::uint32_t {
   kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
   kPlain = 1 << 19,          ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
   kNoMulti = 1 << 20,        ///< refused inside MULTI
+  kAnywhere = 1 << 21,       ///< without a key it is the same on every node, and for every client
 };
 
 /// Where the keys stand among a call's words.
@@ -136,6 +138,7 @@ struct Command {
   std::string_view since;      ///< version of Redis that has it, or "memento"
   std::string_view arguments;
   std::string_view summary;
+  JoinKind join = JoinKind::kNone;
   Secrets secrets = Secrets::kNone;
 
   bool has(std::uint32_t any_of) const { return (flags & any_of) != 0; }
