@@ -236,6 +236,7 @@ void BusClient::on_new_bus(const OnReply& on_reply) {
   bus_generation_ = channel_.header().bus_generation.load(std::memory_order_acquire);
   receive(on_reply);
   const std::uint64_t taken = channel_.header().taken_over.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < ways_.size(); ++i) ways_[i].sent_bytes = passed(i).load();  // the rest is lost
   for (std::uint32_t i = 0; i < pending_.size(); ++i) {
     const Pending& pending = pending_[i];
     if (!pending.is_used) continue;

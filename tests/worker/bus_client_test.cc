@@ -130,6 +130,19 @@ TEST_F(BusClientTest, ABusDies) {
   EXPECT_EQ(receive(), (Answers{{4, "four"}}));
 }
 
+// Shows that what a dead bus had read and not passed on takes no room of the lane.
+TEST_F(BusClientTest, ADeadBusLeavesRoom) {
+  for (int bus = 0; bus < 3; ++bus) {
+    std::uint64_t put = 0;
+    for (int i = 0; client_->has_room(1, kClient); ++i)
+      ask(static_cast<std::uint64_t>(1000 * bus + i), true, std::string(50'000, 'x'));
+    for (const PieceHeader& header : read(false)) put += piece_bytes(header.payload_bytes);
+    EXPECT_GT(put, 200'000u) << bus;
+    start_bus();
+    receive();
+  }
+}
+
 // Shows that a long request of which a dead bus had read the front is refused, for it was not executed, and
 // not sent on.
 TEST_F(BusClientTest, ABusDiesInALongRequest) {
