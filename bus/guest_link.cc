@@ -13,13 +13,6 @@ constexpr std::int64_t kGreetingMs = 2000;
 
 std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
 
-// Of a piece that another node sent.
-bool is_request(const PieceHeader& header) {
-  return header.process < kProcessLimit && header.lane < kLaneLimit &&
-         (header.kind == PieceKind::kCommand || header.kind == PieceKind::kWatch ||
-          header.kind == PieceKind::kExec);
-}
-
 }  // namespace
 
 GuestLink::GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
@@ -126,23 +119,10 @@ bool GuestLink::on_ready() {
 // What is left when the worker takes no more waits in rest_.
 bool GuestLink::on_requests(std::string_view pieces) {
   std::size_t taken = 0;
-  bool is_good = true;
-  const bool is_whole = for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
-    is_good = is_request(header);
-    waits_ = is_good && !lane_->has_room();
-    if (!is_good || waits_) return false;
-    lane_->put(header, payload);
-    taken += piece_bytes(payload.size());
-    return true;
-  });
-  if (!is_good || (!is_whole && !waits_)) return false;
+  if (!lane_->put(pieces, &taken)) return false;
+  waits_ = taken < pieces.size();
   rest_.assign(pieces.substr(taken));
   return true;
-}
-
-void GuestLink::add_reply(PieceHeader header, std::string_view payload) {
-  header.link = 0;
-  replies_.add(header, payload);
 }
 
 void GuestLink::flush(std::int64_t now_ms) {

@@ -26,8 +26,10 @@ class GuestLink {
   /// Sends the replies that are there.
   void flush(std::int64_t now_ms);
 
-  /// From the worker: a piece of a reply, or what comes instead.
-  void add_reply(PieceHeader header, std::string_view payload);
+  /// From the worker: pieces of replies, as in FrameBatch::add_pieces().
+  void add_replies(std::string_view pieces) { replies_.add_pieces(pieces); }
+  /// What comes instead of a reply.
+  void add_failure(const PieceHeader& header) { replies_.add(header, {}); }
   bool takes_replies() const { return !tcp_->is_writing() || replies_.bytes() < kRepliesLimitBytes; }
   /// Requests came that the worker did not take.
   bool waits_for_worker() const { return waits_; }

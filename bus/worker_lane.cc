@@ -9,27 +9,39 @@
 
 namespace memento::bus {
 
+namespace {
+
+bool is_request(const PieceHeader& header) {
+  return header.process < kProcessLimit && header.lane < kLaneLimit &&
+         (header.kind == PieceKind::kCommand || header.kind == PieceKind::kWatch ||
+          header.kind == PieceKind::kExec);
+}
+
+}  // namespace
+
 WorkerLane::WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& channels, std::uint8_t node,
                        std::uint32_t worker)
-    : segment_(segment), state_(state), channels_(channels), node_(node), worker_(worker) {}
+    : segment_(segment),
+      state_(state),
+      channels_(channels),
+      node_(node),
+      worker_(worker),
+      fail_([this](const PieceHeader& request, Failure failure) {
+        send_run();
+        if (guest_ == nullptr) return;
+        PieceHeader header = request;
+        header.payload_bytes = 0;
+        header.kind = PieceKind::kFailed;
+        header.flags = kLastPiece;
+        header.failure = failure;
+        guest_->add_failure(header);
+      }) {}
 
 // Numbers of links differ from those of a bus before, whose requests may still be in the ring.
 void WorkerLane::set_guest(GuestLink* guest) {
   queue_.on_link_ended();
   guest_ = guest;
   if (guest != nullptr) link_ = channels_.new_link_number();
-}
-
-LaneQueue::Fail WorkerLane::fail() {
-  return [this](const PieceHeader& request, Failure failure) {
-    if (guest_ == nullptr) return;
-    PieceHeader header = request;
-    header.payload_bytes = 0;
-    header.kind = PieceKind::kFailed;
-    header.flags = kLastPiece;
-    header.failure = failure;
-    guest_->add_reply(header, {});
-  };
 }
 
 // A worker that was replaced first answers all it was given. One that has died has a successor with the same
@@ -40,13 +52,13 @@ void WorkerLane::look_for_worker() {
     const std::uint64_t generation = channel_->header().generation.load(std::memory_order_acquire);
     if (std::exchange(generation_, generation) != generation) {
       take_replies();
-      queue_.on_worker_lost(rings().taken_over.load(std::memory_order_acquire), fail());
+      queue_.on_worker_lost(rings().taken_over.load(std::memory_order_acquire), fail_);
     }
     if (wanted == process_) return;
     if (!queue_.empty()) {
       if (segment_.process(process_).pid.load() != 0) return;
       take_replies();
-      queue_.on_worker_gone(rings().taken.load(std::memory_order_acquire), fail());
+      queue_.on_worker_gone(rings().taken.load(std::memory_order_acquire), fail_);
     }
   }
   if (!queue_.empty() || wanted == 0) return;
@@ -58,24 +70,40 @@ void WorkerLane::look_for_worker() {
   replies_ = channel_->peer_reply_reader(node_);
 }
 
+bool WorkerLane::has_worker() const {
+  return channel_ != nullptr && process_ == state_.worker_processes[worker_].load(std::memory_order_relaxed);
+}
+
 bool WorkerLane::has_room() {
   look_for_worker();
-  if (channel_ == nullptr || process_ != state_.worker_processes[worker_].load(std::memory_order_relaxed))
-    return false;
+  if (!has_worker()) return false;
   if (requests_.reserve(piece_bytes(kPieceLimitBytes)) != nullptr) return true;
   rings().bus_waits.store(1, std::memory_order_relaxed);
   return false;
 }
 
-void WorkerLane::put(const PieceHeader& header, std::string_view payload) {
-  const std::uint64_t begin = requests_.position();
-  char* const place = requests_.reserve(piece_bytes(payload.size()));
-  PieceHeader piece = header;
-  piece.link = link_;
-  std::memcpy(place, &piece, sizeof piece);
-  if (!payload.empty()) std::memcpy(place + sizeof piece, payload.data(), payload.size());
-  requests_.advance(piece_bytes(payload.size()));
-  queue_.add(piece, begin, requests_.position(), fail());
+// All is copied at once, and looked at in the ring; what is not published may be written again.
+bool WorkerLane::put(std::string_view pieces, std::size_t* taken) {
+  *taken = 0;
+  look_for_worker();
+  if (!has_worker()) return true;
+  const std::string_view fitting = pieces.substr(0, requests_.free_bytes());
+  if (fitting.size() < pieces.size()) rings().bus_waits.store(1, std::memory_order_relaxed);
+  char* const place = requests_.reserve(0);
+  std::memcpy(place, fitting.data(), fitting.size());
+  bool is_good = true;
+  const bool is_whole = for_each_piece({place, fitting.size()}, [&](PieceHeader header, std::string_view payload) {
+    is_good = is_request(header);
+    if (!is_good) return false;
+    header.link = link_;
+    std::memcpy(place + *taken, &header, sizeof header);
+    const std::uint64_t begin = requests_.position();
+    requests_.advance(piece_bytes(payload.size()));
+    *taken += piece_bytes(payload.size());
+    queue_.add(header, begin, requests_.position(), fail_);
+    return true;
+  });
+  return is_good && (is_whole || fitting.size() < pieces.size());
 }
 
 void WorkerLane::take_replies() {
@@ -84,17 +112,29 @@ void WorkerLane::take_replies() {
   const std::uint64_t taken_over = rings().taken_over.load(std::memory_order_acquire);
   std::size_t taken = 0;
   for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    const std::size_t bytes = piece_bytes(payload.size());
+    if (run_.size() + bytes > FrameBatch::kFrameBytes) send_run();
     if (guest_ != nullptr && !guest_->takes_replies()) return false;
-    taken += piece_bytes(payload.size());
-    if (queue_.on_reply(header, taken_over, fail())) guest_->add_reply(header, payload);
+    if (!queue_.on_reply(header, taken_over, fail_)) {
+      send_run();
+    } else {
+      run_ = run_.empty() ? pieces.substr(taken, bytes) : std::string_view(run_.data(), run_.size() + bytes);
+    }
+    taken += bytes;
     return true;
   });
-  queue_.give_failures(fail());
+  send_run();
+  queue_.give_failures(fail_);
   if (taken == 0) return;
   replies_.advance(taken);
   replies_.release();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (rings().worker_waits.load(std::memory_order_relaxed) != 0) channels_.touch(process_);
+}
+
+void WorkerLane::send_run() {
+  if (!run_.empty() && guest_ != nullptr) guest_->add_replies(run_);
+  run_ = {};
 }
 
 bool WorkerLane::has_work() {

@@ -31,8 +31,9 @@ class WorkerLane {
   void look_for_worker();
   /// The worker takes a piece now.
   bool has_room();
-  /// REQUIRES: has_room(). With the next publish() it is on its way.
-  void put(const PieceHeader& header, std::string_view payload);
+  /// As many of the pieces as the worker takes now, `taken` bytes. With the next publish() they are on their way.
+  /// False: what comes behind those is not a request.
+  bool put(std::string_view pieces, std::size_t* taken);
   /// Replies for the guest, as long as it takes them.
   void take_replies();
   /// take_replies(), or a guest that waited for room, has something to do.
@@ -42,7 +43,8 @@ class WorkerLane {
   bool has_unanswered() const { return guest_ != nullptr && !queue_.empty(); }
 
  private:
-  LaneQueue::Fail fail();
+  void send_run();
+  bool has_worker() const;
   PeerRings& rings() const { return channel_->peer(node_); }
 
   Segment& segment_;
@@ -56,6 +58,8 @@ class WorkerLane {
   RingWriter requests_;
   RingReader replies_;
   LaneQueue queue_;
+  const LaneQueue::Fail fail_;
+  std::string_view run_;  ///< replies in the ring, one behind the other, that the guest is to get
   GuestLink* guest_ = nullptr;
   std::uint32_t link_ = 0;  ///< number of the guest's; another for each
 };

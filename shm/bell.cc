@@ -24,7 +24,7 @@ std::string Bell::path_of(std::uint32_t process) const {
 
 void Bell::silence() {
   char rings[64];
-  while (::read(own_.get(), rings, sizeof rings) > 0) {
+  while (::read(own_.get(), rings, sizeof rings) == sizeof rings) {
   }
 }
 

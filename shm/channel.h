@@ -80,7 +80,7 @@ struct PieceHeader {
   std::uint8_t protocol;  ///< the client's, for the reply
   Failure failure;
   std::uint8_t lane;   ///< of the request's connection, below kLaneLimit
-  std::uint32_t link;  ///< in the rings of other nodes' requests: the link that it came on; else zero
+  std::uint32_t link;  ///< the executing node's: the link that a request came on
 };
 static_assert(sizeof(PieceHeader) == 24);
 static_assert(offsetof(PieceHeader, process) == 12 && offsetof(PieceHeader, flags) == 16);

@@ -14,7 +14,7 @@ namespace memento::bus {
 class FrameBatch {
  public:
   static constexpr std::size_t kFrameBytes = 192 * 1024;  ///< about as long is one
-  static_assert(kFrameBytes + piece_bytes(kPieceLimitBytes) <= kFramePayloadLimitBytes);
+  static_assert(2 * kFrameBytes <= kFramePayloadLimitBytes && kFrameBytes >= piece_bytes(kPieceLimitBytes));
 
   bool empty() const { return frames_.empty(); }
   /// Of all pieces.
@@ -30,6 +30,12 @@ class FrameBatch {
     std::memset(to + sizeof header + payload.size(), 0, whole - sizeof header - payload.size());
     frame.commit(whole);
     bytes_ += whole;
+  }
+
+  /// Whole pieces, as they stand in a ring. REQUIRES: not more than kFrameBytes.
+  void add_pieces(std::string_view pieces) {
+    current().append(pieces);
+    bytes_ += pieces.size();
   }
 
   /// The frames, oldest first.
