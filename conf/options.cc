@@ -57,6 +57,10 @@ std::string not_empty(const std::string& text) { return text.empty() ? "must not
 
 std::string yes_or_no(const std::string& text) { return text == "yes" || text == "no" ? "" : "'" + text + "' is not yes or no"; }
 
+std::string is_debug_policy(const std::string& text) {
+  return text == "no" || text == "local" || text == "yes" ? "" : "'" + text + "' is not no, local or yes";
+}
+
 class Parser {
  public:
   explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") { add_options(options); }
@@ -96,6 +100,9 @@ class Parser {
   static void assign(EvictionPolicy& target, const std::string& text) {
     target = text == kAllKeys ? EvictionPolicy::kAllKeys : EvictionPolicy::kNoEviction;
   }
+  static void assign(DebugPolicy& target, const std::string& text) {
+    target = text == "yes" ? DebugPolicy::kYes : text == "local" ? DebugPolicy::kLocal : DebugPolicy::kNo;
+  }
   static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
   static void assign(bool& target, const std::string& text) { target = text == "yes"; }
   template <class Number>
@@ -133,6 +140,8 @@ class Parser {
     add("--requirepass", o.password, not_empty, "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
     add("--requirepass-file", o.password_file, not_empty, "File whose first line is the password", "FILE");
     add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");
+    add("--enable-debug-command", o.debug_command, is_debug_policy,
+        "Clients that may use DEBUG: no, local (on this machine) or yes (no)", "NO|LOCAL|YES");
     constexpr std::int64_t kDayUs = 86'400'000'000;
     add("--slowlog-log-slower-than", o.slow_after_us, number_between(-1, kDayUs, "a number of microseconds"),
         "Log commands that take as long in SLOWLOG; -1: none (10000)", "MICROSECONDS");

@@ -16,6 +16,9 @@ namespace memento {
 /// When memory is full: refuse writes, or make room by evicting any keys.
 enum class EvictionPolicy { kNoEviction, kAllKeys };
 
+/// Which clients may use DEBUG.
+enum class DebugPolicy { kNo, kLocal, kYes };
+
 struct Options {
   std::string address = "127.0.0.1";
   bool address_is_given = false;
@@ -35,6 +38,7 @@ struct Options {
   std::string password;       ///< empty: see password_source.h
   std::string password_file;  ///< empty: none
   bool protected_mode = true;
+  DebugPolicy debug_command = DebugPolicy::kNo;
   std::int64_t slow_after_us = 10'000;  ///< negative: no command is logged as slow
   std::int64_t slow_shown = 128;
   std::int64_t latency_after_ms = 0;  ///< 0: nothing is sampled

@@ -355,6 +355,7 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
   note(fresh.workers != options_.workers, "workers (or an upgrade)");
   note(fresh.log_file != options_.log_file, "logfile (or an upgrade)");
   note(fresh.daemon != options_.daemon, "daemon");
+  note(fresh.debug_command != options_.debug_command, "enable-debug-command (or an upgrade)");
   return waiting;
 }
 

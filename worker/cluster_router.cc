@@ -60,6 +60,7 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (is_formed_ && !client.is_redirected && !concerns(command, has_key, call.key)) return Route::kHere;
   if (command == nullptr || !command->accepts(call.count()) || command->has(kContainer)) return Route::kHere;
   if (!client.authenticated || client.is_monitor()) return Route::kHere;
+  if (command->has(kDebug) && !client.may_debug) return Route::kHere;
   if (client.is_subscribed() && client.protocol == Protocol::kResp2 && !command->has(kSubscribedToo))
     return Route::kHere;
   if (refuse_while_forming(*command, context)) return Route::kAnswered;

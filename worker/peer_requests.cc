@@ -42,6 +42,7 @@ bool is_whole(const PieceHeader& header) {
 PeerRequests::PeerRequests(const Channel& channel, ClusterState& state, Keyspace& keyspace,
                            WorkerServices& services)
     : state_(state), keyspace_(keyspace), services_(services) {
+  client_.may_debug = true;  // the client's own node has looked whether it may
   for (std::uint32_t node = 0; node < state.node_count; ++node) {
     if (node == state.self) continue;
     peers_.push_back(Peer{static_cast<std::uint8_t>(node), channel.peer(node),

@@ -126,7 +126,8 @@ class Worker {
   void on_signal();
   void on_timer();
   const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
-  void admit(Fd socket, const Refusal* refusal, bool is_redirected);
+  bool may_debug(const sockaddr_storage& peer) const;
+  void admit(Fd socket, const sockaddr_storage& peer, bool is_redirected);
   Connection* find(const Refused& refused) const;
   void tell(Refused& refused);
   void end_refused();
@@ -443,7 +444,7 @@ bool Worker::accept_connections(int listener) {
       if (errno != EAGAIN) pause_accepting(errno);
       return false;
     }
-    admit(std::move(socket), reason_to_refuse(peer), is_redirect_listener(listener));
+    admit(std::move(socket), peer, is_redirect_listener(listener));
   }
   return true;
 }
@@ -454,7 +455,12 @@ const Refusal* Worker::reason_to_refuse(const sockaddr_storage& peer) const {
   return is_open || is_this_machine(peer) ? nullptr : &kProtected;
 }
 
-void Worker::admit(Fd socket, const Refusal* refusal, bool is_redirected) {
+bool Worker::may_debug(const sockaddr_storage& peer) const {
+  const DebugPolicy policy = context_.options.debug_command;
+  return policy == DebugPolicy::kYes || (policy == DebugPolicy::kLocal && is_this_machine(peer));
+}
+
+void Worker::admit(Fd socket, const sockaddr_storage& peer, bool is_redirected) {
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int descriptor = socket.get();
@@ -471,8 +477,9 @@ void Worker::admit(Fd socket, const Refusal* refusal, bool is_redirected) {
   client.descriptor = descriptor;
   client.connected_ms = client.active_ms = keyspace_.now_ms();
   client.authenticated = !context_.settings.password.is_set();
+  client.may_debug = may_debug(peer);
   client.is_redirected = is_redirected;
-  if (refusal != nullptr) {
+  if (const Refusal* const refusal = reason_to_refuse(peer)) {
     add_to(statistics().rejected_connections, 1);
     connection.is_refused = true;
     connection.session().refuse(*refusal);

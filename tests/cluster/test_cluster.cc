@@ -134,6 +134,7 @@ std::vector<std::string> TestCluster::arguments(std::size_t index) const {
   const auto given = [&](const char* option) {
     return std::ranges::find(options_.arguments, option) != options_.arguments.end();
   };
+  if (!given("--enable-debug-command")) all.insert(all.end(), {"--enable-debug-command", "local"});
   if (!given("--memory")) all.insert(all.end(), {"--memory", "256MiB"});
   if (!given("--workers")) all.insert(all.end(), {"--workers", "2"});
   if (options_.has_namespaces) all.insert(all.end(), {"--protected-mode", "no"});

@@ -66,6 +66,7 @@ TEST(ConfOptions, Defaults) {
   EXPECT_EQ(options.slow_shown, 128);
   EXPECT_EQ(options.latency_after_ms, 0);
   EXPECT_EQ(options.eviction, EvictionPolicy::kNoEviction);
+  EXPECT_EQ(options.debug_command, DebugPolicy::kNo);
   EXPECT_FALSE(options.daemon || options.fresh || options.test_only);
   EXPECT_TRUE(options.pid_file.empty() && options.log_file.empty());
 }
@@ -282,6 +283,9 @@ TEST(ConfPassword, Sources) {
   EXPECT_FALSE(parse_file("huge-pages no\n").options.huge_pages);
   EXPECT_TRUE(parse_file("huge-pages 2\n").ends);
   EXPECT_TRUE(parse_file("protected-mode maybe\n").ends);
+  EXPECT_EQ(parse_file("enable-debug-command local\n").options.debug_command, DebugPolicy::kLocal);
+  EXPECT_EQ(parse_file("enable-debug-command yes\n").options.debug_command, DebugPolicy::kYes);
+  EXPECT_TRUE(parse_file("enable-debug-command maybe\n").ends);
 
   Password password;
   EXPECT_FALSE(password.is_set());

@@ -42,6 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::size_t piece_bytes = data[0] == 0 ? size : data[0];
   Session session;
+  session.client().may_debug = true;
   session.client().authenticated = data[0] % 16 != 15;
   world.settings.password.set(session.client().authenticated ? "" : "p", Password::kMaster);
   ByteBuffer input;

@@ -546,6 +546,25 @@ TEST(Daemon, OtherMemorySizeSetsTheDataAside) {
   EXPECT_EQ(segments, 2u);
 }
 
+// Shows that DEBUG in all its forms is refused where it was not allowed, inside MULTI too, and allowed where it was.
+TEST(Daemon, DebugIsForThoseWhoMay) {
+  TestServer server({"--enable-debug-command", "no"});
+  ASSERT_EQ(server.request("SET k v"), "OK");
+  for (const char* request : {"DEBUG SLEEP 0", "debug object k", "DEBUG HELP", "DEBUG SET-ACTIVE-EXPIRE 0", "DEBUG PROTOCOL null", "DEBUG",
+                              "DEBUG NONE"}) {
+    EXPECT_NE(server.request(request).find("enable-debug-command"), std::string::npos) << request;
+  }
+  Client client = server.connect();
+  EXPECT_EQ(*client.request("MULTI"), "OK");
+  EXPECT_NE(client.request("DEBUG SLEEP 0")->find("enable-debug-command"), std::string::npos);
+  EXPECT_TRUE(client.request("EXEC")->starts_with("(error) EXECABORT"));
+  EXPECT_NE(server.request("CONFIG GET enable-debug-command").find("no"), std::string::npos);
+  for (const char* allowed : {"local", "yes"}) {
+    TestServer open({"--enable-debug-command", allowed});
+    EXPECT_EQ(open.request("DEBUG SLEEP 0"), "OK") << allowed;
+  }
+}
+
 // Shows that keys that have expired stay while DEBUG SET-ACTIVE-EXPIRE is 0, over more than a whole second of
 // background work, and go when it is 1.
 TEST(Daemon, BackgroundExpiryCanBeStopped) {

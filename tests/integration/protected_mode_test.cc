@@ -68,7 +68,7 @@ class ProtectedMode : public ::testing::Test {
 };
 
 // Shows that without a password only clients over loopback are served; that others are told what to do; and that a
-// password, or the option, opens it.
+// password, or the option, opens it. DEBUG for local clients is not for others either.
 TEST_F(ProtectedMode, ServesLoopbackOnly) {
   if (!can_run_) GTEST_SKIP() << "network namespaces need root";
   start({});
@@ -78,8 +78,10 @@ TEST_F(ProtectedMode, ServesLoopbackOnly) {
   EXPECT_EQ((refused.output + refused.errors).find("far"), std::string::npos);
   EXPECT_NE((refused.output + refused.errors).find("protected-mode"), std::string::npos) << refused.output << refused.errors;
   stop();
-  start({"--protected-mode", "no"});
+  start({"--protected-mode", "no", "--enable-debug-command", "local"});
   EXPECT_EQ(ask(client_space_, kServerAddress, {"ECHO", "far"}).output, "far\n");
+  EXPECT_NE(ask(client_space_, kServerAddress, {"DEBUG", "SLEEP", "0"}).output.find("enable-debug-command"), std::string::npos);
+  EXPECT_EQ(ask(server_space_, "127.0.0.1", {"DEBUG", "SLEEP", "0"}).output, "OK\n");
   stop();
   const std::string password_path = folder_.path() + "/password";
   std::ofstream(password_path) << "secret\n";

@@ -84,6 +84,7 @@ TestServer::TestServer(std::vector<std::string> arguments, std::string binary)
   const auto given = [&](const char* name) { return std::ranges::find(arguments, name) != arguments.end(); };
   if (!given("--dir")) arguments_.insert(arguments_.end(), {"--dir", data_folder()});
   if (!given("--memory")) arguments_.insert(arguments_.end(), {"--memory", "256MiB"});
+  if (!given("--enable-debug-command")) arguments_.insert(arguments_.end(), {"--enable-debug-command", "local"});
   if (!given("--workers")) arguments_.insert(arguments_.end(), {"--workers", "2"});
   arguments_.insert(arguments_.end(), arguments.begin(), arguments.end());
   start();

@@ -28,6 +28,7 @@ inline std::string frame(const Words& words) {
 class Conversation {
  public:
   explicit Conversation(SessionContext& context) : context_(context) {
+    session_.client().may_debug = true;
     session_.client().id = context.services.hub.clients().next_id();
     session_.client().connected_ms = context.keyspace.now_ms();
     context.services.hub.clients().add(session_.client());

@@ -92,6 +92,7 @@ struct ClientState : ClientTraits {
   std::size_t argument_bytes = 0;
   const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST
   const ByteBuffer* waiting_output = nullptr;
+  bool may_debug = false;      ///< DEBUG (the option enable-debug-command)
   bool is_redirected = false;  ///< on the listener that answers MOVED for slots of other nodes
   std::unique_ptr<ReplyQueue> replies;  ///< of other nodes; nullptr: it never had one
   bool must_close = false;  ///< killed, or messages were lost: nothing more is executed

@@ -110,6 +110,7 @@ enum CommandFlag : std::uint32_t {
   kPlain = 1 << 19,          ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
   kNoMulti = 1 << 20,        ///< refused inside MULTI
   kAnywhere = 1 << 21,       ///< without a key it is the same on every node, and for every client
+  kDebug = 1 << 22,          ///< only for clients that may debug
 };
 
 /// Where the keys stand among a call's words.

@@ -145,7 +145,7 @@ constexpr auto kCommands = with_marks(std::to_array<Command>({
     {"SLOWLOG", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.2.12", "subcommand", "Commands that took long; SLOWLOG HELP"},
     {"LATENCY", -2, kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "2.8.13", "subcommand", "How long commands take; LATENCY HELP"},
     {"TIME", 1, kLoading | kStale | kFast | kAnywhere, kNoKey, 0, handlers::time, kServer, "2.6.0", "", "Seconds since 1970, and microseconds"},
-    {"DEBUG", -2, kAdmin | kAnyTime | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "1.0.0", "subcommand", "For tests; DEBUG HELP"},
+    {"DEBUG", -2, kAdmin | kAnyTime | kDebug | kContainer, kNoKey, 0, handlers::no_subcommand, kServer, "1.0.0", "subcommand", "For tests; DEBUG HELP"},
     {"LOLWUT", -1, kReadFast | kAnywhere, kNoKey, 0, handlers::lolwut, kServer, "5.0.0", "[VERSION version]", "A picture and the version"},
     {"HELP", -1, kLoading | kStale, kNoKey, 0, handlers::help, kServer, kOwn, "[command]", "The commands, or one of them"},
 }));
@@ -190,11 +190,11 @@ constexpr Command kSubcommands[] = {
     {"CONFIG|RESETSTAT", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::config_resetstat, kServer, "2.0.0", "", "Let INFO's counters begin again"},
     {"CONFIG|SET", -4, kAdmin | kAnyTime, kNoKey, 0, handlers::config_set, kServer, "2.0.0", "parameter value [parameter value ...]", "Change parameters until the server ends", JoinKind::kNone, Secrets::kPasswordValues},
 
-    {"DEBUG|HELP", 2, kAdmin | kAnyTime, kNoKey, 0, handlers::subcommand_help, kServer, "1.0.0", "", "The subcommands"},
-    {"DEBUG|OBJECT", 3, kAdmin | kAnyTime, kSecondWord, 0, handlers::debug_object, kServer, "1.0.0", "key", "What is known of a key's value"},
-    {"DEBUG|PROTOCOL", 3, kAdmin | kAnyTime, kNoKey, 0, handlers::debug_protocol, kServer, "6.0.0", "string | integer | double | null | array | set | map | attrib | push | verbatim | true | false | bignum", "A reply of that type, for tests of clients"},
-    {"DEBUG|SET-ACTIVE-EXPIRE", 3, kAdmin | kAnyTime, kNoKey, 0, handlers::debug_set_active_expire, kServer, "2.8.0", "0 | 1", "Whether keys that have expired are removed in the background"},
-    {"DEBUG|SLEEP", 3, kAdmin | kAnyTime, kNoKey, 0, handlers::debug_sleep, kServer, "1.0.0", "seconds", "Stop the worker for a while"},
+    {"DEBUG|HELP", 2, kAdmin | kAnyTime | kDebug, kNoKey, 0, handlers::subcommand_help, kServer, "1.0.0", "", "The subcommands"},
+    {"DEBUG|OBJECT", 3, kAdmin | kAnyTime | kDebug, kSecondWord, 0, handlers::debug_object, kServer, "1.0.0", "key", "What is known of a key's value"},
+    {"DEBUG|PROTOCOL", 3, kAdmin | kAnyTime | kDebug, kNoKey, 0, handlers::debug_protocol, kServer, "6.0.0", "string | integer | double | null | array | set | map | attrib | push | verbatim | true | false | bignum", "A reply of that type, for tests of clients"},
+    {"DEBUG|SET-ACTIVE-EXPIRE", 3, kAdmin | kAnyTime | kDebug, kNoKey, 0, handlers::debug_set_active_expire, kServer, "2.8.0", "0 | 1", "Whether keys that have expired are removed in the background"},
+    {"DEBUG|SLEEP", 3, kAdmin | kAnyTime | kDebug, kNoKey, 0, handlers::debug_sleep, kServer, "1.0.0", "seconds", "Stop the worker for a while"},
 
     {"LATENCY|HELP", 2, kLoading | kStale, kNoKey, 0, handlers::subcommand_help, kServer, "2.8.13", "", "The subcommands"},
     {"LATENCY|HISTOGRAM", -2, kAdmin | kAnyTime, kNoKey, 0, handlers::latency_histogram, kServer, "7.0.0", "[command ...]", "How many calls took how long"},

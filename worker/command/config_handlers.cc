@@ -34,6 +34,10 @@ struct Parameter {
 const Options& options(CommandContext& context) { return context.services.facts.options; }
 std::string yes_no(bool value) { return value ? "yes" : "no"; }
 
+const char* name_of(DebugPolicy policy) {
+  return policy == DebugPolicy::kYes ? "yes" : policy == DebugPolicy::kLocal ? "local" : "no";
+}
+
 const char* set_max_clients(CommandContext& context, std::string_view value, bool applies) {
   int count = 0;
   const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), count);
@@ -90,6 +94,7 @@ constexpr Parameter kParameters[] = {
     {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
     {"databases", [](CommandContext&) { return std::string("1"); }},
     {"dir", [](CommandContext& c) { return options(c).directory; }},
+    {"enable-debug-command", [](CommandContext& c) { return std::string(name_of(options(c).debug_command)); }},
     {"latency-monitor-threshold",
      [](CommandContext& c) { return std::to_string(c.services.settings.latency_after_ms.load()); },
      set_latency_after},

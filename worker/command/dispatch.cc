@@ -53,6 +53,11 @@ bool check_form(CommandContext& context, const Command* command, const Call& cal
     context.reply.unknown_command(unknown_command_text(call));
     return false;
   }
+  if (command->has(kDebug) && !context.client.may_debug) {
+    context.reply.error("ERR DEBUG command not allowed; the server's option enable-debug-command says who may use it: yes, or "
+                        "local for clients on its machine");
+    return false;
+  }
   if (command->has(kContainer) && call.count() > 1) {
     context.meter.skip();
     context.reply.error("ERR unknown subcommand '" + std::string(quotable(call[1], kQuotedBytes)) + "'. Try " +
@@ -153,7 +158,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
   client.last_command = command;
   if (client.is_ordinary()) [[likely]] {
     // Most requests: a known command with one key, or none, and the right number of words.
-    const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer) &&
+    const bool is_simple = command != nullptr && command->accepts(call.count()) && !command->has(kContainer | kDebug) &&
                            command->keys.first == command->keys.last &&
                            call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes;
     if (is_simple || check_form(context, command, call)) return run_command(context, *command, call);
