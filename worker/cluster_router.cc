@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <new>
 
 #include "shm/hash.h"
 #include "worker/command/command_table.h"
@@ -317,19 +318,27 @@ void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, std::
   if (client == nullptr || client->id != to.client_id || client->replies == nullptr) return;
   ReplyQueue& queue = *client->replies;
   ReplyQueue::Place* const place = queue.find(to.place);
-  if (place == nullptr) return;
-  if (place->join != nullptr) {
-    on_part(*client, to, *place, failure, bytes, is_last);
-  } else if (failure == Failure::kNone) {
-    queue.add(to.place, *place, bytes, is_last);
-  } else {
+  if (place == nullptr || place->is_whole) return;
+  try {
+    take_reply(*client, to, node, *place, failure, bytes, is_last);
+  } catch (const std::bad_alloc&) {  // what comes of it still is dropped
+    place->join.reset();
     ByteBuffer text;
-    ReplyWriter writer(text, place->protocol);
-    write_failure(failure, state_.nodes[node], writer);
+    ReplyWriter(text, place->protocol).error("OOM no memory for the reply of another node; the command has run");
     queue.replace(to.place, *place, text.view());
   }
   if ((!queue.ready().empty() || queue.empty()) && !std::exchange(queue.is_listed, true))
     answered_.push_back(client);
+}
+
+void ClusterRouter::take_reply(ClientState& client, const ReplyTo& to, std::uint8_t node, ReplyQueue::Place& place,
+                               Failure failure, std::string_view bytes, bool is_last) {
+  if (place.join != nullptr) return on_part(client, to, place, failure, bytes, is_last);
+  if (failure == Failure::kNone) return client.replies->add(to.place, place, bytes, is_last);
+  ByteBuffer text;
+  ReplyWriter writer(text, place.protocol);
+  write_failure(failure, state_.nodes[node], writer);
+  client.replies->replace(to.place, place, text.view());
 }
 
 void ClusterRouter::on_part(ClientState& client, const ReplyTo& to, ReplyQueue::Place& place, Failure failure,

@@ -119,6 +119,8 @@ class ClusterRouter {
   Route wait(ClientState& client, std::uint8_t node);
   void on_reply(const ClientAt& client_at, const ReplyTo& to, std::uint8_t node, Failure failure,
                 std::string_view bytes, bool is_last);
+  void take_reply(ClientState& client, const ReplyTo& to, std::uint8_t node, ReplyQueue::Place& place,
+                  Failure failure, std::string_view bytes, bool is_last);
   void on_part(ClientState& client, const ReplyTo& to, ReplyQueue::Place& place, Failure failure,
                std::string_view bytes, bool is_last);
 

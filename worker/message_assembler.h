@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,7 +21,7 @@ class MessageAssembler {
   enum class Outcome {
     kWhole,
     kIncomplete,
-    kBroken,  ///< the message has no front, or is longer than the limit: none of it is kept
+    kBroken,  ///< the message has no front, or is longer than the limit or than there is memory for: none is kept
   };
   /// kWhole: `message` is all of it, valid until the next call; it is `payload` when that is the whole
   /// message.
@@ -43,7 +44,12 @@ class MessageAssembler {
       parts_.erase(part);
       return Outcome::kBroken;
     }
-    part->second.bytes.append(payload);
+    try {
+      part->second.bytes.append(payload);
+    } catch (const std::bad_alloc&) {
+      parts_.erase(part);
+      return Outcome::kBroken;
+    }
     if (!is_last) return Outcome::kIncomplete;
     whole_ = std::move(part->second.bytes);
     parts_.erase(part);

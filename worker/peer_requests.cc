@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "shm/cluster_state.h"
@@ -19,6 +20,8 @@ constexpr std::uint64_t kMessageSlackBytes = 64 << 20;  // beside one value of t
 constexpr std::size_t kKeptOutputBytes = 1 << 20;
 constexpr std::int64_t kTurnNs = 1'000'000;  // of each node's requests; then this worker's clients are served
 constexpr const char* kNoRequest = "ERR what another node sent is not a request";
+constexpr const char* kTooLong = "OOM the request is longer than its node takes, or has memory for";
+constexpr const char* kNoMemory = "OOM its node has no memory for it; if it writes, it may have run";
 
 // About the server, not about a key.
 bool is_admin(const Command& command) { return command.has(kAdmin) && command.keys.first == 0; }
@@ -80,8 +83,12 @@ bool PeerRequests::serve() {
 
 void PeerRequests::serve(Peer& peer) {
   const std::int64_t end_ns = monotonic_time_ns() + kTurnNs;
-  while (put_reply(peer) && peer.requests.has_more()) {
-    if (!take(peer) || monotonic_time_ns() >= end_ns) return;
+  try {
+    while (put_reply(peer) && peer.requests.has_more()) {
+      if (!take(peer) || monotonic_time_ns() >= end_ns) return;
+    }
+  } catch (const std::bad_alloc&) {
+    batch_ = {};  // what was not answered is in the ring still, and is taken again
   }
 }
 
@@ -106,7 +113,7 @@ bool PeerRequests::take(Peer& peer) {
   if (outcome == MessageAssembler::Outcome::kWhole) {
     run_alone(peer, message);
   } else if (outcome == MessageAssembler::Outcome::kBroken && (header.flags & kLastPiece) != 0) {
-    ReplyWriter(output_, protocol_of(header)).error(kNoRequest);
+    ReplyWriter(output_, protocol_of(header)).error(kTooLong);
     answer(peer, header);
   }
   peer.assembler.release();
@@ -151,11 +158,16 @@ void PeerRequests::run_batch(Peer& peer) {
   while (done < batch_.count && !peer.waits) {
     client_.protocol = protocol_of(headers_[done]);
     context.reply.set_protocol(client_.protocol);
-    const bool is_executed = is_for_any_node(batch_.requests[done].command) &&
-                             run.execute(done) != BatchRun::Outcome::kParks;
-    if (!is_executed) {
-      run.end(done);
-      context.reply.error(kNoRequest);
+    try {
+      const bool is_executed = is_for_any_node(batch_.requests[done].command) &&
+                               run.execute(done) != BatchRun::Outcome::kParks;
+      if (!is_executed) {
+        run.end(done);
+        context.reply.error(kNoRequest);
+      }
+    } catch (const std::bad_alloc&) {
+      output_ = {};
+      context.reply.error(kNoMemory);
     }
     answer(peer, headers_[done++]);
   }
@@ -171,33 +183,40 @@ void PeerRequests::run_alone(Peer& peer, std::string_view message) {
   client_.protocol = protocol_of(header);
   CommandMeter meter(services_, client_);
   CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
-  batch_.clear();
-  Request& request = batch_.requests[0];
-  request = Request{};
-  request.input_end = message.size();
-  bool is_good = true;
-  if (header.kind == PieceKind::kWatch) {
-    watch(message, context);
-  } else if (header.kind == PieceKind::kExec) {
-    is_good = begin_exec(message, context);
-    batch_.arguments.push_back("EXEC");
-  } else {
-    is_good = take_word_list(&message, &batch_.arguments) && !batch_.arguments.empty();
+  try {
+    if (!execute_message(header, message, context)) context.reply.error(kNoRequest);
+  } catch (const std::bad_alloc&) {
+    output_ = {};
+    context.reply.error(kNoMemory);
   }
-  if (header.kind != PieceKind::kWatch && is_good) {
-    batch_.count = 1;
-    request.command = resolve_subcommand(find_command(batch_.arguments[0]), batch_.arguments);
-    request.argument_count = batch_.arguments.size();
-    hash_keys(batch_, keyspace_);
-    is_good = (header.kind == PieceKind::kExec || is_for_any_node(request.command)) &&
-              BatchRun(batch_, context, output_).execute(0) != BatchRun::Outcome::kParks;
-    if (is_good) meter.end_run(batch_.words_of(request), false);
-  }
-  if (!is_good) context.reply.error(kNoRequest);
   client_.transaction.reset();
   client_.watched.clear();
   answer(peer, header);
   state_.nodes[peer.node].executed.fetch_add(1, std::memory_order_relaxed);
+}
+
+// False: it is no request, and nothing was replied.
+bool PeerRequests::execute_message(const PieceHeader& header, std::string_view message, CommandContext& context) {
+  if (header.kind == PieceKind::kWatch) return watch(message);
+  batch_.clear();
+  Request& request = batch_.requests[0];
+  request = Request{};
+  request.input_end = message.size();
+  if (header.kind == PieceKind::kExec) {
+    if (!begin_exec(message, context)) return false;
+    batch_.arguments.push_back("EXEC");
+  } else if (!take_word_list(&message, &batch_.arguments) || batch_.arguments.empty()) {
+    return false;
+  }
+  request.command = resolve_subcommand(find_command(batch_.arguments[0]), batch_.arguments);
+  if (header.kind == PieceKind::kCommand && !is_for_any_node(request.command)) return false;
+  request.argument_count = batch_.arguments.size();
+  batch_.count = 1;
+  hash_keys(batch_, keyspace_);
+  BatchRun run(batch_, context, output_);
+  const bool is_executed = run.execute(0) != BatchRun::Outcome::kParks;
+  if (is_executed) run.end(1);
+  return is_executed;
 }
 
 // What WATCH answered, and commands. False: it is no transaction, and none of it is to be executed.
@@ -225,14 +244,15 @@ bool PeerRequests::begin_exec(std::string_view message, CommandContext& context)
   return true;
 }
 
-void PeerRequests::watch(std::string_view message, CommandContext& context) {
+bool PeerRequests::watch(std::string_view message) {
   std::vector<std::string_view> keys;
-  if (!take_word_list(&message, &keys)) return context.reply.error(kNoRequest);
+  if (!take_word_list(&message, &keys)) return false;
   for (const std::string_view key : keys) {
     if (key.size() > kKeyLimitBytes) continue;
     const std::optional<ChangeMark> mark = keyspace_.mark(keyspace_.hash(key));
     if (mark) output_.append(bytes_of_mark(*mark));
   }
+  return true;
 }
 
 // What stands in the output is the reply. Nearly all are short, and find room.

@@ -5,7 +5,8 @@
 // one for each node, and nothing more of that node is executed before it is gone. Before a request is executed it
 // is noted as taken (PeerRings::taken): if the worker dies, the bus knows that it may be done.
 //
-// A message that is no request (a peer of another build) is answered with an error.
+// A message that is no request (a peer of another build) is answered with an error, and so is one for which there is
+// no memory.
 #pragma once
 
 #include <array>
@@ -49,8 +50,9 @@ class PeerRequests {
   std::size_t prepare(std::string_view pieces);
   void run_batch(Peer& peer);
   void run_alone(Peer& peer, std::string_view message);
+  bool execute_message(const PieceHeader& header, std::string_view message, CommandContext& context);
   bool begin_exec(std::string_view message, CommandContext& context);
-  void watch(std::string_view message, CommandContext& context);
+  bool watch(std::string_view message);
   void answer(Peer& peer, const PieceHeader& request);
   bool put_reply(Peer& peer);
 

@@ -51,7 +51,7 @@ void ReplyQueue::add(std::uint64_t number, Place& place, std::string_view bytes,
 
 void ReplyQueue::replace(std::uint64_t number, Place& place, std::string_view bytes) {
   kept_bytes_ -= place.reply.size();
-  place.reply.clear();
+  place.reply = {};
   add(number, place, bytes, true);
 }
 
