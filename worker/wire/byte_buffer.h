@@ -14,6 +14,9 @@ namespace memento {
 
 class ByteBuffer {
  public:
+  /// Room for more is refused with std::bad_alloc: no request and no reply is as long.
+  static constexpr std::size_t kLimitBytes = std::size_t{2} << 30;
+
   ByteBuffer() = default;
   ByteBuffer(ByteBuffer&& other) noexcept
       : bytes_(std::move(other.bytes_)),
@@ -87,8 +90,9 @@ class ByteBuffer {
     if (begin_ >= used && capacity_ - used >= count) {  // the consumed front is large enough
       std::memmove(bytes_.get(), bytes_.get() + begin_, used);
     } else {
+      if (count > kLimitBytes - used) throw std::bad_alloc();
       std::size_t capacity = capacity_ < 4096 ? 4096 : capacity_;
-      while (capacity - used < count) capacity += capacity / 2;
+      while (capacity - used < count) capacity = capacity < kLimitBytes / 3 * 2 ? capacity + capacity / 2 : kLimitBytes;
       char* grown = static_cast<char*>(std::malloc(capacity));
       if (grown == nullptr) throw std::bad_alloc();
       if (used > 0) std::memcpy(grown, bytes_.get() + begin_, used);
