@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "conf/config_line.h"
+#include "conf/live_settings.h"
 #include "conf/machine.h"
 #include "conf/password_source.h"
 #include "conf/size_text.h"
@@ -24,6 +25,7 @@ constexpr std::uint64_t kLargestValueBytes = 1ull << 30;
 constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help", "fresh", "cluster", "nodes", "name"};
 
 constexpr const char* kAllKeys = "allkeys";
+constexpr const char* kResp = "resp";
 
 using Check = std::function<std::string(const std::string&)>;
 
@@ -51,6 +53,10 @@ Check size_between(std::uint64_t least, std::uint64_t most) {
 std::string is_eviction_policy(const std::string& text) {
   if (text == "noeviction" || text == kAllKeys) return "";
   return "'" + text + "' is not an eviction policy (noeviction or allkeys)";
+}
+
+std::string is_inline_replies(const std::string& text) {
+  return text == "text" || text == kResp ? "" : "'" + text + "' is not text or resp";
 }
 
 std::string not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
@@ -103,6 +109,9 @@ class Parser {
   static void assign(DebugPolicy& target, const std::string& text) {
     target = text == "yes" ? DebugPolicy::kYes : text == "local" ? DebugPolicy::kLocal : DebugPolicy::kNo;
   }
+  static void assign(InlineReplies& target, const std::string& text) {
+    target = text == kResp ? InlineReplies::kResp : InlineReplies::kText;
+  }
   static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
   static void assign(bool& target, const std::string& text) { target = text == "yes"; }
   template <class Number>
@@ -142,6 +151,10 @@ class Parser {
     add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");
     add("--enable-debug-command", o.debug_command, is_debug_policy,
         "Clients that may use DEBUG: no, local (on this machine) or yes (no)", "NO|LOCAL|YES");
+    add("--inline-replies", o.inline_replies, is_inline_replies,
+        "Reply to lines in the text protocol, or in RESP as Redis does: text or resp (text)", "PROTOCOL");
+    add("--tcp-keepalive", o.tcp_keepalive_s, number_between(0, kTcpKeepaliveLimitS, "a number of seconds"),
+        "Silence after which a client is asked whether it is there; 0: never (300)", "SECONDS");
     constexpr std::int64_t kDayUs = 86'400'000'000;
     add("--slowlog-log-slower-than", o.slow_after_us, number_between(-1, kDayUs, "a number of microseconds"),
         "Log commands that take as long in SLOWLOG; -1: none (10000)", "MICROSECONDS");

@@ -19,6 +19,9 @@ enum class EvictionPolicy { kNoEviction, kAllKeys };
 /// Which clients may use DEBUG.
 enum class DebugPolicy { kNo, kLocal, kYes };
 
+/// What a connection that has not sent a frame of RESP is answered in.
+enum class InlineReplies { kText, kResp };
+
 struct Options {
   std::string address = "127.0.0.1";
   bool address_is_given = false;
@@ -39,6 +42,8 @@ struct Options {
   std::string password_file;  ///< empty: none
   bool protected_mode = true;
   DebugPolicy debug_command = DebugPolicy::kNo;
+  InlineReplies inline_replies = InlineReplies::kText;
+  int tcp_keepalive_s = 300;  ///< 0: off
   std::int64_t slow_after_us = 10'000;  ///< negative: no command is logged as slow
   std::int64_t slow_shown = 128;
   std::int64_t latency_after_ms = 0;  ///< 0: nothing is sampled

@@ -23,6 +23,7 @@ constexpr NumberField kNumbers[] = {
     {"slow_shown", &LiveValues::slow_shown, [](LiveSettings& s, std::int64_t value) { s.slow_shown = value; }},
     {"latency_after_ms", &LiveValues::latency_after_ms,
      [](LiveSettings& s, std::int64_t value) { s.latency_after_ms = value; }},
+    {"tcp_keepalive_s", &LiveValues::tcp_keepalive_s, [](LiveSettings& s, std::int64_t value) { s.tcp_keepalive_s = value; }},
 };
 constexpr std::string_view kPassword = "password";
 constexpr std::string_view kHexDigits = "0123456789abcdef";
@@ -48,12 +49,12 @@ std::string from_hex(std::string_view text) {
 
 LiveValues LiveValues::configured(const Options& options, const std::string& password) {
   return {options.max_clients, options.protected_mode,   options.slow_after_us,
-          options.slow_shown,  options.latency_after_ms, password};
+          options.slow_shown,  options.latency_after_ms, options.tcp_keepalive_s, password};
 }
 
 LiveValues LiveValues::in_use(const LiveSettings& settings) {
   return {settings.max_clients, settings.protected_mode,   settings.slow_after_us,
-          settings.slow_shown,  settings.latency_after_ms, settings.password.text()};
+          settings.slow_shown,  settings.latency_after_ms, settings.tcp_keepalive_s, settings.password.text()};
 }
 
 void LiveValues::apply_changes_since(const LiveValues& before, LiveSettings& settings) const {

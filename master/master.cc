@@ -328,6 +328,7 @@ void Master::reload() {
   options_.password = fresh.password;
   options_.password_file = fresh.password_file;
   options_.protected_mode = fresh.protected_mode;
+  options_.tcp_keepalive_s = fresh.tcp_keepalive_s;
   options_.value_limit_bytes = fresh.value_limit_bytes;
   apply_live_values(*password);
   rlimit limit{};

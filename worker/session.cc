@@ -39,6 +39,9 @@ bool is_too_much(std::span<const std::string_view> words) {
   return words.size() > kStrangerArguments || std::ranges::any_of(words, is_long);
 }
 
+// As the checks of load balancers, and other tools of Redis's, begin.
+bool begins_as_tools_do(std::string_view bytes) { return bytes.starts_with("PING\r\n"); }
+
 bool begins_with_command(std::string_view line) { return find_command(take_word(&line)) != nullptr; }
 
 }  // namespace
@@ -74,6 +77,7 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
   std::size_t taken = 0;
   while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
     const std::string_view left = bytes.substr(taken);
+    if (fresh_ && begins_as_tools_do(left)) break;
     if (left.size() >= 64 && scanned_bytes_ == 0 && !is_stranger) {
       if (ShortLine line(left); line.is_whole()) [[likely]] {
         taken += line.bytes_with_end();
@@ -133,7 +137,7 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
   batch.clear();
   broken_ = false;
   if (closing_) return;
-  if (is_text() && bytes.starts_with('*')) {
+  if (is_text() && (bytes.starts_with('*') || (fresh_ && begins_as_tools_do(bytes)))) {
     client_.protocol = Protocol::kResp2;
     fresh_ = false;
     forget_incomplete();

@@ -2,7 +2,8 @@
 // among them in order, appends the replies. Runs in workers.
 //
 // A connection speaks the text protocol until a request begins with '*': from there on it speaks RESP, RESP2 until HELLO
-// says 3. Its lines that do not begin with '*' are then inline requests, answered in RESP.
+// says 3. Its lines that do not begin with '*' are then inline requests, answered in RESP. So are they from the beginning on
+// a connection whose first line is PING, ended by \r\n as Redis's tools end it, or that was made to (speak_resp()).
 //
 // Requests are taken in batches: parsed, their keys hashed and the memory they need fetched ahead, then executed. A
 // worker prepares the first batches of several sessions before it executes them, so that their fetches overlap. A batch
@@ -48,6 +49,12 @@ class Session {
   /// From here on consume() goes on for some milliseconds, and then ends between two requests: has_rest(). Without it there
   /// is no end but that of the input.
   void begin_turn() { turn_end_ticks_ = cpu_ticks() + turn_ticks(); }
+
+  /// For a new connection: its first request need not begin with '*'.
+  void speak_resp() {
+    client_.protocol = Protocol::kResp2;
+    fresh_ = false;
+  }
 
   /// The client will not be served: its first byte, which tells the protocol, is answered so. Then the session is closing.
   void refuse(const Refusal& refusal) { refusal_ = &refusal; }
@@ -95,7 +102,7 @@ class Session {
   RespParser parser_;
   std::size_t scanned_bytes_ = 0;  ///< text: at the front of the input, known to hold no line end
   const Refusal* refusal_ = nullptr;
-  bool fresh_ = true;              ///< nothing but PING lines came yet
+  bool fresh_ = true;              ///< nothing but PING lines came yet, and nothing was said of the protocol
   bool broken_ = false;
   bool paused_ = false;
   bool parked_ = false;

@@ -79,6 +79,19 @@ bool is_this_machine(const sockaddr_storage& peer) {
   return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
 }
 
+// A peer that vanished without a word is found out after so long and two thirds of it more.
+void keep_alive(const Fd& socket, std::int64_t after_s) {
+  if (after_s == 0) return;
+  const int on = 1;
+  const int idle_s = static_cast<int>(after_s);
+  const int interval_s = std::max(1, idle_s / 3);
+  const int probes = 3;
+  setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 // Those of a parked connection tell only that the client has ended it.
 std::uint32_t events_of(Connection::Wait wait) {
   if (wait == Connection::Wait::kOutput) return EPOLLOUT;
@@ -463,6 +476,7 @@ bool Worker::may_debug(const sockaddr_storage& peer) const {
 void Worker::admit(Fd socket, const sockaddr_storage& peer, bool is_redirected) {
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  keep_alive(socket, context_.settings.tcp_keepalive_s.load());
   const int descriptor = socket.get();
   if (!watch(descriptor)) {
     accept_log_.warning(context_.log, std::string("epoll_ctl of a new connection: ") + std::strerror(errno));
@@ -479,6 +493,7 @@ void Worker::admit(Fd socket, const sockaddr_storage& peer, bool is_redirected) 
   client.authenticated = !context_.settings.password.is_set();
   client.may_debug = may_debug(peer);
   client.is_redirected = is_redirected;
+  if (context_.options.inline_replies == InlineReplies::kResp) connection.session().speak_resp();
   if (const Refusal* const refusal = reason_to_refuse(peer)) {
     add_to(statistics().rejected_connections, 1);
     connection.is_refused = true;
@@ -497,11 +512,13 @@ Connection* Worker::find(const Refused& refused) const {
   return connection != nullptr && connection->session().client().id == refused.id ? connection : nullptr;
 }
 
-// One that says nothing, so that its protocol is not known, is told in the text protocol.
+// One that says nothing, so that its protocol is not known, is told in the text protocol, or what inline-replies says.
 void Worker::tell(Refused& refused) {
   Connection* const connection = find(refused);
   if (std::exchange(refused.is_told, true) || connection == nullptr || connection->session().is_closing()) return;
-  const std::string text = std::string("(error) ") + refused.refusal->text_error + "\r\n";
+  const bool is_text = connection->session().client().protocol == Protocol::kText;
+  const std::string text =
+      (is_text ? std::string("(error) ") + refused.refusal->text_error : std::string("-") + refused.refusal->resp_error) + "\r\n";
   [[maybe_unused]] const ssize_t sent = ::send(refused.descriptor, text.data(), text.size(), MSG_NOSIGNAL);
   ::shutdown(refused.descriptor, SHUT_WR);
 }

@@ -47,6 +47,7 @@ constexpr RealClient kClients[] = {
     {"Hiredis", "hiredis.sh"},
     {"Redigo", "redigo.sh"},
     {"PrometheusRedisExporter", "redis_exporter.py"},
+    {"Haproxy", "haproxy.sh"},
 };
 
 class Clients : public ::testing::TestWithParam<RealClient> {
@@ -54,12 +55,21 @@ class Clients : public ::testing::TestWithParam<RealClient> {
   TestServer server_{{"--workers", "3"}};
 };
 
-TEST_P(Clients, Works) {
-  const std::string script = std::filesystem::absolute(std::string("tests/clients/") + GetParam().script);
-  const Finished run = run_program(
-      "/usr/bin/timeout", {kTimeoutSeconds, script, std::to_string(server_.port()), GetParam().mode});
+void expect_works(const RealClient& client, const TestServer& server) {
+  const std::string script = std::filesystem::absolute(std::string("tests/clients/") + client.script);
+  const Finished run =
+      run_program("/usr/bin/timeout", {kTimeoutSeconds, script, std::to_string(server.port()), client.mode});
   if (run.status == kNotInstalled) GTEST_SKIP() << run.output << run.errors;
   EXPECT_EQ(run.status, 0) << run.output << run.errors;
+}
+
+TEST_P(Clients, Works) { expect_works(GetParam(), server_); }
+
+// Shows those that begin with lines other than PING, on a server that answers lines in RESP.
+TEST(InlineReplies, Resp) {
+  const TestServer server({"--workers", "1", "--inline-replies", "resp", "--requirepass", "secret"});
+  expect_works({"", "haproxy.sh", "secret"}, server);
+  if (!::testing::Test::IsSkipped()) expect_works({"", "redis_cli.sh", "pipe_lines"}, server);
 }
 
 INSTANTIATE_TEST_SUITE_P(Real, Clients, ::testing::ValuesIn(kClients),

@@ -30,6 +30,10 @@ QUEUED
 2
 3" "$(printf 'multi\nincr short\nincr short\nexec\n' | cli)"
     ;;
+  pipe_lines)
+    contains "$(printf 'AUTH secret\r\nSET k1 v1\r\nSET k2 v2\r\n' | cli --pipe)" "errors: 0, replies: 3"
+    expect v2 "$(cli --no-auth-warning -a secret get k2)"
+    ;;
   scan)
     fill
     expect 9 "$(cli --scan --pattern 'key:*' | sort -u | wc -l)"

@@ -280,6 +280,12 @@ TEST(ConfPassword, Sources) {
   EXPECT_EQ(checked.text, "memento: /nowhere/x (requirepass-file): cannot be read\n");
   unsetenv("MEMENTO_REQUIREPASS");
   EXPECT_FALSE(parse_file("protected-mode no\n").options.protected_mode);
+  EXPECT_EQ(parse_file("").options.tcp_keepalive_s, 300);
+  EXPECT_EQ(parse_file("tcp-keepalive 0\n").options.tcp_keepalive_s, 0);
+  EXPECT_TRUE(parse_file("tcp-keepalive 32768\n").ends);
+  EXPECT_EQ(parse_file("inline-replies resp\n").options.inline_replies, InlineReplies::kResp);
+  EXPECT_EQ(parse_file("inline-replies text\n").options.inline_replies, InlineReplies::kText);
+  EXPECT_TRUE(parse_file("inline-replies RESP\n").ends);
   EXPECT_FALSE(parse_file("huge-pages no\n").options.huge_pages);
   EXPECT_TRUE(parse_file("huge-pages 2\n").ends);
   EXPECT_TRUE(parse_file("protected-mode maybe\n").ends);

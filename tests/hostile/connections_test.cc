@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -136,6 +138,34 @@ TEST(HostileConnections, NoDescriptorsLeft) {
   ASSERT_TRUE(receive(many.back(), &reply));
   EXPECT_EQ(reply, "waited\r\n");
   EXPECT_EQ(log_lines(), 1u) << server.log();
+}
+
+// How many of the server's connections TCP asks now and then whether their client is there.
+std::size_t kept_alive(const TestServer& server) {
+  char local[16];
+  std::snprintf(local, sizeof local, ":%04X", server.port());
+  std::istringstream rows(read_file("/proc/net/tcp"));
+  std::size_t count = 0;
+  for (std::string row; std::getline(rows, row);) {
+    std::istringstream fields(row);
+    std::string number, own, peer, state, queues, timer;
+    fields >> number >> own >> peer >> state >> queues >> timer;
+    if (own.ends_with(local) && state == "01" && timer.starts_with("02:")) ++count;
+  }
+  return count;
+}
+
+// Shows that clients that vanish without a word are found out, unless that is switched off.
+TEST(HostileConnections, VanishedOnes) {
+  TestServer server({"--workers", "1", "--tcp-keepalive", "100"});
+  Client first = server.connect();
+  EXPECT_EQ(*first.request("ECHO here"), "here");
+  EXPECT_TRUE(wait_until([&] { return kept_alive(server) == 1; }));
+  EXPECT_EQ(*first.request("CONFIG GET tcp-keepalive"), "tcp-keepalive: 100");
+  EXPECT_EQ(*first.request("CONFIG SET tcp-keepalive 0"), "OK");
+  Client second = server.connect();
+  EXPECT_EQ(*second.request("ECHO here"), "here");
+  EXPECT_TRUE(wait_until([&] { return kept_alive(server) == 1; }));
 }
 
 // Shows that those who have not given the password make the server keep little, in either protocol.

@@ -96,6 +96,7 @@ TEST_F(RespTest, AnySplit) {
                          "*0\r\n*-1\r\n\r\n" + frame({"", "x"}) + "PING\r\nECHO \"a\\x41 \\n\" \r\n" + frame({"DEL", "a", "k\r\n"}) +
                          frame({"ECHO", ""}) + frame({"NOPE"}));
   expect_same_at_any_cut("PING\r\nFLUSH\nGET a\n" + frame({"SET", "a", "1"}) + "PING\nGET a\nHELLO 3\r\n" + frame({"GET", "b"}) + "QUIT\r\nX");
+  expect_same_at_any_cut("\r\nPING\r\nECHO 'a b'\r\nPING\r\n" + frame({"GET", "b"}) + "QUIT\r\nX");
   expect_same_at_any_cut("FLUSH\r\nSET a b\r\nHELLO 2\r\nGET a\r\nGET 'a'\r\n");
 }
 

@@ -109,12 +109,20 @@ TEST_F(SessionTest, Lines) {
   EXPECT_EQ(talk(std::string("SET z a\0b\nGET z\n", 16)), std::string("OK\r\na\0b\r\n", 9));
 }
 
-// Shows the opening PINGs that monitors and redis-benchmark send; any later one is answered like others.
+// Shows the opening PINGs that monitors and redis-benchmark send: ended by \r\n they make the connection speak RESP, by \n
+// they are answered so and any later one like others.
 TEST_F(SessionTest, OpeningPing) {
   Session session;
   ByteBuffer output;
-  session.consume("PING\r\nPING\r\nGET a\r\nPING\r\n", *context_, batch_, output);
+  session.consume("PING\nPING\nGET a\r\nPING\r\n", *context_, batch_, output);
   EXPECT_EQ(output.view(), "+PONG\r\n+PONG\r\n(null)\r\nPONG\r\n");
+  EXPECT_EQ(Conversation(*context_).say("\r\nPING\r\nGET a\r\nECHO \"two words\"\r\nQUIT\r\n"),
+            "+PONG\r\n$-1\r\n$9\r\ntwo words\r\n+OK\r\n");
+  EXPECT_EQ(Conversation(*context_).say("PING\nPING\r\nGET a\n"), "+PONG\r\n+PONG\r\n$-1\r\n");
+  EXPECT_EQ(Conversation(*context_).say("PING a\r\nPING\r\n"), "a\r\nPONG\r\n");
+  Conversation resp(*context_);
+  resp.session().speak_resp();
+  EXPECT_EQ(resp.say("SET k v\r\nGET k\r\n"), "+OK\r\n$1\r\nv\r\n");
 }
 
 // Shows that bad input is answered with an error and the connection goes on.

@@ -48,14 +48,13 @@ const char* set_max_clients(CommandContext& context, std::string_view value, boo
   return nullptr;
 }
 
-// A number of at least `least`.
 const char* set_number(std::atomic<std::int64_t>& target, std::int64_t least, std::string_view value,
-                       bool applies) {
+                       bool applies, std::int64_t most = kLargestNumber) {
   std::int64_t number = 0;
   const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (failure != std::errc() || end != value.data() + value.size())
     return "argument couldn't be parsed into an integer";
-  if (number < least || number > kLargestNumber) return "argument is out of range";
+  if (number < least || number > most) return "argument is out of range";
   if (applies) target = number;
   return nullptr;
 }
@@ -68,6 +67,10 @@ const char* set_slow_shown(CommandContext& context, std::string_view value, bool
 }
 const char* set_latency_after(CommandContext& context, std::string_view value, bool applies) {
   return set_number(context.services.settings.latency_after_ms, 0, value, applies);
+}
+
+const char* set_tcp_keepalive(CommandContext& context, std::string_view value, bool applies) {
+  return set_number(context.services.settings.tcp_keepalive_s, 0, value, applies, kTcpKeepaliveLimitS);
 }
 
 const char* set_password(CommandContext& context, std::string_view value, bool applies) {
@@ -116,6 +119,8 @@ constexpr Parameter kParameters[] = {
      set_slow_after},
     {"slowlog-max-len",
      [](CommandContext& c) { return std::to_string(c.services.settings.slow_shown.load()); }, set_slow_shown},
+    {"tcp-keepalive",
+     [](CommandContext& c) { return std::to_string(c.services.settings.tcp_keepalive_s.load()); }, set_tcp_keepalive},
     {"timeout", [](CommandContext&) { return std::string("0"); }},
     {"workers", [](CommandContext& c) { return std::to_string(options(c).workers); }},
 };
