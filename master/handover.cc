@@ -50,7 +50,7 @@ void read_field(const std::string& name, const std::string& value, Handover* han
   if (name == "pid_file") handover->pid_file = value;
   if (name == "address") handover->address = value;
   if (name == "port") read_number(value, &handover->port);
-  if (name == "start_ms") read_number(value, &handover->start_ms);
+  if (name == "start_monotonic_ms") read_number(value, &handover->start_monotonic_ms);
   if (name == "configured") handover->configured = value;
   if (name == "in_use") handover->in_use = value;
   if (name == "segment") read_number(value, &handover->segment);
@@ -88,7 +88,7 @@ Result<Fd> Handover::write() const {
   writer.field("pid_file", pid_file);
   writer.field("address", address);
   writer.field("port", port);
-  writer.field("start_ms", start_ms);
+  writer.field("start_monotonic_ms", start_monotonic_ms);
   writer.field("configured", configured);
   writer.field("in_use", in_use);
   writer.field("segment", segment);

@@ -35,7 +35,7 @@ struct Handover {
   std::string pid_file;      ///< its path; empty: none
   std::string address;       ///< as configured
   std::uint16_t port = 0;
-  TimeMs start_ms = 0;
+  std::int64_t start_monotonic_ms = 0;
   std::string configured;  ///< LiveValues::text(): as read from the configuration
   std::string in_use;      ///< and as CONFIG SET left them
   int segment = -1;  ///< descriptors; the receiver makes Fds of them

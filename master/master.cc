@@ -84,7 +84,7 @@ int Master::run() {
 }
 
 Outcome Master::start() {
-  start_ms_ = handover_ ? handover_->start_ms : wall_time_ms();
+  start_ms_ = handover_ ? handover_->start_monotonic_ms : monotonic_time_ns() / 1'000'000;
   Result<Log> log = Log::open(options_.log_file);
   if (!log) return log.error();
   log_ = std::move(*log);

@@ -138,7 +138,7 @@ class Master {
   UpgradeCheck upgrade_check_;
   State state_ = State::kRunning;
   std::int64_t kill_at_ns_ = 0;  ///< when stopping: patience ends
-  TimeMs start_ms_ = 0;
+  std::int64_t start_ms_ = 0;  ///< monotonic
   LogLimiter end_lines_{"ends of processes", 20, 1000};
 };
 

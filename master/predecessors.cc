@@ -49,7 +49,7 @@ Handover Master::make_handover() const {
   handover.pid_file = pid_file_.path();
   handover.address = options_.address;
   handover.port = options_.port;
-  handover.start_ms = start_ms_;
+  handover.start_monotonic_ms = start_ms_;
   handover.configured = configured_.text();
   handover.in_use = LiveValues::in_use(**settings_).text();
   handover.segment = segment_->descriptor();

@@ -89,7 +89,7 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
 bool Keyspace::Impl::set_at_home(const HashedKey& key, std::string_view value, TimeMs expiry_ms) {
   if (key.bytes.size() > 255 || value.size() >= Entry::kExtendedValue) return false;
   const Entry now = Entry::shape(key.bytes.size(), value.size(), expiry_ms != kNoExpiry,
-                                 static_cast<std::uint64_t>(now_ms) - header.time_base_ms);
+                                 creation_time());
   const std::uint64_t needed = now.total_bytes();
   if (needed > kLargestBlockBytes) return false;
   const std::uint32_t size_class = class_of_size(needed);

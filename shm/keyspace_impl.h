@@ -34,6 +34,12 @@ struct Keyspace::Impl {
 
   Impl(Segment& segment, std::uint32_t process);
 
+  /// The time of creation of an entry made now. A clock that was set back to before the segment was made gives its begin.
+  std::uint64_t creation_time() const {
+    const auto now = static_cast<std::uint64_t>(now_ms);
+    return now > header.time_base_ms ? now - header.time_base_ms : 0;
+  }
+
   bool is_current(const Slot& slot) const {
     return slot.generation.load(std::memory_order_relaxed) ==
            header.flush_generation.load(std::memory_order_acquire);

@@ -139,9 +139,8 @@ Keyspace::Update::Found Keyspace::Update::find() const {
 bool Keyspace::Update::prepare(std::uint64_t bytes) { return impl_.prepare_block(bytes, &size_class_); }
 
 Entry Keyspace::Update::shape(const Change& change, const Found& old) const {
-  const std::uint64_t now = static_cast<std::uint64_t>(impl_.now_ms) - impl_.header.time_base_ms;
   return Entry::shape(key_.bytes.size(), change.value_bytes(), change.expiry_ms != kNoExpiry,
-                      old.is_live ? old.entry.created : now);
+                      old.is_live ? old.entry.created : impl_.creation_time());
 }
 
 // REQUIRES: locked. Short values, and long ones of who was overtaken too often.

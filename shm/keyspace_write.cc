@@ -189,7 +189,7 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
     return WriteStatus::kDone;
   }
   const Entry entry = Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry,
-                                   static_cast<std::uint64_t>(impl.now_ms) - impl.header.time_base_ms);
+                                   impl.creation_time());
   Slot& slot = impl.slots[key.slot];
   std::uint32_t size_class = 0;
   std::uint64_t offset = 0;

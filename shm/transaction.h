@@ -188,7 +188,7 @@ struct Keyspace::Transaction {
   void set_cell(Word& cell, std::uint64_t value);
   Word* free_cell(Word* cells, std::uint64_t lines, std::uint64_t tag);
 
-  std::uint64_t now() const { return static_cast<std::uint64_t>(impl_.now_ms) - impl_.header.time_base_ms; }
+  std::uint64_t now() const { return impl_.creation_time(); }
   /// Calls visit(begin, end) for each slot's range of order_.
   template <class Visit>
   bool each_slot(Visit&& visit) const;

@@ -122,7 +122,8 @@ void ClientDirectory::close_question() {
   if (!asking_.empty()) open_question();
 }
 
-void ClientDirectory::look(TimeMs now_ms) {
+void ClientDirectory::look() {
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
   if (!postponed_.empty() && !hub_.pause().holds(true, now_ms)) {
     for (ClientState* client : std::exchange(postponed_, {})) {
       client->waits = ClientWait::kNothing;

@@ -66,7 +66,7 @@ class ClientDirectory {
   /// Whose request waits for the end of a pause.
   std::size_t waiting_count() const { return postponed_.size(); }
   /// Looks whether what clients wait for has happened.
-  void look(TimeMs now_ms);
+  void look();
   /// Clients that need not wait any more. After they were served: close_question().
   std::vector<ClientState*> take_ready();
   void close_question();

@@ -379,7 +379,7 @@ std::uint64_t MessageHub::count(SubscriptionKind kind, std::string_view name) co
 void MessageHub::serve() {
   receive();
   clients_.answer(keyspace_.now_ms());
-  clients_.look(keyspace_.now_ms());
+  clients_.look();
   stop_listening_if_idle();
 }
 

@@ -285,7 +285,7 @@ void Session::take_pushes(ByteBuffer& output) {
 // Errors that dispatch finds are not held back, as in Redis.
 bool Session::is_postponed(const Request& request, SessionContext& context) const {
   const ClientPause& pause = context.services.hub.pause();
-  const TimeMs now_ms = context.keyspace.now_ms();
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
   if (request.greets) return pause.holds(false, now_ms);
   const Command* const command = request.command;
   if (client_.is_monitor() || command == nullptr || !command->accepts(request.argument_count)) return false;

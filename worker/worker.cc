@@ -185,7 +185,7 @@ class Worker {
   LogLimiter accept_log_{"failures to accept connections", 1, kAcceptLogMs};
   std::deque<int> next_turns_;   ///< descriptors of connections whose turn ended before their requests did
   std::size_t connection_count_ = 0;
-  TimeMs rated_ms_ = 0;  ///< operations per second were found then
+  std::int64_t rated_ms_ = 0;  ///< monotonic; operations per second were found then
   std::uint64_t rated_executed_ = 0;
   bool accepting_ = true;
   bool leaving_ = false;  ///< now
@@ -333,7 +333,7 @@ void Worker::on_bell() {
 // Those whose request waited for other workers or for the end of a pause. Some may have to wait again.
 void Worker::resume_clients() {
   ClientDirectory& clients = hub_.clients();
-  clients.look(keyspace_.now_ms());
+  clients.look();
   for (ClientState* client : clients.take_ready()) {
     Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
     if (connection.registered == Connection::Wait::kParked) {
@@ -628,14 +628,15 @@ void Worker::update_statistics() {
   const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
   StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
   if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
-  const TimeMs elapsed_ms = keyspace_.now_ms() - rated_ms_;
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  const std::int64_t elapsed_ms = now_ms - rated_ms_;
   if (elapsed_ms < kRatePeriodMs) return;
   give_back_memory();
   const std::uint64_t executed = record.executed.load(std::memory_order_relaxed);
   const std::uint64_t rate = (executed - rated_executed_) * 1000 / static_cast<std::uint64_t>(elapsed_ms);
   record.operations_per_second.store(rated_ms_ == 0 ? 0 : rate, std::memory_order_relaxed);
   rated_executed_ = executed;
-  rated_ms_ = keyspace_.now_ms();
+  rated_ms_ = now_ms;
 }
 
 void Worker::on_timer() {

@@ -31,7 +31,7 @@ class ClientsTest : public TwoWorkersTest {
   }
   std::string resume(Conversation& client) {
     std::string replies;
-    hub_->clients().look(keyspace_->now_ms());
+    hub_->clients().look();
     for (ClientState* ready : hub_->clients().take_ready()) {
       if (ready == &client.session().client()) replies += client.say("");
     }
@@ -216,11 +216,45 @@ TEST_F(ClientsTest, Pause) {
   EXPECT_EQ(third.ask("GET a"), "");
   EXPECT_EQ(third.say(""), "");
   hub_->pause().end();
-  hub_->clients().look(keyspace_->now_ms());
+  hub_->clients().look();
   EXPECT_EQ(hub_->clients().take_ready().size(), 3u);
   EXPECT_EQ(client.say(""), "+OK\r\n");
   EXPECT_EQ(other.say(""), ":0\r\n");
   EXPECT_EQ(third.say(""), "$1\r\n2\r\n");
+}
+
+// Shows that a clock which is set back by a year, to before the data was made, changes neither a pause nor ages, and that
+// values made then are as old as the data; and that one set forward does not end a pause.
+TEST_F(ClientsTest, TheClockIsSetBack) {
+  constexpr TimeMs kYearMs = 365LL * 24 * 3600 * 1000;
+  Conversation client(*context_);
+  ASSERT_EQ(client.ask("SET before v"), "+OK\r\n");
+  const TimeMs now_ms = keyspace_->now_ms();
+  keyspace_->set_now_ms(now_ms - kYearMs);
+  ASSERT_EQ(client.ask("SET after v"), "+OK\r\n");
+  ASSERT_EQ(client.ask_all({"APPEND appended v", "MULTI", "SET in-exec v", "EXEC"}), ":1\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+  for (const char* key : {"before", "after", "appended", "in-exec"}) {
+    EXPECT_EQ(client.ask(Words{"OBJECT", "IDLETIME", key}), ":0\r\n") << key;
+    TimeMs created_ms = 0;
+    ASSERT_TRUE(keyspace_->read(keyspace_->hash(key), [&](const EntryView& entry) { created_ms = entry.created_ms; })) << key;
+    EXPECT_LE(created_ms, now_ms) << key;
+    EXPECT_GT(created_ms, now_ms - 60'000) << key;
+  }
+  const std::string info = ask("CLIENT INFO");
+  EXPECT_NE(info.find(" age=0 "), std::string::npos) << info;
+  const std::string uptime = ask("INFO server");
+  const std::size_t at = uptime.find("uptime_in_days:");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LT(std::atoll(uptime.c_str() + at + 15), 36500) << uptime;
+
+  EXPECT_EQ(client.ask("CLIENT PAUSE 100000 WRITE"), "+OK\r\n");
+  keyspace_->set_now_ms(now_ms + kYearMs);
+  EXPECT_EQ(client.ask("SET a v"), "");
+  EXPECT_TRUE(client.session().is_parked());
+  hub_->pause().end();
+  hub_->clients().look();
+  EXPECT_EQ(hub_->clients().take_ready().size(), 1u);
+  EXPECT_EQ(client.say(""), "+OK\r\n");
 }
 
 // Shows that a pause ends by itself, by UNPAUSE, and that a shorter or milder one changes nothing of it.

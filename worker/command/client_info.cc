@@ -42,6 +42,9 @@ std::string address_of(int descriptor, int (*ask)(int, sockaddr*, socklen_t*)) {
   return std::string(text) + ":" + std::to_string(ntohs(four.sin_port));
 }
 
+// None when the clock was set back meanwhile.
+std::int64_t seconds_since(TimeMs before_ms, TimeMs now_ms) { return std::max<TimeMs>(now_ms - before_ms, 0) / 1000; }
+
 }  // namespace
 
 std::string peer_address(const ClientState& client) { return address_of(client.descriptor, getpeername); }
@@ -57,8 +60,8 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("laddr", address_of(client.descriptor, getsockname));
   add("fd", std::to_string(client.descriptor));
   add("name", client.name);
-  add("age", std::to_string((now_ms - client.connected_ms) / 1000));
-  add("idle", std::to_string((now_ms - client.active_ms) / 1000));
+  add("age", std::to_string(seconds_since(client.connected_ms, now_ms)));
+  add("idle", std::to_string(seconds_since(client.active_ms, now_ms)));
   add("flags", flags_of(client));
   add("db", "0");
   add("sub", std::to_string(client.subscription_count(SubscriptionKind::kChannel)));
@@ -107,7 +110,7 @@ OwnRequest::~OwnRequest() { client_.request_bytes = client_.argument_bytes = 0; 
 
 ClientFacts facts_of(const ClientState& client, TimeMs now_ms) {
   const ClientType type = client.is_subscribed() ? ClientType::kPubSub : ClientType::kNormal;
-  return {client.id, (now_ms - client.connected_ms) / 1000, type, client_info_line(client, now_ms)};
+  return {client.id, seconds_since(client.connected_ms, now_ms), type, client_info_line(client, now_ms)};
 }
 
 }  // namespace memento

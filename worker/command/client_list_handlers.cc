@@ -180,7 +180,7 @@ void client_pause(CommandContext& context, const Call& call) {
   if (!parse_integer(call[2], &duration_ms))
     return context.reply.error("ERR timeout is not an integer or out of range");
   if (duration_ms < 0) return context.reply.error("ERR timeout is negative");
-  const TimeMs now_ms = wall_time_ms();
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
   if (duration_ms > INT64_MAX - now_ms) return context.reply.error("ERR timeout is out of range");
   context.services.hub.pause().begin(std::min(now_ms + duration_ms, ClientPause::kEndLimitMs), all, now_ms);
   context.ends_batch = true;

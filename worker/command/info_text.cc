@@ -98,7 +98,7 @@ std::string run_id(const ServerFacts& facts) {
 
 void server(CommandContext& context, Lines& lines) {
   const ServerFacts& facts = context.services.facts;
-  const auto uptime_s = static_cast<std::uint64_t>(context.keyspace.now_ms() - facts.start_ms) / 1000;
+  const auto uptime_s = static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000 - facts.start_ms) / 1000;
   utsname system{};
   uname(&system);
   lines.add("redis_version", kRedisVersion);

@@ -1,4 +1,5 @@
 // Keys one by one: removing, counting, what is known of them. Walking over all keys is in keyspace_handlers.cc.
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -54,6 +55,11 @@ void for_each_key(CommandContext& context, const Call& call, Removes&& counts) {
   context.reply.integer(count);
 }
 
+// Since the value was stored, by a clock that may have been set back meanwhile.
+std::int64_t idle_seconds(CommandContext& context, TimeMs created_ms) {
+  return std::max<TimeMs>(context.keyspace.now_ms() - created_ms, 0) / 1000;
+}
+
 }  // namespace
 
 void del(CommandContext& context, const Call& call) {
@@ -93,7 +99,7 @@ void debug_object(CommandContext& context, const Call& call) {
            " encoding:" + object.encoding +
            " serializedlength:" + std::to_string(dump_value(entry.value).size()) +
            " lru:" + std::to_string(entry.created_ms / 1000 & kRedisClockMask) +
-           " lru_seconds_idle:" + std::to_string((context.keyspace.now_ms() - entry.created_ms) / 1000);
+           " lru_seconds_idle:" + std::to_string(idle_seconds(context, entry.created_ms));
   };
   if (!context.keyspace.read(call.key, describe)) return context.reply.error("ERR no such key");
   context.reply.status(text);
@@ -102,7 +108,7 @@ void debug_object(CommandContext& context, const Call& call) {
 void object_idletime(CommandContext& context, const Call& call) {
   TimeMs created_ms = 0;
   if (!read_subject(context, call, [&](const EntryView& entry) { created_ms = entry.created_ms; })) return;
-  context.reply.integer((context.keyspace.now_ms() - created_ms) / 1000);
+  context.reply.integer(idle_seconds(context, created_ms));
 }
 
 void object_freq(CommandContext& context, const Call& call) {

@@ -16,7 +16,7 @@ struct ClusterState;
 
 /// Facts about the server that INFO tells.
 struct ServerFacts {
-  TimeMs start_ms = 0;
+  TimeMs start_ms = 0;  ///< monotonic
   std::uint32_t worker_count = 0;
   std::uint32_t worker_index = 0;
   Options options;
