@@ -2,14 +2,17 @@
 #include "master/master.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 
+#include "conf/machine.h"
 #include "conf/password_source.h"
 #include "conf/size_text.h"
 #include "conf/version.h"
@@ -151,11 +154,26 @@ Outcome Master::open_segment() {
   if (!segment) return segment.error();
   segment_ = std::move(*segment);
   huge_pages_.emplace(*segment_);
+  warn_of_the_place();
   if (!report.set_aside_message.empty()) log_->warning(report.set_aside_message);
   if (report.attached) {
     log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) + " ms");
   }
   return Done{};
+}
+
+// What works, but hardly as it is meant to.
+void Master::warn_of_the_place() {
+  struct statfs system {};
+  const bool is_known = statfs(options_.directory.c_str(), &system) == 0;
+  if (is_known && system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC) {
+    log_->warning("the folder " + options_.directory + " is on a disk, no tmpfs: changed data is written to it all the time, which "
+                  "is slow, and is yet not safe from a power cut; choose a --dir below /dev/shm");
+  }
+  if (const std::uint64_t usable_bytes = usable_memory_bytes(); options_.memory_bytes > usable_bytes) {
+    log_->warning("the memory of " + format_size(options_.memory_bytes) + " for data is more than the " + format_size(usable_bytes) +
+                  " that this machine or its cgroup has: before it is full the kernel ends processes; choose a smaller --memory");
+  }
 }
 
 void Master::take_over_statistics() {

@@ -62,6 +62,7 @@ class Master {
   Outcome start();
   Outcome open_all();
   Outcome open_segment();
+  void warn_of_the_place();
   Outcome take_over();
   void take_over_statistics();
   void begin_live_values(const std::string& password);

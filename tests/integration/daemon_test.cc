@@ -1,7 +1,9 @@
 // The daemon's manners, with a real server each: starting, stopping, signals, pid file, log, restart.
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "conf/machine.h"
 #include "tests/integration/test_server.h"
 
 namespace memento::testing {
@@ -544,6 +547,29 @@ TEST(Daemon, OtherMemorySizeSetsTheDataAside) {
     if (file.path().filename().string().starts_with("segment")) ++segments;
   }
   EXPECT_EQ(segments, 2u);
+}
+
+// Shows that a folder on a disk, and more memory than there is, are warned of, and that what is usual is not.
+TEST(Daemon, WarnsOfAPlaceThatDoesNotFit) {
+  constexpr const char* kDisk = " is on a disk";
+  constexpr const char* kMemory = "for data is more than the";
+  {
+    TestServer usual;
+    EXPECT_EQ(usual.log().find(kDisk), std::string::npos);
+    EXPECT_EQ(usual.log().find(kMemory), std::string::npos);
+  }
+  TestServer large({"--memory", std::to_string(usable_memory_bytes() + (1ull << 30))});
+  EXPECT_NE(large.log().find(kMemory), std::string::npos) << large.log();
+
+  std::string path = std::filesystem::absolute("memento-test-XXXXXX");
+  ASSERT_NE(mkdtemp(path.data()), nullptr);
+  struct statfs system {};
+  ASSERT_EQ(statfs(path.c_str(), &system), 0);
+  if (system.f_type != TMPFS_MAGIC) {
+    TestServer on_disk({"--dir", path, "--memory", "16m"});
+    EXPECT_NE(on_disk.log().find(path + kDisk), std::string::npos) << on_disk.log();
+  }
+  std::filesystem::remove_all(path);
 }
 
 // Shows that DEBUG in all its forms is refused where it was not allowed, inside MULTI too, and allowed where it was.
