@@ -66,7 +66,11 @@ class Connection {
 
   /// What the connection waits for, as registered with epoll; kept by the worker.
   Wait registered = Wait::kInput;
-  bool is_refused = false;  ///< waits for its first byte to be told so; kept by the worker
+  bool is_refused = false;    ///< waits for its first byte to be told so; kept by the worker
+  bool is_lingering = false;  ///< noted as one that drops_input(); kept by the worker
+
+  /// Nothing is executed or answered any more; the client has yet to leave.
+  bool drops_input() const { return drops_input_; }
 
  private:
   /// All is answered. kClosed; but when the client may still be sending (what cannot be parsed, or because the end is

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -131,8 +132,13 @@ class MessageHub {
   template <class Write>
   void push(ClientState& client, Write&& write) {
     if (client.must_close) return;
-    ReplyWriter writer(client.pushes, client.protocol);
-    write(writer);
+    try {
+      ReplyWriter writer(client.pushes, client.protocol);
+      write(writer);
+    } catch (const std::bad_alloc&) {  // it is closed, as one that does not read is
+      client.must_close = true;
+      ++missed_subscribers_;
+    }
     note_pushed(client);
   }
   /// The clients that were pushed to since the last call.

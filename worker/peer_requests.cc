@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "shm/cluster_state.h"
-#include "shm/os/clock.h"
+#include "shm/os/cpu_clock.h"
 #include "worker/command/command_table.h"
 #include "worker/command/dispatch.h"
 #include "worker/command/watched_key.h"
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t kMessageSlackBytes = 64 << 20;  // beside one value of the longest kind
 constexpr std::size_t kKeptOutputBytes = 1 << 20;
-constexpr std::int64_t kTurnNs = 1'000'000;  // of each node's requests; then this worker's clients are served
+constexpr double kTurnNs = 1'000'000;  // of each node's requests; then this worker's clients are served
 constexpr const char* kNoRequest = "ERR what another node sent is not a request";
 constexpr const char* kTooLong = "OOM the request is longer than its node takes, or has memory for";
 constexpr const char* kNoMemory = "OOM its node has no memory for it; if it writes, it may have run";
@@ -82,10 +82,10 @@ bool PeerRequests::serve() {
 }
 
 void PeerRequests::serve(Peer& peer) {
-  const std::int64_t end_ns = monotonic_time_ns() + kTurnNs;
+  turn_end_ticks_ = cpu_ticks() + static_cast<std::uint64_t>(kTurnNs * ticks_per_ns());
   try {
     while (put_reply(peer) && peer.requests.has_more()) {
-      if (!take(peer) || monotonic_time_ns() >= end_ns) return;
+      if (!take(peer) || cpu_ticks() >= turn_end_ticks_) return;
     }
   } catch (const std::bad_alloc&) {
     batch_ = {};  // what was not answered is in the ring still, and is taken again
@@ -153,9 +153,9 @@ std::size_t PeerRequests::prepare(std::string_view pieces) {
 void PeerRequests::run_batch(Peer& peer) {
   CommandMeter meter(services_, client_);
   CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter};
-  BatchRun run(batch_, context, output_);
+  BatchRun run(batch_, context, output_, turn_end_ticks_);
   std::size_t done = 0;
-  while (done < batch_.count && !peer.waits) {
+  while (done < batch_.count && !peer.waits && !(done > 0 && run.is_over())) {
     client_.protocol = protocol_of(headers_[done]);
     context.reply.set_protocol(client_.protocol);
     try {

@@ -62,6 +62,7 @@ class PeerRequests {
   std::vector<Peer> peers_;
   Batch batch_;
   std::array<PieceHeader, Batch::kLimit> headers_;  ///< of the batch's requests
+  std::uint64_t turn_end_ticks_ = 0;
   ByteBuffer output_;
   ClientState client_;  ///< stands for all clients of other nodes
 };

@@ -36,6 +36,7 @@ constexpr std::size_t kBriefTurnBytes = 16 * 1024;  // of its requests, and of i
 constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
 constexpr std::size_t kRefusedLimit = 64;  // connections that are not served and yet open: told so, or waiting for it
 constexpr std::int64_t kRefusedMs = 1000;  // for such a client to read why, and to leave
+constexpr std::int64_t kLingerMs = 10'000;  // for one whose input made no sense to stop sending, and to read why
 constexpr std::int64_t kAcceptLogMs = 600'000;
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
@@ -108,6 +109,13 @@ struct Refused {
   bool is_told = false;
 };
 
+/// A connection that drops what comes until its client leaves.
+struct Lingering {
+  int descriptor;
+  std::uint64_t id;
+  std::int64_t since_ms;
+};
+
 class Worker {
  public:
   explicit Worker(WorkerContext context)
@@ -141,9 +149,10 @@ class Worker {
   const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
   bool may_debug(const sockaddr_storage& peer) const;
   void admit(Fd socket, const sockaddr_storage& peer, bool is_redirected);
-  Connection* find(const Refused& refused) const;
+  Connection* find(int descriptor, std::uint64_t id) const;
   void tell(Refused& refused);
   void end_refused();
+  void end_lingering();
   bool is_listener(int descriptor) const;
   bool is_redirect_listener(int descriptor) const;
   void for_each_listener(const std::function<void(Fd&)>& visit);
@@ -154,6 +163,8 @@ class Worker {
   void tell_ready();
   template <class Act>
   Connection::Wait guard(Turn& turn, Act&& act);
+  template <class Act>
+  void survive(Act&& act);
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
   void update_statistics();
@@ -179,6 +190,7 @@ class Worker {
   Fd timer_;
   Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
   std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
+  std::deque<Lingering> lingering_;  ///< oldest first; some have gone
   std::deque<Refused> refused_;  ///< connections that are not served, oldest first; some have gone
   LogLimiter memory_log_{"connections ended for want of memory", 1, kAcceptLogMs};
   std::size_t trimmed_bytes_ = 0;  ///< free bytes of the heap when memory was given back last
@@ -226,15 +238,27 @@ int Worker::run() {
       return static_cast<int>(ExitStatus::kSystem);
     }
     keyspace_.set_now_ms(wall_time_ms());
-    for (int i = 0; i < count; ++i) on_event(events[static_cast<std::size_t>(i)]);
+    for (int i = 0; i < count; ++i) survive([&] { on_event(events[static_cast<std::size_t>(i)]); });
     take_turns();
     if (!next_turns_.empty()) give_another_turn();
     if (!refused_.empty()) end_refused();
-    if (hub_.clients().has_waiting()) resume_clients();
-    if (router_ != nullptr) take_replies();
-    push_messages();
+    if (!lingering_.empty()) end_lingering();
+    if (hub_.clients().has_waiting()) survive([&] { resume_clients(); });
+    if (router_ != nullptr) survive([&] { take_replies(); });
+    survive([&] { push_messages(); });
   }
   return static_cast<int>(ExitStatus::kOk);
+}
+
+// What is not for one connection (accepting, the timer, other workers) is done as far as memory goes: a connection that
+// cannot be had is not, a figure is a second old.
+template <class Act>
+void Worker::survive(Act&& act) {
+  try {
+    act();
+  } catch (const std::bad_alloc&) {
+    memory_log_.warning(context_.log, "no memory for something; it is left out");
+  }
 }
 
 void Worker::on_event(const epoll_event& event) {
@@ -413,6 +437,9 @@ void Worker::push_messages() {
 }
 
 void Worker::settle(Connection& connection, Connection::Wait wait) {
+  if (connection.drops_input() && !std::exchange(connection.is_lingering, true)) [[unlikely]] {
+    lingering_.push_back({connection.descriptor(), connection.session().client().id, monotonic_time_ns() / 1'000'000});
+  }
   if (wait == connection.registered) return;
   if (wait == Connection::Wait::kClosed) return close(connection);
   if (wait == Connection::Wait::kTurn) next_turns_.push_back(connection.descriptor());
@@ -507,14 +534,14 @@ void Worker::admit(Fd socket, const sockaddr_storage& peer, bool is_redirected) 
 }
 
 // nullptr: it has ended.
-Connection* Worker::find(const Refused& refused) const {
-  Connection* const connection = connections_[static_cast<std::size_t>(refused.descriptor)].get();
-  return connection != nullptr && connection->session().client().id == refused.id ? connection : nullptr;
+Connection* Worker::find(int descriptor, std::uint64_t id) const {
+  Connection* const connection = connections_[static_cast<std::size_t>(descriptor)].get();
+  return connection != nullptr && connection->session().client().id == id ? connection : nullptr;
 }
 
 // One that says nothing, so that its protocol is not known, is told in the text protocol, or what inline-replies says.
 void Worker::tell(Refused& refused) {
-  Connection* const connection = find(refused);
+  Connection* const connection = find(refused.descriptor, refused.id);
   if (std::exchange(refused.is_told, true) || connection == nullptr || connection->session().is_closing()) return;
   const bool is_text = connection->session().client().protocol == Protocol::kText;
   const std::string text =
@@ -533,11 +560,20 @@ void Worker::end_refused() {
   while (!refused_.empty() && (refused_.size() > kRefusedLimit || now_ms - refused_.front().since_ms >= kRefusedMs)) {
     Refused& refused = refused_.front();
     tell(refused);
-    if (Connection* const connection = find(refused); connection != nullptr) {
+    if (Connection* const connection = find(refused.descriptor, refused.id); connection != nullptr) {
       connection->drop_received();
       close(*connection);
     }
     refused_.pop_front();
+  }
+}
+
+void Worker::end_lingering() {
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  while (!lingering_.empty() && now_ms - lingering_.front().since_ms >= kLingerMs) {
+    const Lingering& oldest = lingering_.front();
+    if (Connection* const connection = find(oldest.descriptor, oldest.id)) close(*connection);
+    lingering_.pop_front();
   }
 }
 

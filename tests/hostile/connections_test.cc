@@ -116,6 +116,20 @@ TEST(HostileConnections, RefusedOnesThatStay) {
   EXPECT_EQ(*served.request("ECHO served"), "served");
 }
 
+// Shows that clients whose input made no sense, and who stay, are closed.
+TEST(HostileConnections, BrokenOnesThatStay) {
+  TestServer server({"--workers", "1"});
+  const pid_t worker = server.workers(1)[0];
+  ASSERT_EQ(server.request("ECHO here"), "here");
+  std::vector<Fd> broken;
+  for (int i = 0; i < 20; ++i) {
+    broken.push_back(connect_raw(server));
+    send_all(broken.back(), "*1\r\nwrong\r\n");
+    EXPECT_EQ(receive_all(broken.back()).substr(0, 20), "-ERR Protocol error:");
+  }
+  EXPECT_TRUE(wait_until([&] { return descriptors_of(worker) < 20; }));
+}
+
 // Shows that a worker without descriptors says so once, and serves those who waited when others have left.
 TEST(HostileConnections, NoDescriptorsLeft) {
   TestServer server({"--workers", "1"});
