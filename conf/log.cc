@@ -2,6 +2,7 @@
 #include "conf/log.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -10,17 +11,24 @@
 
 namespace memento {
 
-Result<Log> Log::open(const std::string& path) {
+Result<Log> Log::open(const std::string& path, std::optional<uid_t> owner) {
   Log log;
   log.path_ = path;
+  log.owner_ = owner;
   if (const Outcome opened = log.reopen(); !opened) return opened.error();
   return log;
 }
 
 Outcome Log::reopen() {
   if (path_.empty()) return Done{};
-  Result<Fd> file = open_trusted_file(path_, O_WRONLY | O_CREAT | O_APPEND, 0640, "the log");
+  Result<Fd> file = open_trusted_file(path_, O_WRONLY | O_CREAT | O_APPEND, 0640, "the log", owner_);
   if (!file) return file.error();
+  struct stat status {};
+  // One with a second name may be somebody's who gave it this one.
+  const bool is_plain = fstat(file->get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
+  if (owner_ && is_plain && status.st_uid != *owner_ && fchown(file->get(), *owner_, static_cast<gid_t>(-1)) != 0) {
+    return system_error("fchown(" + path_ + ") of the log");
+  }
   file_ = std::move(*file);
   return Done{};
 }

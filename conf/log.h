@@ -2,6 +2,9 @@
 // other than the master name their role and pid. Any process.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,8 +15,8 @@ namespace memento {
 
 class Log {
  public:
-  /// Empty path: stderr.
-  static Result<Log> open(const std::string& path);
+  /// Empty path: stderr. With an owner the file is given to that user, whose processes open it again too.
+  static Result<Log> open(const std::string& path, std::optional<uid_t> owner = {});
 
   void set_role(std::string role) { role_ = std::move(role); }
   /// After rotation of the file; the old one stays in use when the new one cannot be opened.
@@ -28,6 +31,7 @@ class Log {
   void write(const char* level, std::string_view message);
 
   std::string path_;
+  std::optional<uid_t> owner_;
   std::string role_;
   Fd file_;
 };

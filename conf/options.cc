@@ -133,6 +133,7 @@ class Parser {
     app_.add_flag("-d,--daemon", o.daemon, "Detach; return when the server accepts connections");
     add("-P,--pidfile", o.pid_file, not_empty, "File for the master's process id", "FILE");
     add("-l,--logfile", o.log_file, not_empty, "Log file (standard error)", "FILE");
+    add("--user", o.user, not_empty, "Started as root: user that workers run as (the starting one)", "NAME");
     app_.add_flag("-t,--test", o.test_only, "Check the configuration and exit");
     add("--dir", o.directory, not_empty, "Folder of the data, on a tmpfs (/dev/shm/memento-PORT)", "FOLDER");
     app_.add_flag("--fresh", o.fresh, "Start empty; data that is there is set aside");

@@ -39,10 +39,21 @@ Outcome Master::bind_cluster_sockets() {
 }
 
 Outcome Master::open_cluster() {
+  const RightsOf rights(user_);
+  if (!rights.outcome()) return rights.outcome().error();
   Result<ClusterStateFile> state = ClusterStateFile::create(options_.directory);
   if (!state) return state.error();
   cluster_.emplace(std::move(*state));
   bus::Members::from(options_.nodes).write_to(**cluster_);
+  return Done{};
+}
+
+Outcome Master::adopt_cluster_state() {
+  const RightsOf rights(user_);
+  if (!rights.outcome()) return rights.outcome().error();
+  Result<ClusterStateFile> state = ClusterStateFile::adopt(options_.directory);
+  if (!state) return state.error();
+  cluster_.emplace(std::move(*state));
   return Done{};
 }
 
@@ -53,9 +64,7 @@ Outcome Master::take_over_cluster() {
   const Result<std::string> secret = find_cluster_secret(options_);
   if (!secret) return secret.error();
   cluster_secret_ = *secret;
-  Result<ClusterStateFile> state = ClusterStateFile::adopt(options_.directory);
-  if (!state) return state.error();
-  cluster_.emplace(std::move(*state));
+  if (const Outcome adopted = adopt_cluster_state(); !adopted) return adopted.error();
   for (Predecessor& process : predecessors_) {
     if (!process.is_bus || process.pid == 0) continue;
     kill(process.pid, SIGTERM);

@@ -48,6 +48,7 @@ void read_field(const std::string& name, const std::string& value, Handover* han
   if (name == "start_folder") handover->start_folder = value;
   if (name == "directory") handover->directory = value;
   if (name == "pid_file") handover->pid_file = value;
+  if (name == "user") handover->user = value;
   if (name == "address") handover->address = value;
   if (name == "port") read_number(value, &handover->port);
   if (name == "start_monotonic_ms") read_number(value, &handover->start_monotonic_ms);
@@ -56,6 +57,8 @@ void read_field(const std::string& name, const std::string& value, Handover* han
   if (name == "segment") read_number(value, &handover->segment);
   if (name == "pid_file_lock") read_number(value, &handover->pid_file_lock);
   if (name == "statistics") read_number(value, &handover->statistics);
+  if (name == "stuck_lock_reader") read_number(value, &handover->stuck_lock_reader);
+  if (name == "stuck_lock_writer") read_number(value, &handover->stuck_lock_writer);
   if (name == "socket") read_number(value, &handover->sockets.emplace_back(-1));
   if (name == "redirect_socket") read_number(value, &handover->redirect_sockets.emplace_back(-1));
   if (name == "bus_socket") read_number(value, &handover->bus_socket);
@@ -75,7 +78,7 @@ void keep_over_exec(int descriptor, bool keep) {
 std::vector<int> Handover::descriptors() const {
   std::vector<int> all = sockets;
   all.insert(all.end(), redirect_sockets.begin(), redirect_sockets.end());
-  for (const int one : {segment, pid_file_lock, statistics, bus_socket}) {
+  for (const int one : {segment, pid_file_lock, statistics, stuck_lock_reader, stuck_lock_writer, bus_socket}) {
     if (one >= 0) all.push_back(one);
   }
   return all;
@@ -86,6 +89,7 @@ Result<Fd> Handover::write() const {
   writer.field("start_folder", start_folder);
   writer.field("directory", directory);
   writer.field("pid_file", pid_file);
+  writer.field("user", user);
   writer.field("address", address);
   writer.field("port", port);
   writer.field("start_monotonic_ms", start_monotonic_ms);
@@ -94,6 +98,8 @@ Result<Fd> Handover::write() const {
   writer.field("segment", segment);
   writer.field("pid_file_lock", pid_file_lock);
   writer.field("statistics", statistics);
+  writer.field("stuck_lock_reader", stuck_lock_reader);
+  writer.field("stuck_lock_writer", stuck_lock_writer);
   for (const int socket : sockets) writer.field("socket", socket);
   for (const int socket : redirect_sockets) writer.field("redirect_socket", socket);
   writer.field("bus_socket", bus_socket);

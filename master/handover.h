@@ -33,6 +33,7 @@ struct Handover {
   std::string start_folder;  ///< of relative paths on the command line
   std::string directory;     ///< of the segment
   std::string pid_file;      ///< its path; empty: none
+  std::string user;          ///< of workers and bus; empty: the master's
   std::string address;       ///< as configured
   std::uint16_t port = 0;
   std::int64_t start_monotonic_ms = 0;
@@ -41,6 +42,8 @@ struct Handover {
   int segment = -1;  ///< descriptors; the receiver makes Fds of them
   int pid_file_lock = -1;
   int statistics = -1;
+  int stuck_lock_reader = -1;  ///< ends of the pipe; its old workers write into it
+  int stuck_lock_writer = -1;
   std::vector<int> sockets;
   std::vector<int> redirect_sockets;  ///< of a cluster's node
   int bus_socket = -1;

@@ -18,7 +18,6 @@
 #include "conf/version.h"
 #include "master/listen_socket.h"
 #include "shm/keyspace.h"
-#include "shm/robust_lock.h"
 #include "worker/command/command_meter.h"
 
 namespace memento {
@@ -42,7 +41,6 @@ const int kSignals[] = {
     SIGHUP,               // read the configuration again
     SIGUSR1,              // open the log again
     SIGUSR2,              // upgrade
-    stuck_lock_signal(),  // a worker waits for a lock: kill who keeps it
 };
 
 Result<Fd> block_signals() {
@@ -67,10 +65,11 @@ int Master::run() {
   }
   readiness_.ready();
   while (state_ == State::kRunning ? !all_given_up() : any_running()) {
-    pollfd waits[] = {{signals_.get(), POLLIN, 0}, {ready_reader_.get(), POLLIN, 0}};
+    pollfd waits[] = {{signals_.get(), POLLIN, 0}, {ready_reader_.get(), POLLIN, 0}, {stuck_lock_reader_.get(), POLLIN, 0}};
     poll(waits, std::size(waits), wait_timeout_ms());
     on_signals();
     on_ready();
+    on_stuck_locks();
     respawn_due();
     kill_late_predecessors();
     make_huge_pages();
@@ -88,7 +87,11 @@ int Master::run() {
 
 Outcome Master::start() {
   start_ms_ = handover_ ? handover_->start_monotonic_ms : monotonic_time_ns() / 1'000'000;
-  Result<Log> log = Log::open(options_.log_file);
+  // After an upgrade it is the user of the workers that run, whatever the configuration says by now.
+  Result<std::optional<ServerUser>> user = ServerUser::find(handover_ ? handover_->user : options_.user);
+  if (!user) return user.error();
+  user_ = std::move(*user);
+  Result<Log> log = Log::open(options_.log_file, user_ ? std::optional(user_->id) : std::nullopt);
   if (!log) return log.error();
   log_ = std::move(*log);
   if (!handover_ && !options_.pid_file.empty()) {
@@ -99,10 +102,7 @@ Outcome Master::start() {
   Result<Fd> signals = block_signals();
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return system_error("pipe2 for ready workers");
-  ready_reader_ = Fd(ends[0]);
-  ready_writer_ = Fd(ends[1]);
+  if (const Outcome opened = open_pipes(); !opened) return opened.error();
   Result<SharedSettings> settings = SharedSettings::create();
   if (!settings) return settings.error();
   settings_.emplace(std::move(*settings));
@@ -130,6 +130,22 @@ Outcome Master::start() {
   return Done{};
 }
 
+Outcome Master::open_pipes() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return system_error("pipe2 for ready workers");
+  ready_reader_ = Fd(ends[0]);
+  ready_writer_ = Fd(ends[1]);
+  if (handover_ && handover_->stuck_lock_reader >= 0) {
+    ends[0] = handover_->stuck_lock_reader;
+    ends[1] = handover_->stuck_lock_writer;
+  } else if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+    return system_error("pipe2 for locks that are not let go");
+  }
+  stuck_lock_reader_ = Fd(ends[0]);
+  stuck_lock_writer_ = Fd(ends[1]);
+  return Done{};
+}
+
 // The data, and then the sockets on it: nobody can connect before the data is there.
 Outcome Master::open_all() {
   Result<std::vector<Fd>> sockets = bind_listen_sockets(options_.address, options_.port, options_.workers);
@@ -149,16 +165,24 @@ Outcome Master::open_all() {
 
 Outcome Master::open_segment() {
   AttachReport report;
-  Result<std::unique_ptr<Segment>> segment = Segment::create_or_attach(
-      {options_.directory, options_.memory_bytes, options_.workers, options_.value_limit_bytes, options_.fresh}, &report);
-  if (!segment) return segment.error();
-  segment_ = std::move(*segment);
+  if (const Outcome opened = create_or_attach_segment(&report); !opened) return opened.error();
   huge_pages_.emplace(*segment_);
   warn_of_the_place();
   if (!report.set_aside_message.empty()) log_->warning(report.set_aside_message);
   if (report.attached) {
     log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) + " ms");
   }
+  return Done{};
+}
+
+Outcome Master::create_or_attach_segment(AttachReport* report) {
+  if (const Outcome made = user_ ? user_->make_folder(options_.directory) : Done{}; !made) return made.error();
+  const RightsOf rights(user_);
+  if (!rights.outcome()) return rights.outcome().error();
+  Result<std::unique_ptr<Segment>> segment = Segment::create_or_attach(
+      {options_.directory, options_.memory_bytes, options_.workers, options_.value_limit_bytes, options_.fresh}, report);
+  if (!segment) return segment.error();
+  segment_ = std::move(*segment);
   return Done{};
 }
 
@@ -204,11 +228,18 @@ void Master::apply_live_values(const std::string& password) {
   configured_ = fresh;
 }
 
-// After exec: the files are open and the workers of the binary before this one run.
-Outcome Master::take_over() {
+Outcome Master::adopt_segment() {
+  const RightsOf rights(user_);
+  if (!rights.outcome()) return rights.outcome().error();
   Result<std::unique_ptr<Segment>> segment = Segment::adopt(Fd(handover_->segment), handover_->directory);
   if (!segment) return segment.error();
   segment_ = std::move(*segment);
+  return Done{};
+}
+
+// After exec: the files are open and the workers of the binary before this one run.
+Outcome Master::take_over() {
+  if (const Outcome adopted = adopt_segment(); !adopted) return adopted.error();
   huge_pages_.emplace(*segment_);
   for (const int socket : handover_->sockets) listen_sockets_.emplace_back(socket);
   if (handover_->pid_file_lock >= 0) {
@@ -219,6 +250,7 @@ Outcome Master::take_over() {
   in_use.address = handover_->address;
   in_use.port = handover_->port;
   in_use.directory = handover_->directory;
+  in_use.user = handover_->user;
   in_use.pid_file = handover_->pid_file;
   in_use.cluster = handover_->bus_socket >= 0;
   in_use.memory_bytes = segment_->size_bytes();
@@ -267,6 +299,7 @@ int Master::raise_descriptor_limit() {
 void Master::apply_settings() {
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   segment_->set_value_limit(options_.value_limit_bytes);
+  segment_->set_master_pipe(stuck_lock_writer_.get());
   segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
   if (!Keyspace(*segment_, 0).set_eviction(options_.eviction == EvictionPolicy::kAllKeys)) {
     log_->error("eviction stays off: no memory for what it keeps in mind; remove keys, then kill -HUP");
@@ -298,10 +331,6 @@ void Master::on_signals() {
   signalfd_siginfo signal;
   while (read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
     const int number = static_cast<int>(signal.ssi_signo);
-    if (number == stuck_lock_signal()) {
-      on_stuck_lock(signal.ssi_ptr);
-      continue;
-    }
     switch (number) {
       case SIGCHLD: reap(); break;
       case SIGTERM: stop(State::kStopping, SIGTERM, kStopPatienceMs); break;
@@ -369,6 +398,7 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
   note(fresh.memory_bytes / kMemoryStepBytes != options_.memory_bytes / kMemoryStepBytes, "memory");
   note(fresh.directory != options_.directory, "dir");
   note(fresh.pid_file != options_.pid_file, "pidfile");
+  note(fresh.user != options_.user, "user");
   note(fresh.nodes.nodes != options_.nodes.nodes || fresh.cluster != options_.cluster, "the cluster's nodes");
   if (after_upgrade) return waiting;
   note(fresh.workers != options_.workers, "workers (or an upgrade)");

@@ -22,11 +22,13 @@
 #include "master/handover.h"
 #include "master/live_values.h"
 #include "master/pid_file.h"
+#include "master/server_user.h"
 #include "master/upgrade.h"
 #include "shm/cluster_state.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
 #include "shm/huge_pages.h"
+#include "shm/robust_lock.h"
 #include "shm/segment.h"
 
 namespace memento {
@@ -62,6 +64,9 @@ class Master {
   Outcome start();
   Outcome open_all();
   Outcome open_segment();
+  Outcome create_or_attach_segment(AttachReport* report);
+  Outcome adopt_segment();
+  Outcome open_pipes();
   void warn_of_the_place();
   Outcome take_over();
   void take_over_statistics();
@@ -81,6 +86,7 @@ class Master {
   Outcome bind_cluster_sockets();
   Outcome open_cluster();
   Outcome take_over_cluster();
+  Outcome adopt_cluster_state();
   bool is_bus(std::uint32_t index) const { return options_.cluster && index == options_.workers; }
   std::string child_name(std::uint32_t index) const;
   bool has_old_bus() const;
@@ -99,7 +105,8 @@ class Master {
   void respawn_due();
   void on_ready();
   void make_huge_pages();
-  void on_stuck_lock(std::uint64_t signal_value);
+  void on_stuck_locks();
+  void on_stuck_lock(const StuckLock& stuck);
   void signal_all(int signal_number);
   bool any_running() const;
   bool all_given_up() const;
@@ -119,11 +126,14 @@ class Master {
   const std::string start_folder_;
   Readiness readiness_;
   std::optional<Handover> handover_;
+  std::optional<ServerUser> user_;  ///< of the children; none: ours
   std::optional<Log> log_;
   PidFile pid_file_;
   Fd signals_;
   Fd ready_reader_;  ///< workers write their pids when they accept connections
   Fd ready_writer_;
+  Fd stuck_lock_reader_;  ///< who waits in vain for a lock writes a StuckLock
+  Fd stuck_lock_writer_;
   std::unique_ptr<Segment> segment_;
   std::optional<HugePages> huge_pages_;
   std::int64_t huge_pages_at_ns_ = 0;

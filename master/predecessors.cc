@@ -47,6 +47,7 @@ Handover Master::make_handover() const {
   handover.start_folder = start_folder_;
   handover.directory = options_.directory;
   handover.pid_file = pid_file_.path();
+  handover.user = options_.user;
   handover.address = options_.address;
   handover.port = options_.port;
   handover.start_monotonic_ms = start_ms_;
@@ -55,6 +56,8 @@ Handover Master::make_handover() const {
   handover.segment = segment_->descriptor();
   handover.pid_file_lock = pid_file_.descriptor();
   handover.statistics = (*settings_)->statistics.descriptor();
+  handover.stuck_lock_reader = stuck_lock_reader_.get();
+  handover.stuck_lock_writer = stuck_lock_writer_.get();
   for (const Fd& socket : listen_sockets_) handover.sockets.push_back(socket.get());
   for (const Fd& socket : redirect_sockets_) handover.redirect_sockets.push_back(socket.get());
   handover.bus_socket = bus_socket_.get();

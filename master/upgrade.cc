@@ -18,6 +18,7 @@
 #include "conf/options.h"
 #include "conf/password_source.h"
 #include "conf/version.h"
+#include "master/server_user.h"
 #include "shm/cluster_state.h"
 #include "shm/segment.h"
 
@@ -166,6 +167,13 @@ int check_upgrade(std::vector<std::string> arguments) {
       return refuse({ExitStatus::kRuntime, 0, "a socket of the handover does not listen"});
     }
   }
+  if (parsed.options.cluster) {
+    if (const auto secret = find_cluster_secret(parsed.options); !secret) return refuse(secret.error());
+  }
+  const auto user = ServerUser::find(handover.user);
+  if (!user) return refuse(user.error());
+  const RightsOf rights(*user);
+  if (!rights.outcome()) return refuse(rights.outcome().error());
   const auto segment = Segment::adopt(Fd(handover.segment), handover.directory);
   if (!segment) return refuse(segment.error());
   if (parsed.options.cluster != (handover.bus_socket >= 0)) {
@@ -174,7 +182,6 @@ int check_upgrade(std::vector<std::string> arguments) {
                                             : "the running server is no cluster's node: -c needs a restart"});
   }
   if (parsed.options.cluster) {
-    if (const auto secret = find_cluster_secret(parsed.options); !secret) return refuse(secret.error());
     if (const auto state = ClusterStateFile::adopt(handover.directory); !state) return refuse(state.error());
   }
   std::printf("%s: version %s\n", kVerdict, kVersion);

@@ -53,16 +53,21 @@ Outcome Master::spawn(std::uint32_t index) {
 // A child keeps the segment, the settings and the log; a worker also its sockets and the pipe. The rest is
 // dropped.
 void Master::enter_child(pid_t master, const char* name, const std::string& role) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);  // blocked here, read by the worker's signalfd
+  log_->set_role(role);
+  if (const Outcome became = user_ ? user_->become() : Done{}; !became) {
+    log_->error(became.error().message);
+    _exit(static_cast<int>(became.error().status));
+  }
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // after the change of user, which clears it; blocked here, read by the worker's signalfd
   if (getppid() != master) _exit(0);
   prctl(PR_SET_NAME, name);
   signals_.reset();
   ready_reader_.reset();
+  stuck_lock_reader_.reset();
   pid_file_.drop();
   readiness_.drop();
   upgrade_check_ = UpgradeCheck();
   if (options_.daemon) drop_terminal();
-  log_->set_role(role);
 }
 
 void Master::become_worker(std::uint32_t index, pid_t master) {
@@ -164,10 +169,14 @@ void Master::on_ready() {
   }
 }
 
+void Master::on_stuck_locks() {
+  StuckLock stuck;
+  while (read(stuck_lock_reader_.get(), &stuck, sizeof stuck) == sizeof stuck) on_stuck_lock(stuck);
+}
+
 // A worker waited in vain. Only a child that still holds the lock is killed: its id is its own until it is
 // reaped.
-void Master::on_stuck_lock(std::uint64_t signal_value) {
-  const StuckLock stuck = StuckLock::from_signal_value(signal_value);
+void Master::on_stuck_lock(const StuckLock& stuck) {
   if (segment_->lock_holder(stuck.offset) != stuck.thread_id) return;
   const auto is_holder = [&](const auto& process) {
     return process.pid == static_cast<pid_t>(stuck.thread_id);

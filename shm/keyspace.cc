@@ -25,7 +25,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       header(segment_in.header()),
       base(segment_in.base()),
       record(segment_in.process(process)),
-      owner(base, process),
+      owner(base, process, segment.master_pipe()),
       redo(base, record),
       arena(segment_in, record, owner, redo),
       slots(reinterpret_cast<Slot*>(base + header.slots_offset)),

@@ -2,6 +2,7 @@
 #include "shm/robust_lock.h"
 
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,6 +38,12 @@ std::int64_t cpu_time_ns(std::uint32_t process_id) {
   return static_cast<std::int64_t>(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
 }
 
+// What is in the segment may name any process when a worker was taken over by somebody.
+bool is_own_child(std::uint32_t process_id) {
+  siginfo_t unused{};
+  return waitid(P_PID, process_id, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 ProcessRecord& record_at(char* base, std::uint32_t process) {
   const auto& header = *reinterpret_cast<const Header*>(base);
   return reinterpret_cast<ProcessRecord*>(base + header.processes_offset)[process];
@@ -44,10 +51,8 @@ ProcessRecord& record_at(char* base, std::uint32_t process) {
 
 }  // namespace
 
-int stuck_lock_signal() { return SIGRTMIN; }
-
-LockOwner::LockOwner(char* segment_base, std::uint32_t process)
-    : base_(segment_base), thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))) {
+LockOwner::LockOwner(char* segment_base, std::uint32_t process, int master_pipe)
+    : base_(segment_base), master_pipe_(master_pipe), thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))) {
   holder_ = (process + 1) | record_at(base_, process).incarnation.load(std::memory_order_acquire) << 8;
   head_.list.next = &head_.list;
   head_.futex_offset =
@@ -120,13 +125,13 @@ void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, SlowWait
   if (++wait->slices % limit != 0) return;
   if (is_master) {
     // Only its children hold what it waits for, and it has not reaped this one: the id is still theirs.
-    kill(static_cast<pid_t>(thread_id), SIGKILL);
+    if (is_own_child(thread_id)) kill(static_cast<pid_t>(thread_id), SIGKILL);
     return;
   }
   const auto offset = static_cast<std::uint64_t>(static_cast<const char*>(what) - base_);
-  sigval value{};
-  value.sival_ptr = reinterpret_cast<void*>(StuckLock{offset, thread_id}.to_signal_value());
-  sigqueue(master, stuck_lock_signal(), value);
+  const StuckLock stuck{offset, thread_id};
+  // A pipe that is full has many of these; the next one comes when as long was waited again.
+  [[maybe_unused]] const ssize_t written = write(master_pipe_, &stuck, sizeof stuck);
 }
 
 void LockOwner::repair(std::uint32_t process, std::uint32_t incarnation, bool reap) {

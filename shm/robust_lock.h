@@ -19,20 +19,11 @@
 
 namespace memento {
 
-/// The signal, queued to the master, by which a waiter tells that a lock, or a pin on a run, is not let go. Its value
-/// says which and who held it.
-int stuck_lock_signal();
+/// What a waiter writes into the pipe to the master: that a lock, or a pin on a run, is not let go, and who held it. No
+/// signal: the master may be root's and the waiter not.
 struct StuckLock {
   std::uint64_t offset = 0;  ///< of the RobustLock or the pin
-  std::uint32_t thread_id = 0;
-
-  std::uint64_t to_signal_value() const { return offset << kThreadIdBits | thread_id; }
-  static StuckLock from_signal_value(std::uint64_t value) {
-    return StuckLock{value >> kThreadIdBits, static_cast<std::uint32_t>(value & ((1u << kThreadIdBits) - 1))};
-  }
-
- private:
-  static constexpr int kThreadIdBits = 22;  // Linux: PID_MAX_LIMIT; a segment's offsets take 40
+  std::uint64_t thread_id = 0;
 };
 
 /// One wait for what others hold, in slices of LockOwner::kWaitSliceMs.
@@ -47,7 +38,8 @@ class LockOwner {
   static constexpr std::uint32_t kWaitSliceMs = 100;
 
   /// Registers the calling thread's robust list (set_robust_list): glibc's robust mutexes are not used here.
-  LockOwner(char* segment_base, std::uint32_t process);
+  /// `master_pipe`: gets a StuckLock for each that is not let go; -1: none, as in the master.
+  LockOwner(char* segment_base, std::uint32_t process, int master_pipe = -1);
   ~LockOwner();
   LockOwner(const LockOwner&) = delete;
   LockOwner& operator=(const LockOwner&) = delete;
@@ -118,6 +110,7 @@ class LockOwner {
   void complete(ProcessRecord& record, std::uint32_t incarnation, bool reap);
   bool lock_contended(RobustLock& lock);
   char* base_;
+  int master_pipe_;
   std::uint32_t thread_id_;
   std::uint32_t holder_;
   robust_list_head head_;

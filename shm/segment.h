@@ -70,6 +70,9 @@ class Segment {
 
   /// From now on waiters tell this process, the master, of a lock that its holder keeps for `lock_timeout_ms`.
   void watch_locks(int master_pid, int lock_timeout_ms);
+  /// Into which pipe they tell it (StuckLock), in this process and those it forks. -1, at first: nowhere.
+  void set_master_pipe(int descriptor) { master_pipe_ = descriptor; }
+  int master_pipe() const { return master_pipe_; }
   /// The thread that holds the lock at this offset, or whose pin lies there and is set; 0: nobody, or it is neither.
   std::uint32_t lock_holder(std::uint64_t offset) const;
 
@@ -91,6 +94,7 @@ class Segment {
   char* base_ = nullptr;
   std::uint64_t size_bytes_ = 0;
   std::string path_;
+  int master_pipe_ = -1;
 };
 
 }  // namespace memento

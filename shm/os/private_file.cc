@@ -43,7 +43,8 @@ Result<Fd> open_private_folder(const std::string& path) {
   if (!folder) return open_error(AT_FDCWD, path.c_str(), path, "open(" + path + ")");
   struct stat status {};
   if (fstat(folder.get(), &status) != 0) return system_error("fstat(" + path + ")");
-  if (status.st_uid != geteuid()) return refused(path, owner_text(status.st_uid) + "; remove it or choose another folder");
+  if (status.st_uid != geteuid()) return refused(path, owner_text(status.st_uid) +
+                             "; remove it or choose another folder, or chown -R it when it is your own server's that had another user");
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return refused(path, "others may write to it (mode " + mode_text(status.st_mode) +
                              "), so what is in it may be theirs; look at it, then remove it or chmod 700 it");
@@ -64,7 +65,8 @@ Result<Fd> open_private_file(const Fd& folder, const std::string& name, int flag
   return file;
 }
 
-Result<Fd> open_trusted_file(const std::string& path, int flags, mode_t mode, const std::string& purpose) {
+Result<Fd> open_trusted_file(const std::string& path, int flags, mode_t mode, const std::string& purpose,
+                             std::optional<uid_t> other_owner) {
   const std::string call = "open(" + path + ") for " + purpose;
   Fd file(open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode));
   struct stat status {};
@@ -77,7 +79,9 @@ Result<Fd> open_trusted_file(const std::string& path, int flags, mode_t mode, co
   }
   if (fstat(file.get(), &status) != 0) return system_error("fstat(" + path + ")");
   if (S_ISCHR(status.st_mode)) return file;
-  if (status.st_uid != 0 && status.st_uid != geteuid()) return refused(path, owner_text(status.st_uid));
+  if (status.st_uid != 0 && status.st_uid != geteuid() && status.st_uid != other_owner) {
+    return refused(path, owner_text(status.st_uid) + "; chown it, remove it or choose another");
+  }
   if (S_ISREG(status.st_mode) && (status.st_mode & S_IWOTH) != 0) {
     return refused(path, "everybody may write to it (mode " + mode_text(status.st_mode) + ")");
   }

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "shm/os/fd.h"
@@ -19,8 +20,9 @@ Result<Fd> open_private_folder(const std::string& path);
 /// that is no file, another user's, one that others may read or write. `path` is how errors call it.
 Result<Fd> open_private_file(const Fd& folder, const std::string& name, int flags, const std::string& path);
 
-/// A log or pid file: refused when it is another user's (root's is as good as one's own), or everybody may write to it. A link
-/// is followed when it is root's or one's own: /dev/stdout is one. Devices are as they are.
-Result<Fd> open_trusted_file(const std::string& path, int flags, mode_t mode, const std::string& purpose);
+/// A log or pid file: refused when it is another user's (root's is as good as one's own, and so is `other_owner`'s), or everybody
+/// may write to it. A link is followed when it is root's or one's own: /dev/stdout is one. Devices are as they are.
+Result<Fd> open_trusted_file(const std::string& path, int flags, mode_t mode, const std::string& purpose,
+                             std::optional<uid_t> other_owner = {});
 
 }  // namespace memento

@@ -154,6 +154,22 @@ TEST_F(StuckLock, StoppedHolderIsKilled) {
   EXPECT_EQ(server_->request("GET a"), "after");
 }
 
+// Shows the same when the workers are another user's, who may not signal the master, and after an upgrade, when the waiter is
+// the old binary's.
+TEST_F(StuckLock, StoppedHolderOfAnotherUserIsKilled) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root starts workers of another user";
+  start({"--lock-timeout", "1", "--user", "nobody"});
+  if (!stop_holder()) GTEST_SKIP() << "no ptrace here";
+  server_->signal(SIGUSR2);
+  EXPECT_TRUE(log_says("Upgraded to version"));
+  const Result<std::string> stored = other_.request("SET a after");
+  ASSERT_TRUE(stored) << server_->log();
+  EXPECT_EQ(*stored, "OK");
+  EXPECT_TRUE(log_says("the process with pid " + std::to_string(holder_) +
+                       " kept a lock or a value that others waited for, 1 s long"));
+  EXPECT_EQ(server_->request("GET a"), "after");
+}
+
 // Shows that the master, when it has to wait itself for a lock that a stopped worker holds, to repair what a
 // dead one left, kills that worker and goes on.
 TEST_F(StuckLock, StoppedRepairerIsKilled) {

@@ -114,6 +114,39 @@ TEST(BusyHolder, IsWaitedFor) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "it was killed";
 }
 
+// Shows that a process which is no child of the master is not killed, whatever a lock says: root's master would obey a worker.
+TEST(StuckReader, IsNotKilledUnlessItIsAChild) {
+  auto segment = make_segment(16ull << 20, 2);
+  int question[2];
+  int answer[2];
+  ASSERT_EQ(pipe(question), 0);
+  ASSERT_EQ(pipe(answer), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (fork() != 0) _exit(0);
+    const pid_t stranger = getpid();
+    [[maybe_unused]] ssize_t done = write(answer[1], &stranger, sizeof stranger);
+    done = read(question[0], &done, 1);
+    done = write(answer[1], "!", 1);
+    _exit(0);
+  }
+  close(answer[1]);
+  pid_t stranger = 0;
+  ASSERT_EQ(read(answer[0], &stranger, sizeof stranger), static_cast<ssize_t>(sizeof stranger));
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  segment->watch_locks(getpid(), 1);
+  {
+    LockOwner waiter(segment->base(), 2);
+    SlowWait wait;
+    waiter.on_slow_wait(&segment->header().flush_lock, static_cast<std::uint32_t>(stranger), &wait);
+  }
+  char told = 0;
+  ASSERT_EQ(write(question[1], "?", 1), 1);
+  EXPECT_EQ(read(answer[0], &told, 1), 1) << "it was killed";
+  for (const int end : {question[0], question[1], answer[0]}) close(end);
+}
+
 // Shows what the master believes of a report: a pin that is set names its process, one that is not names nobody.
 TEST(StuckReader, IsNamedByItsPin) {
   auto segment = make_segment(16ull << 20, 2);

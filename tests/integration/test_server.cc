@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +63,7 @@ std::string read_file(const std::string& path) {
 
 TemporaryFolder::TemporaryFolder() : path_("/dev/shm/memento-test-XXXXXX") {
   if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "mkdtemp(" << path_ << "): " << std::strerror(errno);
+  chmod(path_.c_str(), 0711);  // for servers whose workers are another user's
 }
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
