@@ -141,10 +141,12 @@ ReplyQueue& ClusterRouter::open_queue(CommandContext& context, ByteBuffer& outpu
   return *client.replies;
 }
 
-ReplyQueue::Place ClusterRouter::new_place(CommandContext& context) {
-  ReplyQueue::Place place;
+// Its number stands in `number`.
+ReplyQueue::Place& ClusterRouter::new_place(ReplyQueue& queue, CommandContext& context, std::uint64_t* number) {
+  ReplyQueue::Place& place = queue.push();
   place.protocol = context.reply.protocol();
   place.is_dropped = !wants_reply(context.client);
+  *number = queue.last_number();
   return place;
 }
 
@@ -153,7 +155,8 @@ ClusterRouter::Route ClusterRouter::send_whole(std::uint8_t node, PieceKind kind
                                                CommandContext& context, ByteBuffer& output,
                                                std::size_t* begin) {
   if (!has_room(context.client, node)) return wait(context.client, node);
-  const std::uint64_t place = open_queue(context, output, begin).push(new_place(context));
+  std::uint64_t place = 0;
+  new_place(open_queue(context, output, begin), context, &place);
   bus_->send({node, kind, may_write, context.reply.protocol()},
              {context.client.descriptor, context.client.id, place, 0}, word_list_bytes(words),
              [&](char* to) { write_word_list(words, to); });
@@ -240,10 +243,9 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
 ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, PieceKind kind,
                                       CommandContext& context, ByteBuffer& output, std::size_t* begin) {
   ReplyQueue& queue = open_queue(context, output, begin);
-  ReplyQueue::Place new_one = new_place(context);
   const Join& parts = *join;
-  new_one.join = std::move(join);
-  const std::uint64_t place = queue.push(std::move(new_one));
+  std::uint64_t place = 0;
+  new_place(queue, context, &place).join = std::move(join);
   for (std::uint32_t i = 0; i < parts.parts.size(); ++i) {
     if (parts.parts[i].node == state_.self) continue;
     bus_->send({parts.parts[i].node, kind, parts.may_write, Protocol::kResp2},

@@ -114,7 +114,7 @@ class ClusterRouter {
 
   /// The client's queue, behind whose last place what was written so far is put.
   static ReplyQueue& open_queue(CommandContext& context, ByteBuffer& output, std::size_t* begin);
-  static ReplyQueue::Place new_place(CommandContext& context);
+  static ReplyQueue::Place& new_place(ReplyQueue& queue, CommandContext& context, std::uint64_t* number);
   bool has_room(ClientState& client, std::uint8_t node) const;
   Route wait(ClientState& client, std::uint8_t node);
   void on_reply(const ClientAt& client_at, const ReplyTo& to, std::uint8_t node, Failure failure,

@@ -117,7 +117,8 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   }
   std::size_t bytes = word_list_bytes(watched);
   for (std::size_t i = 0; i < queue.size(); ++i) bytes += word_list_bytes(queue.words(i));
-  const std::uint64_t place = open_queue(context, output, begin).push(new_place(context));
+  std::uint64_t place = 0;
+  new_place(open_queue(context, output, begin), context, &place);
   const bool may_write = queue.has_any(kWrite | kPublishes);
   bus_->send({*owner, PieceKind::kExec, may_write, context.reply.protocol()},
              {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {

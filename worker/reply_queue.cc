@@ -6,11 +6,6 @@
 
 namespace memento {
 
-std::uint64_t ReplyQueue::push(Place place) {
-  places_.push_back(std::move(place));
-  return first_number_ + places_.size() - 1;
-}
-
 ReplyQueue::Place* ReplyQueue::find(std::uint64_t number) {
   const std::uint64_t index = number - first_number_;
   return index < places_.size() ? &places_[index] : nullptr;
@@ -19,7 +14,7 @@ ReplyQueue::Place* ReplyQueue::find(std::uint64_t number) {
 void ReplyQueue::take_behind(ByteBuffer& output, std::size_t begin) {
   const std::string_view bytes = output.view().substr(begin);
   if (bytes.empty()) return;
-  places_.back().behind.append(bytes);
+  kept_of(places_.back()).behind.append(bytes);
   kept_bytes_ += bytes.size();
   output.truncate(begin);
 }
@@ -35,14 +30,15 @@ void ReplyQueue::adapt_window(std::size_t reply_bytes) {
 }
 
 void ReplyQueue::add(std::uint64_t number, Place& place, std::string_view bytes, bool is_last) {
-  if (is_last) adapt_window(place.reply.size() + bytes.size());
+  const std::size_t came_bytes = place.kept == nullptr ? 0 : place.kept->reply.size();
+  if (is_last) adapt_window(came_bytes + bytes.size());
   if (place.is_dropped) {
     place.is_whole = is_last;
-  } else if (is_last && number == first_number_ && place.reply.empty()) {
+  } else if (is_last && number == first_number_ && came_bytes == 0) {
     ready_.append(bytes);
     place.is_whole = true;
   } else {
-    place.reply.append(bytes);
+    kept_of(place).reply.append(bytes);
     kept_bytes_ += bytes.size();
     place.is_whole = is_last;
   }
@@ -50,17 +46,20 @@ void ReplyQueue::add(std::uint64_t number, Place& place, std::string_view bytes,
 }
 
 void ReplyQueue::replace(std::uint64_t number, Place& place, std::string_view bytes) {
-  kept_bytes_ -= place.reply.size();
-  place.reply = {};
+  if (place.kept != nullptr) {
+    kept_bytes_ -= place.kept->reply.size();
+    place.kept->reply = {};
+  }
   add(number, place, bytes, true);
 }
 
 void ReplyQueue::pop_whole() {
   while (!places_.empty() && places_.front().is_whole) {
-    Place& place = places_.front();
-    ready_.append(place.reply);
-    ready_.append(place.behind);
-    kept_bytes_ -= place.reply.size() + place.behind.size();
+    if (const Place::Kept* const kept = places_.front().kept.get()) {
+      ready_.append(kept->reply);
+      ready_.append(kept->behind);
+      kept_bytes_ -= kept->reply.size() + kept->behind.size();
+    }
     places_.pop_front();
     ++first_number_;
   }

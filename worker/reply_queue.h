@@ -19,10 +19,13 @@ namespace memento {
 
 class ReplyQueue {
  public:
-  /// The place of one request's reply.
+  /// The place of one request's reply. Most are whole when they come to the front, and keep nothing.
   struct Place {
-    std::string reply;
-    std::string behind;          ///< replies and messages that follow it
+    struct Kept {
+      std::string reply;
+      std::string behind;  ///< replies and messages that follow it
+    };
+    std::unique_ptr<Kept> kept;  ///< nullptr: nothing
     std::unique_ptr<Join> join;  ///< the reply is made of several
     Protocol protocol = Protocol::kText;
     bool is_whole = false;
@@ -38,8 +41,10 @@ class ReplyQueue {
     return places_.size() * 2 <= window_ && (kept_bytes_ + ready_.size()) * 2 < kKeptLimitBytes;
   }
 
-  /// A new last place; its number.
-  std::uint64_t push(Place place);
+  /// A new last place.
+  Place& push() { return places_.emplace_back(); }
+  /// The last place's number. REQUIRES: not empty().
+  std::uint64_t last_number() const { return first_number_ + places_.size() - 1; }
   /// nullptr: it is not there any more.
   Place* find(std::uint64_t number);
   /// Moves what stands in `output` from `begin` on behind the last place. REQUIRES: not empty().
@@ -63,6 +68,10 @@ class ReplyQueue {
   static constexpr std::size_t kWindowLimit = 1024;
   static constexpr std::size_t kKeptLimitBytes = 1 << 20;
 
+  static Place::Kept& kept_of(Place& place) {
+    if (place.kept == nullptr) place.kept = std::make_unique<Place::Kept>();
+    return *place.kept;
+  }
   void pop_whole();
   void adapt_window(std::size_t reply_bytes);
 

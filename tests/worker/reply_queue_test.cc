@@ -8,7 +8,10 @@ namespace {
 
 class ReplyQueueTest : public ::testing::Test {
  protected:
-  std::uint64_t ask() { return queue_.push(ReplyQueue::Place{}); }
+  std::uint64_t ask() {
+    queue_.push();
+    return queue_.last_number();
+  }
   void answer(std::uint64_t number, std::string_view reply, bool is_last = true) {
     queue_.add(number, *queue_.find(number), reply, is_last);
   }
@@ -60,9 +63,8 @@ TEST_F(ReplyQueueTest, PiecesAreKeptUntilWhole) {
 
 // Shows that a reply that the client does not want leaves no trace.
 TEST_F(ReplyQueueTest, UnwantedRepliesAreDropped) {
-  ReplyQueue::Place place;
-  place.is_dropped = true;
-  const std::uint64_t first = queue_.push(std::move(place));
+  queue_.push().is_dropped = true;
+  const std::uint64_t first = queue_.last_number();
   write_behind("behind;");
   answer(first, "unwanted");
   EXPECT_EQ(ready(), "behind;");
