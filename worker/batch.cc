@@ -15,9 +15,9 @@ static_assert(CommandMeter::kRunLimit == Batch::kLimit);
 
 void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
   request.has_key = request.is_plain = false;
-  if (request.command == nullptr || request.command->keys.first == 0) return;
-  const auto index = static_cast<std::size_t>(request.command->keys.first);
-  if (index >= request.argument_count) return;
+  if (request.command == nullptr) return;
+  const std::size_t index = request.command->first_key(request.argument_count);
+  if (index == 0) return;
   const std::string_view key = arguments[request.first_argument + index];
   if (key.size() > kKeyLimitBytes) return;
   request.key = keyspace.hash(key);

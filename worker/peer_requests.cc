@@ -237,9 +237,8 @@ bool PeerRequests::begin_exec(std::string_view message, CommandContext& context)
       return false;
     const ReplyWriter::Mark mark = context.reply.mark();
     if (!check_keys(context, *command, Call{words, {}})) return context.reply.roll_back(mark), false;
-    const auto first = static_cast<std::size_t>(command->keys.first);
-    const bool has_key = first != 0 && first < words.size();
-    client_.transaction->queue.add(*command, words, has_key ? keyspace_.hash(words[first]) : HashedKey{});
+    const std::size_t first = command->first_key(words.size());
+    client_.transaction->queue.add(*command, words, first != 0 ? keyspace_.hash(words[first]) : HashedKey{});
   }
   return true;
 }

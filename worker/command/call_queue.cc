@@ -28,8 +28,7 @@ void CallQueue::add(const Command& command, std::span<const std::string_view> wo
     words_.emplace_back(to, word.size());
     to += word.size();
   }
-  const auto first = static_cast<std::size_t>(command.keys.first);
-  if (first != 0 && first < words.size()) calls_.back().key.bytes = this->words(size() - 1)[first];
+  if (const std::size_t first = command.first_key(words.size()); first != 0) calls_.back().key.bytes = this->words(size() - 1)[first];
   text_bytes_ += bytes;
   flags_ |= command.flags;
 }

@@ -163,6 +163,11 @@ struct Command {
   }
   /// SUBSCRIBE and its relatives: confirms each name.
   bool confirms_names() const { return has(kPubSubFlag) && has(kSubscribedToo); }
+  /// Index of the first key of a call with `count` words; 0: it has none.
+  std::size_t first_key(std::size_t count) const {
+    const auto first = static_cast<std::size_t>(keys.first);
+    return first < count ? first : 0;
+  }
   /// Index of the last key of a call with `count` words; below keys.first when there is none.
   std::size_t last_key(std::size_t count) const {
     return keys.last < 0 ? count - static_cast<std::size_t>(-keys.last) : static_cast<std::size_t>(keys.last);
