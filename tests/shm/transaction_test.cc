@@ -22,6 +22,8 @@ std::vector<HashedKey> hashed(const Keyspace& keyspace, const std::vector<std::s
   for (const std::string& name : names) keys.push_back(keyspace.hash(name));
   return keys;
 }
+// The keys are views into the names.
+std::vector<HashedKey> hashed(const Keyspace& keyspace, std::vector<std::string>&& names) = delete;
 
 Change appended(const EntryView* old, std::string_view tail) {
   return Change{
