@@ -31,21 +31,22 @@ LDLIBS   := -lxxhash -lpthread -lcrypto -luv
 CACHE    := $(shell command -v ccache)
 COMPILE   = $(CACHE) $(CXX) $(CXXFLAGS)
 
-objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(wildcard $(addsuffix /*.cc,$(1)))))
+# The objects of all sources below a folder; programs' own main files and what has programs of its own left out.
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(sort $(shell find $(1) -name '*.cc'))))
 main    = $(BUILD)/obj/$(1)/main.o
 
-SHM       := $(call objects,shm shm/os)
+SHM       := $(call objects,shm)
 CONF      := $(call objects,conf)
-WORKER    := $(call objects,worker worker/wire worker/command)
+WORKER    := $(call objects,worker)
 MASTER    := $(call objects,master)
-BUS       := $(call objects,bus bus/core)
+BUS       := $(call objects,bus)
 CLI       := $(call objects,cli)
 # What the client shares with the server: its command table, without handlers, what of a request is secret, and the
 # splitting of a line into words.
-CLI_PARTS := $(BUILD)/described/command_rows.o $(addprefix $(BUILD)/obj/worker/command/,command_table.o shown_words.o) $(addprefix $(BUILD)/obj/worker/wire/,resp_codec.o text_codec.o)
+CLI_PARTS := $(BUILD)/described/command_rows.o $(addprefix $(BUILD)/obj/worker/command/,command_table.o shown_words.o) $(addprefix $(BUILD)/obj/worker/wire/,reply_writer.o text_encoder.o resp_codec.o text_codec.o)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(call objects,tests tests/shm tests/conf tests/worker tests/cli tests/benchmark tests/integration tests/differential tests/fault tests/clients tests/bus tests/cluster tests/hostile)
+TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/%,$(call objects,tests))
 CRASH     := $(call objects,tests/crash)
 
 # The test of the crash tests runs beside the ordinary build only.
@@ -65,11 +66,11 @@ $(BIN)/memento: $(call main,master) $(SERVER)
 
 # For the tests of an upgrade: the server with another layout of the segment.
 OTHER := $(BUILD)/other-layout
-$(OTHER)/shm/layout.h: shm/layout.h
+$(OTHER)/shm/format/layout.h: shm/format/layout.h
 	@mkdir -p $(@D)
 	sed 's/\(kLayoutVersion =\) [0-9]*/\1 4294967295/' $< > $@
 
-$(OTHER)/segment.o: shm/segment.cc $(OTHER)/shm/layout.h
+$(OTHER)/segment.o: shm/segment.cc $(OTHER)/shm/format/layout.h
 	$(CACHE) $(CXX) -I$(OTHER) $(CXXFLAGS) -c -o $@ $<
 
 $(BIN)/memento-other-layout: $(OTHER)/segment.o $(call main,master) $(filter-out %/shm/segment.o,$(SERVER))
@@ -78,18 +79,18 @@ $(BIN)/memento-other-layout: $(OTHER)/segment.o $(call main,master) $(filter-out
 
 # The command table's rows for the client, which knows no handlers: each is a null pointer.
 DESCRIBED := $(BUILD)/described
-$(DESCRIBED)/worker/command/handlers.h: worker/command/handlers.h
+$(DESCRIBED)/worker/handlers/handlers.h: worker/handlers/handlers.h
 	@mkdir -p $(@D)
 	sed -E 's/^void (\w+)\(CommandContext&[^,]*, const Call&[^)]*\);/inline constexpr Handler \1 = nullptr;/' $< > $@
 
-$(DESCRIBED)/command_rows.o: worker/command/command_rows.cc $(DESCRIBED)/worker/command/handlers.h
+$(DESCRIBED)/command_rows.o: worker/command/command_rows.cc $(DESCRIBED)/worker/handlers/handlers.h
 	$(CACHE) $(CXX) -I$(DESCRIBED) $(CXXFLAGS) -c -o $@ $<
 
 $(BIN)/memento-cli: $(call main,cli) $(CLI) $(CLI_PARTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo
 
-$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(addprefix $(BUILD)/obj/cli/,client.o passwords.o) $(filter %/shm/hash.o,$(SHM))
+$(BIN)/memento-benchmark: $(call main,benchmark) $(BENCHMARK) $(addprefix $(BUILD)/obj/cli/net/,client.o passwords.o) $(filter %/shm/keyspace/hash.o,$(SHM))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -184,7 +185,7 @@ fuzz:
 
 fuzzers: $(FUZZERS:%=$(BIN)/%)
 
-$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) $(BUILD)/obj/cli/reply.o $(BUILD)/obj/cli/format.o
+$(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) $(addprefix $(BUILD)/obj/cli/show/,reply.o format.o)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 

@@ -1,4 +1,4 @@
-// keyspace_benchmark: what shm/keyspace.h costs in-process, without sockets and parsers. `make
+// keyspace_benchmark: what shm/keyspace/keyspace.h costs in-process, without sockets and parsers. `make
 // bench-keyspace`.
 //
 // The segment is a file on tmpfs as a server's is, unlinked as soon as it is mapped. Keys have 16 bytes,
@@ -33,7 +33,7 @@
 #include <vector>
 
 #include "benchmark/key_distribution.h"
-#include "shm/keyspace.h"
+#include "shm/keyspace/keyspace.h"
 #include "shm/segment.h"
 
 namespace memento {

@@ -19,7 +19,7 @@
 #include "benchmark/cpu_time.h"
 #include "benchmark/histogram.h"
 #include "benchmark/workload.h"
-#include "cli/client.h"
+#include "cli/net/client.h"
 #include "shm/os/result.h"
 
 namespace memento {

@@ -10,7 +10,7 @@
 #include <cstdlib>
 
 #include "benchmark/value_text.h"
-#include "cli/passwords.h"
+#include "cli/net/passwords.h"
 
 namespace memento {
 namespace {

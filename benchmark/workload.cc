@@ -8,7 +8,7 @@
 #include <random>
 
 #include "benchmark/value_text.h"
-#include "shm/hash.h"
+#include "shm/keyspace/hash.h"
 
 namespace memento {
 namespace {

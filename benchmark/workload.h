@@ -15,7 +15,7 @@
 #include "benchmark/key_distribution.h"
 #include "benchmark/protocol.h"
 #include "benchmark/request_writer.h"
-#include "shm/keyspace.h"
+#include "shm/keyspace/keyspace.h"
 
 namespace memento {
 

@@ -14,7 +14,7 @@
 
 #include "bus/guest_link.h"
 #include "bus/peer_link.h"
-#include "worker/message_hub.h"
+#include "worker/clients/message_hub.h"
 
 namespace memento {
 namespace bus {

@@ -4,10 +4,10 @@
 
 #include <cstdint>
 
+#include "bus/core/cluster_state.h"
 #include "conf/live_settings.h"
 #include "conf/log.h"
 #include "conf/options.h"
-#include "shm/cluster_state.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
 #include "shm/segment.h"

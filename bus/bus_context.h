@@ -5,13 +5,13 @@
 
 #include <string>
 
+#include "bus/core/cluster_state.h"
 #include "bus/core/handshake.h"
 #include "bus/core/members.h"
 #include "bus/worker_channels.h"
 #include "bus/worker_lane.h"
 #include "conf/log.h"
 #include "conf/log_limiter.h"
-#include "shm/cluster_state.h"
 
 namespace memento::bus {
 

@@ -8,7 +8,7 @@
 #include <functional>
 #include <string>
 
-#include "worker/wire/byte_buffer.h"
+#include "shm/os/byte_buffer.h"
 
 namespace memento::bus {
 

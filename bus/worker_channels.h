@@ -11,11 +11,11 @@
 #include <optional>
 #include <vector>
 
-#include "shm/bell.h"
-#include "shm/channel.h"
-#include "shm/cluster_state.h"
+#include "bus/core/channel.h"
+#include "bus/core/cluster_state.h"
+#include "shm/messages/bell.h"
+#include "shm/os/byte_buffer.h"
 #include "shm/segment.h"
-#include "worker/wire/byte_buffer.h"
 
 namespace memento::bus {
 

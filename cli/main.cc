@@ -3,16 +3,16 @@
 #include <clocale>
 #include <cstring>
 
-#include "cli/cluster.h"
-#include "cli/interrupt.h"
-#include "cli/key_survey.h"
+#include "cli/modes/cluster.h"
+#include "cli/modes/key_survey.h"
+#include "cli/modes/pipe.h"
+#include "cli/modes/session.h"
+#include "cli/modes/top.h"
+#include "cli/modes/transfer.h"
+#include "cli/modes/watch.h"
+#include "cli/net/interrupt.h"
 #include "cli/options.h"
-#include "cli/pipe.h"
-#include "cli/prompt.h"
-#include "cli/session.h"
-#include "cli/top.h"
-#include "cli/transfer.h"
-#include "cli/watch.h"
+#include "cli/prompt/prompt.h"
 
 namespace memento::cli {
 namespace {

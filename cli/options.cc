@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "cli/passwords.h"
-#include "cli/session.h"
+#include "cli/modes/session.h"
+#include "cli/net/passwords.h"
 #include "worker/command/command_table.h"
 
 namespace memento::cli {

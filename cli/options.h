@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/connection.h"
-#include "cli/endpoint.h"
-#include "cli/format.h"
+#include "cli/net/connection.h"
+#include "cli/net/endpoint.h"
+#include "cli/show/format.h"
 
 namespace memento::cli {
 

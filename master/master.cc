@@ -17,8 +17,8 @@
 #include "conf/size_text.h"
 #include "conf/version.h"
 #include "master/listen_socket.h"
-#include "shm/keyspace.h"
-#include "worker/command/command_meter.h"
+#include "shm/keyspace/keyspace.h"
+#include "worker/stats/command_meter.h"
 
 namespace memento {
 namespace {

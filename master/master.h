@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bus/core/cluster_state.h"
 #include "conf/live_settings.h"
 #include "conf/log.h"
 #include "conf/log_limiter.h"
@@ -24,11 +25,10 @@
 #include "master/pid_file.h"
 #include "master/server_user.h"
 #include "master/upgrade.h"
-#include "shm/cluster_state.h"
+#include "shm/arena/huge_pages.h"
+#include "shm/commit/robust_lock.h"
 #include "shm/os/clock.h"
 #include "shm/os/fd.h"
-#include "shm/huge_pages.h"
-#include "shm/robust_lock.h"
 #include "shm/segment.h"
 
 namespace memento {

@@ -9,7 +9,7 @@
 
 #include "conf/version.h"
 #include "master/master.h"
-#include "shm/keyspace.h"
+#include "shm/keyspace/keyspace.h"
 
 namespace memento {
 namespace {

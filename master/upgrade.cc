@@ -15,11 +15,11 @@
 #include <filesystem>
 #include <sstream>
 
+#include "bus/core/cluster_state.h"
 #include "conf/options.h"
 #include "conf/password_source.h"
 #include "conf/version.h"
 #include "master/server_user.h"
-#include "shm/cluster_state.h"
 #include "shm/segment.h"
 
 namespace memento {

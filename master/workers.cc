@@ -9,9 +9,9 @@
 #include <cstring>
 
 #include "master/master.h"
-#include "shm/layout.h"
-#include "shm/robust_lock.h"
-#include "worker/worker.h"
+#include "shm/commit/robust_lock.h"
+#include "shm/format/layout.h"
+#include "worker/net/worker.h"
 
 namespace memento {
 namespace {

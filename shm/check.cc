@@ -11,11 +11,11 @@
 #include <mutex>
 #include <thread>
 
-#include "shm/arena.h"
-#include "shm/entry.h"
-#include "shm/hash.h"
+#include "shm/arena/arena.h"
+#include "shm/format/entry.h"
+#include "shm/format/table.h"
+#include "shm/keyspace/hash.h"
 #include "shm/segment.h"
-#include "shm/table.h"
 
 namespace memento {
 namespace {

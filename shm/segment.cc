@@ -14,13 +14,13 @@
 #include <boost/interprocess/mapped_region.hpp>
 #include <new>
 
-#include "shm/arena.h"
-#include "shm/change_counters.h"
+#include "shm/arena/arena.h"
 #include "shm/check.h"
-#include "shm/layout.h"
-#include "shm/mailbox_file.h"
+#include "shm/commit/robust_lock.h"
+#include "shm/format/layout.h"
+#include "shm/keyspace/change_counters.h"
+#include "shm/messages/mailbox_file.h"
 #include "shm/os/private_file.h"
-#include "shm/robust_lock.h"
 
 namespace memento {
 namespace {

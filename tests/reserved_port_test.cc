@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "cli/client.h"
+#include "cli/net/client.h"
 #include "master/listen_socket.h"
 
 namespace memento::testing {

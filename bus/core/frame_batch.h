@@ -6,8 +6,8 @@
 #include <deque>
 #include <vector>
 
+#include "bus/core/channel.h"
 #include "bus/core/frame.h"
-#include "shm/channel.h"
 
 namespace memento::bus {
 

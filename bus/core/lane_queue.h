@@ -11,7 +11,7 @@
 #include <functional>
 #include <vector>
 
-#include "shm/channel.h"
+#include "bus/core/channel.h"
 
 namespace memento::bus {
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "bus/core/cluster_state.h"
 #include "conf/cluster_file.h"
-#include "shm/cluster_state.h"
 
 namespace memento::bus {
 

@@ -7,10 +7,10 @@
 
 #include <fstream>
 
-#include "cli/catalog.h"
-#include "cli/help.h"
-#include "cli/history.h"
-#include "cli/session.h"
+#include "cli/modes/session.h"
+#include "cli/prompt/catalog.h"
+#include "cli/prompt/help.h"
+#include "cli/prompt/history.h"
 #include "tests/integration/test_server.h"
 
 namespace memento::cli {

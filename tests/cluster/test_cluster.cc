@@ -14,8 +14,8 @@
 #include <thread>
 
 #include "conf/cluster_file.h"
-#include "shm/hash.h"
-#include "shm/keyspace.h"
+#include "shm/keyspace/hash.h"
+#include "shm/keyspace/keyspace.h"
 
 namespace memento::testing {
 namespace {

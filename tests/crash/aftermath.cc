@@ -10,11 +10,11 @@
 #include <cstring>
 
 #include "shm/check.h"
-#include "shm/entry.h"
-#include "shm/layout.h"
-#include "shm/robust_lock.h"
-#include "shm/size_class.h"
-#include "shm/table.h"
+#include "shm/commit/robust_lock.h"
+#include "shm/format/entry.h"
+#include "shm/format/layout.h"
+#include "shm/format/size_class.h"
+#include "shm/format/table.h"
 
 extern "C" char __executable_start, etext;
 

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "shm/layout.h"
+#include "shm/format/layout.h"
 #include "shm/os/fd.h"
 #include "shm/segment.h"
 #include "tests/crash/operation.h"

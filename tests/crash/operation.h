@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "shm/keyspace.h"
+#include "shm/keyspace/keyspace.h"
 
 namespace memento::crash {
 

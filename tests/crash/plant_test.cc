@@ -2,7 +2,7 @@
 // each must be found by the scenario named beside it. With no mistake the same scenarios find nothing. Every
 // plant has a process of its own: a mistake may well end in an assertion, a fault or a loop, which counts as
 // found.
-#include "shm/plant.h"
+#include "shm/commit/plant.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

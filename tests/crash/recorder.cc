@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "shm/layout.h"
+#include "shm/format/layout.h"
 #include "shm/segment.h"
 
 namespace memento::crash {

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "shm/check.h"
-#include "shm/size_class.h"
+#include "shm/format/size_class.h"
 
 namespace memento::crash {
 namespace {

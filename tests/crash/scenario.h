@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "shm/layout.h"
+#include "shm/format/layout.h"
 #include "tests/crash/aftermath.h"
 #include "tests/crash/operation.h"
 

@@ -2,8 +2,8 @@
 // KiB an entry is a block of a size class, above it a run.
 #include <random>
 
-#include "shm/layout.h"
-#include "shm/size_class.h"
+#include "shm/format/layout.h"
+#include "shm/format/size_class.h"
 #include "tests/crash/scenario.h"
 
 namespace memento::crash {

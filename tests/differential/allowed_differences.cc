@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "worker/command/words.h"
+#include "worker/text/words.h"
 
 namespace memento::testing {
 namespace {

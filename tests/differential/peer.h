@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/client.h"
+#include "cli/net/client.h"
 #include "tests/integration/test_server.h"
 
 namespace memento::testing {

@@ -14,8 +14,8 @@
 #include <functional>
 #include <memory>
 
-#include "shm/hash.h"
-#include "shm/layout.h"
+#include "shm/format/layout.h"
+#include "shm/keyspace/hash.h"
 #include "shm/os/clock.h"
 #include "tests/integration/test_server.h"
 

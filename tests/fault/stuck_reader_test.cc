@@ -9,10 +9,10 @@
 #include <string>
 #include <thread>
 
-#include "shm/layout.h"
+#include "shm/commit/robust_lock.h"
+#include "shm/format/layout.h"
 #include "shm/os/fd.h"
-#include "shm/robust_lock.h"
-#include "tests/shm/keyspace_fixture.h"
+#include "tests/shm/keyspace/keyspace_fixture.h"
 
 namespace memento {
 namespace {

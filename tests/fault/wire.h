@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "cli/client.h"
+#include "cli/net/client.h"
 
 namespace memento::testing {
 

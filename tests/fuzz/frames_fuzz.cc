@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "bus/core/channel.h"
 #include "bus/core/frame.h"
-#include "shm/channel.h"
-#include "worker/message_assembler.h"
+#include "worker/session/message_assembler.h"
 #include "worker/wire/word_list.h"
 
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/format.h"
-#include "cli/reply.h"
+#include "cli/show/format.h"
+#include "cli/show/reply.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 
 #include "shm/check.h"
 #include "shm/segment.h"
-#include "worker/message_hub.h"
-#include "worker/session.h"
+#include "worker/clients/message_hub.h"
+#include "worker/session/session.h"
 
 namespace {
 

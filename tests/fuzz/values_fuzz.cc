@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "worker/command/dump_format.h"
-#include "worker/command/glob.h"
-#include "worker/command/number_text.h"
+#include "shm/messages/glob.h"
+#include "worker/handlers/keys/dump_format.h"
+#include "worker/text/number_text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace memento;

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/client.h"
+#include "cli/net/client.h"
 #include "tests/reserved_port.h"
 
 namespace memento::testing {

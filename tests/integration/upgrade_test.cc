@@ -11,7 +11,7 @@
 #include <sstream>
 #include <thread>
 
-#include "shm/layout.h"
+#include "shm/format/layout.h"
 #include "shm/segment.h"
 #include "tests/fault/storm_load.h"
 #include "tests/integration/test_server.h"

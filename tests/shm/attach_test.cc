@@ -5,8 +5,8 @@
 #include <fstream>
 #include <string>
 
-#include "shm/layout.h"
-#include "tests/shm/keyspace_fixture.h"
+#include "shm/format/layout.h"
+#include "tests/shm/keyspace/keyspace_fixture.h"
 
 namespace memento {
 namespace {

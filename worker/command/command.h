@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "shm/keyspace.h"
-#include "worker/command/client_state.h"
+#include "shm/keyspace/keyspace.h"
+#include "worker/clients/client_state.h"
 #include "worker/command/join_kind.h"
-#include "worker/command/worker_services.h"
+#include "worker/handlers/worker_services.h"
 #include "worker/wire/reply_writer.h"
 
 namespace memento {

@@ -3,7 +3,7 @@
 
 #include "conf/statistics.h"
 #include "worker/command/command_table.h"
-#include "worker/command/handlers.h"
+#include "worker/handlers/handlers.h"
 
 namespace memento {
 namespace {

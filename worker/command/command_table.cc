@@ -5,7 +5,7 @@
 #include <array>
 #include <cstring>
 
-#include "worker/command/words.h"
+#include "worker/text/words.h"
 
 namespace memento {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "worker/command/command.h"
-#include "worker/command/words.h"
+#include "worker/text/words.h"
 
 namespace memento {
 namespace {

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "worker/wire/byte_buffer.h"
+#include "shm/os/byte_buffer.h"
 #include "worker/wire/resp_encoder.h"
 #include "worker/wire/text_encoder.h"
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "worker/wire/byte_buffer.h"
+#include "shm/os/byte_buffer.h"
 
 namespace memento::resp {
 

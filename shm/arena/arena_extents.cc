@@ -1,0 +1,366 @@
+// Extents: runs of 4 KiB units for large values and large tables, lines on pages of tables, and what a
+// process holds between two transactions. See arena.h.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "shm/arena/arena.h"
+#include "shm/commit/plant.h"
+#include "shm/format/table.h"
+#include "shm/segment.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::uint32_t kReaderWaitUs = 100;
+constexpr std::uint32_t kReaderWaitsPerSlice = LockOwner::kWaitSliceMs * 1000 / kReaderWaitUs;
+
+constexpr std::uint64_t bits(std::uint64_t first, std::uint64_t count) {
+  return (count >= 64 ? ~0ull : (1ull << count) - 1) << first;
+}
+
+}  // namespace
+
+// REQUIRES: arena lock held. First fit over the unit bitmap, from where extents of about this size were found last.
+bool Arena::find_units(std::uint64_t units, bool may_take_free_page, std::uint64_t* first) {
+  const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
+  Word& hint = unit_hint(units);
+  const std::uint64_t begin = std::min(hint.load(kRelaxed), pages);
+  const std::uint64_t pages_of_extent = units / kUnitsPerPage + 2;  // one may begin before the hint and end behind it
+  if (!find_units_in(begin, pages, units, may_take_free_page, first) &&
+      !find_units_in(0, std::min(begin + pages_of_extent, pages), units, may_take_free_page, first)) {
+    return false;
+  }
+  hint.store(*first / kUnitsPerPage, kRelaxed);
+  return true;
+}
+
+void Arena::lower_unit_hints(std::uint64_t page) {
+  for (Word& hint : header_.unit_hints) {
+    if (hint.load(kRelaxed) > page) hint.store(page, kRelaxed);
+  }
+}
+
+Word& Arena::unit_hint(std::uint64_t units) {
+  return header_.unit_hints[std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(units)), kUnitHintLimit) - 1];
+}
+
+// Among pages [page, end), outside those that are being emptied.
+bool Arena::find_units_in(std::uint64_t page, std::uint64_t end, std::uint64_t units, bool may_take_free_page,
+                          std::uint64_t* first) const {
+  std::uint64_t length = 0;
+  for (; page < end; ++page) {
+    const std::uint64_t used = used_units_of(page);
+    if (used == 0xffff || (used == 0 && !may_take_free_page) || info(page).is_draining()) {
+      length = 0;
+      continue;
+    }
+    for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
+      if (used == 0) {
+        length += kUnitsPerPage;
+        unit = kUnitsPerPage;
+      } else {
+        length = (used >> unit & 1) ? 0 : length + 1;
+      }
+      if (length >= units) {
+        *first = page * kUnitsPerPage + std::min(unit + 1, kUnitsPerPage) - length;
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// Pages that have no unit in use, not counting `units` from `first` on.
+std::uint64_t Arena::free_pages_around(std::uint64_t first, std::uint64_t units) const {
+  std::uint64_t count = 0;
+  for (std::uint64_t page = first / kUnitsPerPage; page <= (first + units - 1) / kUnitsPerPage; ++page) {
+    const std::uint64_t begin = std::max(first, page * kUnitsPerPage) % kUnitsPerPage;
+    const std::uint64_t end = std::min(first + units, (page + 1) * kUnitsPerPage) - page * kUnitsPerPage;
+    const std::uint64_t in_use = units_[page / 4].load(kRelaxed) >> page % 4 * kUnitsPerPage & 0xffff;
+    count += (in_use & ~bits(begin, end - begin)) == 0;
+  }
+  return count;
+}
+
+// REQUIRES: arena lock held; all of them free, or all in use.
+void Arena::stage_units(std::uint64_t first, std::uint64_t units, bool used) {
+  stage_used_units(used ? static_cast<std::int64_t>(units) : -static_cast<std::int64_t>(units));
+  const auto pages = static_cast<std::int64_t>(free_pages_around(first, units));
+  stage_free_pages(used ? -pages : pages);
+  if (!used) lower_unit_hints(first / kUnitsPerPage);
+  while (units > 0) {
+    const std::uint64_t bit = first % 64;
+    const std::uint64_t here = std::min(units, 64 - bit);
+    if (here == 64) {
+      const std::uint64_t words = std::min<std::uint64_t>(units / 64, 65535);
+      redo_.stage_fill(units_[first / 64], used ? ~0ull : 0, words);
+      first += words * 64;
+      units -= words * 64;
+      continue;
+    }
+    Word& word = units_[first / 64];
+    const std::uint64_t mask = bits(bit, here);
+    redo_.stage(word, used ? word.load(kRelaxed) | mask : word.load(kRelaxed) & ~mask);
+    first += here;
+    units -= here;
+  }
+}
+
+// REQUIRES: arena lock held. Notes in the page's info that a run begins, or no longer begins, at the unit.
+void Arena::stage_run_start(std::uint64_t first_unit, bool begins) {
+  const std::uint64_t page = first_unit / kUnitsPerPage;
+  const std::uint64_t bit = 1ull << first_unit % kUnitsPerPage;
+  const PageInfo before = info(page);
+  const std::uint64_t starts = begins ? before.run_starts() | bit : before.run_starts() & ~bit;
+  const std::uint64_t flags = starts == 0 ? before.flags() & PageInfo::kDraining : before.flags();
+  redo_.stage(page_infos_[page], PageInfo::make(0, starts, 0, flags).word);
+  if (begins) redo_.stage(page_ages_[page], stage_next_age());
+}
+
+bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size) {
+  assert(record_.held[role].load(kRelaxed) == 0);
+  ++searches;
+  for (;;) {
+    {
+      const LockGuard guard(owner_, header_.arena_lock);
+      std::uint64_t first = 0;
+      if (find_units(units, true, &first) && (may_take_pages(free_pages_around(first, units)) ||
+                                              find_units(units, false, &first))) {
+        const std::uint64_t offset = header_.arena_offset + first * kUnitBytes;
+        if (kind == Extent::kRun) reinterpret_cast<Word*>(base_ + offset)->store(units, kRelaxed);
+        stage_units(first, units, true);
+        if (kind == Extent::kRun) stage_run_start(first, true);
+        redo_.stage(record_.held[role], Extent::make(offset, size, kind).word);
+        redo_.commit();
+        return true;
+      }
+    }
+    if (!commit_more_pages(units / kUnitsPerPage + 1)) return false;
+  }
+}
+
+bool Arena::allocate_run(std::uint64_t bytes, std::uint32_t role) {
+  const std::uint64_t units = (bytes + 8 + kUnitBytes - 1) / kUnitBytes;
+  return allocate_units(units, role, Extent::kRun, units);
+}
+
+std::uint64_t Arena::new_run_entry() const {
+  return Extent{record_.held[kHeldNewRun].load(kRelaxed)}.offset() + 8;
+}
+
+// REQUIRES: arena lock held.
+bool Arena::find_line_page(std::uint64_t lines, std::uint64_t* page) {
+  const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
+  Word& hint = header_.class_hints[kClassLimit - 1];
+  for (std::uint64_t i = 0; i < pages; ++i) {
+    const std::uint64_t at = (hint.load(kRelaxed) + i) % pages;
+    const PageInfo found = info(at);
+    if (found.kind() == kLinePage && found.longest() >= lines && !found.is_draining()) {
+      hint.store(at, kRelaxed);
+      *page = at;
+      return true;
+    }
+  }
+  return false;
+}
+
+// REQUIRES: arena lock held. Stages the bits of `lines` lines and the page's new totals.
+void Arena::stage_lines(std::uint64_t page, std::uint64_t first, std::uint64_t lines, bool used) {
+  Word* words = page_words(page);
+  std::uint64_t image[16];
+  for (std::uint64_t w = 0; w < 16; ++w) image[w] = redo_.load(words[w]);
+  for (std::uint64_t line = first; line < first + lines; ++line) {
+    const std::uint64_t bit = 1ull << line % 64;
+    assert(((image[line / 64] & bit) != 0) != used);
+    image[line / 64] = used ? image[line / 64] | bit : image[line / 64] & ~bit;
+  }
+  std::uint64_t free = 0, longest = 0, length = 0;
+  for (std::uint64_t line = 0; line < kLinesPerPage; ++line) {
+    const bool is_free = (image[line / 64] >> line % 64 & 1) == 0;
+    length = is_free ? length + 1 : 0;
+    longest = std::max(longest, length);
+    free += is_free;
+  }
+  for (std::uint64_t w = first / 64; w <= (first + lines - 1) / 64; ++w) redo_.restage(words[w], image[w]);
+  if (free == kLinesPerPage) {
+    stage_page_release(page);
+  } else {
+    const std::uint64_t flags = PageInfo{redo_.load(page_infos_[page])}.flags();
+    redo_.restage(page_infos_[page], PageInfo::make(kLinePage, free, longest, flags).word);
+  }
+}
+
+bool Arena::allocate_table(std::uint64_t lines) {
+  assert(record_.held[kHeldNewTable].load(kRelaxed) == 0);
+  if (lines > kSmallTableLines) {
+    return allocate_units((lines * kLineBytes + kUnitBytes - 1) / kUnitBytes, kHeldNewTable, Extent::kTable,
+                          lines);
+  }
+  for (;;) {
+    {
+      const LockGuard guard(owner_, header_.arena_lock);
+      std::uint64_t page = 0;
+      if (find_line_page(lines, &page) || claim_page(kLinePage, 0, &page)) {
+        const Word* words = page_words(page);
+        std::uint64_t first = 0, length = 0;
+        for (std::uint64_t line = 0; length < lines; ++line) {
+          if (words[line / 64].load(kRelaxed) >> line % 64 & 1) {
+            length = 0;
+          } else if (length++ == 0) {
+            first = line;
+          }
+        }
+        stage_lines(page, first, lines, true);
+        const std::uint64_t offset =
+            header_.arena_offset + page * kPageBytes + kLinePageHeaderBytes + first * kLineBytes;
+        redo_.stage(record_.held[kHeldNewTable], Extent::make(offset, lines, Extent::kTable).word);
+        redo_.commit();
+        return true;
+      }
+    }
+    if (!commit_more_pages(1)) return false;
+  }
+}
+
+void Arena::free_held(std::uint32_t role) {
+  const Extent extent{record_.held[role].load(kRelaxed)};
+  if (extent.word == 0) return;
+  const LockGuard guard(owner_, header_.arena_lock);
+  const std::uint64_t in_arena = extent.offset() - header_.arena_offset;
+  if (extent.kind() == Extent::kTable && extent.size() <= kSmallTableLines) {
+    stage_lines(in_arena / kPageBytes, (in_arena % kPageBytes - kLinePageHeaderBytes) / kLineBytes,
+                extent.size(), false);
+  } else {
+    const std::uint64_t units = extent.kind() == Extent::kRun
+                                    ? extent.size()
+                                    : (extent.size() * kLineBytes + kUnitBytes - 1) / kUnitBytes;
+    stage_units(in_arena / kUnitBytes, units, false);
+    if (extent.kind() == Extent::kRun) stage_run_start(in_arena / kUnitBytes, false);
+  }
+  redo_.stage(record_.held[role], 0);
+  redo_.commit();
+}
+
+std::uint64_t Arena::capacity(std::uint64_t entry_offset) const {
+  const PageInfo page = info(page_of(entry_offset));
+  if (page.kind() != 0) return kSizeClasses.geometry[page.size_class()].block_bytes;
+  return reinterpret_cast<Word*>(base_ + entry_offset - 8)->load(kRelaxed) * kUnitBytes - 8;
+}
+
+// Null: no process copies it.
+const Word* Arena::find_pin(std::uint64_t entry_offset, std::uint32_t* process) const {
+  if (planted(Plant::kPinIgnored)) return nullptr;
+  for (std::uint32_t i = 0; i < header_.process_count; ++i) {
+    for (const Word& pin : segment_.process(i).pins) {
+      if (pin.load(std::memory_order_acquire) != entry_offset) continue;
+      *process = i;
+      return &pin;
+    }
+  }
+  return nullptr;
+}
+
+bool Arena::is_pinned(std::uint64_t entry_offset) const {
+  std::uint32_t process = 0;
+  return find_pin(entry_offset, &process) != nullptr;
+}
+
+bool Arena::is_pinned_by_others(std::uint64_t entry_offset) const {
+  for (std::uint32_t i = 0; i < header_.process_count; ++i) {
+    const ProcessRecord& other = segment_.process(i);
+    if (&other == &record_) continue;
+    for (const Word& pin : other.pins) {
+      if (pin.load(std::memory_order_acquire) == entry_offset) return true;
+    }
+  }
+  return false;
+}
+
+bool Arena::free_old_runs() {
+  bool all_free = true;
+  for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
+    const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
+    if (extent.word == 0) continue;
+    if (is_pinned(extent.offset() + 8)) {
+      all_free = false;
+    } else {
+      free_held(kHeldOldRun + i);
+    }
+  }
+  return all_free;
+}
+
+// Readers that copy the old runs finish without us, but for one that was stopped: that is the master's to end.
+void Arena::wait_for_readers(ReaderWait* wait) {
+  if (free_old_runs()) return;
+  usleep(kReaderWaitUs);
+  if (++wait->moments % kReaderWaitsPerSlice != 0) return;
+  for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
+    const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
+    std::uint32_t process = 0;
+    const Word* pin = extent.word == 0 ? nullptr : find_pin(extent.offset() + 8, &process);
+    if (pin == nullptr) continue;
+    owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), &wait->slow[i]);
+  }
+}
+
+TransactionArea* Arena::transaction_area() const {
+  const Extent run{record_.held[kHeldTransaction].load(kRelaxed)};
+  return run.word == 0 ? nullptr : reinterpret_cast<TransactionArea*>(base_ + run.offset());
+}
+
+std::uint64_t Arena::block_word(std::uint64_t entry_offset) const {
+  if (is_class_page(entry_offset)) return entry_offset;
+  const std::uint64_t run = entry_offset - sizeof(Word);
+  return Extent::make(run, reinterpret_cast<Word*>(base_ + run)->load(kRelaxed), Extent::kRun).word;
+}
+
+// Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives that back.
+void Arena::give_back_from(Word& place, std::uint64_t entry_offset) {
+  for (ReaderWait wait; !has_room_for(entry_offset);) wait_for_readers(&wait);
+  settle(entry_offset);  // a dead predecessor may have left the magazine full
+  redo_.stage(place, 0);
+  stage_exchange(kNoClass, entry_offset);
+  redo_.commit();
+  settle(entry_offset);
+}
+
+void Arena::drain_area(std::uint64_t end) {
+  TransactionArea* area = transaction_area();
+  if (area == nullptr) return;
+  for (std::uint64_t place = 0; place < std::min(end, area->block_limit); ++place) {
+    Word& word = area->block(place);
+    const Extent extent{word.load(kRelaxed)};
+    if (extent.word == 0) continue;
+    give_back_from(word, extent.kind() == Extent::kRun ? extent.offset() + sizeof(Word) : extent.word);
+  }
+}
+
+bool Arena::drain_dead_table() {
+  const Extent table{record_.held[kHeldDeadTable].load(kRelaxed)};
+  if (table.word == 0) return false;
+  Word* cells = table_cells(base_, table);
+  for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
+    const std::uint64_t cell = cells[i].load(kRelaxed);
+    if (Cell::live(cell)) give_back_from(cells[i], Cell::offset(cell));
+  }
+  free_held(kHeldDeadTable);
+  return true;
+}
+
+void Arena::give_back_all() {
+  drain_dead_table();
+  drain_area(UINT64_MAX);
+  end_draining();
+  finish_evacuation();
+  give_back_blocks();
+  for (const std::uint32_t role :
+       {kHeldNewRun, kHeldNewTable, kHeldOldTable, kHeldTransaction, kHeldMovedRun})
+    free_held(role);
+  free_old_runs();
+}
+
+}  // namespace memento

@@ -1,0 +1,219 @@
+// Everything that lies in the segment, and nowhere else is a byte of it declared. All processes map it.
+//
+//   0            Header            one 4 KiB page: identity, geometry, arena totals, the arena's lock
+//   slots        Slot[8192]        one cache line each
+//   processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
+//   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
+//   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free (page_info.h)
+//   page ages    u64[]             one word per 64 KiB page: when it was taken, counted in pages
+//   counters     u32[]             changes of keys that somebody watches (change_counters.h)
+//   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
+//                                  and runs of 4 KiB units (large values, large tables)
+//
+// Each process's ring of messages to all others, and what its clients subscribe to, lie in a file of its own beside
+// the segment (mailbox_file.h), made when first used.
+//
+// Offsets count from the segment's start; there are no pointers, but for the robust list links, which only
+// the kernel follows, in the process that wrote them. Every word that several processes write is an
+// atomic 64-bit word, changed through a redo list (redo_list.h), counters and hints excepted.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "shm/keyspace/keyspace.h"
+
+namespace memento {
+
+using Word = std::atomic<std::uint64_t>;
+static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
+
+inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
+inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint64_t kUnitBytes = 4096;
+inline constexpr std::uint64_t kPageBytes = 65536;
+inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
+inline constexpr std::uint64_t kLineBytes = 64;
+inline constexpr std::uint32_t kCellsPerLine = 8;
+inline constexpr std::uint32_t kProcessLimit = 130;
+inline constexpr std::uint32_t kRedoLimit = 2048;
+inline constexpr std::uint32_t kMagazineLimit = 64;
+/// What a process pins at most: a run each that it reads, moves, and changes.
+enum PinRole : std::uint32_t { kReadPin, kMovePin, kUpdatePin, kPinLimit };
+inline constexpr std::uint32_t kUnitHintLimit = 8;
+
+/// A robust futex (Linux: Documentation/locking/robust-futexes). `word` holds the owner's thread id and the
+/// kernel's WAITERS and OWNER_DIED bits; `holder` says which process record to repair when the owner died.
+struct RobustLock {
+  std::atomic<std::uint32_t> word;
+  std::atomic<std::uint32_t> holder;  ///< process index | incarnation << 8; 0: nobody. Written by the owner
+  std::uint64_t next;                 ///< robust list link, owner's address space
+};
+static_assert(sizeof(RobustLock) == 16);
+
+/// Where a table or a run lies: offset / 64 (35 bits), size (27 bits: lines, or 4 KiB units), kind (2 bits).
+struct Extent {
+  enum Kind : std::uint64_t { kNone = 0, kTable = 1, kRun = 2 };
+  std::uint64_t word = 0;
+
+  static Extent make(std::uint64_t offset, std::uint64_t size, Kind kind) {
+    return Extent{(offset / 64) << 29 | size << 2 | kind};
+  }
+  std::uint64_t offset() const { return (word >> 29) * 64; }
+  std::uint64_t size() const { return word >> 2 & ((1u << 27) - 1); }
+  Kind kind() const { return static_cast<Kind>(word & 3); }
+};
+
+/// One of the 8192 parts of the keyspace. All words are written under `lock`.
+struct alignas(64) Slot {
+  RobustLock lock;
+  Word version;     ///< +1 with every change of the slot: what lock-free readers validate
+  Word table;       ///< Extent of the table, 0 when there is none
+  Word cells;       ///< live entries | non-empty cells (live and tombstones) << 32
+  Word bytes;       ///< keys and values, 40 bits | entries with an expiry << 40
+  Word generation;  ///< entries count only while this equals Header::flush_generation
+  Word marks;       ///< kChanging | until when changes of keys are counted << 1 (change_counters.h)
+
+  /// Set while several words of a change are applied that must not be seen apart: lock-free readers wait.
+  static constexpr std::uint64_t kChanging = 1;
+  bool is_changing() const { return (marks.load(std::memory_order_acquire) & kChanging) != 0; }
+};
+static_assert(sizeof(Slot) == 64);
+
+/// A change to make: `value` into `count` consecutive words from `target`.
+struct RedoEntry {
+  std::uint64_t target;  ///< offset, 48 bits | count << 48
+  std::uint64_t value;
+};
+
+/// Blocks of one size class that belong to one process.
+struct Magazine {
+  Word count;
+  std::array<Word, kMagazineLimit> blocks;  ///< offsets
+};
+
+inline constexpr std::uint32_t kClassLimit = 64;
+
+/// Extents a process owns between two transactions, by role.
+enum HeldRole : std::uint32_t {
+  kHeldNewRun,
+  kHeldNewTable,
+  kHeldOldTable,
+  kHeldDeadTable,  ///< a flushed slot's table; its blocks are being freed
+  kHeldTransaction,  ///< a run that holds a TransactionArea
+  kHeldMovedRun,     ///< where a run is being moved to
+  kHeldOldRun,     ///< the first of kOldRunLimit places for replaced runs that wait for readers' pins
+};
+inline constexpr std::uint32_t kOldRunLimit = 8;
+inline constexpr std::uint32_t kHeldLimit = kHeldOldRun + kOldRunLimit;
+
+/// The memory of changes to several keys at once, in a run: blocks[block_limit], then redo[redo_limit]. A block or run
+/// is listed while it is reserved for the commit, and again when the commit has put it out of use.
+struct TransactionArea {
+  std::uint64_t run_units;  ///< as at the front of every run
+  std::uint64_t block_limit;
+  std::uint64_t redo_limit;
+
+  static constexpr std::uint64_t bytes_for(std::uint64_t blocks, std::uint64_t redo_entries) {
+    return sizeof(TransactionArea) + blocks * sizeof(Word) + redo_entries * sizeof(RedoEntry);
+  }
+  /// A block's offset (class pages), an Extent (runs), or 0.
+  Word& block(std::uint64_t place) { return reinterpret_cast<Word*>(this + 1)[place]; }
+  RedoEntry* redo() { return reinterpret_cast<RedoEntry*>(reinterpret_cast<Word*>(this + 1) + block_limit); }
+};
+
+/// Sizes in a process's mailbox file. A ring holds twice what a client's messages may pile up to.
+inline constexpr std::uint64_t kSubscriptionHalfBytes = 3 << 20 | 512 * 1024;
+inline constexpr std::uint64_t kRingBytes = 64 << 20;
+
+/// What a process tells the others, and how far it has read what they told. Written by its owner, but for `rung`. Goes
+/// through no redo list: a word at a time is all that is ever changed.
+struct Mailbox {
+  alignas(64) Word tail;  ///< bytes put into the ring since ever: whole messages
+  Word reserved;          ///< up to here the ring may be overwritten right now
+  Word listens;           ///< not 0: the owner reads the others' rings
+  Word rung;              ///< not 0: somebody has rung the owner's bell and it has not looked since
+  Word table;             ///< which table is valid (subscription_table.h); 0: no subscriptions
+  Word pattern_version;   ///< moves when a pattern's count does
+  Word monitors;          ///< clients in MONITOR
+  Word question;          ///< not 0: the owner asks the others about their clients, by this number
+  std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
+};
+
+/// One process's part. Written by its owner alone, except by a recoverer, under `repair`, after its death.
+struct alignas(64) ProcessRecord {
+  RobustLock repair;
+  std::atomic<std::uint32_t> incarnation;  ///< +1 each time a dead owner's record was repaired by the reaper
+  std::atomic<std::uint32_t> pid;
+  /// Number of redo entries to be applied; 0: none. With kLongList they are the transaction area's.
+  alignas(64) Word committed;
+  static constexpr std::uint64_t kLongList = 1ull << 63;
+  std::array<RedoEntry, kRedoLimit> redo;
+  std::array<Magazine, kClassLimit> magazines;
+  Magazine targets;    ///< blocks that entries of a page which is being emptied move to
+  Magazine evacuated;  ///< blocks that they left
+  Word draining;       ///< the pages this process is emptying: first << 32 | count, 0: none
+  std::array<Word, kHeldLimit> held;                     ///< Extent words
+  alignas(64) std::array<Word, kPinLimit> pins;          ///< offsets of runs being copied without a lock
+  alignas(64) std::array<Word, static_cast<std::size_t>(Counter::kCount)> counters;
+  Mailbox mailbox;
+};
+
+struct Header {
+  std::uint64_t magic;
+  std::uint32_t layout_version;
+  std::uint32_t struct_hash;
+  std::uint64_t size_bytes;
+  std::uint64_t hash_seed;
+  std::uint64_t time_base_ms;  ///< entries' creation times count from here
+  Word recoveries;         ///< how often the segment was attached to after its processes had died
+  Word value_limit_bytes;  ///< the longest value that commands accept; the master sets it
+  std::uint64_t slots_offset;
+  std::uint64_t processes_offset;
+  Word process_count;  ///< records below it may be in use: 0 the master's, then workers'; at most kProcessLimit
+  std::uint64_t unit_bitmap_offset;
+  std::uint64_t page_infos_offset;
+  std::uint64_t page_ages_offset;
+  std::uint64_t change_counters_offset;
+  std::uint64_t change_counter_count;  ///< a power of two
+  std::uint64_t arena_offset;
+  std::uint64_t page_count;
+  std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody
+  std::atomic<std::uint32_t> lock_timeout_ms;  ///< after how long
+  alignas(64) Word flush_generation;  ///< changed under flush_lock
+  RobustLock flush_lock;
+  /// Set while its holder changes the whole keyspace. Whoever locks a slot and finds `exclusive` set lets go of it and
+  /// waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and clears it.
+  RobustLock gate_lock;
+  Word exclusive;
+  std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys
+  Word evicts;  ///< not 0: when memory is short, keys are evicted; the master sets it
+  alignas(64) Word monitors;  ///< clients in MONITOR; never too small, after deaths perhaps too large
+  Word pause;  ///< CLIENT PAUSE: its end, ms since 1970 << 1 | all commands, not only writes; 0: none
+  /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
+  alignas(64) RobustLock arena_lock;
+  Word committed_pages;  ///< pages of the arena that fallocate has granted
+  Word used_units;
+  Word free_pages;     ///< committed pages without a unit in use
+  Word page_sequence;  ///< age of the page taken last
+  Word ghosts;         ///< Extent of the run with the evicted keys' fingerprints (eviction.cc), or 0
+  std::array<Word, kUnitHintLimit> unit_hints;  ///< page to look from for extents of [2^i, 2^(i+1)) units; hints
+  alignas(64) Word page_hint;                 ///< where to look for a free page first; a hint
+  std::array<std::array<Word, kClassLimit>, 2> open_pages;  ///< pages of the class with free blocks; main pages second
+  Word memory_shortages;                      ///< counted up to ask every process to give its blocks back; a hint
+  std::array<Word, kClassLimit> class_hints;  ///< page with free blocks of the class; hints
+  std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
+  Word client_ids;                            ///< connections numbered since the segment was made
+  Word questions;                             ///< numbers given to Mailbox::question
+};
+static_assert(sizeof(Header) <= 4096);
+static_assert(kProcessLimit <= 64 * std::tuple_size_v<decltype(Header::key_watchers)>);
+static_assert(offsetof(Header, magic) == 0 && offsetof(Header, layout_version) == 8);  // in every layout
+
+/// Differs when any struct above has another size: a segment of another build is not attached.
+inline constexpr std::uint32_t kStructHash = static_cast<std::uint32_t>(
+    ((sizeof(Header) * 31 + sizeof(Slot)) * 31 + sizeof(ProcessRecord)) * 31 + sizeof(Magazine));
+
+}  // namespace memento

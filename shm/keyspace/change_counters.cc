@@ -1,0 +1,90 @@
+// A key is marked, and told from itself as it was: the keyspace's side of change_counters.h.
+#include "shm/keyspace/change_counters.h"
+
+#include <optional>
+
+#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/transaction.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr int kUntilShift = 1;  // in Slot::marks, above kChanging
+
+std::int64_t monotonic_ms() { return monotonic_time_ns() / 1'000'000; }
+// Another one after each recovery: what was watched before is not counted any more.
+std::uint64_t segment_name(const Header& header) { return header.hash_seed + header.recoveries.load(kRelaxed); }
+std::uint64_t monotonic_s() { return static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000'000); }
+
+// REQUIRES: locked. One word, one store: whoever locks the slot from now on counts what it changes.
+void watch(Slot& slot) {
+  const std::uint64_t until = monotonic_s() + ChangeCounters::kWatchS + 1;
+  if (slot.marks.load(kRelaxed) >> kUntilShift < until) slot.marks.store(until << kUntilShift, kRelaxed);
+}
+
+}  // namespace
+
+// Their memory is granted with the first key that is watched. False: there is none.
+bool Keyspace::Impl::grant_change_counters() {
+  const std::uint64_t begin = header.change_counters_offset;
+  has_change_counters = has_change_counters || segment.commit_memory(begin, begin + ChangeCounters::bytes_for(header.change_counter_count));
+  return has_change_counters;
+}
+
+std::optional<ChangeCounters::Values> Keyspace::Impl::watch_key(const HashedKey& key) {
+  if (!grant_change_counters()) return std::nullopt;
+  const SlotGuard guard(*this, slots[key.slot]);
+  watch(slots[key.slot]);
+  return change_counters.read(key.hash);
+}
+
+std::optional<ChangeMark> Keyspace::mark(const HashedKey& key) {
+  Impl& impl = *impl_;
+  const Header& header = impl.header;
+  if (!impl.grant_change_counters()) return std::nullopt;
+  // What has expired is not there; were it cleared away later, that would look like a change.
+  if (impl.erase_expired(key)) impl.count(Counter::kExpired, 1);
+  Slot& slot = impl.slots[key.slot];
+  ChangeMark mark;
+  mark.segment = segment_name(header);
+  mark.marked_ms = monotonic_ms();
+  const SlotGuard guard(impl, slot);
+  watch(slot);
+  mark.counters = impl.change_counters.read(key.hash);
+  mark.version = slot.version.load(kRelaxed);
+  mark.flush_generation = header.flush_generation.load(std::memory_order_acquire);
+  Entry entry;
+  if (impl.find_locked(slot, mark.flush_generation, key, &entry)) {
+    mark.exists = 1;
+    mark.expiry_ms = entry.expiry_ms();
+  }
+  return mark;
+}
+
+bool Keyspace::is_unchanged(const HashedKey& key, const ChangeMark& mark) const {
+  const Impl& impl = *impl_;
+  Transaction& transaction = *impl.transaction;
+  if (transaction.is_open()) transaction.note_read_of(key);
+  if (mark.segment != segment_name(impl.header)) return false;
+  const bool was_flushed = impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation;
+  if (mark.exists != 0 && was_flushed) return false;
+  if (mark.expiry_ms != kNoExpiry && mark.expiry_ms <= impl.now_ms) return false;
+  if (monotonic_ms() - mark.marked_ms >= ChangeCounters::kWatchS * 1000) {
+    return !was_flushed && impl.slots[key.slot].version.load(std::memory_order_acquire) == mark.version;
+  }
+  return impl.change_counters.is_unchanged(key.hash, mark.counters);
+}
+
+// What nobody has watched for long is not counted any more.
+void Keyspace::Impl::forget_watch(Slot& slot) {
+  const auto is_over = [&] {
+    const std::uint64_t until = slot.marks.load(kRelaxed) >> kUntilShift;
+    return until != 0 && until < monotonic_s();
+  };
+  if (slot.marks.load(kRelaxed) == 0 || !is_over()) return;
+  const SlotGuard guard(*this, slot);
+  if (is_over()) slot.marks.store(0, kRelaxed);
+}
+
+}  // namespace memento

@@ -1,0 +1,273 @@
+// Reads of one process, and what is counted. See keyspace.h for the contract and shm/README.md for why reads
+// without a lock are safe. What nearly all reads and SETs come to is in keyspace_at_home.cc, writes are in
+// keyspace_write.cc, background work in maintenance.cc.
+#include "shm/keyspace/keyspace.h"
+
+#include <unistd.h>
+
+#include <cassert>
+#include <vector>
+
+#include "shm/keyspace/hash.h"
+#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/transaction.h"
+
+namespace memento {
+namespace {
+
+constexpr int kLockFreeTries = 4;
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
+    : segment(segment_in),
+      header(segment_in.header()),
+      base(segment_in.base()),
+      record(segment_in.process(process)),
+      owner(base, process, segment.master_pipe()),
+      redo(base, record),
+      arena(segment_in, record, owner, redo),
+      slots(reinterpret_cast<Slot*>(base + header.slots_offset)),
+      committed_end(header.arena_offset),
+      ghosts(base, header),
+      change_counters(base, header),
+      transaction(std::make_unique<Transaction>(*this)) {
+  assert(process < header.process_count);
+  block_key.reserve(kKeyLimitBytes);  // nothing is allocated while a page is being emptied
+  record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
+}
+
+Keyspace::Keyspace(Segment& segment, std::uint32_t process)
+    : impl_(std::make_unique<Impl>(segment, process)),
+      contentions_(&impl_->owner.contentions),
+      searches_(&impl_->arena.searches),
+      hash_seed_(impl_->header.hash_seed) {
+  set_now_ms(wall_time_ms());
+  impl_->reclaim_inherited();
+  // A predecessor's connections ended with it.
+  auto& counters = impl_->record.counters;
+  counters[static_cast<std::size_t>(Counter::kConnectionsClosed)].store(
+      counters[static_cast<std::size_t>(Counter::kConnectionsAccepted)].load(kRelaxed), kRelaxed);
+}
+
+Keyspace::~Keyspace() = default;
+
+void Keyspace::set_now_ms(TimeMs now_ms) { impl_->now_ms = now_ms; }
+TimeMs Keyspace::now_ms() const { return impl_->now_ms; }
+
+void Keyspace::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
+
+void Keyspace::prefetch_table(const HashedKey& key) const {
+  const Extent table{impl_->slots[key.slot].table.load(kRelaxed)};
+  if (table.word == 0) return;
+  const std::uint64_t line = home_line(Cell::tag_of_hash(key.hash), table.size());
+  __builtin_prefetch(table_cells(impl_->base, table) + line * kCellsPerLine);
+}
+
+MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const HashedKey& key, Entry* entry,
+                                                         Word** cell) const {
+  if (table.word == 0) return Search::kMiss;
+  const std::uint64_t lines = table.size();
+  if (!is_committed(table.offset(), lines * kLineBytes)) return Search::kTorn;
+  Word* cells = table_cells(base, table);
+  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
+  std::uint64_t line = home_line(tag, lines);
+  for (std::uint64_t n = 0; n < lines; ++n, line = line + 1 == lines ? 0 : line + 1) {
+    Word* places = cells + line * kCellsPerLine;
+    const LineHints hints = look_at_line(places, tag);
+    for (std::uint32_t found = hints.with_tag; found != 0; found &= found - 1) {
+      Word& place = places[std::countr_zero(found)];
+      const std::uint64_t value = place.load(std::memory_order_acquire);
+      if (!Cell::live(value) || Cell::tag(value) != tag) continue;
+      const std::uint64_t offset = Cell::offset(value);
+      if (!is_committed(offset, kSmallestBlockBytes)) return Search::kTorn;
+      const Entry candidate = Entry::parse(base + offset);
+      if (!is_committed(offset, candidate.total_bytes())) return Search::kTorn;
+      if (candidate.key_bytes != key.bytes.size() ||
+          !racy_equal(candidate.key(), key.bytes.data(), candidate.key_bytes)) {
+        continue;
+      }
+      *entry = candidate;
+      *cell = &place;
+      return Search::kHit;
+    }
+    if (has_empty_cell(places, hints)) return Search::kMiss;
+  }
+  return Search::kMiss;
+}
+
+bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context) {
+  Slot& slot = slots[key.slot];
+  for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
+    const std::uint64_t version = slot.version.load(std::memory_order_acquire);
+    // A transaction under way may have moved the version already, and its last words are yet to come.
+    if (slot.is_changing()) continue;
+    const Extent table{slot.table.load(std::memory_order_acquire)};
+    const bool current = slot.generation.load(std::memory_order_acquire) ==
+                         header.flush_generation.load(std::memory_order_acquire);
+    Entry entry;
+    Word* cell = nullptr;
+    const Search search = current ? find(table, key, &entry, &cell) : Search::kMiss;
+    if (search == Search::kTorn) continue;
+    const bool hit = search == Search::kHit && !entry.expired(now_ms);
+    if (hit) {
+      // The lengths are believed only when they were read from a live entry.
+      if (slot.version.load(std::memory_order_acquire) != version) continue;
+      if (entry.total_bytes() > kLargestBlockBytes) break;
+#if defined(__SANITIZE_THREAD__)
+      std::string private_copy(entry.value_bytes, '\0');
+      racy_copy(private_copy.data(), entry.value(), entry.value_bytes);
+      EntryView view = view_of(entry, header);
+      view.value = private_copy;
+      copy(context, view);
+#else
+      copy(context, view_of(entry, header));
+#endif
+    }
+    if (!unchanged_since(slot, version)) continue;
+    if (hit && header.evicts.load(kRelaxed) != 0)
+      warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
+    count(hit ? Counter::kHits : Counter::kMisses, 1);
+    return hit;
+  }
+  const bool hit = read_pinned(slot, key, copy, context);
+  count(hit ? Counter::kHits : Counter::kMisses, 1);
+  return hit;
+}
+
+// One more heat for a cell that was read. It may have changed since, or its table: then the comparison fails.
+void Keyspace::Impl::warm(Word& cell, std::uint64_t offset, const HashedKey& key) {
+  std::uint64_t value = cell.load(kRelaxed);
+  const bool is_it =
+      Cell::live(value) && Cell::offset(value) == offset && Cell::tag(value) == Cell::tag_of_hash(key.hash);
+  if (!is_it || Cell::heat(value) == Cell::kHeatLimit) return;
+  cell.compare_exchange_strong(value, value + Cell::kOneHeat, std::memory_order_relaxed);
+}
+
+// REQUIRES: slot locked. The entry as of that generation of FLUSH.
+bool Keyspace::Impl::find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key,
+                                 Entry* entry) const {
+  Word* cell = nullptr;
+  return slot.generation.load(kRelaxed) == generation &&
+         find(Extent{slot.table.load(kRelaxed)}, key, entry, &cell) == Search::kHit &&
+         !entry->expired(now_ms);
+}
+
+// Large values, and small ones in a slot that changes all the time: the entry is found under the lock; a run
+// is then pinned, so that nobody frees it, and copied without the lock.
+bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context) {
+  EntryView view;
+  std::optional<Pin> pin;
+  {
+    const SlotGuard guard(*this, slot);
+    Entry entry;
+    if (!find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key, &entry))
+      return false;
+    view = view_of(entry, header);
+    const auto offset = static_cast<std::uint64_t>(entry.at - base);
+    if (arena.is_class_page(offset)) {
+      copy(context, view);
+      return true;
+    }
+    pin.emplace(record.pins[kReadPin], offset);
+  }
+  copy(context, view);
+  return true;
+}
+
+std::uint64_t Keyspace::key_count() const {
+  Transaction& transaction = *impl_->transaction;
+  if (transaction.is_open()) transaction.note_read_of_all();
+  std::uint64_t sum = 0;
+  for (std::uint32_t s = 0; s < kSlotCount && !transaction.is_flushed(); ++s) {
+    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
+  }
+  return transaction.is_open() ? sum + static_cast<std::uint64_t>(transaction.key_count_change()) : sum;
+}
+
+Keyspace::ReadCounts Keyspace::read_counts() const {
+  return {impl_->counter(Counter::kHits).load(kRelaxed), impl_->counter(Counter::kMisses).load(kRelaxed)};
+}
+
+void Keyspace::set_read_counts(const ReadCounts& counts) {
+  impl_->counter(Counter::kHits).store(counts.hits, kRelaxed);
+  impl_->counter(Counter::kMisses).store(counts.misses, kRelaxed);
+}
+
+bool Keyspace::must_stop() { return impl_->transaction->must_stop(); }
+
+void Keyspace::note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const {
+  versions->clear();
+  versions->push_back(impl_->header.flush_generation.load(std::memory_order_acquire));
+  for (const HashedKey& key : keys) {
+    versions->push_back(impl_->slots[key.slot].version.load(std::memory_order_acquire));
+  }
+}
+
+// A change to several keys holds its locks from before the first cell is stored until after the last version.
+// So if something of it was read, a lock is seen held here, or else all versions are seen moved: locks first,
+// then versions.
+bool Keyspace::versions_hold(std::span<const HashedKey> keys,
+                             const std::vector<std::uint64_t>& versions) const {
+  for (const HashedKey& key : keys) {
+    if ((impl_->slots[key.slot].lock.word.load(std::memory_order_acquire) & ~FUTEX_WAITERS) != 0)
+      return false;
+  }
+  if (impl_->header.exclusive.load(std::memory_order_acquire) != 0) return false;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!impl_->unchanged_since(impl_->slots[keys[i].slot], versions[i + 1])) return false;
+  }
+  return impl_->header.flush_generation.load(std::memory_order_acquire) == versions[0];
+}
+
+std::uint64_t Keyspace::watch_version(const HashedKey& key) const {
+  const Slot& slot = impl_->slots[key.slot];
+  // A version would have to move 2^40 times between two flushes to hide one.
+  return slot.version.load(std::memory_order_acquire) +
+         (impl_->header.flush_generation.load(std::memory_order_acquire) << 40);
+}
+
+std::uint64_t Keyspace::expiring_key_count() const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) / kOneExpiry;
+  }
+  return sum;
+}
+
+std::uint64_t Keyspace::payload_bytes() const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) & ((1ull << 40) - 1);
+  }
+  return sum;
+}
+
+std::uint64_t Keyspace::memory_used_bytes() const {
+  return impl_->header.processes_offset + impl_->header.used_units.load(kRelaxed) * kUnitBytes;
+}
+std::uint64_t Keyspace::memory_limit_bytes() const { return impl_->header.size_bytes; }
+std::uint64_t Keyspace::value_limit_bytes() const { return impl_->header.value_limit_bytes; }
+
+void Keyspace::Impl::count(Counter counter, std::uint64_t amount) {
+  Word& word = record.counters[static_cast<std::size_t>(counter)];
+  word.store(word.load(kRelaxed) + amount, kRelaxed);
+}
+
+void Keyspace::count(Counter counter, std::uint64_t amount) { impl_->count(counter, amount); }
+
+std::uint64_t Keyspace::connected_clients() const {
+  const std::uint64_t closed = counter_sum(Counter::kConnectionsClosed);  // first: it never exceeds the other
+  return counter_sum(Counter::kConnectionsAccepted) - closed;
+}
+
+std::uint64_t Keyspace::counter_sum(Counter counter) const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < impl_->header.process_count; ++i) {
+    sum += impl_->segment.process(i).counters[static_cast<std::size_t>(counter)].load(kRelaxed);
+  }
+  return sum;
+}
+
+}  // namespace memento

@@ -1,0 +1,298 @@
+// Keyspace: the hash map in the segment as one process (or thread) sees it. Each worker builds one over the
+// inherited Segment. Not thread-safe: one object per process or thread; many of them work on one segment.
+//
+// Reads take no lock and copy straight into the caller's buffer. Writes are all or nothing at every
+// instruction (see shm/README.md). Out of memory is an answer, never a crash.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "shm/keyspace/hash.h"
+#include "shm/os/clock.h"
+
+namespace memento {
+
+class Segment;
+
+inline constexpr TimeMs kNoExpiry = -1;
+inline constexpr std::uint32_t kSlotCount = 8192;
+inline constexpr std::size_t kKeyLimitBytes = 64 * 1024;
+
+/// One entry's fields. Inside read()'s copy callback `value` points into shared memory that may change
+/// underneath: copy it, do not interpret it.
+struct EntryView {
+  std::string_view value;
+  TimeMs created_ms = 0;
+  TimeMs expiry_ms = kNoExpiry;
+};
+
+enum class WriteStatus {
+  kDone,         ///< committed
+  kUnchanged,    ///< condition not met, or the key was not there: nothing written
+  kOutOfMemory,  ///< nothing written
+  kBusy,         ///< of transact(): the keys change faster than the body runs; nothing written
+};
+
+enum class SetCondition { kAlways, kIfAbsent, kIfPresent };
+
+struct SetOptions {
+  SetCondition condition = SetCondition::kAlways;
+  TimeMs expiry_ms = kNoExpiry;  ///< absolute
+  bool keep_expiry = false;
+};
+
+/// A key as it was at some moment, to tell later whether it was changed since: by whatever write, also when it is
+/// afterwards as before, or gone as before. Plain bytes, valid in all processes of the segment.
+struct ChangeMark {
+  std::uint64_t segment = 0;                ///< which one, as of which recovery
+  std::array<std::uint32_t, 4> counters{};  ///< change_counters.h
+  std::uint64_t version = 0;                ///< of the slot
+  std::uint64_t flush_generation = 0;
+  std::int64_t marked_ms = 0;       ///< monotonic
+  TimeMs expiry_ms = kNoExpiry;
+  std::uint64_t exists = 0;
+};
+
+/// What an update() callback decides about a key.
+struct Change {
+  enum class Action { kKeep, kErase, kReplace, kSetExpiry };
+  Action action = Action::kKeep;
+  /// kReplace: the new value is these pieces one after the other. A piece may point into the old value.
+  /// A piece with data() == nullptr and size() > 0 stands for that many zero bytes.
+  std::array<std::string_view, 4> pieces;
+  TimeMs expiry_ms = kNoExpiry;  ///< kReplace and kSetExpiry: absolute, or kNoExpiry
+
+  std::uint64_t value_bytes() const {
+    std::uint64_t sum = 0;
+    for (const std::string_view piece : pieces) sum += piece.size();
+    return sum;
+  }
+};
+
+/// Where Keyspace::scan() is behind a slot's last key.
+inline constexpr std::uint64_t kScanEnd = 1ull << 24;
+
+/// What one call of Keyspace::scan() may give and cost; it subtracts what it took.
+struct ScanLimit {
+  std::uint64_t keys;   ///< exceeded only by keys that no place parts
+  std::uint64_t steps;  ///< lines of a table and entries looked at: some may hold nothing, or have expired
+};
+
+/// Process-local counters live in the process's record in the segment; INFO sums them over processes.
+enum class Counter : std::uint32_t {
+  kConnectionsAccepted,
+  kConnectionsClosed,
+  kCommands,
+  kHits,
+  kMisses,
+  kErrors,
+  kExpired,
+  kEvicted,
+  kBytesRead,
+  kBytesWritten,
+  kCount
+};
+
+class Keyspace {
+ public:
+  /// REQUIRES: `process` is this process's own record (workers: 1 + worker index; 0 is the master's).
+  /// Registers the calling thread's robust list: call it in the process (after fork) and thread that uses it.
+  Keyspace(Segment& segment, std::uint32_t process);
+  ~Keyspace();
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  /// The time that expiry is judged by; set once per batch of commands.
+  void set_now_ms(TimeMs now_ms);
+  TimeMs now_ms() const;
+
+  /// Differs after a call that may have taken long for another reason than the size of what was given or got: it waited
+  /// for a lock, or memory had to be found.
+  std::uint64_t detours() const { return *contentions_ + *searches_; }
+
+  /// REQUIRES: bytes.size() <= kKeyLimitBytes.
+  HashedKey hash(std::string_view bytes) const { return hash_key(bytes, hash_seed_); }
+  /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn,
+  /// the fetches of one stage overlap.
+  void prefetch_slot(const HashedKey& key) const;
+  void prefetch_table(const HashedKey& key) const;
+  void prefetch_entry(const HashedKey& key) const;
+
+  /// Calls copy(EntryView) with the live entry; false when there is none (or it has expired). copy may be
+  /// called several times: each call must undo the one before. The last call saw a consistent entry.
+  template <class Copy>
+  bool read(const HashedKey& key, Copy&& copy) {
+    return read_erased(
+        key,
+        [](void* context, const EntryView& view) {
+          (*static_cast<std::remove_reference_t<Copy>*>(context))(view);
+        },
+        context_of(copy));
+  }
+
+  WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options = {});
+  WriteStatus erase(const HashedKey& key);
+
+  /// Read-modify-write: decide(const EntryView* old) returns a Change; old is nullptr when the key is absent.
+  /// Runs under the slot's lock and may run several times: short, no side effects but on its own captures.
+  template <class Decide>
+  WriteStatus update(const HashedKey& key, Decide&& decide) {
+    return update_erased(
+        key,
+        [](void* context, const EntryView* old) -> Change {
+          return (*static_cast<std::remove_reference_t<Decide>*>(context))(old);
+        },
+        context_of(decide));
+  }
+
+  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's reads and writes see
+  /// each other's changes; all become visible together when it returned true, none when it returned false (kUnchanged),
+  /// memory is short (kOutOfMemory) or others change what it reads again and again (kBusy). It may run several times and
+  /// must begin anew each time; what the last run has read was true at one moment. It holds no lock, or, after conflicts,
+  /// those of the keys' slots: `keys` are those it is expected to use. REQUIRES: not inside another body.
+  template <class Body>
+  WriteStatus transact(std::span<const HashedKey> keys, Body&& body) {
+    return transact_erased(
+        keys, false,
+        [](void* context) -> bool { return (*static_cast<std::remove_reference_t<Body>*>(context))(); },
+        context_of(body));
+  }
+  /// The same for a body that looks at all keys: after conflicts nobody else writes meanwhile.
+  template <class Body>
+  WriteStatus transact_all(Body&& body) {
+    return transact_erased(
+        {}, true,
+        [](void* context) -> bool { return (*static_cast<std::remove_reference_t<Body>*>(context))(); },
+        context_of(body));
+  }
+
+  /// Inside a body: its result will not count, and others may be waiting for it; a long body asks from time to time.
+  bool must_stop();
+
+  /// Reads several keys as they were at one instant: copy(index, const EntryView*) for each, nullptr when it
+  /// is not there. copy may be called again for the same index at once, undoing the call before; when
+  /// somebody changed one of the keys meanwhile all begins again with reset(). Values are to be copied, as in
+  /// read().
+  template <class Reset, class Copy>
+  void read_many(std::span<const HashedKey> keys, Reset&& reset, Copy&& copy);
+
+  /// Differs from an earlier call's when the key was changed since; may differ when another key of its slot
+  /// was.
+  std::uint64_t watch_version(const HashedKey& key) const;
+
+  /// Notes the key as it is now. Nothing: out of memory.
+  std::optional<ChangeMark> mark(const HashedKey& key);
+  /// False: it was changed since, or has expired. Others keys' changes don't count, but when the mark is older than ten
+  /// minutes. REQUIRES: `mark` is this key's.
+  bool is_unchanged(const HashedKey& key, const ChangeMark& mark) const;
+
+  /// Removes every key at once, in O(1); their memory comes back in the background.
+  void flush();
+
+  /// Calls visit(std::string_view key) for the live keys of a slot from a place on, in the order of their places, until
+  /// the limit is reached. The place to go on at: a walk begins at 0 and ends at kScanEnd, and a key that is there from
+  /// its beginning to its end is visited once, and once more only if it was removed meanwhile and came again. Visits hold
+  /// no lock and may use the keyspace.
+  template <class Visit>
+  std::uint64_t scan(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, Visit&& visit) {
+    return scan_erased(
+        slot, place, limit,
+        [](void* context, std::string_view key) {
+          (*static_cast<std::remove_reference_t<Visit>*>(context))(key);
+        },
+        context_of(visit));
+  }
+  /// A live key, each with the same chance; nothing: there is none.
+  std::optional<std::string> random_key(std::mt19937_64& random);
+
+  std::uint64_t key_count() const;           ///< entries, expired ones not yet swept included
+  std::uint64_t expiring_key_count() const;  ///< of them, those with an expiry
+  std::uint64_t payload_bytes() const;       ///< keys plus values
+  std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
+  std::uint64_t memory_limit_bytes() const;  ///< the segment's size
+
+  /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the
+  /// master calls it. False: no memory for what eviction keeps in mind.
+  bool set_eviction(bool evicts);
+  bool evicts() const;
+
+  /// Background work (expiry sweep, unless not `expires`, freeing of flushed entries, compaction) for about
+  /// `budget_us`; a worker calls it from a timer. True when there is more to do right now.
+  bool maintain(std::int64_t budget_us, bool expires = true);
+
+  /// Returns to all what this record holds (magazines, dead tables): nobody will use it next.
+  void give_back();
+
+  void count(Counter counter, std::uint64_t amount = 1);
+  std::uint64_t counter_sum(Counter counter) const;  ///< over all processes
+  std::uint64_t connected_clients() const;           ///< over all processes
+  std::uint64_t value_limit_bytes() const;
+
+ private:
+  using CopyFunction = void (*)(void*, const EntryView&);
+  using DecideFunction = Change (*)(void*, const EntryView*);
+  using BodyFunction = bool (*)(void*);
+  using VisitFunction = void (*)(void*, std::string_view key);
+  template <class Function>
+  static void* context_of(Function& function) {
+    return const_cast<void*>(static_cast<const void*>(&function));
+  }
+  bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
+  std::uint64_t scan_erased(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
+                            void* context);
+  WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
+                              void* context);
+  /// Hits and misses so far: reads that are done again count once.
+  struct ReadCounts {
+    std::uint64_t hits;
+    std::uint64_t misses;
+  };
+  ReadCounts read_counts() const;
+  void set_read_counts(const ReadCounts& counts);
+  /// FLUSH's generation and the slots' versions.
+  void note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const;
+  bool versions_hold(std::span<const HashedKey> keys, const std::vector<std::uint64_t>& versions) const;
+  WriteStatus update_erased(const HashedKey& key, DecideFunction decide, void* context);
+
+  struct Impl;
+  struct Transaction;
+  struct Update;
+  class SlotGuard;
+  class Pin;
+  std::unique_ptr<Impl> impl_;
+  const std::uint64_t* contentions_;  ///< counted in it
+  const std::uint64_t* searches_;
+  const std::uint64_t hash_seed_;
+};
+
+template <class Reset, class Copy>
+void Keyspace::read_many(std::span<const HashedKey> keys, Reset&& reset, Copy&& copy) {
+  const auto read_all = [&] {
+    reset();
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!read(keys[i], [&](const EntryView& view) { copy(i, &view); })) copy(i, nullptr);
+    }
+  };
+  constexpr int kLockFreeTries = 4;
+  std::vector<std::uint64_t> versions;
+  const ReadCounts counts = read_counts();
+  for (int attempt = 0; attempt < kLockFreeTries; ++attempt) {
+    note_versions(keys, &versions);
+    read_all();
+    if (versions_hold(keys, versions)) return;
+    set_read_counts(counts);
+  }
+  while (transact(keys, [&] { return read_all(), false; }) == WriteStatus::kBusy) {
+  }
+}
+
+}  // namespace memento

@@ -1,0 +1,340 @@
+// Keyspace's inside, shared by keyspace.cc (reads), keyspace_write.cc (writes), transaction.cc (several keys
+// at once), keyspace_scan.cc (walks) and maintenance.cc (background work).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shm/arena/arena.h"
+#include "shm/arena/ghosts.h"
+#include "shm/commit/slot_change.h"
+#include "shm/format/entry.h"
+#include "shm/format/table.h"
+#include "shm/keyspace/change_counters.h"
+#include "shm/keyspace/keyspace.h"
+#include "shm/segment.h"
+
+namespace memento {
+
+inline constexpr int kFindMemoryLimit = 10'000;          ///< others may take what is found
+
+/// Writes the pieces of a new value; a piece without data stands for zeros.
+void copy_pieces(char* to, const Change& change);
+
+inline EntryView view_of(const Entry& entry, const Header& header) {
+  return EntryView{{entry.value(), entry.value_bytes},
+                   static_cast<TimeMs>(entry.created + header.time_base_ms),
+                   entry.expiry_ms()};
+}
+
+struct Keyspace::Impl {
+  enum class Search { kHit, kMiss, kTorn };  ///< kTorn: what was read makes no sense; read again
+
+  Impl(Segment& segment, std::uint32_t process);
+
+  /// The time of creation of an entry made now. A clock that was set back to before the segment was made gives its begin.
+  std::uint64_t creation_time() const {
+    const auto now = static_cast<std::uint64_t>(now_ms);
+    return now > header.time_base_ms ? now - header.time_base_ms : 0;
+  }
+
+  bool is_current(const Slot& slot) const {
+    return slot.generation.load(std::memory_order_relaxed) ==
+           header.flush_generation.load(std::memory_order_acquire);
+  }
+  /// What was read of the slot since `version` was, when nobody was changing it, is as it was at that moment.
+  bool unchanged_since(const Slot& slot, std::uint64_t version) const {
+#if !defined(__SANITIZE_THREAD__)  // GCC's ThreadSanitizer knows no fences; the acquire loads serve it
+    std::atomic_thread_fence(std::memory_order_acquire);
+#endif
+    // The version comes second: a change that has ended before the first look has moved it.
+    return !slot.is_changing() && slot.version.load(std::memory_order_acquire) == version;
+  }
+
+  /// Whether these bytes of the arena may be touched. A torn offset may point anywhere: reading memory that
+  /// no fallocate has granted would take it from the tmpfs, and be a SIGBUS when that is full.
+  bool is_committed(std::uint64_t offset, std::uint64_t bytes) const {
+    return offset >= header.arena_offset &&
+           (offset + bytes <= committed_end || offset + bytes <= find_committed_end());
+  }
+  /// The same by one comparison for a line of a table, or an entry of any length that has no extension word. False
+  /// also for those in the last page that is committed.
+  bool is_surely_committed(std::uint64_t offset) const { return offset - header.arena_offset < sure_bytes; }
+  static_assert(Entry::kExtendedValue + 255 + 16 < kPageBytes);
+  std::uint64_t find_committed_end() const {
+    const std::uint64_t pages = header.committed_pages.load(std::memory_order_acquire);
+    committed_end = header.arena_offset + pages * kPageBytes;
+    sure_bytes = (pages - (pages > 0 ? 1 : 0)) * kPageBytes;
+    return committed_end;
+  }
+
+  Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
+  // keyspace_at_home.cc
+  inline Word* home_cells(const Slot& slot, std::uint64_t tag) const;
+  inline Search read_at_home(const HashedKey& key, CopyFunction copy, void* context);
+  bool set_at_home(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
+  // keyspace.cc
+  bool read(const HashedKey& key, CopyFunction copy, void* context);
+  Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
+  bool find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const;
+  void count(Counter counter, std::uint64_t amount);
+  void warm(Word& cell, std::uint64_t offset, const HashedKey& key);
+  bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
+
+  /// The key is about to be changed for everybody, by a commit that follows. REQUIRES: slot locked.
+  void note_change(const Slot& slot, std::uint64_t hash) {
+    if (slot.marks.load(std::memory_order_relaxed) != 0 && !planted(Plant::kChangeCountedLate)) [[unlikely]]
+      change_counters.count(hash);
+  }
+  /// Commits what is staged, of which this key's change is a part. REQUIRES: slot locked.
+  void commit_change(const Slot& slot, std::uint64_t hash) {
+    note_change(slot, hash);
+    redo.commit();
+  }
+
+  // change_counters.cc
+  bool grant_change_counters();
+  /// From now on the key's changes are counted: its counters. Nothing: out of memory. REQUIRES: nothing locked.
+  std::optional<ChangeCounters::Values> watch_key(const HashedKey& key);
+  void forget_watch(Slot& slot);
+
+  // keyspace_write.cc
+  /// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and look
+  /// at `exclusive` themselves: they must let go of all before they wait.
+  void lock_slot(Slot& slot) {
+    for (;;) {
+      owner.lock(slot.lock);
+      if (header.exclusive.load(std::memory_order_acquire) == 0) [[likely]]
+        return;
+      owner.unlock(slot.lock);
+      pass_gate();
+    }
+  }
+  void pass_gate();
+  bool try_flush();
+  bool make_current(Slot& slot);
+  bool grow(Slot& slot, std::uint64_t inserts, std::optional<std::uint64_t>* rebuilt_from = nullptr);
+  std::uint64_t capacity_of(const HashedKey& key);
+  template <class IsWanted>
+  bool rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_wanted);
+  Word* free_cell(Extent table, std::uint64_t tag) const;
+  void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, std::uint64_t offset,
+                  std::uint32_t size_class);
+  void stage_erase(Slot& slot, Word& cell, const Entry& old);
+  void commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old);
+  /// What a cell that holds `before` gets for a new entry of its key.
+  std::uint64_t fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before) {
+    const std::uint64_t cell = Cell::make(offset, hash);
+    return header.evicts.load(std::memory_order_relaxed) == 0 ? cell : cell + fresh_heat(hash, before);
+  }
+  std::uint64_t fresh_heat(std::uint64_t hash, std::uint64_t before);
+  bool lock_for_write(Slot& slot, bool may_insert);
+  void make_room();
+  bool prepare_block(std::uint64_t bytes, std::uint32_t* size_class);
+  /// allocate() `bytes`, and again as long as memory can be found for it. False: out of memory.
+  template <class Allocate>
+  bool with_room(std::uint64_t bytes, Allocate&& allocate) {
+    for (int round = 0; !allocate(); ++round) {
+      if (round == kFindMemoryLimit || !find_memory(bytes <= kLargestBlockBytes ? 1 : bytes / kUnitBytes + 2))
+        return false;
+    }
+    return true;
+  }
+  bool is_ready(std::uint64_t bytes, std::uint32_t* size_class);
+  std::uint64_t block_offset(std::uint32_t size_class) const;
+
+  // evacuation.cc
+  /// What is to become of an entry on a page that is being emptied.
+  struct Verdict {
+    bool keeps;
+    std::uint64_t heat;  ///< what it has then
+    bool leaves_ghost;   ///< when it goes
+  };
+  using Judge = std::function<Verdict(std::uint64_t heat)>;
+  void evacuate_blocks(std::uint64_t page, bool to_main, const Judge& judge);
+  bool evacuate_block(std::uint64_t offset, std::uint32_t size_class, bool to_main, const Judge& judge);
+  /// Who leads to what lies there, as far as can be seen without a lock: the key of an entry.
+  std::optional<HashedKey> referrer_of(std::uint64_t offset, std::uint64_t block_bytes);
+  /// Whether it does: the entry there, and the cell that leads to it. REQUIRES: its slot locked.
+  bool refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry, Word** cell) const;
+  void evacuate_tables(std::uint64_t begin, std::uint64_t end);
+  void move_run(std::uint64_t run);
+
+  // compaction.cc
+  std::vector<std::uint64_t> sparse_pages() const;
+  bool compact();
+  bool shrink_tables();
+  void evacuate_page(std::uint64_t page, const Judge& judge);
+  struct Row {
+    std::uint64_t first_page = 0;
+    std::uint64_t page_count = 0;
+    std::uint64_t head_units = 0;  ///< of the first page, which stay as they are
+  };
+  bool clear_row(std::uint64_t units, bool evicts);
+  std::uint64_t head_units(std::uint64_t page) const;
+  bool has_long_run(std::uint64_t page, std::uint64_t units) const;
+  bool sparse_row(std::uint64_t units, bool evicts, Row* row) const;
+  bool find_memory(std::uint64_t units);
+
+  // eviction.cc
+  struct Victim {
+    std::uint64_t age;
+    std::uint64_t page;
+  };
+  struct VictimQueue {
+    std::uint64_t page_count = 0;
+    std::vector<Victim> oldest;  ///< the oldest last
+  };
+  void find_victims();
+  bool evict();
+  bool has_victims() const { return !small_victims.oldest.empty() || !main_victims.oldest.empty(); }
+  bool evict_runs(std::uint64_t page, const Judge& judge);
+  bool evict_run_at(std::uint64_t run, const Judge& judge);
+  bool evict_run(std::uint64_t run, const HashedKey& key, const Judge& judge);
+
+  // maintenance.cc
+  bool maintain(std::int64_t budget_us, bool expires);
+  void reclaim_inherited();
+  void drain_dead_table();
+  bool reclaim_flushed();
+  bool reclaim_slot(Slot& slot);
+  bool shrink_slot(Slot& slot);
+  std::uint64_t sweep_piece(std::uint32_t slot);
+  bool erase_expired(const HashedKey& key);
+
+  // keyspace_scan.cc
+  /// Keys of a slot that a walk comes to at once.
+  struct ScanPiece {
+    struct Found {
+      std::uint64_t tag;
+      std::uint64_t offset;
+    };
+    std::uint64_t end = 0;    ///< the place behind it
+    std::uint64_t steps = 0;  ///< lines and entries looked at
+    std::vector<Found> found;
+    std::string bytes;  ///< the keys, one behind the other
+    std::vector<std::size_t> key_ends;
+
+    void clear(std::uint64_t its_end) {
+      end = its_end;
+      steps = 0;
+      found.clear();
+      bytes.clear();
+      key_ends.clear();
+    }
+    std::size_t key_count() const { return key_ends.size(); }
+    std::string_view key(std::size_t i) const {
+      const std::size_t begin = i == 0 ? 0 : key_ends[i - 1];
+      return std::string_view(bytes).substr(begin, key_ends[i] - begin);
+    }
+    void add(std::string_view key) {
+      bytes.append(key);
+      key_ends.push_back(bytes.size());
+    }
+  };
+  struct ScanRequest {
+    std::uint64_t begin;
+    std::uint64_t end;
+    std::uint64_t keys;   ///< about so many, at least 1
+    std::uint64_t bytes;  ///< no more keys when they have so many
+    bool expired;         ///< those that have expired, instead of the others
+  };
+  void read_piece(std::uint32_t slot, ScanRequest wanted, ScanPiece* piece);
+  bool gather(const Slot& slot, const ScanRequest& wanted, ScanPiece* piece) const;
+  void find_cells(Extent table, std::uint64_t live, const ScanRequest& wanted, ScanPiece* piece) const;
+  static void cut_piece(const ScanRequest& wanted, ScanPiece* piece);
+  bool copy_keys(const Slot& slot, std::uint64_t version, const ScanRequest& wanted, ScanPiece* piece) const;
+  enum class Draw { kKey, kNothing, kTorn };
+  void sum_entries(std::vector<std::uint64_t>* sums) const;
+  std::uint64_t draw_cell(Extent table, std::mt19937_64& random) const;
+  Draw draw_key(const Slot& slot, std::mt19937_64& random, std::string* key) const;
+  bool draw_key_of(std::uint32_t slot, std::mt19937_64& random, std::string* key);
+
+  Segment& segment;
+  Header& header;
+  char* base;
+  ProcessRecord& record;
+  LockOwner owner;
+  RedoList redo;
+  Arena arena;
+  Slot* slots;
+  mutable std::uint64_t committed_end;   ///< as last seen; grows
+  mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
+  TimeMs now_ms = 0;
+  std::uint32_t sweep_slot_next = 0;
+  std::uint64_t sweep_place_next = 0;  ///< in that slot
+  ScanPiece swept;                     ///< of sweep_piece()
+  Ghosts ghosts;
+  ChangeCounters change_counters;
+  bool has_change_counters = false;  ///< their memory is granted
+  VictimQueue small_victims;
+  VictimQueue main_victims;
+  TimeMs compaction_failed_ms = -1;
+  TimeMs row_failed_ms = -1;
+  TimeMs shrunk_ms = -1;
+  std::uint64_t reclaimed_generation = UINT64_MAX;  ///< of FLUSH, of which no slot has entries left
+  std::uint64_t shortages_seen = 0;
+  std::uint64_t rooms_made = 0;  ///< counts what may have changed the magazines between a fill and its commit
+  std::string block_key;         ///< of referrer_of()
+  std::unique_ptr<Transaction> transaction;
+};
+
+/// A run's entry is being read without a lock, for a scope: its bytes stay as they are. REQUIRES: the slot's lock when it
+/// begins.
+class Keyspace::Pin {
+ public:
+  Pin(Word& pin, std::uint64_t entry_offset) : pin_(pin) { pin_.store(entry_offset, std::memory_order_release); }
+  ~Pin() { pin_.store(0, std::memory_order_release); }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+ private:
+  Word& pin_;
+};
+
+/// A slot's lock for a scope.
+class Keyspace::SlotGuard {
+ public:
+  SlotGuard(Impl& impl, Slot& slot) : impl_(impl), slot_(slot) { impl_.lock_slot(slot_); }
+  ~SlotGuard() { impl_.owner.unlock(slot_.lock); }
+  SlotGuard(const SlotGuard&) = delete;
+  SlotGuard& operator=(const SlotGuard&) = delete;
+
+ private:
+  Impl& impl_;
+  Slot& slot_;
+};
+
+/// Builds a table of `lines` lines aside and swings it in, if is_wanted(slot) says so under the lock.
+/// REQUIRES: no lock held; lines take all live entries. False: out of memory.
+template <class IsWanted>
+bool Keyspace::Impl::rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_wanted) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  if (!arena.allocate_table(lines)) return false;
+  {
+    const SlotGuard guard(*this, slot);
+    const Extent old{slot.table.load(kRelaxed)};
+    const std::uint64_t count = slot.cells.load(kRelaxed) & 0xffffffff;
+    if (is_current(slot) && count <= fill_limit(lines) && is_wanted(slot)) {
+      const Extent table{arena.held(kHeldNewTable).load(kRelaxed)};
+      Word* cells = table_cells(base, table);
+      for (std::uint64_t i = 0; i < lines * kCellsPerLine; ++i) cells[i].store(0, kRelaxed);
+      const Word* old_cells = table_cells(base, old);
+      for (std::uint64_t i = 0; i < old.size() * kCellsPerLine; ++i) {
+        const std::uint64_t cell = old_cells[i].load(kRelaxed);
+        if (Cell::live(cell)) place_cell(cells, lines, cell);
+      }
+      SlotMove(redo, slot).rebuild(table.word, count);
+      redo.stage(arena.held(kHeldNewTable), 0);
+      redo.stage(arena.held(kHeldOldTable), old.word);
+      redo.commit();
+    }
+  }
+  arena.free_held(kHeldOldTable);
+  arena.free_held(kHeldNewTable);
+  return true;
+}
+
+}  // namespace memento

@@ -1,0 +1,148 @@
+// Background work of a worker: freeing what FLUSH made unreachable, the expiry sweep, and what a record
+// inherits from a dead predecessor. Each step is a transaction of its own.
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <utility>
+
+#include "shm/commit/plant.h"
+#include "shm/keyspace/hash.h"
+#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/transaction.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::uint64_t kSweepKeys = 64;  // looked at or removed between two looks at the time, about
+constexpr std::uint64_t kSweepBytes = 64 * 1024;
+constexpr std::uint64_t kSmallLines = 4;  // of a table; smaller ones are not made for what is left
+
+}  // namespace
+
+// What a predecessor in this record left between two transactions.
+void Keyspace::Impl::reclaim_inherited() {
+  for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable}) arena.free_held(role);
+  arena.free_old_runs();
+  arena.settle_all();
+  arena.drain_area(UINT64_MAX);
+  arena.free_held(kHeldTransaction);
+  arena.free_held(kHeldMovedRun);
+  if (!planted(Plant::kDrainingLeft)) arena.end_draining();
+  arena.finish_evacuation();
+  drain_dead_table();
+}
+
+void Keyspace::Impl::drain_dead_table() {
+  if (arena.drain_dead_table()) ++rooms_made;
+}
+
+// Empties one slot of an older generation. True when there was something to free.
+bool Keyspace::Impl::reclaim_slot(Slot& slot) {
+  if (is_current(slot) || slot.table.load(kRelaxed) == 0) return false;
+  drain_dead_table();
+  {
+    const SlotGuard guard(*this, slot);
+    make_current(slot);
+  }
+  drain_dead_table();
+  return true;
+}
+
+// Out of memory with flushed entries not yet freed: frees them all. True when that gave anything.
+bool Keyspace::Impl::reclaim_flushed() {
+  const std::uint64_t generation = header.flush_generation.load(std::memory_order_acquire);
+  if (generation == reclaimed_generation) return false;
+  bool any = false;
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) any |= reclaim_slot(slots[s]);
+  reclaimed_generation = generation;
+  return any;
+}
+
+// A table that holds a quarter of what it could is made smaller. True when it was done.
+bool Keyspace::Impl::shrink_slot(Slot& slot) {
+  const auto lines_wanted = [](const Slot& now) {
+    const std::uint64_t live = now.cells.load(kRelaxed) & 0xffffffff;
+    return std::max<std::uint64_t>((live + live / 4) / (kCellsPerLine - 1) + 1, kSmallLines);
+  };
+  const auto is_sparse = [&](const Slot& now) {
+    const Extent table{now.table.load(kRelaxed)};
+    return table.size() > 2 * lines_wanted(now) &&
+           (now.cells.load(kRelaxed) & 0xffffffff) * 4 < fill_limit(table.size());
+  };
+  return is_current(slot) && is_sparse(slot) && rebuild(slot, lines_wanted(slot), is_sparse);
+}
+
+// False: it is not there any more, or has another expiry.
+bool Keyspace::Impl::erase_expired(const HashedKey& key) {
+  for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
+  Slot& slot = slots[key.slot];
+  std::uint64_t offset = 0;
+  {
+    const SlotGuard guard(*this, slot);
+    Entry entry;
+    Word* cell = nullptr;
+    const Extent table{slot.table.load(kRelaxed)};
+    if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms)) return false;
+    offset = static_cast<std::uint64_t>(entry.at - base);
+    commit_erase(slot, key, *cell, entry);
+  }
+  arena.settle(offset);
+  return true;
+}
+
+// Removes expired entries of a slot, from sweep_place_next on, which moves; how many.
+std::uint64_t Keyspace::Impl::sweep_piece(std::uint32_t slot) {
+  const std::uint64_t begin = std::exchange(sweep_place_next, kScanEnd);
+  if (slots[slot].bytes.load(kRelaxed) < kOneExpiry) return 0;
+  read_piece(slot, {begin, kScanEnd, kSweepKeys, kSweepBytes, true}, &swept);
+  sweep_place_next = swept.end;
+  std::uint64_t removed = 0;
+  for (std::size_t i = 0; i < swept.key_count(); ++i) {
+    removed += erase_expired({swept.key(i), slot, hash_in_slot(swept.key(i), header.hash_seed)});
+  }
+  return removed;
+}
+
+void Keyspace::give_back() {
+  impl_->reclaim_inherited();
+  for (Arena::ReaderWait wait; !impl_->arena.free_old_runs();) impl_->arena.wait_for_readers(&wait);
+  impl_->arena.give_back_all();
+}
+
+bool Keyspace::maintain(std::int64_t budget_us, bool expires) {
+  try {
+    return impl_->maintain(budget_us, expires);
+  } catch (const std::bad_alloc&) {  // it goes on next time
+    return false;
+  }
+}
+
+bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
+  const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;
+  arena.free_old_runs();
+  const std::uint64_t shortages = header.memory_shortages.load(kRelaxed);
+  if (shortages != std::exchange(shortages_seen, shortages)) arena.give_back_blocks();
+  bool found_work = false;
+  std::uint64_t expired = 0;
+  std::uint32_t visited = 0;
+  for (int turn = 0; visited < kSlotCount && (turn % 16 != 0 || monotonic_time_ns() < end_ns); ++turn) {
+    const std::uint32_t slot = sweep_slot_next;
+    if (sweep_place_next == 0) {
+      found_work |= reclaim_slot(slots[slot]);
+      found_work |= shrink_slot(slots[slot]);
+      forget_watch(slots[slot]);
+    }
+    if (expires) expired += sweep_piece(slot);
+    if (expires && sweep_place_next < kScanEnd) continue;
+    sweep_slot_next = (slot + 1) % kSlotCount;
+    sweep_place_next = 0;
+    ++visited;
+  }
+  if (expired > 0) count(Counter::kExpired, expired);
+  return visited < kSlotCount && (found_work || expired > 0);
+}
+
+}  // namespace memento

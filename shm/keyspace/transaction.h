@@ -1,0 +1,266 @@
+// Changes to several keys that become visible together, or never: MSET, MULTI/EXEC and the like. Part of
+// Keyspace.
+//
+// A body runs over an overlay: what it writes is kept in this process's own memory, what it reads comes from
+// there or from the segment. It runs without any lock, and the version of each slot that it reads is noted before
+// the first read. Then the memory that its writes take is reserved, the slots it has read or written are locked, and
+// when the versions are still as noted, everything is committed as one redo list: what the body saw is true at that
+// moment. Otherwise it runs again. A body that refuses, or writes nothing, is believed on the same condition.
+//
+// From the second run on the keys that it reads are noted too, with their counters of changes (change_counters.h): then
+// others may change other keys of the same slots. After kConflictsBeforeLocks conflicts in a row a body that is known to be
+// brief runs with its slots locked, and then has to end within kLockedLimitNs (Keyspace::must_stop()). One that takes longer
+// is tried without locks kConflictLimit times, or for kPatienceNs; then the answer is kBusy.
+//
+// Locked are slots in ascending order; for FLUSH among the changes, or more slots than the kernel follows in a
+// robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
+//
+// Reserved blocks, and those the commit puts out of use, are listed in the record's TransactionArea: a
+// successor finds them there. A brief transaction (transaction_brief.cc) needs none: its blocks come from the magazines and
+// go there.
+//
+// Optimistic concurrency control by validation: Kung, Robinson, "On Optimistic Methods for Concurrency Control", 1981.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <new>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "shm/keyspace/flat_map.h"
+#include "shm/keyspace/keyspace_impl.h"
+
+namespace memento {
+
+struct Keyspace::Transaction {
+ public:
+  explicit Transaction(Impl& impl) : impl_(impl) {}
+
+  /// A body is running: Keyspace's reads and writes come here.
+  bool is_open() const { return is_open_; }
+
+  /// `keys`: what the body is expected to work on; it may work on others too.
+  WriteStatus run(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body, void* context);
+
+  // REQUIRES: is_open().
+  bool read(const HashedKey& key, CopyFunction copy, void* context);
+  WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options);
+  WriteStatus update(const HashedKey& key, DecideFunction decide, void* context);
+  void flush();
+  /// What the body's changes so far add to the number of keys.
+  std::int64_t key_count_change();
+  bool is_flushed() const { return is_flushed_; }
+  /// The body is about to read something of the slot, or of all slots, by other ways than read().
+  void note_read(std::uint32_t slot);
+  void note_read_of_all();
+  /// It is about to look at this key alone.
+  void note_read_of(const HashedKey& key);
+  /// The body has held its locks for as long as it may: it is to return, and its result does not count.
+  bool must_stop();
+
+  /// An area for a redo list longer than a record's, of a change to one key. REQUIRES: not open. False: out of memory.
+  bool ensure_redo_area(std::uint64_t redo_entries) { return ensure_area(0, redo_entries); }
+  void release_area();
+  /// The body runs under the locks of what it changes.
+  bool is_locked() const { return is_locked_; }
+  // keyspace_scan.cc
+  void read_piece(std::uint32_t slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece);
+  std::uint64_t write_count() const { return write_count_; }
+  /// False: that key is not there any more.
+  bool written_key(std::uint64_t number, std::string* key) const;
+  bool has_written(std::string_view key) { return find(hash_key(key, impl_.header.hash_seed)) != nullptr; }
+
+ private:
+  /// The state a key is to have.
+  struct Write {
+    std::string key;
+    std::uint32_t slot = 0;
+    std::uint64_t hash = 0;
+    bool is_put = false;  ///< else it is erased
+    std::string value;
+    TimeMs expiry_ms = kNoExpiry;
+    std::uint64_t created = 0;
+    bool sets_expiry = false;  ///< and keeps the value
+
+    HashedKey hashed() const { return {key, slot, hash}; }
+    Entry shape() const { return Entry::shape(key.size(), value.size(), expiry_ms != kNoExpiry, created); }
+  };
+  /// A listed block or run that a put may take.
+  struct Reserved {
+    std::uint32_t size_class;  ///< Arena::kNoClass: a run
+    std::uint64_t capacity_bytes;
+    std::uint64_t entry_offset;
+  };
+
+  struct Noted {
+    std::uint32_t slot;
+    std::uint64_t version;
+  };
+  class SlotSet {
+   public:
+    bool has(std::uint32_t slot) const { return (bits_[slot / 64] >> slot % 64 & 1) != 0; }
+    void add(std::uint32_t slot) { bits_[slot / 64] |= 1ull << slot % 64; }
+
+   private:
+    std::array<std::uint64_t, kSlotCount / 64> bits_{};
+  };
+  struct ReadKey {
+    std::uint32_t slot;
+    std::uint64_t hash;
+    ChangeCounters::Values counters;
+  };
+
+  enum class Attempt {
+    kCommitted,
+    kRefused,
+    kConflict,  ///< somebody changed what was read
+    kUnready,   ///< what was reserved does not fit any more
+    kOutOfMemory
+  };
+
+  WriteStatus run_until_done(BodyFunction body, void* context);
+  void reclaim_noted();
+  Attempt try_without_locks(BodyFunction body, void* context);
+  Attempt try_locked(BodyFunction body, void* context);
+  bool run_body(BodyFunction body, void* context);
+  bool has_changes() const { return write_count_ > 0 || is_flushed_; }
+  std::uint64_t steady_version(std::uint32_t slot);
+  bool versions_hold();
+  bool versions_hold_locked() const;
+  void note(std::uint32_t slot, bool by_keys);
+  void choose_locks();
+  void learn_slots();
+  void lock_all();
+  void unlock_all();
+  void end();
+
+  Write* find(const HashedKey& key);
+  Write& writable(const HashedKey& key);
+  WriteStatus apply(const HashedKey& key, const Change& change, const EntryView* old);
+  void put(const HashedKey& key, const Change& change, std::uint64_t created);
+  static bool patch(const Change& change, std::string* value);
+  bool is_there(const Write& write) const;
+  void note_places();
+  void forget_places();
+
+  struct Needs {
+    std::uint64_t places;
+    std::uint64_t redo_entries;
+  };
+  Needs needs() const;
+  bool prepare_memory();
+  bool reserve();
+  bool grows();
+  bool ensure_area(std::uint64_t blocks, std::uint64_t redo_entries);
+  bool reserve_block(std::uint64_t bytes);
+  bool ensure_tables();
+  void follow(std::uint32_t slot, std::uint64_t before);
+  bool assign_blocks(std::size_t* lacking);
+  bool is_prepared();
+  std::uint64_t put_count(std::size_t begin, std::size_t end) const;
+  bool takes(const Slot& slot, std::uint64_t puts) const;
+  void sort_writes();
+  void drain_places(std::uint64_t end);
+
+  // transaction_brief.cc
+  bool is_brief() const;
+  bool prepare_briefly();
+  bool is_prepared_briefly();
+  bool stage_briefly();
+  void settle_briefly();
+
+  // transaction_commit.cc
+  void stage_all();
+  void stage_slots();
+  void commit_staged();
+  bool shows_in_parts() const;
+  std::uint64_t block_for(const Write& write) const;
+  void leave_block(std::uint64_t entry_offset);
+  void stage_changing(bool is_changing);
+  void stage_slot(std::size_t begin, std::size_t end);
+  void stage_flush_of(Extent table);
+  void stage_put(const Write& write, Extent table, SlotChange* change);
+  void stage_erase(const Write& write, Extent table, SlotChange* change);
+  std::uint64_t cell_value(const Word& cell);
+  void set_cell(Word& cell, std::uint64_t value);
+  Word* free_cell(Word* cells, std::uint64_t lines, std::uint64_t tag);
+
+  std::uint64_t now() const { return impl_.creation_time(); }
+  /// Calls visit(begin, end) for each slot's range of order_.
+  template <class Visit>
+  bool each_slot(Visit&& visit) const;
+
+  Impl& impl_;
+  bool is_open_ = false;
+  bool is_locked_ = false;
+  bool is_whole_ = false;    ///< the gate is taken instead of slots
+  bool wants_all_ = false;   ///< under locks nobody else is to write anything
+  bool is_flushed_ = false;
+  bool has_strayed_ = false;  ///< under locks the body came to a slot that is not locked
+  bool has_overrun_ = false;  ///< must_stop() has said so
+  bool ran_out_ = false;      ///< of this process's own memory, in the body
+  std::uint64_t generation_ = 0;  ///< of FLUSH, when the body began: a later one comes after the transaction
+  std::uint64_t body_ticks_ = 0;  ///< that its last run took
+  std::uint64_t longest_read_bytes_ = 0;  ///< of an entry that the body has read
+  std::uint64_t stop_ticks_ = 0;  ///< when it has to end, under locks
+  std::vector<Noted> noted_;      ///< slots that the body has read, without locks
+  SlotSet noted_slots_;
+  SlotSet read_slots_;            ///< of those, the ones of which more was read than read_keys_
+  bool notes_keys_ = false;
+  std::vector<ReadKey> read_keys_;  ///< when notes_keys_: what was read one by one
+  FlatMap read_index_;              ///< hash of a key: its place in read_keys_
+  std::vector<std::uint32_t> slots_;    ///< ascending: what a run under locks is known to need
+  std::vector<std::uint32_t> locking_;  ///< ascending: those locked now
+  std::vector<Write> writes_;         ///< the first write_count_; the rest keep their memory for later
+  std::size_t write_count_ = 0;
+  FlatMap index_;                      ///< hash of a key: its place in writes_
+  struct WritePlace {
+    std::uint32_t slot;
+    std::uint64_t tag;
+    std::size_t index;
+    auto operator<=>(const WritePlace&) const = default;
+  };
+  std::set<WritePlace> by_place_;  ///< the first noted_places_ writes, for a body that scans
+  std::size_t noted_places_ = 0;
+  std::vector<std::size_t> order_;     ///< of writes, by slot
+  std::vector<Reserved> reserved_;     ///< in the area's first places
+  std::vector<std::size_t> assigned_;  ///< for each write: its place in reserved_
+  std::array<std::vector<std::size_t>, kClassLimit + 1> by_class_;  ///< places in reserved_; the last: runs
+  struct ClassUse {
+    std::uint32_t size_class;
+    std::size_t taken;
+  };
+  struct Freed {
+    std::uint32_t size_class;  ///< Arena::kNoClass: a run
+    std::uint64_t offset;
+  };
+  bool commits_briefly_ = false;
+  bool is_too_long_ = false;           ///< a brief commit was tried in vain
+  std::vector<ClassUse> class_uses_;
+  std::vector<std::uint64_t> blocks_;  ///< for each write, when it is committed briefly: its block
+  std::vector<Freed> freed_;           ///< what a brief commit puts out of use
+  std::uint64_t next_place_ = 0;  ///< of the area, for what an erased key leaves
+  FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
+  std::vector<Word*> changed_cells_;
+  std::vector<const Write*> noted_changes_;  ///< what the list being staged changes
+  bool cells_cleared_ = false;  ///< its other cells will be 0
+  std::string scratch_;  ///< what an update() is shown
+  std::string built_;    ///< what a write's value was before, or will be
+};
+
+template <class Visit>
+bool Keyspace::Transaction::each_slot(Visit&& visit) const {
+  for (std::size_t begin = 0; begin < write_count_;) {
+    const std::uint32_t slot = writes_[order_[begin]].slot;
+    std::size_t end = begin;
+    while (end < write_count_ && writes_[order_[end]].slot == slot) ++end;
+    if (!visit(begin, end, impl_.slots[slot])) return false;
+    begin = end;
+  }
+  return true;
+}
+
+}  // namespace memento

@@ -1,0 +1,186 @@
+// What a transaction commits: one redo list over all its slots. See transaction.h. Everything here runs with
+// the slots locked and every block at hand.
+//
+// A cell may change twice (an erased key's, taken by a new one), and whether an erased cell becomes empty or
+// a tombstone depends on its neighbours as they will be: so the cells of one slot are worked out aside, then
+// staged.
+#include <cassert>
+#include <cstring>
+
+#include "shm/keyspace/transaction.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+std::uint64_t key_of(const Word& cell) { return reinterpret_cast<std::uint64_t>(&cell); }
+
+}  // namespace
+
+void Keyspace::Transaction::stage_all() {
+  RedoList& redo = impl_.redo;
+  redo.use_area(*impl_.arena.transaction_area());
+  if (shows_in_parts()) stage_changing(true);
+  stage_slots();
+  if (is_flushed_) {
+    const LockGuard guard(impl_.owner, impl_.header.flush_lock);
+    const std::uint64_t generation = impl_.header.flush_generation.load(kRelaxed) + 1;
+    for (std::size_t i = 0; i < write_count_; ++i) {
+      if (i == 0 || writes_[order_[i]].slot != writes_[order_[i - 1]].slot) {
+        redo.stage(impl_.slots[writes_[order_[i]].slot].generation, generation);
+      }
+    }
+    redo.stage(impl_.header.flush_generation, generation);
+    commit_staged();
+  } else if (redo.size() > 0) {
+    commit_staged();
+  }
+  redo.use_record();
+}
+
+// The changes are counted now that nothing comes between: a commit that does not happen must not look like a change to
+// the next run of the same transaction.
+void Keyspace::Transaction::commit_staged() {
+  for (const Write* write : noted_changes_) impl_.note_change(impl_.slots[write->slot], write->hash);
+  if (shows_in_parts()) stage_changing(false);
+  impl_.redo.commit();
+}
+
+// Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
+// flushed and is about to be set.
+bool Keyspace::Transaction::shows_in_parts() const { return write_count_ > 1 || (is_flushed_ && write_count_ > 0); }
+
+void Keyspace::Transaction::stage_slots() {
+  noted_changes_.clear();
+  each_slot([&](std::size_t begin, std::size_t end, const Slot&) {
+    stage_slot(begin, end);
+    return true;
+  });
+}
+
+// Where the entry of a put is, or goes.
+std::uint64_t Keyspace::Transaction::block_for(const Write& write) const {
+  const auto index = static_cast<std::size_t>(&write - writes_.data());
+  return commits_briefly_ ? blocks_[index] : reserved_[assigned_[index]].entry_offset;
+}
+
+// Nothing leads to this entry any more.
+void Keyspace::Transaction::leave_block(std::uint64_t entry_offset) {
+  if (commits_briefly_) {
+    const PageInfo page = impl_.arena.info(impl_.arena.page_of(entry_offset));
+    freed_.push_back({page.kind() == 0 ? Arena::kNoClass : page.size_class(), entry_offset});
+  } else {
+    impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++), impl_.arena.block_word(entry_offset));
+  }
+}
+
+void Keyspace::Transaction::stage_changing(bool is_changing) {
+  each_slot([&](std::size_t, std::size_t, Slot& slot) {
+    const std::uint64_t others = slot.marks.load(kRelaxed) & ~Slot::kChanging;
+    impl_.redo.stage(slot.marks, others | (is_changing ? Slot::kChanging : 0));
+    return true;
+  });
+}
+
+void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
+  RedoList& redo = impl_.redo;
+  Slot& slot = impl_.slots[writes_[order_[begin]].slot];
+  const Extent table{slot.table.load(kRelaxed)};
+  SlotChange change(redo, slot);
+  staged_cells_.clear();
+  changed_cells_.clear();
+  cells_cleared_ = is_flushed_;
+  if (is_flushed_) {
+    stage_flush_of(table);
+    change.count_none();
+  }
+  for (std::size_t i = begin; i < end; ++i) {
+    const Write& write = writes_[order_[i]];
+    if (write.is_put) {
+      stage_put(write, table, &change);
+    } else if (!is_flushed_) {
+      stage_erase(write, table, &change);
+    }
+  }
+  for (Word* cell : changed_cells_) change.set(*cell, *staged_cells_.find(key_of(*cell)));
+  if (is_flushed_ || !changed_cells_.empty()) change.finish();
+}
+
+// All entries of the slot go: their blocks to the area, their cells to 0.
+void Keyspace::Transaction::stage_flush_of(Extent table) {
+  Word* cells = table_cells(impl_.base, table);
+  const std::uint64_t count = table.size() * kCellsPerLine;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t cell = cells[i].load(kRelaxed);
+    if (Cell::live(cell))
+      leave_block(Cell::offset(cell));
+  }
+  for (std::uint64_t i = 0; i < count; i += 65535) {
+    impl_.redo.stage_fill(cells[i], 0, std::min<std::uint64_t>(65535, count - i));
+  }
+}
+
+void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChange* change) {
+  noted_changes_.push_back(&write);
+  const std::uint64_t offset = block_for(write);
+  const Entry entry = write.shape();
+  if (!commits_briefly_) copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
+  Entry old;
+  Word* cell = nullptr;
+  const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
+  const std::uint64_t old_offset = replaces ? static_cast<std::uint64_t>(old.at - impl_.base) : 0;
+  const std::uint64_t weight = weight_of(entry.key_bytes, entry.value_bytes, write.expiry_ms != kNoExpiry);
+  if (replaces) {
+    change->count_weight(weight_of(old), weight);
+  } else {
+    cell = free_cell(table_cells(impl_.base, table), table.size(), Cell::tag_of_hash(write.hash));
+    change->count_new(weight, cell_value(*cell) == 0);
+  }
+  set_cell(*cell, impl_.fresh_cell(offset, write.hash, cell_value(*cell)));
+  if (commits_briefly_) {
+    if (replaces) leave_block(old_offset);
+  } else {  // the old block takes the new one's place in the area
+    const std::size_t place = assigned_[static_cast<std::size_t>(&write - writes_.data())];
+    impl_.redo.stage(impl_.arena.transaction_area()->block(place), replaces ? impl_.arena.block_word(old_offset) : 0);
+  }
+}
+
+void Keyspace::Transaction::stage_erase(const Write& write, Extent table, SlotChange* change) {
+  Entry old;
+  Word* cell = nullptr;
+  if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;
+  noted_changes_.push_back(&write);
+  Word* cells = table_cells(impl_.base, table);
+  Word* line = cells + (cell - cells) / kCellsPerLine * kCellsPerLine;
+  bool has_empty = false;
+  for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= cell_value(line[i]) == 0;
+  set_cell(*cell, has_empty ? 0 : kTombstone);
+  change->count_gone(weight_of(old), has_empty);
+  leave_block(static_cast<std::uint64_t>(old.at - impl_.base));
+}
+
+std::uint64_t Keyspace::Transaction::cell_value(const Word& cell) {
+  if (const std::uint64_t* staged = staged_cells_.find(key_of(cell))) return *staged;
+  return cells_cleared_ ? 0 : cell.load(kRelaxed);
+}
+
+void Keyspace::Transaction::set_cell(Word& cell, std::uint64_t value) {
+  if (std::uint64_t* staged = staged_cells_.find(key_of(cell))) {
+    *staged = value;
+    return;
+  }
+  staged_cells_.insert(key_of(cell), value);
+  changed_cells_.push_back(&cell);
+}
+
+Word* Keyspace::Transaction::free_cell(Word* cells, std::uint64_t lines, std::uint64_t tag) {
+  for (std::uint64_t line = home_line(tag, lines);; line = line + 1 == lines ? 0 : line + 1) {
+    for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
+      Word& place = cells[line * kCellsPerLine + i];
+      if (!Cell::live(cell_value(place))) return &place;
+    }
+  }
+}
+
+}  // namespace memento

@@ -1,0 +1,33 @@
+// Bell: how a process that sleeps in epoll_wait is told to look into the mailboxes. Each process has a FIFO
+// beside the segment, under its record's number: whoever is started later, or by another binary, finds it.
+// Rings may be lost (their sender may die before it rings), so who listens looks from time to time anyway.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "shm/format/layout.h"
+#include "shm/os/fd.h"
+
+namespace memento {
+
+class Bell {
+ public:
+  /// `segment_path` empty: there are no bells.
+  Bell(const std::string& segment_path, std::uint32_t process);
+
+  /// Readable when it was rung; -1 when there is none.
+  int descriptor() const { return own_.get(); }
+  void silence();
+  void ring(std::uint32_t process);
+
+ private:
+  std::string path_of(std::uint32_t process) const;
+
+  std::string directory_;
+  Fd own_;
+  std::array<Fd, kProcessLimit> others_;
+};
+
+}  // namespace memento

@@ -1,0 +1,112 @@
+// See mailbox_file.h.
+#include "shm/messages/mailbox_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace memento {
+namespace {
+
+constexpr std::uint64_t kRingOffset = 2 * kSubscriptionHalfBytes;
+
+// Calls piece(offset in the file, bytes before it, bytes) for what lies before the ring's end, and then for the rest.
+template <class Piece>
+bool in_pieces(std::uint64_t position, std::uint64_t count, Piece&& piece) {
+  const std::uint64_t begin = position % kRingBytes;
+  const std::uint64_t head = std::min(count, kRingBytes - begin);
+  return piece(kRingOffset + begin, 0, head) && (head == count || piece(kRingOffset, head, count - head));
+}
+
+// Like in_pieces() with a call that may do less than it was asked to, as pread and pwrite.
+template <class Call>
+bool transfer(std::uint64_t position, std::uint64_t count, Call&& call) {
+  return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    while (size > 0) {
+      const ssize_t done = call(offset, before, size);
+      if (done < 0 && errno == EINTR) continue;
+      if (done <= 0) return false;
+      offset += static_cast<std::uint64_t>(done);
+      before += static_cast<std::uint64_t>(done);
+      size -= static_cast<std::uint64_t>(done);
+    }
+    return true;
+  });
+}
+
+}  // namespace
+
+MailboxFiles::~MailboxFiles() {
+  for (char* memory : tables_) {
+    if (memory != nullptr) munmap(memory, kRingOffset);
+  }
+}
+
+std::string MailboxFiles::path_of(std::uint32_t process) const {
+  return segment_path_.substr(0, segment_path_.rfind('/')) + "/mailbox-" + std::to_string(process);
+}
+
+void MailboxFiles::remove_all() {
+  for (std::uint32_t process = 0; process < kProcessLimit; ++process) unlink(path_of(process).c_str());
+}
+
+int MailboxFiles::open_file(std::uint32_t process, bool is_owner) {
+  Fd& file = files_[process];
+  if (!file && segment_path_.empty()) file = Fd(memfd_create("memento-mailbox", MFD_CLOEXEC));
+  if (!file) {
+    file = Fd(open(path_of(process).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | (is_owner ? O_CREAT : 0), 0600));
+  }
+  return file.get();
+}
+
+bool MailboxFiles::commit_tables(std::uint32_t process, std::uint64_t begin, std::uint64_t end) {
+  const int file = open_file(process, true);
+  int result = 0;
+  do {
+    result = fallocate(file, 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
+  } while (result != 0 && errno == EINTR);
+  return result == 0 && tables(process) != nullptr;
+}
+
+char* MailboxFiles::tables(std::uint32_t process) {
+  char*& memory = tables_[process];
+  if (memory != nullptr) return memory;
+  const int file = open_file(process, false);
+  if (file < 0) return nullptr;
+  void* const mapped = mmap(nullptr, kRingOffset, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  return memory = static_cast<char*>(mapped);
+}
+
+bool MailboxFiles::write(std::uint32_t process, std::uint64_t position, const char* bytes, std::uint64_t count) {
+  const int file = open_file(process, true);
+  return transfer(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    return pwrite(file, bytes + before, size, static_cast<off_t>(offset));
+  });
+}
+
+bool MailboxFiles::read(std::uint32_t process, std::uint64_t position, char* bytes, std::uint64_t count) {
+  const int file = open_file(process, false);
+  return transfer(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    return pread(file, bytes + before, size, static_cast<off_t>(offset));
+  });
+}
+
+void MailboxFiles::give_back(std::uint32_t process, std::uint64_t begin, std::uint64_t end) {
+  const int file = open_file(process, false);
+  in_pieces(begin, std::min(end - begin, kRingBytes), [&](std::uint64_t offset, std::uint64_t, std::uint64_t size) {
+    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                     static_cast<off_t>(size)) == 0;
+  });
+}
+
+std::uint64_t MailboxFiles::memory_bytes(std::uint32_t process) {
+  struct stat status {};
+  if (fstat(open_file(process, false), &status) != 0) return 0;
+  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
+}  // namespace memento

@@ -1,0 +1,137 @@
+// Emptying a page: its entries move to other pages of their class, or go (evicted, expired); tables are built
+// anew elsewhere. The cell is the only reference to an entry, so that moving one is a write like any other:
+// its own redo transaction under its slot's lock. compaction.cc and eviction.cc choose the pages.
+//
+// A page that is being emptied is marked as draining, so that nobody allocates from it; it becomes free when
+// its last block comes back. Blocks that are no live entry's (in a magazine, in a write that is under way)
+// are left alone, and then the page stays. The process's record names the pages, so that a successor takes
+// the marks off.
+#include <cstring>
+
+#include "shm/commit/plant.h"
+#include "shm/keyspace/hash.h"
+#include "shm/keyspace/keyspace_impl.h"
+
+namespace memento {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+// Where `judge` keeps an entry it goes to a main page when `to_main`. REQUIRES: the page is draining.
+void Keyspace::Impl::evacuate_blocks(std::uint64_t page, bool to_main, const Judge& judge) {
+  const PageInfo info = arena.info(page);
+  if (!info.is_class_page()) return;  // it was emptied before it was marked
+  const Arena::UseOfReserve reserve(arena);
+  const ClassGeometry& geometry = kSizeClasses.geometry[info.size_class()];
+  arena.give_back_blocks(info.size_class());
+  const Word* bitmap = arena.page_words(page);
+  bool goes_on = true;
+  for (std::uint32_t block = 0; block < geometry.block_count && goes_on; ++block) {
+    if ((bitmap[block / 64].load(kRelaxed) >> block % 64 & 1) == 0) continue;
+    if (arena.is_evacuated_full()) arena.finish_evacuation();
+    const std::uint64_t offset =
+        arena.page_offset(page) + geometry.first_offset + block * geometry.block_bytes;
+    goes_on = evacuate_block(offset, info.size_class(), to_main, judge);
+  }
+  arena.finish_evacuation();
+}
+
+// False: there is nowhere to move it to.
+bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_class, bool to_main,
+                                    const Judge& judge) {
+  const std::uint64_t block_bytes = kSizeClasses.geometry[size_class].block_bytes;
+  const std::optional<HashedKey> key = referrer_of(offset, block_bytes);
+  if (!key) return true;
+  const bool has_target = arena.prepare_target(size_class, to_main);
+  Slot& slot = slots[key->slot];
+  const SlotGuard guard(*this, slot);
+  Entry entry;
+  Word* cell = nullptr;
+  if (!refers_to(*key, offset, &entry, &cell) || entry.total_bytes() > block_bytes) return true;
+  const std::uint64_t value = cell->load(kRelaxed);
+  const Verdict verdict = judge(Cell::heat(value));
+  if (entry.expired(now_ms) || !verdict.keeps) {
+    stage_erase(slot, *cell, entry);
+    arena.stage_gone(offset);
+    commit_change(slot, key->hash);
+    count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
+    if (verdict.leaves_ghost) ghosts.add(key->hash);
+    return true;
+  }
+  if (!has_target) return false;
+  const std::uint64_t target = arena.peek_target();
+  // Who empties the page of the target may look at the block without a lock, and checks afterwards (refers_to).
+  racy_copy(base + target, base + offset, entry.total_bytes());
+  SlotMove(redo, slot).move(*cell, Cell::moved(value, target, verdict.heat));
+  arena.stage_moved(offset);
+  redo.commit();
+  return true;
+}
+
+// What is no entry looks like one, or like none.
+MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t offset, std::uint64_t block_bytes) {
+  const Entry entry = Entry::parse(base + offset);
+  if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > block_bytes) return std::nullopt;
+  block_key.resize(entry.key_bytes);
+  racy_copy(block_key.data(), entry.key(), entry.key_bytes);
+  return hash_key(block_key, header.hash_seed);
+}
+
+bool Keyspace::Impl::refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry, Word** cell) const {
+  const Slot& slot = slots[referrer.slot];
+  return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, referrer, entry, cell) == Search::kHit &&
+         entry->at == base + offset;
+}
+
+// Builds the tables anew that lie between two offsets. REQUIRES: those pages are draining.
+void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
+  const Arena::UseOfReserve reserve(arena);
+  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    const Extent table{slots[s].table.load(std::memory_order_acquire)};
+    if (table.word == 0 || table.offset() >= end || table.offset() + table.size() * kLineBytes <= begin)
+      continue;
+    const auto is_there = [&](const Slot& slot) { return slot.table.load(kRelaxed) == table.word; };
+    if (!rebuild(slots[s], table.size(), is_there)) return;
+  }
+}
+
+// Copies the run that begins at an offset to another place. The copy is made without the slot's lock, under a
+// pin: while that is there the run's bytes stay as they are, but for its expiry and what grows behind its end.
+void Keyspace::Impl::move_run(std::uint64_t run) {
+  const std::uint64_t offset = run + sizeof(Word);
+  const std::optional<HashedKey> key = referrer_of(offset, find_committed_end() - offset);
+  if (!key) return;
+  Slot& slot = slots[key->slot];
+  const auto find_it = [&](Entry* entry, Word** cell) {
+    return refers_to(*key, offset, entry, cell) && !arena.is_class_page(offset);
+  };
+  Entry entry;
+  Word* cell = nullptr;
+  std::optional<Pin> pin;
+  {
+    const SlotGuard guard(*this, slot);
+    if (!find_it(&entry, &cell)) return;
+    pin.emplace(record.pins[kMovePin], offset);
+  }
+  if (arena.has_room_for_run() && arena.allocate_run(entry.total_bytes(), kHeldMovedRun)) {
+    const std::uint64_t target = Extent{arena.held(kHeldMovedRun).load(kRelaxed)}.offset() + sizeof(Word);
+    std::memcpy(base + target, base + offset, entry.total_bytes());
+    const SlotGuard guard(*this, slot);
+    const std::uint64_t copied_bytes = entry.total_bytes();  // since then its value may have grown at its end
+    if (find_it(&entry, &cell) && entry.total_bytes() == copied_bytes) {
+      if (entry.has_expiry_word) entry.write_expiry(base + target);
+      const std::uint64_t value = cell->load(kRelaxed);
+      SlotMove(redo, slot).move(*cell, Cell::moved(value, target, Cell::heat(value)));
+      redo.stage(arena.held(kHeldMovedRun), 0);
+      arena.stage_exchange(Arena::kNoClass, offset);
+      redo.commit();
+    }
+  }
+  pin.reset();
+  arena.free_held(kHeldMovedRun);
+  arena.free_old_runs();
+}
+
+}  // namespace memento

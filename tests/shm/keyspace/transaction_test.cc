@@ -1,0 +1,524 @@
+// Changes to several keys at once: against a map, under threads, with FLUSH among them, and when memory is
+// short.
+#include <atomic>
+#include <map>
+#include <new>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/shm/keyspace/keyspace_fixture.h"
+
+namespace memento {
+namespace {
+
+using testing::expect_sound;
+using testing::get;
+using testing::make_segment;
+
+std::vector<HashedKey> hashed(const Keyspace& keyspace, const std::vector<std::string>& names) {
+  std::vector<HashedKey> keys;
+  for (const std::string& name : names) keys.push_back(keyspace.hash(name));
+  return keys;
+}
+// The keys are views into the names.
+std::vector<HashedKey> hashed(const Keyspace& keyspace, std::vector<std::string>&& names) = delete;
+
+Change appended(const EntryView* old, std::string_view tail) {
+  return Change{
+      Change::Action::kReplace, {old != nullptr ? old->value : std::string_view(), tail}, kNoExpiry};
+}
+
+class TransactionModel {
+ public:
+  TransactionModel() : segment_(make_segment(256ull << 20)), keyspace_(*segment_, 1) {}
+
+  // One transaction of random changes; a third of them is given up, and a few flush.
+  void step() {
+    const bool is_whole = random_() % 8 == 0;
+    const bool gives_up = random_() % 3 == 0;
+    std::vector<std::string> names;
+    for (std::uint64_t i = random_() % 40 + 1; i > 0; --i) names.push_back(name());
+    const std::uint64_t seed = random_();
+    std::map<std::string, std::string> outcome;
+    const auto body = [&] {
+      outcome = model_;
+      std::mt19937_64 choice(seed);
+      for (const std::string& key : names) change(key, is_whole, choice, outcome);
+      EXPECT_EQ(keyspace_.key_count(), outcome.size());
+      return !gives_up;
+    };
+    const std::vector<HashedKey> keys = hashed(keyspace_, names);
+    const WriteStatus status = is_whole ? keyspace_.transact_all(body) : keyspace_.transact(keys, body);
+    if (gives_up) {
+      EXPECT_EQ(status, WriteStatus::kUnchanged);
+    } else {
+      model_ = outcome;
+    }
+  }
+
+  void expect_as_modelled() {
+    EXPECT_EQ(keyspace_.key_count(), model_.size());
+    for (const auto& [key, value] : model_) {
+      std::string found;
+      ASSERT_TRUE(get(keyspace_, key, &found)) << key;
+      ASSERT_EQ(found, value) << key;
+    }
+    expect_sound(*segment_);
+  }
+
+ private:
+  // Many keys share a slot, so that a transaction changes it in several places.
+  std::string name() {
+    const std::string number = std::to_string(random_() % 400);
+    return random_() % 2 == 0 ? "{tag}" + number : "key" + number;
+  }
+  static std::string value(std::mt19937_64& choice) {
+    const std::uint64_t kind = choice() % 100;
+    return std::string(kind < 90   ? choice() % 300
+                       : kind < 97 ? choice() % 9000
+                                   : 40'000 + choice() % 90'000,
+                       static_cast<char>('a' + choice() % 26));
+  }
+
+  void change(const std::string& key, bool may_flush, std::mt19937_64& choice,
+              std::map<std::string, std::string>& outcome) {
+    const HashedKey hashed_key = keyspace_.hash(key);
+    const std::uint64_t what = choice() % 100;
+    if (may_flush && what < 3) {
+      keyspace_.flush();
+      outcome.clear();
+    } else if (what < 50) {
+      const std::string text = value(choice);
+      EXPECT_EQ(keyspace_.set(hashed_key, text), WriteStatus::kDone);
+      outcome[key] = text;
+    } else if (what < 75) {
+      EXPECT_EQ(keyspace_.erase(hashed_key) == WriteStatus::kDone, outcome.erase(key) == 1);
+    } else if (what < 85) {
+      keyspace_.update(hashed_key, [](const EntryView* old) { return appended(old, "tail"); });
+      outcome[key] += "tail";
+    } else {
+      std::string found;
+      const auto at = outcome.find(key);
+      EXPECT_EQ(get(keyspace_, key, &found), at != outcome.end());
+      EXPECT_EQ(found, at != outcome.end() ? at->second : "");
+    }
+  }
+
+  std::unique_ptr<Segment> segment_;
+  Keyspace keyspace_;
+  std::mt19937_64 random_{7};
+  std::map<std::string, std::string> model_;
+};
+
+// Random transactions do what the same changes do to a map, and what was given up does nothing.
+TEST(ShmTransaction, RandomChanges) {
+  TransactionModel model;
+  for (int step = 0; step < 5000 && !::testing::Test::HasFailure(); ++step) model.step();
+  model.expect_as_modelled();
+}
+
+// Ten thousand keys at once, in one slot and over all, which takes a redo list longer than a record's and
+// more slots than a robust list holds.
+TEST(ShmTransaction, ManyKeys) {
+  auto segment = make_segment(128ull << 20);
+  Keyspace keyspace(*segment, 1);
+  for (const char* prefix : {"{one}", "key"}) {
+    std::vector<std::string> names;
+    for (int i = 0; i < 10'000; ++i) names.push_back(prefix + std::to_string(i));
+    const std::vector<HashedKey> keys = hashed(keyspace, names);
+    for (const std::string value : {"first", "the second value"}) {
+      EXPECT_EQ(keyspace.transact(keys,
+                                  [&] {
+                                    for (const HashedKey& key : keys) keyspace.set(key, value);
+                                    return true;
+                                  }),
+                WriteStatus::kDone);
+      std::size_t found = 0;
+      keyspace.read_many(
+          keys, [&] { found = 0; },
+          [&](std::size_t, const EntryView* view) { found += view != nullptr && view->value == value; });
+      EXPECT_EQ(found, names.size());
+    }
+  }
+  expect_sound(*segment);
+}
+
+// When memory does not suffice for all, nothing is changed, and what was reserved is free again.
+TEST(ShmTransaction, OutOfMemoryChangesNothing) {
+  auto segment = make_segment(24ull << 20);
+  Keyspace keyspace(*segment, 1);
+  std::vector<std::string> names;
+  for (int i = 0; i < 200; ++i) names.push_back("key" + std::to_string(i));
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  EXPECT_EQ(keyspace.set(keys[0], "old"), WriteStatus::kDone);
+  const std::string large(200'000, 'x');
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                for (const HashedKey& key : keys) keyspace.set(key, large);
+                                return true;
+                              }),
+            WriteStatus::kOutOfMemory);
+  EXPECT_EQ(keyspace.key_count(), 1u);
+  std::string found;
+  EXPECT_TRUE(get(keyspace, names[0], &found));
+  EXPECT_EQ(found, "old");
+  EXPECT_EQ(keyspace.transact(std::span(keys).first(20),
+                              [&] {
+                                for (const HashedKey& key : std::span(keys).first(20))
+                                  keyspace.set(key, large);
+                                return true;
+                              }),
+            WriteStatus::kDone);
+  expect_sound(*segment);
+}
+
+// A body whose keys nobody else changes runs once; of what it has read each read counts once.
+TEST(ShmTransaction, ABodyRunsOnce) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  int runs = 0;
+  const std::vector<std::string> names{"a", "b", "c", "d"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  for (const bool is_whole : {false, true}) {
+    const std::uint64_t misses = keyspace.counter_sum(Counter::kMisses);
+    const std::uint64_t hits = keyspace.counter_sum(Counter::kHits);
+    const auto body = [&] {
+      ++runs;
+      std::string value;
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::string name = names[i] + (is_whole ? "w" : "");
+        EXPECT_FALSE(get(keyspace, name, &value));
+        keyspace.set(keyspace.hash(name), "value");
+        EXPECT_TRUE(get(keyspace, name, &value));
+      }
+      return true;
+    };
+    EXPECT_EQ(is_whole ? keyspace.transact_all(body) : keyspace.transact(keys, body), WriteStatus::kDone);
+    EXPECT_EQ(runs, is_whole ? 2 : 1);
+    EXPECT_EQ(keyspace.counter_sum(Counter::kMisses) - misses, 4u);
+    EXPECT_EQ(keyspace.counter_sum(Counter::kHits) - hits, 0u);  // of what it has written itself
+  }
+  EXPECT_EQ(keyspace.transact(keys, [&] { return ++runs, false; }), WriteStatus::kUnchanged);
+  EXPECT_EQ(runs, 3);
+}
+
+// What somebody else changes between a body's read and its commit makes it run again, on what is true then; what it has
+// only written does not. In the end it runs under locks, and then nobody comes in between.
+TEST(ShmTransaction, ConflictsRunItAgain) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<std::string> names{"read", "written"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  ASSERT_EQ(other.set(other.hash("read"), "0"), WriteStatus::kDone);
+  for (const int conflicts : {0, 1, 2}) {
+    int runs = 0;
+    const std::uint64_t hits = keyspace.counter_sum(Counter::kHits);
+    const WriteStatus status = keyspace.transact(keys, [&] {
+      std::string value;
+      EXPECT_TRUE(get(keyspace, "read", &value));
+      if (runs < conflicts) other.set(other.hash("read"), std::to_string(runs));
+      ++runs;
+      keyspace.set(keys[1], "read " + value);
+      return true;
+    });
+    EXPECT_EQ(status, WriteStatus::kDone);
+    EXPECT_EQ(runs, conflicts + 1);
+    EXPECT_EQ(keyspace.counter_sum(Counter::kHits) - hits, 1u);
+    std::string read, written;
+    ASSERT_TRUE(get(other, "read", &read) && get(other, "written", &written));
+    EXPECT_EQ(written, "read " + read);
+  }
+  int runs = 0;
+  EXPECT_EQ(keyspace.transact(std::span(keys).last(1),
+                              [&] {
+                                ++runs;
+                                EXPECT_EQ(other.set(other.hash("written"), "by another"), WriteStatus::kDone);
+                                EXPECT_EQ(other.set(other.hash("{written}neighbour"), "new"), WriteStatus::kDone);
+                                keyspace.set(keys[1], "blindly");
+                                return true;
+                              }),
+            WriteStatus::kDone);
+  EXPECT_EQ(runs, 1);
+  std::string written;
+  EXPECT_TRUE(get(other, "written", &written));
+  EXPECT_EQ(written, "blindly");
+  expect_sound(*segment);
+}
+
+// Others may change other keys of the slots that a long body reads, as often as they like; then its second run counts.
+TEST(ShmTransaction, OtherKeysOfItsSlotsDoNotMatterToALongOne) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<std::string> names{"{t}read", "{t}written"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  ASSERT_EQ(other.set(other.hash("{t}read"), "value"), WriteStatus::kDone);
+  int runs = 0;
+  const auto body = [&] {
+    std::string value;
+    EXPECT_TRUE(get(keyspace, "{t}read", &value));
+    EXPECT_FALSE(get(keyspace, "{t}missing", &value));
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(other.set(other.hash("{t}neighbour" + std::to_string(i)), std::to_string(runs)), WriteStatus::kDone);
+    EXPECT_EQ(other.set(other.hash("{t}written"), "by another"), WriteStatus::kDone);
+    ++runs;
+    keyspace.set(keys[1], "from " + value);
+    return true;
+  };
+  EXPECT_EQ(keyspace.transact(keys, body), WriteStatus::kDone);
+  EXPECT_EQ(runs, 2);
+  std::string written;
+  EXPECT_TRUE(get(other, "{t}written", &written));
+  EXPECT_EQ(written, "from value");
+  expect_sound(*segment);
+}
+
+// A body that refuses because of what it has read is believed only when that was true at one moment.
+TEST(ShmTransaction, ARefusalIsBelievedWhenWhatItSawWasTrue) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<std::string> names{"one", "two"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  ASSERT_EQ(other.set(other.hash("one"), "1"), WriteStatus::kDone);
+  int runs = 0;
+  std::string seen;
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                std::string value;
+                                seen = get(keyspace, "one", &value) ? "one" : "";
+                                if (runs++ == 0) {
+                                  other.set(other.hash("two"), "2");
+                                  other.erase(other.hash("one"));
+                                }
+                                seen += get(keyspace, "two", &value) ? "two" : "";
+                                return false;
+                              }),
+            WriteStatus::kUnchanged);
+  EXPECT_EQ(seen, "two");
+  EXPECT_EQ(runs, 2);
+}
+
+// A body may come to keys that it was not expected to use: without locks, and under them, where it has to begin again with
+// their slots locked too.
+TEST(ShmTransaction, LearnsItsKeys) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  ASSERT_EQ(other.set(other.hash("pointer"), "0"), WriteStatus::kDone);
+  int runs = 0;
+  const auto body = [&] {
+    std::string target;
+    EXPECT_TRUE(get(keyspace, "pointer", &target) || keyspace.must_stop());
+    if (runs++ < 2) other.set(other.hash("pointer"), std::to_string(runs));
+    std::string value;
+    get(keyspace, "to " + target, &value);
+    keyspace.set(keyspace.hash("to " + target), value + "x");
+    return true;
+  };
+  EXPECT_EQ(keyspace.transact({}, body), WriteStatus::kDone);
+  std::string value;
+  EXPECT_TRUE(get(other, "to 2", &value));
+  EXPECT_EQ(value, "x");
+  EXPECT_EQ(other.key_count(), 2u);
+  expect_sound(*segment);
+}
+
+// A body that takes long is never run under locks; when its keys change each time, it is given up.
+TEST(ShmTransaction, ALongOneThatAlwaysConflictsIsGivenUp) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<std::string> names{"key"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  int runs = 0;
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                std::string value;
+                                get(keyspace, "key", &value);
+                                const std::int64_t end_ns = monotonic_time_ns() + 30'000'000;
+                                while (monotonic_time_ns() < end_ns) {
+                                }
+                                EXPECT_EQ(other.set(other.hash("key"), std::to_string(++runs)), WriteStatus::kDone);
+                                EXPECT_FALSE(keyspace.must_stop());
+                                keyspace.set(keys[0], "never");
+                                return true;
+                              }),
+            WriteStatus::kBusy);
+  EXPECT_GT(runs, 2);
+  std::string value;
+  EXPECT_TRUE(get(other, "key", &value));
+  EXPECT_EQ(value, std::to_string(runs));
+  expect_sound(*segment);
+}
+
+// One that is brief, and long only when it has its locks, is told to stop.
+TEST(ShmTransaction, UnderLocksItHasToEnd) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<std::string> names{"key"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  int runs = 0;
+  bool was_stopped = false;
+  EXPECT_EQ(keyspace.transact(keys,
+                              [&] {
+                                std::string value;
+                                get(keyspace, "key", &value);
+                                if (++runs <= 2) {
+                                  other.set(other.hash("key"), std::to_string(runs));
+                                } else if (runs == 3) {
+                                  while (!keyspace.must_stop()) {
+                                  }
+                                  was_stopped = true;
+                                  return false;
+                                }
+                                keyspace.set(keys[0], "done");
+                                return true;
+                              }),
+            WriteStatus::kDone);
+  EXPECT_TRUE(was_stopped);
+  EXPECT_EQ(runs, 4);
+  std::string value;
+  EXPECT_TRUE(get(other, "key", &value));
+  EXPECT_EQ(value, "done");
+}
+
+// Memory that a body asks for and does not get ends the transaction, not the process, and locks nothing.
+TEST(ShmTransaction, AnAllocationThatFailsInABody) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  const std::vector<std::string> names{"key"};
+  const std::vector<HashedKey> keys = hashed(keyspace, names);
+  for (const int conflicts : {0, 2}) {
+    int runs = 0;
+    EXPECT_EQ(keyspace.transact(keys,
+                                [&]() -> bool {
+                                  std::string value;
+                                  get(keyspace, "key", &value);
+                                  keyspace.set(keys[0], "lost");
+                                  if (runs++ == conflicts) throw std::bad_alloc();
+                                  other.set(other.hash("key"), "other");
+                                  return true;
+                                }),
+              WriteStatus::kOutOfMemory);
+    EXPECT_EQ(runs, conflicts + 1);
+    EXPECT_EQ(other.set(other.hash("key"), "other"), WriteStatus::kDone);
+    EXPECT_EQ(keyspace.set(keys[0], "kept"), WriteStatus::kDone);
+  }
+  expect_sound(*segment);
+}
+
+// In one transaction all counts are of one moment, while others flush and write.
+TEST(ShmKeyspaceThreads, CountsOfOneMoment) {
+  auto segment = make_segment(64ull << 20);
+  std::atomic<bool> over{false};
+  std::vector<std::thread> threads;
+  for (std::uint32_t t = 2; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      Keyspace keyspace(*segment, t);
+      for (int i = 0; !over; ++i) {
+        if (t == 2 && i % 64 == 0) keyspace.flush();
+        keyspace.set(keyspace.hash("key" + std::to_string(t * 100'000 + static_cast<std::uint32_t>(i) % 500)), "value");
+      }
+    });
+  }
+  Keyspace keyspace(*segment, 1);
+  for (int i = 0; i < 200; ++i) {
+    std::vector<std::uint64_t> counts;
+    const WriteStatus status = keyspace.transact_all([&] {
+      counts.clear();
+      for (int n = 0; n < 5; ++n) counts.push_back(keyspace.key_count());
+      return false;
+    });
+    EXPECT_EQ(status, WriteStatus::kUnchanged);
+    for (const std::uint64_t count : counts) ASSERT_EQ(count, counts[0]);
+  }
+  over = true;
+  for (std::thread& thread : threads) thread.join();
+  expect_sound(*segment);
+}
+
+// Threads that write all keys to one value at once, whole keyspace or not, single writers and FLUSH between
+// them: whoever reads several keys at one instant finds them equal.
+TEST(ShmKeyspaceThreads, TransactionsAreSeenWhole) {
+  auto segment = make_segment(128ull << 20);
+  constexpr int kRounds = 3000;
+  const std::vector<std::string> names = {"a", "b", "c", "{a}d", "e", "f"};
+  std::atomic<int> running{3};
+  std::vector<std::thread> threads;
+  for (std::uint32_t t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      Keyspace keyspace(*segment, t + 1);
+      const std::vector<HashedKey> keys = hashed(keyspace, names);
+      std::mt19937_64 random(t);
+      for (int i = 0; i < kRounds; ++i) {
+        const std::string value(random() % 100 + 1, static_cast<char>('a' + random() % 26));
+        const auto body = [&] {
+          if (t == 2 && i % 16 == 0) keyspace.flush();
+          for (const HashedKey& key : keys) keyspace.set(key, value);
+          return true;
+        };
+        EXPECT_EQ(t == 2 && i % 4 == 0 ? keyspace.transact_all(body) : keyspace.transact(keys, body),
+                  WriteStatus::kDone);
+        EXPECT_EQ(keyspace.set(keyspace.hash("own" + std::to_string(t)), value), WriteStatus::kDone);
+        if (t == 1 && i % 50 == 0) keyspace.flush();
+      }
+      --running;
+    });
+  }
+  for (std::uint32_t t = 3; t < 5; ++t) {
+    threads.emplace_back([&, t] {
+      Keyspace keyspace(*segment, t + 1);
+      const std::vector<HashedKey> keys = hashed(keyspace, names);
+      while (running > 0) {
+        std::vector<std::string> found;
+        keyspace.read_many(
+            keys, [&] { found.assign(names.size(), ""); },
+            [&](std::size_t i, const EntryView* view) {
+              found[i] = view != nullptr ? std::string(view->value) : "(nil)";
+            });
+        for (const std::string& value : found) ASSERT_EQ(value, found[0]);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  expect_sound(*segment);
+}
+
+// Who reads one key of a transaction's after the other never finds the second older than the first.
+TEST(ShmKeyspaceThreads, SeparateReadsSeeNoHalfOfATransaction) {
+  auto segment = make_segment(64ull << 20);
+  std::atomic<bool> over{false};
+  std::thread writer([&] {
+    Keyspace keyspace(*segment, 1);
+    const std::vector<std::string> names{"a", "b", "c", "d"};
+    const std::vector<HashedKey> keys = hashed(keyspace, names);
+    for (int i = 1; i <= 20'000; ++i) {
+      const auto body = [&] {
+        for (const HashedKey& key : keys) keyspace.set(key, std::to_string(i));
+        return true;
+      };
+      EXPECT_EQ(i % 5 == 0 ? keyspace.transact_all(body) : keyspace.transact(keys, body), WriteStatus::kDone);
+    }
+    over = true;
+  });
+  Keyspace keyspace(*segment, 2);
+  while (!over) {
+    int before = 0;
+    for (const char* name : {"d", "a", "c", "b", "a", "d"}) {
+      std::string value = "0";
+      get(keyspace, name, &value);
+      ASSERT_GE(std::stoi(value), before) << name;
+      before = std::stoi(value);
+    }
+  }
+  writer.join();
+  expect_sound(*segment);
+}
+
+}  // namespace
+}  // namespace memento

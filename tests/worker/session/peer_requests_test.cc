@@ -1,0 +1,194 @@
+// Other nodes' requests at the worker that executes them, with the test as the bus.
+#include "worker/session/peer_requests.h"
+
+#include "tests/integration/test_server.h"
+#include "tests/worker/session/session_fixture.h"
+#include "worker/clients/watched_key.h"
+#include "worker/routing/bus_client.h"
+#include "worker/wire/word_list.h"
+
+namespace memento::testing {
+namespace {
+
+constexpr std::uint32_t kNodes = 3;  // this one is the last
+constexpr int kWhole = kFirstPiece | kLastPiece;
+
+std::string word_list(const Words& words) {
+  const std::vector<std::string_view> views(words.begin(), words.end());
+  std::string bytes(word_list_bytes(views), '\0');
+  write_word_list(views, bytes.data());
+  return bytes;
+}
+
+class PeerRequestsTest : public SessionTest {
+ protected:
+  PeerRequestsTest()
+      : SessionTest(4 << 20),
+        channel_(std::move(*Channel::create(folder_.path(), 1, kNodes))),
+        state_(std::move(*ClusterStateFile::create(folder_.path() + "/"))),
+        peers_{{channel_.peer_request_writer(0), channel_.peer_reply_reader(0)},
+               {channel_.peer_request_writer(1), channel_.peer_reply_reader(1)}} {
+    state_->node_count = kNodes;
+    state_->self = kNodes - 1;
+    start_worker();
+  }
+  void start_worker() {
+    requests_ = std::make_unique<PeerRequests>(channel_, *state_, *keyspace_, *services_);
+  }
+
+  // A turn may end in between.
+  void serve() {
+    do {
+      requests_->serve();
+    } while (requests_->has_work());
+  }
+
+  void put(std::size_t node, const std::string& bytes, int flags = kWhole,
+           PieceKind kind = PieceKind::kCommand, Protocol protocol = Protocol::kResp2) {
+    PieceHeader header{};
+    if ((flags & kFirstPiece) != 0) ++number_;
+    header.number = number_;
+    header.kind = kind;
+    header.flags = static_cast<std::uint8_t>(flags);
+    header.protocol = static_cast<std::uint8_t>(protocol);
+    header.payload_bytes = static_cast<std::uint32_t>(bytes.size());
+    char* const place = peers_[node].first.reserve(piece_bytes(bytes.size()));
+    std::memcpy(place, &header, sizeof header);
+    bytes.copy(place + sizeof header, bytes.size());
+    peers_[node].first.advance(piece_bytes(bytes.size()));
+    peers_[node].first.publish();
+  }
+  void ask_node(std::size_t node, const Words& words, Protocol protocol = Protocol::kResp2) {
+    put(node, word_list(words), kWhole, PieceKind::kCommand, protocol);
+  }
+  // The replies that are there, whole and in part.
+  std::vector<std::string> take(std::size_t node) {
+    std::vector<std::string> replies;
+    RingReader& ring = peers_[node].second;
+    const std::string_view pieces = ring.view();
+    for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+      EXPECT_EQ(header.kind, PieceKind::kReply);
+      if ((header.flags & kFirstPiece) != 0) replies.emplace_back();
+      if (replies.empty()) replies.emplace_back();
+      replies.back() += payload;
+      return true;
+    });
+    ring.advance(pieces.size());
+    ring.release();
+    return replies;
+  }
+  using Replies = std::vector<std::string>;
+
+  TemporaryFolder folder_;
+  Channel channel_;
+  ClusterStateFile state_;
+  std::vector<std::pair<RingWriter, RingReader>> peers_;
+  std::unique_ptr<PeerRequests> requests_;
+  std::uint32_t number_ = 0;
+};
+
+constexpr const char* kNoRequest = "-ERR what another node sent is not a request\r\n";
+
+// Shows that requests are executed in order and answered as each one's client wants it; and that only those are that
+// any node may execute for a client it does not know.
+TEST_F(PeerRequestsTest, ExecutesInOrder) {
+  ask_node(0, {"SET", "a", "1"}, Protocol::kText);
+  ask_node(0, {"INCR", "a"});
+  ask_node(0, {"GET", "nothing"}, Protocol::kResp3);
+  ask_node(0, {"AUTH", "x"});
+  ask_node(0, {"CONFIG", "GET", "port"});
+  ask_node(0, {"GET"});
+  put(0, "no list");
+  put(0, "no list", kWhole, PieceKind::kExec);
+  ask_node(0, {"GET", "a"});
+  EXPECT_TRUE(requests_->has_work());
+  serve();
+  EXPECT_EQ(take(0), (Replies{"OK\r\n", ":2\r\n", "_\r\n", kNoRequest, kNoRequest,
+                              "-ERR wrong number of arguments for 'get' command\r\n", kNoRequest, kNoRequest,
+                              "$1\r\n2\r\n"}));
+  EXPECT_FALSE(requests_->has_work());
+  EXPECT_TRUE(requests_->is_idle());
+  EXPECT_EQ(state_->nodes[0].executed.load(), 9u);
+}
+
+// Shows that a reply that finds no room holds up its node's requests and nobody else's, and goes on with the room.
+TEST_F(PeerRequestsTest, ALongReplyWaits) {
+  const std::string value(3 << 20, 'v');
+  ask({"SET", "long", value});
+  ask_node(0, {"GET", "long"});
+  ask_node(0, {"SET", "after", "x"});
+  ask_node(1, {"SET", "other", "x"});
+  serve();
+  EXPECT_FALSE(requests_->has_work());
+  EXPECT_FALSE(requests_->is_idle());
+  EXPECT_EQ(channel_.peer(0).worker_waits.load(), 1u);
+  EXPECT_EQ(ask("GET after"), "$-1\r\n");
+  EXPECT_EQ(ask("GET other"), "$1\r\nx\r\n");
+  std::string all;
+  while (!requests_->is_idle()) {
+    for (const std::string& part : take(0)) all += part;
+    ASSERT_TRUE(requests_->has_work());
+    serve();
+  }
+  for (const std::string& part : take(0)) all += part;
+  EXPECT_TRUE(all == "$" + std::to_string(value.size()) + "\r\n" + value + "\r\n+OK\r\n");
+  EXPECT_EQ(channel_.peer(0).worker_waits.load(), 0u);
+}
+
+// Shows that a message in pieces is put together, and that one longer than the limit is answered once.
+TEST_F(PeerRequestsTest, LongMessages) {
+  const std::string message = word_list({"SET", "k", std::string(100'000, 'x')});
+  put(0, message.substr(0, 60'000), kFirstPiece);
+  serve();
+  EXPECT_EQ(take(0), Replies{});
+  put(0, message.substr(60'000), kLastPiece);
+  serve();
+  EXPECT_EQ(take(0), Replies{"+OK\r\n"});
+  EXPECT_EQ(ask("STRLEN k"), ":100000\r\n");
+  put(0, std::string(60'000, 'x'), kFirstPiece);
+  for (int i = 0; i < 1300; ++i) {
+    put(0, std::string(60'000, 'x'), 0);
+    serve();
+  }
+  put(0, "end", kLastPiece);
+  serve();
+  EXPECT_EQ(take(0), Replies{"-OOM the request is longer than its node takes, or has memory for\r\n"});
+}
+
+// Shows that a transaction whose check fails is answered once and does nothing.
+TEST_F(PeerRequestsTest, ARefusedTransactionDoesNothing) {
+  const std::string long_key(kKeyLimitBytes + 1, 'k');
+  put(0, word_list({}) + word_list({"SET", "done", "x"}) + word_list({"SET", long_key, "x"}), kWhole,
+      PieceKind::kExec);
+  put(0, word_list({}) + word_list({"SET", "done", "x"}) + word_list({"CONFIG", "GET", "port"}), kWhole,
+      PieceKind::kExec);
+  ask_node(0, {"EXISTS", "done"});
+  put(0, word_list({}) + word_list({"SET", "done", "x"}), kWhole, PieceKind::kExec);
+  serve();
+  EXPECT_EQ(take(0), (Replies{kNoRequest, kNoRequest, ":0\r\n", "*1\r\n+OK\r\n"}));
+}
+
+// Shows that WATCH is answered with what EXEC gives back.
+TEST_F(PeerRequestsTest, WatchesAndExecutes) {
+  put(0, word_list({"w"}), kWhole, PieceKind::kWatch);
+  serve();
+  const Replies marks = take(0);
+  ASSERT_EQ(marks.size(), 1u);
+  const std::string exec = word_list({"w", marks[0]}) + word_list({"SET", "w", "x"});
+  put(0, exec, kWhole, PieceKind::kExec);
+  put(0, exec, kWhole, PieceKind::kExec);
+  serve();
+  EXPECT_EQ(take(0), (Replies{"*1\r\n+OK\r\n", "*-1\r\n"}));
+}
+
+// Shows that what is executed is noted before, and that the ring is freed behind.
+TEST_F(PeerRequestsTest, NotesWhatItTakes) {
+  ask_node(0, {"SET", "a", "1"});
+  const std::uint64_t first = peers_[0].first.position();
+  serve();
+  EXPECT_EQ(channel_.peer(0).taken.load(), first);
+  EXPECT_EQ(channel_.peer(0).requests.head.load(), first);
+}
+
+}  // namespace
+}  // namespace memento::testing

@@ -1,0 +1,190 @@
+// See client_directory.h.
+#include "worker/clients/client_directory.h"
+
+#include <cstring>
+#include <utility>
+
+#include "worker/clients/client_info.h"
+#include "worker/clients/client_state.h"
+#include "worker/clients/message_hub.h"
+
+namespace memento {
+namespace {
+
+/// In front of a client's line in an answer.
+struct AnswerHeader {
+  std::uint64_t id;
+  std::int64_t age_s;
+  ClientType type;
+  std::uint32_t line_bytes;
+};
+static_assert(sizeof(AnswerHeader) == 24);
+
+}  // namespace
+
+ClientDirectory::ClientDirectory(Segment& segment, std::uint32_t process, MessageHub& hub)
+    : segment_(segment), process_(process), hub_(hub) {
+  segment_.process(process_).mailbox.question.store(0);
+}
+
+std::uint32_t ClientDirectory::process_count() const {
+  return static_cast<std::uint32_t>(segment_.header().process_count.load());
+}
+
+void ClientDirectory::add(ClientState& client) { clients_[client.id] = &client; }
+
+void ClientDirectory::remove(ClientState& client) {
+  clients_.erase(client.id);
+  if (!has_waiting()) return;
+  for (std::vector<ClientState*>* list : {&postponed_, &ready_, &asking_, &asking_next_})
+    std::erase(*list, &client);
+}
+
+std::vector<ClientFacts> ClientDirectory::own_clients(TimeMs now_ms) const {
+  std::vector<ClientFacts> all;
+  all.reserve(clients_.size());
+  for (const auto& [id, client] : clients_) {
+    if (!client->must_close) all.push_back(facts_of(*client, now_ms));
+  }
+  return all;
+}
+
+// Record 0 is the master's.
+std::bitset<kProcessLimit> ClientDirectory::others_alive() const {
+  std::bitset<kProcessLimit> alive;
+  for (std::uint32_t process = 1; process < process_count(); ++process) {
+    if (process != process_ && segment_.process(process).pid.load() != 0) alive.set(process);
+  }
+  return alive;
+}
+
+bool ClientDirectory::know_others(ClientState& client) {
+  if (client.others != nullptr && client.others->question == question_) return true;
+  client.others.reset();
+  if (others_alive().none()) {
+    client.others = std::make_unique<OtherClients>();
+    client.others->question = question_;
+    return true;
+  }
+  if (std::exchange(client.waits, ClientWait::kOthers) != ClientWait::kNothing) return false;
+  if (question_ != 0) {
+    asking_next_.push_back(&client);
+  } else {
+    asking_.push_back(&client);
+    open_question();
+  }
+  return false;
+}
+
+void ClientDirectory::open_question() {
+  question_ = segment_.header().questions.fetch_add(1) + 1;
+  is_complete_ = false;
+  answers_.clear();
+  silent_ = others_alive();
+  deadline_ns_ = monotonic_time_ns() + kPatienceMs * 1'000'000ll;
+  hub_.listen();
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    if (silent_.test(process)) asked_pids_[process] = segment_.process(process).pid.load();
+  }
+  segment_.process(process_).mailbox.question.store(question_);
+  hub_.wake(silent_);
+}
+
+void ClientDirectory::on_answer(std::uint32_t process, std::uint64_t question, std::string_view bytes) {
+  if (question != question_ || process >= kProcessLimit || !silent_.test(process)) return;
+  AnswerHeader header{};
+  while (bytes.size() >= sizeof header) {
+    std::memcpy(&header, bytes.data(), sizeof header);
+    bytes.remove_prefix(sizeof header);
+    answers_.push_back(
+        ClientFacts{header.id, header.age_s, header.type, std::string(bytes.substr(0, header.line_bytes))});
+    bytes.remove_prefix(std::min<std::size_t>(header.line_bytes, bytes.size()));
+  }
+  silent_.reset(process);
+  if (silent_.none()) complete();
+}
+
+void ClientDirectory::complete() {
+  is_complete_ = true;
+  for (ClientState* client : std::exchange(asking_, {})) {
+    client->others = std::make_unique<OtherClients>(OtherClients{question_, answers_});
+    client->waits = ClientWait::kNothing;
+    ready_.push_back(client);
+  }
+}
+
+void ClientDirectory::close_question() {
+  if (question_ == 0 || !is_complete_ || !ready_.empty()) return;
+  question_ = 0;
+  answers_.clear();
+  segment_.process(process_).mailbox.question.store(0);
+  asking_ = std::exchange(asking_next_, {});
+  if (!asking_.empty()) open_question();
+}
+
+void ClientDirectory::look() {
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  if (!postponed_.empty() && !hub_.pause().holds(true, now_ms)) {
+    for (ClientState* client : std::exchange(postponed_, {})) {
+      client->waits = ClientWait::kNothing;
+      ready_.push_back(client);
+    }
+  }
+  if (question_ == 0 || is_complete_) return;
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    if (silent_.test(process) && segment_.process(process).pid.load() != asked_pids_[process])
+      silent_.reset(process);
+  }
+  if (silent_.none() || monotonic_time_ns() > deadline_ns_) complete();
+}
+
+std::vector<ClientState*> ClientDirectory::take_ready() { return std::exchange(ready_, {}); }
+
+void ClientDirectory::postpone(ClientState& client) {
+  if (std::exchange(client.waits, ClientWait::kPause) != ClientWait::kNothing) return;
+  postponed_.push_back(&client);
+}
+
+bool ClientDirectory::is_asked() const {
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    if (process != process_ && segment_.process(process).mailbox.question.load() != 0) return true;
+  }
+  return false;
+}
+
+void ClientDirectory::answer(TimeMs now_ms) {
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    const std::uint64_t question = segment_.process(process).mailbox.question.load();
+    if (process == process_ || question == 0 || question == answered_[process]) continue;
+    answered_[process] = question;
+    hub_.listen();  // before the asker may think so
+    std::string bytes;
+    for (const ClientFacts& client : own_clients(now_ms)) {
+      const AnswerHeader header{client.id, client.age_s, client.type,
+                                static_cast<std::uint32_t>(client.line.size())};
+      bytes.append(reinterpret_cast<const char*>(&header), sizeof header).append(client.line);
+    }
+    std::bitset<kProcessLimit> asker;
+    asker.set(process);
+    hub_.send(MessageType::kAnswer, question, bytes, asker);
+  }
+}
+
+void ClientDirectory::close(const std::vector<std::uint64_t>& ids) {
+  if (ids.empty()) return;
+  const std::string_view bytes{reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof ids[0]};
+  if (question_ != 0) hub_.send(MessageType::kOrder, 0, bytes, others_alive());
+  on_order(bytes);
+}
+
+void ClientDirectory::on_order(std::string_view ids) {
+  for (; ids.size() >= sizeof(std::uint64_t); ids.remove_prefix(sizeof(std::uint64_t))) {
+    std::uint64_t id = 0;
+    std::memcpy(&id, ids.data(), sizeof id);
+    if (const auto found = clients_.find(id); found != clients_.end()) hub_.close(*found->second);
+  }
+}
+
+void ClientDirectory::wake_all() { hub_.wake(others_alive()); }
+
+}  // namespace memento

@@ -1,0 +1,172 @@
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH. What stands between MULTI and EXEC is executed as one change: nobody sees part of
+// it, and a worker that dies in it leaves all or nothing.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "shm/os/cpu_clock.h"
+#include "worker/clients/message_hub.h"
+#include "worker/handlers/handler_support.h"
+#include "worker/handlers/handlers.h"
+#include "worker/stats/command_meter.h"
+
+namespace memento::handlers {
+namespace {
+
+// The queued requests as calls, and all keys they and WATCH name.
+struct Execution {
+  std::vector<Call> calls;
+  std::vector<HashedKey> keys;
+
+  Execution(Keyspace& keyspace, const CallQueue& queue, const WatchedKeys& watched) {
+    calls.reserve(queue.size());
+    keys.reserve(queue.size() + watched.size());
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      const Call& call = calls.emplace_back(Call{queue.words(i), queue.key(i)});
+      bool is_first = true;
+      queue.command(i).each_key(call.args, [&](std::string_view key) {
+        keys.push_back(std::exchange(is_first, false) ? call.key : keyspace.hash(key));
+      });
+    }
+    for (const auto& [key, mark] : watched) keys.push_back(keyspace.hash(key));
+  }
+};
+
+// What a command inside EXEC took, and its reply when that is an error.
+struct Measured {
+  std::uint64_t ticks = 0;
+  std::string error;
+};
+
+// False: it took too long while others wait.
+bool execute_all(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls,
+                 std::vector<Measured>* measured) {
+  measured->resize(calls.size());
+  context.reply.begin_array(calls.size());
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const std::uint64_t begin_ticks = cpu_ticks();
+    const ReplyWriter::Mark before = context.reply.mark();
+    queue.command(i).handler(context, calls[i]);
+    const bool failed = context.reply.mark().error_count != before.error_count;
+    (*measured)[i].error = failed ? context.reply.since(before.size) : std::string_view();
+    (*measured)[i].ticks += cpu_ticks() - begin_ticks;
+    if (context.keyspace.must_stop()) return false;
+  }
+  context.reply.end();
+  return true;
+}
+
+void count_all(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls,
+               const std::vector<Measured>& measured) {
+  CommandMeter meter(context.services, context.client);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    meter.add_call(queue.command(i), calls[i].args, measured[i].ticks, measured[i].error);
+    if (!measured[i].error.empty()) context.counted_errors = true;
+  }
+}
+
+// What was executed is told once, now that it is done.
+void tell_others(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls) {
+  MessageHub& hub = context.services.hub;
+  carry_out(context, std::exchange(context.plan, {}));
+  if (hub.has_monitors()) {
+    for (std::size_t i = 0; i < calls.size(); ++i)
+      hub.show(context.client, queue.command(i), calls[i].args);
+  }
+  if (!hub.watches_keys()) return;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const Command& command = queue.command(i);
+    if (!command.has(kWrite) || command.group == CommandGroup::kExpiry) continue;
+    command.each_key(calls[i].args, [&](std::string_view key) { hub.publish_value(context.keyspace.hash(key)); });
+  }
+}
+
+}  // namespace
+
+void multi(CommandContext& context, const Call&) {
+  if (context.client.transaction != nullptr) return context.reply.error("ERR MULTI calls can not be nested");
+  context.client.transaction = std::make_unique<Transaction>();
+  context.reply.ok();
+}
+
+void discard(CommandContext& context, const Call&) {
+  if (context.client.transaction == nullptr) return context.reply.error("ERR DISCARD without MULTI");
+  context.client.transaction.reset();
+  context.client.watched.clear();
+  context.reply.ok();
+}
+
+void watch(CommandContext& context, const Call& call) {
+  if (context.client.transaction != nullptr) return context.reply.error("ERR WATCH inside MULTI is not allowed");
+  WatchedKeys& watched = context.client.watched;
+  for (std::size_t i = 1; i < call.count(); ++i) {
+    if (watched.contains(call[i])) continue;
+    const std::optional<ChangeMark> mark = context.keyspace.mark(context.keyspace.hash(call[i]));
+    if (!mark) return context.reply.out_of_memory();
+    watched.emplace(call[i], *mark);
+  }
+  context.reply.ok();
+}
+
+void unwatch(CommandContext& context, const Call&) {
+  context.client.watched.clear();
+  context.reply.ok();
+}
+
+void exec(CommandContext& context, const Call&) {
+  if (context.client.transaction == nullptr) return context.reply.error("ERR EXEC without MULTI");
+  if (context.client.transaction->queue.has_any(kAsksOthers) &&
+      !context.services.hub.clients().know_others(context.client)) {
+    context.parks = true;
+    return;
+  }
+  const std::unique_ptr<Transaction> transaction = std::move(context.client.transaction);
+  const WatchedKeys watched = std::exchange(context.client.watched, {});
+  if (transaction->is_broken) {
+    return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
+  }
+  Keyspace& keyspace = context.keyspace;
+  const CallQueue& queue = transaction->queue;
+  const Execution execution(keyspace, queue, watched);
+  const ClientTraits traits = context.client;
+  const ReplyWriter::Mark begin = context.reply.mark();
+  const auto is_as_watched = [&](const auto& key_and_mark) {
+    return keyspace.is_unchanged(keyspace.hash(key_and_mark.first), key_and_mark.second);
+  };
+  bool conflicts = false;
+  std::vector<Measured> measured;
+  const auto body = [&] {
+    context.reply.roll_back(begin);
+    context.plan = {};
+    static_cast<ClientTraits&>(context.client) = traits;
+    context.reply.set_protocol(traits.protocol);
+    conflicts = !std::ranges::all_of(watched, is_as_watched);
+    if (conflicts) return false;
+    const bool is_whole = execute_all(context, queue, execution.calls, &measured);
+    context.is_repeated = true;
+    return is_whole;
+  };
+  context.in_exec = true;
+  const WriteStatus status = queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
+  context.in_exec = context.is_repeated = false;
+  context.client.others.reset();
+  if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts) {
+    context.reply.roll_back(begin);
+    static_cast<ClientTraits&>(context.client) = traits;
+    context.reply.set_protocol(traits.protocol);
+    context.plan = {};
+  }
+  if (status == WriteStatus::kOutOfMemory) {
+    context.reply.error("EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.");
+  } else if (status == WriteStatus::kBusy) {
+    context.reply.error("EXECABORT Transaction discarded because of: BUSY its keys change faster than it runs");
+  } else if (conflicts) {
+    context.reply.nil_array();
+  } else {
+    count_all(context, queue, execution.calls, measured);
+    tell_others(context, queue, execution.calls);
+  }
+}
+
+}  // namespace memento::handlers

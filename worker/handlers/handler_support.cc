@@ -1,0 +1,49 @@
+// See handler_support.h.
+#include "worker/handlers/handler_support.h"
+
+#include <algorithm>
+#include <string>
+
+#include "worker/text/number_text.h"
+#include "worker/text/words.h"
+
+namespace memento::handlers {
+
+void write_refusal(CommandContext& context, WriteStatus status) {
+  if (status == WriteStatus::kOutOfMemory) return context.reply.out_of_memory();
+  context.reply.error("BUSY the keys of this command change faster than it runs; nothing was changed");
+}
+
+// RESP's clients look for Redis's text.
+void value_too_long(CommandContext& context) {
+  if (!context.reply.is_text()) return context.reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+  context.reply.error("ERR value is longer than the limit of " +
+                      std::to_string(context.keyspace.value_limit_bytes()) + " bytes");
+}
+
+bool check_database(CommandContext& context, std::string_view text) {
+  std::int64_t index = 0;
+  if (!parse_integer(text, &index)) {
+    context.reply.error(kNotAnInteger);
+  } else if (index != static_cast<std::int32_t>(index)) {
+    context.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
+  } else if (index != 0) {
+    context.reply.error("ERR DB index is out of range");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+IndexRange index_range(std::int64_t first, std::int64_t last, std::int64_t size) {
+  if (first < 0) first = std::max<std::int64_t>(first + size, 0);
+  if (last < 0) last = std::max<std::int64_t>(last + size, 0);
+  last = std::min(last, size - 1);
+  return first > last ? IndexRange{} : IndexRange{first, last + 1};
+}
+
+void wrong_argument_count(CommandContext& context, std::string_view command) {
+  context.reply.error("ERR wrong number of arguments for '" + lower_case(command) + "' command");
+}
+
+}  // namespace memento::handlers

@@ -1,0 +1,80 @@
+// DUMP and RESTORE, in the format of dump_format.h.
+#include <string>
+
+#include "worker/handlers/handler_support.h"
+#include "worker/handlers/handlers.h"
+#include "worker/handlers/keys/dump_format.h"
+#include "worker/text/number_text.h"
+#include "worker/text/words.h"
+
+namespace memento::handlers {
+namespace {
+
+struct RestoreOptions {
+  bool replaces = false;
+  bool is_absolute = false;
+};
+
+// IDLETIME or FREQ, which Redis's tools send, is checked; no entry keeps it. False: an error was written.
+bool take_options(CommandContext& context, const Call& call, RestoreOptions* options) {
+  bool has_idle_time = false;
+  bool has_frequency = false;
+  for (std::size_t i = 4; i < call.count(); ++i) {
+    const bool has_value = i + 1 < call.count();
+    const bool is_idle_time = has_value && !has_frequency && is_word(call[i], "IDLETIME");
+    const bool is_frequency = has_value && !has_idle_time && is_word(call[i], "FREQ");
+    std::int64_t number = 0;
+    if (is_word(call[i], "REPLACE")) {
+      options->replaces = true;
+    } else if (is_word(call[i], "ABSTTL")) {
+      options->is_absolute = true;
+    } else if (is_idle_time || is_frequency) {
+      has_idle_time |= is_idle_time;
+      has_frequency |= is_frequency;
+      if (!parse_integer(call[++i], &number)) return context.reply.error(kNotAnInteger), false;
+      if (number < 0 || (is_frequency && number > 255)) {
+        context.reply.error(is_frequency ? "ERR Invalid FREQ value, must be >= 0 and <= 255"
+                                         : "ERR Invalid IDLETIME value, must be >= 0");
+        return false;
+      }
+    } else {
+      return context.reply.error(kSyntaxError), false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void dump(CommandContext& context, const Call& call) {
+  std::string value;
+  if (!context.keyspace.read(call.key, [&](const EntryView& entry) { value.assign(entry.value); })) return context.reply.nil();
+  context.reply.bulk(dump_value(value));
+}
+
+// The errors in Redis's order: a key in the way comes before a bad payload.
+void restore(CommandContext& context, const Call& call) {
+  RestoreOptions options;
+  if (!take_options(context, call, &options)) return;
+  constexpr const char* kBusy = "BUSYKEY Target key name already exists.";
+  if (!options.replaces && context.keyspace.read(call.key, [](const EntryView&) {})) return context.reply.error(kBusy);
+  std::int64_t ttl_ms = 0;
+  if (!parse_integer(call[2], &ttl_ms)) return context.reply.error(kNotAnInteger);
+  if (ttl_ms < 0) return context.reply.error("ERR Invalid TTL value, must be >= 0");
+  const std::optional<std::string_view> value = dumped_value(call[3]);
+  if (!value) return context.reply.error("ERR DUMP payload version or checksum are wrong");
+  if (!check_value_length(context, value->size())) return;
+  TimeMs expiry_ms = kNoExpiry;
+  if (ttl_ms > 0) {
+    expiry_ms = ttl_ms;
+    if (!options.is_absolute && __builtin_add_overflow(ttl_ms, context.keyspace.now_ms(), &expiry_ms)) {
+      return context.reply.error("ERR Invalid TTL value, must be >= 0");
+    }
+  }
+  const SetCondition condition = options.replaces ? SetCondition::kAlways : SetCondition::kIfAbsent;
+  const WriteStatus status = context.keyspace.set(call.key, *value, {condition, expiry_ms, false});
+  if (answer_refusal(context, status)) return;
+  status == WriteStatus::kDone ? context.reply.ok() : context.reply.error(kBusy);
+}
+
+}  // namespace memento::handlers

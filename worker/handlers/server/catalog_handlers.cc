@@ -1,0 +1,238 @@
+// COMMAND: the command table as clients ask for it. All of it derives from the rows.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "shm/messages/glob.h"
+#include "worker/command/command_table.h"
+#include "worker/handlers/handler_support.h"
+#include "worker/handlers/handlers.h"
+#include "worker/text/words.h"
+
+namespace memento::handlers {
+namespace {
+
+struct FlagName {
+  CommandFlag flag;
+  const char* name;
+};
+constexpr FlagName kFlagNames[] = {
+    {kWrite, "write"},       {kReadonly, "readonly"}, {kDenyOom, "denyoom"}, {kAdmin, "admin"},
+    {kPubSubFlag, "pubsub"}, {kNoScript, "noscript"}, {kLoading, "loading"}, {kStale, "stale"},
+    {kFast, "fast"},         {kNoAuth, "no_auth"},
+};
+
+std::vector<std::string> flag_names(const Command& command) {
+  std::vector<std::string> names;
+  for (const FlagName& row : kFlagNames) {
+    if (command.has(row.flag)) names.emplace_back(row.name);
+  }
+  return names;
+}
+
+// What it is about; nothing for containers, and for what only administrators need.
+std::string category_of(const Command& command) {
+  const std::string_view group = group_name(command.group);
+  if ((command.has(kContainer) && command.name != "COMMAND") || group == "server") return "";
+  if (group == "pubsub") return command.has(kPubSubFlag) ? "pubsub" : "";
+  if (group == "generic") return command.name.ends_with("HELP") ? "" : "keyspace";
+  return std::string(group == "transactions" ? "transaction" : group);
+}
+
+// As ACL would group it.
+std::vector<std::string> categories(const Command& command) {
+  std::vector<std::string> names;
+  if (command.has(kWrite)) names.emplace_back("@write");
+  if (command.has(kReadonly)) names.emplace_back("@read");
+  const std::string category = category_of(command);
+  if (!category.empty()) names.push_back("@" + category);
+  if (command.has(kAdmin)) names.emplace_back("@admin");
+  if (command.has(kAdmin) || command.has(kDangerous)) names.emplace_back("@dangerous");
+  names.emplace_back(command.has(kFast) ? "@fast" : "@slow");
+  return names;
+}
+
+void answer_words(ReplyWriter& reply, const std::vector<std::string>& words) {
+  reply.begin_set(words.size());
+  for (const std::string& word : words) reply.status(word);
+  reply.end();
+}
+
+void answer_pair(ReplyWriter& reply, std::string_view name, std::int64_t value) {
+  reply.field(name);
+  reply.integer(value);
+}
+
+// A shard channel is found where keys are, and lies in a slot like them.
+std::vector<std::string> key_flags(const Command& command) {
+  if (command.has(kPubSubFlag)) return {"not_key"};
+  return command.has(kWrite) ? std::vector<std::string>{"RW", "access", "update"}
+                             : std::vector<std::string>{"RO", "access"};
+}
+
+// Where the keys are, in the form that clients since Redis 7 read.
+void answer_key_specification(ReplyWriter& reply, const Command& command) {
+  if (command.keys.first == 0) {
+    reply.begin_set(0);
+    return reply.end();
+  }
+  reply.begin_set(1);
+  reply.begin_map(3);
+  reply.field("flags");
+  answer_words(reply, key_flags(command));
+  reply.field("begin_search");
+  reply.begin_map(2);
+  reply.field("type");
+  reply.bulk("index");
+  reply.field("spec");
+  reply.begin_map(1);
+  answer_pair(reply, "index", command.keys.first);
+  reply.end();
+  reply.end();
+  reply.field("find_keys");
+  reply.begin_map(2);
+  reply.field("type");
+  reply.bulk("range");
+  reply.field("spec");
+  reply.begin_map(3);
+  answer_pair(reply, "lastkey", command.keys.last < 0 ? command.keys.last : command.keys.last - command.keys.first);
+  answer_pair(reply, "keystep", command.keys.step);
+  answer_pair(reply, "limit", 0);
+  reply.end();
+  reply.end();
+  reply.end();
+  reply.end();
+}
+
+void answer_command(ReplyWriter& reply, const Command& command) {
+  reply.begin_array(10);
+  reply.bulk(lower_case(command.name));
+  reply.integer(command.arity);
+  answer_words(reply, flag_names(command));
+  reply.integer(command.keys.first);
+  reply.integer(command.keys.last);
+  reply.integer(command.keys.step);
+  answer_words(reply, categories(command));
+  reply.begin_set(0);  // tips
+  reply.end();
+  answer_key_specification(reply, command);
+  const std::span<const Command> rows = command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
+  reply.begin_array(rows.size());
+  for (const Command& row : rows) answer_command(reply, row);
+  reply.end();
+  reply.end();
+}
+
+void answer_documents(ReplyWriter& reply, const Command& command) {
+  const std::span<const Command> rows = command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
+  reply.field(lower_case(command.name));
+  reply.begin_map(rows.empty() ? 4 : 5);
+  reply.field("summary");
+  reply.bulk(command.summary);
+  reply.field("since");
+  reply.bulk(command.since);
+  reply.field("group");
+  reply.bulk(group_name(command.group));
+  reply.field("syntax");
+  reply.bulk(command.arguments);
+  if (!rows.empty()) {
+    reply.field("subcommands");
+    reply.begin_map(rows.size());
+    for (const Command& row : rows) answer_documents(reply, row);
+    reply.end();
+  }
+  reply.end();
+}
+
+// A command, or a subcommand written as container|name.
+const Command* find_by_full_name(std::string_view name) {
+  const std::size_t bar = name.find('|');
+  if (bar == name.npos) return find_command(name);
+  const std::string_view words[] = {name.substr(0, bar), name.substr(bar + 1)};
+  const Command* const container = find_command(words[0]);
+  const Command* const found = resolve_subcommand(container, words);
+  return found == container ? nullptr : found;
+}
+
+bool matches_filter(const Command& command, std::string_view filter, std::string_view wanted, const Glob& glob) {
+  if (is_word(filter, "PATTERN")) return glob.matches(lower_case(command.name));
+  if (!is_word(filter, "ACLCAT")) return false;  // there are no modules
+  const std::vector<std::string> names = categories(command);
+  return std::ranges::find(names, "@" + lower_case(wanted)) != names.end();
+}
+
+}  // namespace
+
+void command_all(CommandContext& context, const Call&) {
+  context.reply.begin_array(all_commands().size());
+  for (const Command& command : all_commands()) answer_command(context.reply, command);
+  context.reply.end();
+}
+
+void command_count(CommandContext& context, const Call&) {
+  context.reply.integer(static_cast<std::int64_t>(all_commands().size()));
+}
+
+void command_info(CommandContext& context, const Call& call) {
+  if (call.count() == 2) return command_all(context, call);
+  context.reply.begin_array(call.count() - 2);
+  for (std::size_t i = 2; i < call.count(); ++i) {
+    if (const Command* command = find_by_full_name(call[i])) {
+      answer_command(context.reply, *command);
+    } else {
+      context.reply.nil_array();
+    }
+  }
+  context.reply.end();
+}
+
+void command_docs(CommandContext& context, const Call& call) {
+  std::vector<const Command*> wanted;
+  for (std::size_t i = 2; i < call.count(); ++i) {
+    if (const Command* command = find_by_full_name(call[i])) wanted.push_back(command);
+  }
+  if (call.count() == 2) {
+    for (const Command& command : all_commands()) wanted.push_back(&command);
+  }
+  context.reply.begin_map(wanted.size());
+  for (const Command* command : wanted) answer_documents(context.reply, *command);
+  context.reply.end();
+}
+
+void command_list(CommandContext& context, const Call& call) {
+  const bool filters = call.count() == 5 && is_word(call[2], "FILTERBY") &&
+                       (is_word(call[3], "PATTERN") || is_word(call[3], "ACLCAT") || is_word(call[3], "MODULE"));
+  if (call.count() != 2 && !filters) return context.reply.error(kSyntaxError);
+  const Glob glob(filters ? lower_case(call[4]) : std::string());
+  const std::size_t begin = context.reply.begin_list();
+  std::size_t count = 0;
+  const auto list = [&](const Command& command) {
+    if (filters && !matches_filter(command, call[3], call[4], glob)) return;
+    context.reply.bulk(lower_case(command.name));
+    ++count;
+  };
+  for (const Command& command : all_commands()) {
+    list(command);
+    if (!command.has(kContainer)) continue;
+    for (const Command& row : subcommands_of(command)) list(row);
+  }
+  context.reply.end_list(begin, count);
+}
+
+void command_getkeys(CommandContext& context, const Call& call) {
+  const std::span<const std::string_view> words = call.args.subspan(2);
+  const Command* const command = resolve_subcommand(find_command(words[0]), words);
+  if (command == nullptr) return context.reply.error("ERR Invalid command specified");
+  if (command->keys.first == 0 || command->has(kPubSubFlag))
+    return context.reply.error("ERR The command has no key arguments");
+  if (!command->accepts(words.size())) return context.reply.error("ERR Invalid number of arguments specified for command");
+  const std::size_t begin = context.reply.begin_list();
+  std::size_t count = 0;
+  command->each_key(words, [&](std::string_view key) {
+    context.reply.bulk(key);
+    ++count;
+  });
+  context.reply.end_list(begin, count);
+}
+
+}  // namespace memento::handlers

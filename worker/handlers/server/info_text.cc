@@ -1,0 +1,346 @@
+// See info_text.h. A section is a function in the table at the end.
+#include "worker/handlers/server/info_text.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "bus/core/cluster_state.h"
+#include "conf/size_text.h"
+#include "conf/version.h"
+#include "worker/clients/message_hub.h"
+#include "worker/command/command_table.h"
+#include "worker/handlers/handler_support.h"
+#include "worker/stats/command_meter.h"
+#include "worker/text/words.h"
+
+namespace memento {
+namespace {
+
+constexpr std::uint64_t kDaySeconds = 86'400;
+
+class Lines {
+ public:
+  explicit Lines(std::string_view line_end) : line_end_(line_end) {}
+
+  void title(std::string_view title) {
+    if (!text_.empty()) text_ += line_end_;
+    text_.append("# ").append(title).append(line_end_);
+  }
+  void add(std::string_view name, std::string_view value) {
+    text_.append(name).append(":").append(value).append(line_end_);
+  }
+  void add(std::string_view name, std::uint64_t value) { add(name, std::to_string(value)); }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string_view line_end_;
+  std::string text_;
+};
+
+// Since the start or the last CONFIG RESETSTAT.
+std::uint64_t since_reset(CommandContext& context, Counter counter) {
+  const std::uint64_t sum = context.keyspace.counter_sum(counter);
+  return sum -
+         std::min(sum, context.services.settings.statistics->counter_floors[static_cast<std::size_t>(counter)].load());
+}
+
+// A figure of all workers' records; since the last CONFIG RESETSTAT, unless it `survives` that.
+template <class Member>
+std::uint64_t statistics_sum(CommandContext& context, Member&& member, bool survives = false) {
+  const LiveSettings& settings = context.services.settings;
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < settings.statistics->record_count.load(); ++i) {
+    const WorkerStatistics& record = settings.statistics[i];
+    if (survives || record.generation.load() == settings.statistics->generation.load())
+      sum += member(record).load();
+  }
+  return sum;
+}
+
+std::string format_number(const char* format, double number) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, number);
+  return text;
+}
+
+struct Residence {
+  std::uint64_t all_bytes = 0;     ///< the parts of the segment it used, and its own memory
+  std::uint64_t shared_bytes = 0;  ///< the former
+};
+
+// Resident memory of a process; zero when it has ended.
+Residence residence(const std::string& process) {
+  std::ifstream file("/proc/" + process + "/statm");
+  std::uint64_t all_pages = 0;
+  std::uint64_t resident_pages = 0;
+  std::uint64_t shared_pages = 0;
+  file >> all_pages >> resident_pages >> shared_pages;
+  const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return Residence{resident_pages * page_bytes, shared_pages * page_bytes};
+}
+
+// 40 hex digits that differ from run to run and are the same in all processes of one.
+std::string run_id(const ServerFacts& facts) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::uint64_t state = static_cast<std::uint64_t>(facts.start_ms) ^ static_cast<std::uint64_t>(getppid())
+                                                                         << 48;
+  std::string id;
+  while (id.size() < 40) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    id += kDigits[state >> 60];
+  }
+  return id;
+}
+
+void server(CommandContext& context, Lines& lines) {
+  const ServerFacts& facts = context.services.facts;
+  const auto uptime_s = static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000 - facts.start_ms) / 1000;
+  utsname system{};
+  uname(&system);
+  lines.add("redis_version", kRedisVersion);
+  lines.add("memento_version", kVersion);
+  lines.add("redis_mode", context.services.cluster != nullptr ? "cluster" : "standalone");
+  lines.add("os", std::string(system.sysname) + " " + system.release + " " + system.machine);
+  lines.add("arch_bits", 64);
+  lines.add("process_id", static_cast<std::uint64_t>(getppid()));
+  lines.add("run_id", run_id(facts));
+  lines.add("tcp_port", facts.options.port);
+  lines.add("workers", facts.worker_count);
+  lines.add("worker_index", facts.worker_index);
+  lines.add("worker_process_id", static_cast<std::uint64_t>(getpid()));
+  lines.add("uptime_in_seconds", uptime_s);
+  lines.add("uptime_in_days", uptime_s / kDaySeconds);
+  lines.add("config_file", facts.options.config_file);
+}
+
+void clients(CommandContext& context, Lines& lines) {
+  lines.add("connected_clients", context.keyspace.connected_clients());
+  lines.add("maxclients", static_cast<std::uint64_t>(context.services.settings.max_clients.load()));
+  lines.add("blocked_clients",
+            statistics_sum(
+                context, [](const auto& record) -> auto& { return record.waiting_clients; }, true));
+}
+
+void memory(CommandContext& context, Lines& lines) {
+  const std::uint64_t used_bytes = context.keyspace.memory_used_bytes();
+  const std::uint64_t limit_bytes = context.keyspace.memory_limit_bytes();
+  lines.add("used_memory", used_bytes);
+  lines.add("used_memory_human", format_size(used_bytes));
+  const std::uint64_t peak_bytes = std::max(used_bytes, context.services.settings.statistics->memory_peak_bytes.load());
+  lines.add("used_memory_rss", residence("self").all_bytes);
+  lines.add("used_memory_peak", peak_bytes);
+  lines.add("used_memory_peak_human", format_size(peak_bytes));
+  lines.add("used_memory_dataset", context.keyspace.payload_bytes());
+  lines.add("maxmemory", limit_bytes);
+  lines.add("maxmemory_human", format_size(limit_bytes));
+  lines.add("maxmemory_policy", context.keyspace.evicts() ? "allkeys" : "noeviction");
+}
+
+void persistence(CommandContext&, Lines& lines) {
+  lines.add("loading", 0);
+  lines.add("rdb_bgsave_in_progress", 0);
+  lines.add("aof_enabled", 0);
+}
+
+void stats(CommandContext& context, Lines& lines) {
+  const auto add = [&](std::string_view name, Counter counter) {
+    lines.add(name, since_reset(context, counter));
+  };
+  add("total_connections_received", Counter::kConnectionsAccepted);
+  add("total_commands_processed", Counter::kCommands);
+  lines.add("instantaneous_ops_per_sec",
+            statistics_sum(
+                context, [](const auto& record) -> auto& { return record.operations_per_second; }, true));
+  lines.add("rejected_connections",
+            statistics_sum(
+                context, [](const auto& record) -> auto& { return record.rejected_connections; }));
+  add("total_net_input_bytes", Counter::kBytesRead);
+  add("total_net_output_bytes", Counter::kBytesWritten);
+  add("keyspace_hits", Counter::kHits);
+  add("keyspace_misses", Counter::kMisses);
+  add("expired_keys", Counter::kExpired);
+  add("evicted_keys", Counter::kEvicted);
+  add("total_error_replies", Counter::kErrors);
+  lines.add("pubsub_channels", context.services.hub.subscriptions(SubscriptionKind::kChannel).size());
+  lines.add("pubsub_patterns", context.services.hub.subscriptions(SubscriptionKind::kPattern).size());
+  lines.add("pubsubshard_channels",
+            context.services.hub.subscriptions(SubscriptionKind::kShardChannel).size());
+}
+
+void replication(CommandContext&, Lines& lines) {
+  lines.add("role", "master");
+  lines.add("connected_slaves", 0);
+}
+
+void cpu(CommandContext& context, Lines& lines) {
+  const auto seconds = [&](auto member) {
+    return format_number("%.6f", static_cast<double>(statistics_sum(context, member, true)) / 1e6);
+  };
+  lines.add("used_cpu_sys", seconds([](const auto& record) -> auto& { return record.cpu_system_us; }));
+  lines.add("used_cpu_user", seconds([](const auto& record) -> auto& { return record.cpu_user_us; }));
+}
+
+// A line a worker that runs; those of a predecessor that finishes its connections too.
+void workers(CommandContext& context, Lines& lines) {
+  const LiveSettings& settings = context.services.settings;
+  std::size_t number = 0;
+  for (std::size_t i = 0; i < settings.statistics->record_count.load(); ++i) {
+    const WorkerStatistics& record = settings.statistics[i];
+    const std::uint64_t process = record.process_id.load();
+    const Residence memory = process == 0 ? Residence{} : residence(std::to_string(process));
+    if (memory.all_bytes == 0) continue;
+    const auto count = [](const StatisticsWord& word) { return std::to_string(word.load()); };
+    lines.add("worker_" + std::to_string(number++),
+              "process_id=" + std::to_string(process) + ",clients=" + count(record.connected_clients) +
+                  ",commands=" + count(record.executed) + ",ops_per_sec=" + count(record.operations_per_second) +
+                  ",cpu_user_usec=" + count(record.cpu_user_us) + ",cpu_sys_usec=" + count(record.cpu_system_us) +
+                  ",rss=" + std::to_string(memory.all_bytes) +
+                  ",private=" + std::to_string(memory.all_bytes - std::min(memory.all_bytes, memory.shared_bytes)));
+  }
+}
+
+template <class Write>
+void for_each_used_command(CommandContext& context, Write&& write) {
+  for (const std::span<const Command> rows : {all_commands(), all_subcommands()}) {
+    for (const Command& command : rows) {
+      const handlers::CommandTotals totals = handlers::command_totals(context, command);
+      if (totals.calls + totals.rejected + totals.failed > 0) write(lower_case(command.name), totals);
+    }
+  }
+}
+
+void command_statistics(CommandContext& context, Lines& lines) {
+  for_each_used_command(context, [&](const std::string& name, const handlers::CommandTotals& totals) {
+    const double usec = static_cast<double>(totals.nanoseconds) / 1000;
+    lines.add("cmdstat_" + name,
+              "calls=" + std::to_string(totals.calls) + ",usec=" + std::to_string(totals.nanoseconds / 1000) +
+                  ",usec_per_call=" +
+                  format_number("%.2f", totals.calls == 0 ? 0 : usec / static_cast<double>(totals.calls)) +
+                  ",rejected_calls=" + std::to_string(totals.rejected) +
+                  ",failed_calls=" + std::to_string(totals.failed));
+  });
+}
+
+void error_statistics(CommandContext& context, Lines& lines) {
+  for (std::size_t i = 0; i < std::size(kErrorCodes); ++i) {
+    const std::uint64_t count = statistics_sum(
+        context, [i](const auto& record) -> auto& { return record.errors[i]; });
+    if (count > 0) lines.add("errorstat_" + std::string(kErrorCodes[i]), "count=" + std::to_string(count));
+  }
+}
+
+// Upper ends of the histogram's steps, which are powers of two.
+void latency_statistics(CommandContext& context, Lines& lines) {
+  for_each_used_command(context, [&](const std::string& name, const handlers::CommandTotals& totals) {
+    const auto percentile = [&](double part) {
+      std::uint64_t sum = 0;
+      std::size_t i = 0;
+      while (i + 1 < kLatencyBuckets &&
+             static_cast<double>(sum += totals.buckets[i]) < part * static_cast<double>(totals.calls))
+        ++i;
+      return format_number("%.3f", static_cast<double>(1ull << i));
+    };
+    if (totals.calls == 0) return;
+    lines.add("latency_percentiles_usec_" + name,
+              "p50=" + percentile(0.5) + ",p99=" + percentile(0.99) + ",p99.9=" + percentile(0.999));
+  });
+}
+
+// Upper ends of the histogram's steps in microseconds, and how many: only steps that have any.
+std::string round_trip_text(const NodeState& node) {
+  std::string text;
+  for (std::size_t i = 0; i < kRoundTripBuckets; ++i) {
+    const std::uint64_t count = node.round_trips[i].load(std::memory_order_relaxed);
+    if (count == 0) continue;
+    text += (text.empty() ? "" : ";") + std::to_string(1ull << i) + "=" + std::to_string(count);
+  }
+  return text;
+}
+
+void cluster(CommandContext& context, Lines& lines) {
+  const ClusterState* const state = context.services.cluster;
+  lines.add("cluster_enabled", state != nullptr ? 1 : 0);
+  if (state == nullptr) return;
+  lines.add("cluster_formed", state->is_formed.load());
+  lines.add("cluster_node", state->self_node().name_text());
+  lines.add("cluster_forwarded_commands", state->forwarded.load());
+  lines.add("cluster_refused_commands", state->refused.load());
+  lines.add("cluster_outcome_unknown", state->outcome_unknown.load());
+  for (std::uint32_t i = 0; i < state->node_count; ++i) {
+    const NodeState& node = state->nodes[i];
+    std::string text = "name=" + std::string(node.name_text()) +
+                       ",address=" + std::string(node.address_text()) + ":" + std::to_string(node.port) +
+                       ",link=" + std::string(state->text_of_link(node));
+    const auto add = [&](const char* name, const std::atomic<std::uint64_t>& word) {
+      text.append(",").append(name).append("=").append(std::to_string(word.load(std::memory_order_relaxed)));
+    };
+    if (i != state->self) {
+      add("heard", node.is_heard);
+      add("connects", node.connects);
+      add("queue_bytes", node.queue_bytes);
+      add("unanswered", node.unanswered);
+      add("answered", node.requests);
+      add("executed", node.executed);
+      text += ",round_trip_usec=" + round_trip_text(node);
+    }
+    lines.add("cluster_node_" + std::to_string(i), text);
+  }
+}
+
+void keyspace(CommandContext& context, Lines& lines) {
+  const std::uint64_t keys = context.keyspace.key_count();
+  if (keys > 0) {
+    lines.add("db0", "keys=" + std::to_string(keys) +
+                         ",expires=" + std::to_string(context.keyspace.expiring_key_count()) + ",avg_ttl=0");
+  }
+  lines.add("keys", keys);
+  lines.add("payload_bytes", context.keyspace.payload_bytes());
+}
+
+struct Section {
+  std::string_view title;
+  void (*write)(CommandContext&, Lines&);
+  bool is_extra = false;  ///< only when asked for, by its name or by ALL
+};
+constexpr Section kSections[] = {
+    {"Server", server},
+    {"Clients", clients},
+    {"Memory", memory},
+    {"Persistence", persistence},
+    {"Stats", stats},
+    {"Replication", replication},
+    {"CPU", cpu},
+    {"Workers", workers, true},
+    {"Commandstats", command_statistics, true},
+    {"Errorstats", error_statistics},
+    {"Latencystats", latency_statistics, true},
+    {"Cluster", cluster},
+    {"Keyspace", keyspace},
+};
+
+bool is_everything(std::string_view word) { return is_word(word, "ALL") || is_word(word, "EVERYTHING"); }
+
+}  // namespace
+
+std::string info_text(CommandContext& context, std::span<const std::string_view> wanted) {
+  Lines lines(context.reply.is_text() ? "\n" : "\r\n");
+  const bool wants_all = std::ranges::any_of(wanted, is_everything);
+  const bool wants_default =
+      wants_all || wanted.empty() ||
+      std::ranges::any_of(wanted, [](std::string_view word) { return is_word(word, "DEFAULT"); });
+  for (const Section& section : kSections) {
+    const auto names_it = [&](std::string_view word) {
+      return lower_case(word) == lower_case(section.title);
+    };
+    if (!(section.is_extra ? wants_all : wants_default) && std::ranges::none_of(wanted, names_it)) continue;
+    lines.title(section.title);
+    section.write(context, lines);
+  }
+  return lines.text();
+}
+
+}  // namespace memento

@@ -1,0 +1,90 @@
+// The server: INFO, HELP, TIME, FLUSHALL, LOLWUT. CONFIG, COMMAND and DEBUG have files of their own.
+#include <time.h>
+
+#include <string>
+
+#include "conf/version.h"
+#include "worker/command/command_table.h"
+#include "worker/handlers/handler_support.h"
+#include "worker/handlers/handlers.h"
+#include "worker/handlers/server/info_text.h"
+#include "worker/text/number_text.h"
+#include "worker/text/words.h"
+
+namespace memento::handlers {
+namespace {
+
+void append_help(std::string* text, const Command& command) {
+  std::string usage(command.name);
+  if (!command.arguments.empty()) usage.append(" ").append(command.arguments);
+  usage.resize(std::max<std::size_t>(usage.size() + 1, 26), ' ');
+  text->append(usage).append(command.summary).append("\n");
+}
+
+}  // namespace
+
+void info(CommandContext& context, const Call& call) { context.reply.verbatim(info_text(context, call.args.subspan(1))); }
+
+void help(CommandContext& context, const Call& call) {
+  if (call.count() > 2) return wrong_argument_count(context, "HELP");
+  std::string text;
+  if (call.count() == 2) {
+    const Command* command = find_command(call[1]);
+    if (command == nullptr) return context.reply.error("ERR no such command; HELP lists them");
+    append_help(&text, *command);
+    return context.reply.verbatim(text);
+  }
+  const Command* before = nullptr;
+  for (const Command& command : all_commands()) {
+    if (before == nullptr || before->group != command.group) {
+      if (before != nullptr) text += '\n';
+      text.append(group_title(command.group)).append("\n");
+    }
+    text += "  ";
+    append_help(&text, command);
+    before = &command;
+  }
+  context.reply.verbatim(text);
+}
+
+// A container's own row is called only without a subcommand, which its arity refuses.
+void no_subcommand(CommandContext& context, const Call& call) { wrong_argument_count(context, call[0]); }
+
+void subcommand_help(CommandContext& context, const Call& call) {
+  const Command& container = *find_command(call[0]);
+  const std::span<const Command> rows = subcommands_of(container);
+  context.reply.begin_array(1 + 2 * rows.size());
+  context.reply.status(std::string(container.name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  for (const Command& row : rows) {
+    std::string usage(row.name.substr(container.name.size() + 1));
+    if (!row.arguments.empty()) usage.append(" ").append(row.arguments);
+    context.reply.status(usage);
+    context.reply.status("    " + std::string(row.summary) + ".");
+  }
+  context.reply.end();
+}
+
+void time(CommandContext& context, const Call&) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  context.reply.begin_array(2);
+  context.reply.bulk(std::to_string(now.tv_sec));
+  context.reply.bulk(std::to_string(now.tv_nsec / 1000));
+  context.reply.end();
+}
+
+// Either way the keys are gone at once and their memory comes back in the background.
+void flushall(CommandContext& context, const Call& call) {
+  const bool is_good = call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC")));
+  if (!is_good) return context.reply.error(kSyntaxError);
+  context.keyspace.flush();
+  context.reply.ok();
+}
+
+void lolwut(CommandContext& context, const Call&) {
+  std::string text;
+  for (const char* line : {"        _", "     __|_|__     I remember.", "    |_o___o_|", "     |_____|"}) text.append(line).append("\n");
+  context.reply.verbatim(text + "\nRedis ver. " + kRedisVersion + ", memento ver. " + kVersion + "\n");
+}
+
+}  // namespace memento::handlers

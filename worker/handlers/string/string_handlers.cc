@@ -1,0 +1,144 @@
+// Storing and reading whole values. Parts of values are in range_handlers.cc, several keys in multi_key_handlers.cc.
+#include <string>
+
+#include "worker/handlers/handler_support.h"
+#include "worker/handlers/handlers.h"
+#include "worker/handlers/set_options.h"
+
+namespace memento::handlers {
+namespace {
+
+void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value, TimeMs expiry_ms = kNoExpiry) {
+  if (!check_value_length(context, value.size())) return;
+  const WriteStatus status = context.keyspace.set(key, value, {SetCondition::kAlways, expiry_ms, false});
+  if (answer_refusal(context, status)) return;
+  context.reply.ok();
+}
+
+// Writes what decide(old) says and answers with the old value. REQUIRES: decide has no effects but its result.
+template <class Decide>
+void answer_old_value(CommandContext& context, const HashedKey& key, Decide&& decide) {
+  const ReplyWriter::Mark mark = context.reply.mark();
+  const WriteStatus status = context.keyspace.update(key, [&](const EntryView* old) {
+    context.reply.roll_back(mark);
+    if (old != nullptr) {
+      context.reply.bulk(old->value);
+    } else {
+      context.reply.nil();
+    }
+    return decide(old);
+  });
+  if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) return;
+  context.reply.roll_back(mark);
+  answer_refusal(context, status);
+}
+
+void set_with_options(CommandContext& context, const Call& call) {
+  const std::optional<ValueOptions> options = parse_value_options(call, 3, OptionsOf::kSet);
+  if (!options) return context.reply.error(kSyntaxError);
+  TimeMs expiry_ms = kNoExpiry;
+  if (options->expiry.data() != nullptr && !take_positive_expiry(context, options->expiry, options->form, "set", &expiry_ms)) return;
+  const std::string_view value = call[2];
+  if (!check_value_length(context, value.size())) return;
+  if (options->gets) {
+    return answer_old_value(context, call.key, [&](const EntryView* old) {
+      const bool writes = options->condition == SetCondition::kAlways ||
+                          (options->condition == SetCondition::kIfPresent) == (old != nullptr);
+      if (!writes) return Change{};
+      return Change{Change::Action::kReplace, {value}, options->keeps_expiry ? kept_expiry(old) : expiry_ms};
+    });
+  }
+  const WriteStatus status = context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry});
+  if (answer_refusal(context, status)) return;
+  status == WriteStatus::kDone ? context.reply.ok() : context.reply.nil();
+}
+
+void set_expiring(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
+  TimeMs expiry_ms = kNoExpiry;
+  if (take_positive_expiry(context, call[2], form, name, &expiry_ms)) set_plainly(context, call.key, call[3], expiry_ms);
+}
+
+}  // namespace
+
+void set(CommandContext& context, const Call& call) {
+  if (call.count() > 3) return set_with_options(context, call);
+  set_plainly(context, call.key, call[2]);
+}
+
+void setnx(CommandContext& context, const Call& call) {
+  if (!check_value_length(context, call[2].size())) return;
+  const WriteStatus status = context.keyspace.set(call.key, call[2], {SetCondition::kIfAbsent, kNoExpiry, false});
+  if (answer_refusal(context, status)) return;
+  context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
+}
+
+void setex(CommandContext& context, const Call& call) { set_expiring(context, call, kInSeconds, "setex"); }
+void psetex(CommandContext& context, const Call& call) { set_expiring(context, call, kInMilliseconds, "psetex"); }
+
+void get(CommandContext& context, const Call& call) {
+  const ReplyWriter::Mark mark = context.reply.mark();
+  const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
+    context.reply.roll_back(mark);
+    context.reply.bulk(entry.value);
+  });
+  if (found) return;
+  context.reply.roll_back(mark);
+  context.reply.nil();
+}
+
+void getp(CommandContext& context, const Call& call) {
+  const ReplyWriter::Mark mark = context.reply.mark();
+  TimeMs created_ms = 0;
+  TimeMs expiry_ms = kNoExpiry;
+  context.reply.begin_map(4);
+  context.reply.field("key");
+  context.reply.bulk(call[1]);
+  context.reply.field("value");
+  const ReplyWriter::Mark value_mark = context.reply.mark();
+  const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
+    context.reply.roll_back(value_mark);
+    context.reply.bulk(entry.value);
+    created_ms = entry.created_ms;
+    expiry_ms = entry.expiry_ms;
+  });
+  if (found) {
+    context.reply.field("creation_time");
+    context.reply.integer(created_ms);
+    context.reply.field("expiry");
+    context.reply.integer(expiry_ms);
+    return context.reply.end();
+  }
+  context.reply.roll_back(mark);
+  context.reply.nil();
+}
+
+void getset(CommandContext& context, const Call& call) {
+  if (!check_value_length(context, call[2].size())) return;
+  answer_old_value(context, call.key, [&](const EntryView*) { return Change{Change::Action::kReplace, {call[2]}, kNoExpiry}; });
+}
+
+void getdel(CommandContext& context, const Call& call) {
+  answer_old_value(context, call.key, [](const EntryView* old) {
+    return Change{old != nullptr ? Change::Action::kErase : Change::Action::kKeep, {}, kNoExpiry};
+  });
+}
+
+// A key that is not there has no expiry that could be wrong: as in Redis, nil comes before that error.
+void getex(CommandContext& context, const Call& call) {
+  const std::optional<ValueOptions> options = parse_value_options(call, 2, OptionsOf::kGetex);
+  if (!options) return context.reply.error(kSyntaxError);
+  const bool expires = options->expiry.data() != nullptr;
+  if (!expires && !options->persists) return get(context, call);
+  TimeMs expiry_ms = kNoExpiry;
+  if (expires) {
+    if (!context.keyspace.read(call.key, [](const EntryView&) {})) return context.reply.nil();
+    if (!take_positive_expiry(context, options->expiry, options->form, "getex", &expiry_ms)) return;
+  }
+  const bool erases = expires && expiry_ms <= context.keyspace.now_ms();
+  answer_old_value(context, call.key, [&](const EntryView* old) {
+    if (old == nullptr || old->expiry_ms == expiry_ms) return Change{};
+    return Change{erases ? Change::Action::kErase : Change::Action::kSetExpiry, {}, expiry_ms};
+  });
+}
+
+}  // namespace memento::handlers

@@ -1,0 +1,134 @@
+// WATCH and EXEC in a cluster: the keys' owner looks at them, and executes. See cluster_router.h.
+//
+// Between WATCH and its answer nothing more of the client is executed. What is watched is noted by the owner
+// for itself; the client's worker only keeps it and gives it back with EXEC. All keys of a transaction have
+// to be one node's.
+#include <algorithm>
+#include <set>
+
+#include "worker/clients/watched_key.h"
+#include "worker/routing/cluster_router.h"
+#include "worker/wire/word_list.h"
+
+namespace memento {
+
+ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<const std::uint8_t> owners,
+                                                CommandContext& context, ByteBuffer& output,
+                                                std::size_t* begin) {
+  ClientState& client = context.client;
+  if (client.transaction != nullptr) return Route::kHere;  // where that is refused
+  auto join = std::make_unique<Join>(Join{JoinKind::kWatch});
+  std::vector<Words> words;
+  std::set<std::string_view> chosen;
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    const std::string_view key = call[i + 1];
+    if (client.watched.contains(key) || !chosen.insert(key).second) continue;
+    auto part = std::ranges::find(join->parts, owners[i], &JoinPart::node);
+    if (part == join->parts.end()) {
+      join->parts.push_back(JoinPart{owners[i]});
+      words.emplace_back();
+      part = join->parts.end() - 1;
+    }
+    part->places.push_back(static_cast<std::uint32_t>(join->keys.size()));
+    words[static_cast<std::size_t>(part - join->parts.begin())].push_back(key);
+    join->keys.emplace_back(key);
+  }
+  for (JoinPart& part : join->parts) {
+    if (part.node == state_.self) continue;
+    if (!has_room(client, part.node)) return wait(client, part.node);
+    ++join->missing;
+  }
+  for (JoinPart& part : join->parts) {
+    if (part.node != state_.self) continue;
+    for (const std::uint32_t place : part.places) {
+      const std::optional<ChangeMark> mark = context.keyspace.mark(context.keyspace.hash(join->keys[place]));
+      if (!mark) return context.reply.out_of_memory(), Route::kAnswered;
+      part.reply.append(bytes_of_mark(*mark));
+    }
+  }
+  if (join->missing == 0) {
+    finish_watch(*join, client, context.reply);
+    return Route::kAnswered;
+  }
+  send_parts(std::move(join), words, PieceKind::kWatch, context, output, begin).set_barrier();
+  return Route::kAnswered;
+}
+
+void ClusterRouter::finish_watch(const Join& join, ClientState& client, ReplyWriter& reply) {
+  if (const JoinPart* part = worst_part(join))
+    return write_failure(part->failure, state_.nodes[part->node], reply);
+  for (const JoinPart& part : join.parts) {
+    if (part.reply.size() != part.places.size() * sizeof(ChangeMark)) {
+      return reply.error("ERR node " + std::string(state_.nodes[part.node].name_text()) +
+                         " answered WATCH wrongly");
+    }
+    for (std::size_t i = 0; i < part.places.size(); ++i) {
+      const auto mark = mark_of_bytes(std::string_view(part.reply).substr(i * sizeof(ChangeMark), sizeof(ChangeMark)));
+      client.watched.emplace(join.keys[part.places[i]], *mark);
+    }
+  }
+  reply.ok();
+}
+
+ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuffer& output,
+                                               std::size_t* begin) {
+  ClientState& client = context.client;
+  if (client.transaction == nullptr || client.transaction->is_broken) return Route::kHere;
+  const CallQueue& queue = client.transaction->queue;
+  std::optional<std::uint8_t> owner;
+  bool is_one = true;
+  const auto note = [&](std::string_view key) {
+    const std::uint8_t its_owner = owner_of(slot_of_key(key));
+    is_one &= owner.value_or(its_owner) == its_owner;
+    owner = its_owner;
+  };
+  for (const auto& [key, mark] : client.watched) note(key);
+  bool has_all_keys = false;
+  const Command* stranger = nullptr;
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const Command& command = queue.command(i);
+    has_all_keys |= command.has(kAllKeys);
+    if (command.is_for_connection() || (command.keys.first == 0 && !command.has(kAnywhere))) stranger = &command;
+    command.each_key(queue.words(i), note);
+  }
+  const auto give_up = [&](const std::string& why) {
+    client.transaction.reset();
+    client.watched.clear();
+    context.reply.error(why);
+    return Route::kAnswered;
+  };
+  if (has_all_keys)
+    return give_up(
+        "CROSSSLOT a transaction has the keys of one node, and this one has a command over all keys");
+  if (!is_one)
+    return give_up(
+        "CROSSSLOT Keys in request don't hash to the same slot: a transaction has the keys of one node");
+  if (!owner || *owner == state_.self) return Route::kHere;
+  if (stranger != nullptr) {
+    return give_up("ERR " + std::string(stranger->name) +
+                   " is about this node or connection, and the keys of the transaction are node " +
+                   std::string(state_.nodes[*owner].name_text()) + "'s");
+  }
+  if (!has_room(client, *owner)) return wait(client, *owner);
+  Words watched;
+  for (const auto& [key, mark] : client.watched) {
+    watched.push_back(key);
+    watched.push_back(bytes_of_mark(mark));
+  }
+  std::size_t bytes = word_list_bytes(watched);
+  for (std::size_t i = 0; i < queue.size(); ++i) bytes += word_list_bytes(queue.words(i));
+  std::uint64_t place = 0;
+  new_place(open_queue(context, output, begin), context, &place);
+  const bool may_write = queue.has_any(kWrite | kPublishes);
+  bus_->send({*owner, PieceKind::kExec, may_write, context.reply.protocol()},
+             {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
+               to = write_word_list(watched, to);
+               for (std::size_t i = 0; i < queue.size(); ++i) to = write_word_list(queue.words(i), to);
+             });
+  ++forwarded_;
+  client.transaction.reset();
+  client.watched.clear();
+  return Route::kAnswered;
+}
+
+}  // namespace memento

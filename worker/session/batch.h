@@ -1,0 +1,100 @@
+// Batch: parsed requests that are executed together, and BatchRun, which executes them. Whose requests they
+// are, and where they came from, is the caller's: a client's (session.h). Runs in workers.
+//
+// The memory that a batch's keys need is fetched ahead in stages, each for all requests before the next.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "shm/os/byte_buffer.h"
+#include "worker/command/command.h"
+#include "worker/stats/command_meter.h"
+#include "worker/wire/resp_codec.h"
+
+namespace memento {
+
+/// A parsed request. Its words are `argument_count` of the batch's arguments, from `first_argument` on.
+struct Request {
+  const Command* command;  ///< nullptr: unknown
+  std::size_t first_argument;
+  std::size_t argument_count;
+  std::size_t input_end;  ///< of the batch's input
+  HashedKey key;
+  bool has_key;   ///< `key` is set
+  bool is_plain;  ///< a whole request of a command that is: its handler may be called as it is
+  bool greets;    ///< a line PING before any other request
+};
+
+/// Reused, so that parsing allocates nothing.
+struct Batch {
+  static constexpr std::size_t kLimit = 32;
+  std::array<Request, kLimit> requests;
+  std::size_t count = 0;
+  Arguments arguments;
+  std::deque<std::string> unquoted;  ///< words that do not stand in the input as they are
+  std::size_t input_bytes = 0;       ///< of the input that the requests come from
+  bool is_prepared = false;          ///< parsed, not yet executed
+
+  std::span<const std::string_view> words_of(const Request& request) const {
+    return std::span(arguments).subspan(request.first_argument, request.argument_count);
+  }
+  bool is_plain() const {
+    return std::all_of(requests.begin(), requests.begin() + count,
+                       [](const Request& request) { return request.is_plain; });
+  }
+  void clear();
+};
+
+/// Hashes the requests' first keys and begins to fetch their slots.
+void hash_keys(Batch& batch, const Keyspace& keyspace);
+/// The next stages of fetching what the requests need.
+void prefetch_tables(const Batch& batch, const Keyspace& keyspace);
+void prefetch_entries(const Batch& batch, const Keyspace& keyspace);
+
+/// Executes the requests of one batch, in order, and counts and times them. Replies go to the output that
+/// the context's reply writes to.
+class BatchRun {
+ public:
+  enum class Outcome {
+    kDone,
+    kRunEnded,  ///< and it was timed by itself
+    kParks,     ///< it was not executed, and nothing was replied: it is to be executed again later
+  };
+
+  BatchRun(const Batch& batch, CommandContext& context, ByteBuffer& output, std::uint64_t turn_end_ticks = ~0ull)
+      : batch_(batch), context_(context), output_(output), turn_end_ticks_(turn_end_ticks) {}
+
+  /// The request at this place.
+  Outcome execute(std::size_t place);
+  /// It was refused before its handler ran. REQUIRES: execute() has just said kRunEnded.
+  bool was_rejected() const { return was_rejected_; }
+  /// Seen when a request that took long was done, or at end(): the rest is for another turn.
+  bool is_over() const { return context_.meter.is_past(turn_end_ticks_); }
+  /// Requests from `place` on as long as they are plain, the output is below `pause_bytes` and it is not over; the place
+  /// behind the last. REQUIRES: the one at `place` is plain, and commands are not timed one by one.
+  std::size_t execute_plain(std::size_t place, std::size_t pause_bytes);
+  /// All in front of `place` were executed, or answered in another way: what they took is noted.
+  void end(std::size_t place) {
+    if (place > 0) context_.meter.end_run(batch_.words_of(batch_.requests[place - 1]), false);
+  }
+
+ private:
+  void answer_out_of_memory(const Command* command, std::size_t reply_begin);
+  std::size_t input_begin(std::size_t place) const {
+    return place > 0 ? batch_.requests[place - 1].input_end : 0;
+  }
+
+  const Batch& batch_;
+  CommandContext& context_;
+  ByteBuffer& output_;
+  const std::uint64_t turn_end_ticks_;
+  bool was_rejected_ = false;
+};
+
+}  // namespace memento

@@ -1,0 +1,304 @@
+// See peer_requests.h.
+#include "worker/session/peer_requests.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "bus/core/cluster_state.h"
+#include "shm/os/cpu_clock.h"
+#include "worker/clients/watched_key.h"
+#include "worker/command/command_table.h"
+#include "worker/dispatch/dispatch.h"
+#include "worker/wire/word_list.h"
+
+namespace memento {
+namespace {
+
+constexpr std::uint64_t kMessageSlackBytes = 64 << 20;  // beside one value of the longest kind
+constexpr std::size_t kKeptOutputBytes = 1 << 20;
+constexpr double kTurnNs = 1'000'000;  // of each node's requests; then this worker's clients are served
+constexpr const char* kNoRequest = "ERR what another node sent is not a request";
+constexpr const char* kTooLong = "OOM the request is longer than its node takes, or has memory for";
+constexpr const char* kNoMemory = "OOM its node has no memory for it; if it writes, it may have run";
+
+// About the server, not about a key.
+bool is_admin(const Command& command) { return command.has(kAdmin) && command.keys.first == 0; }
+
+bool is_for_any_node(const Command* command) {
+  return command != nullptr && !command->is_for_connection() && !is_admin(*command);
+}
+
+Protocol protocol_of(const PieceHeader& header) {
+  return header.protocol > static_cast<std::uint8_t>(Protocol::kResp3)
+             ? Protocol::kResp2
+             : static_cast<Protocol>(header.protocol);
+}
+
+bool is_whole(const PieceHeader& header) {
+  return (header.flags & (kFirstPiece | kLastPiece)) == (kFirstPiece | kLastPiece);
+}
+
+}  // namespace
+
+PeerRequests::PeerRequests(const Channel& channel, ClusterState& state, Keyspace& keyspace,
+                           WorkerServices& services)
+    : state_(state), keyspace_(keyspace), services_(services) {
+  client_.may_debug = true;  // the client's own node has looked whether it may
+  for (std::uint32_t node = 0; node < state.node_count; ++node) {
+    if (node == state.self) continue;
+    peers_.push_back(Peer{static_cast<std::uint8_t>(node), channel.peer(node),
+                          channel.peer_request_reader(node), channel.peer_reply_writer(node),
+                          MessageAssembler(keyspace.value_limit_bytes() + kMessageSlackBytes)});
+  }
+}
+
+bool PeerRequests::is_idle() const {
+  return std::ranges::all_of(peers_, [](const Peer& peer) {
+    return !peer.requests.has_more() && !peer.waits;
+  });
+}
+
+bool PeerRequests::has_work() {
+  return std::ranges::any_of(peers_, [](Peer& peer) {
+    return peer.waits ? peer.replies.reserve(piece_bytes(kPieceLimitBytes)) != nullptr
+                      : peer.requests.has_more();
+  });
+}
+
+bool PeerRequests::serve() {
+  bool wakes = false;
+  for (Peer& peer : peers_) {
+    if (!peer.requests.has_more() && !peer.waits) [[likely]]
+      continue;
+    serve(peer);
+    wakes |= peer.replies.publish();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    wakes |= peer.rings.bus_waits.load(std::memory_order_relaxed) != 0 && peer.rings.bus_waits.exchange(0) != 0;
+  }
+  output_.shrink(kKeptOutputBytes);
+  return wakes;
+}
+
+void PeerRequests::serve(Peer& peer) {
+  turn_end_ticks_ = cpu_ticks() + static_cast<std::uint64_t>(kTurnNs * ticks_per_ns());
+  try {
+    while (put_reply(peer) && peer.requests.has_more()) {
+      if (!take(peer) || cpu_ticks() >= turn_end_ticks_) return;
+    }
+  } catch (const std::bad_alloc&) {
+    batch_ = {};  // what was not answered is in the ring still, and is taken again
+  }
+}
+
+// A batch, or one message that cannot be part of one. The ring keeps what was not executed. False: a reply waits.
+bool PeerRequests::take(Peer& peer) {
+  const std::string_view pieces = peer.requests.view();
+  const std::size_t batch_bytes = prepare(pieces);
+  if (batch_.count > 0) {
+    peer.rings.taken.store(peer.requests.position() + batch_bytes, std::memory_order_release);
+    run_batch(peer);
+    return !peer.waits;
+  }
+  PieceHeader header;
+  std::memcpy(&header, pieces.data(), sizeof header);
+  const std::string_view payload = pieces.substr(sizeof header, header.payload_bytes);
+  const std::uint64_t bytes = piece_bytes(header.payload_bytes);
+  if (std::exchange(peer.link, header.link) != header.link) peer.assembler.clear();
+  peer.rings.taken.store(peer.requests.position() + bytes, std::memory_order_release);
+  std::string_view message;
+  const MessageAssembler::Outcome outcome = peer.assembler.add(header, payload, &message);
+  headers_[0] = header;
+  if (outcome == MessageAssembler::Outcome::kWhole) {
+    run_alone(peer, message);
+  } else if (outcome == MessageAssembler::Outcome::kBroken && (header.flags & kLastPiece) != 0) {
+    ReplyWriter(output_, protocol_of(header)).error(kTooLong);
+    answer(peer, header);
+  }
+  peer.assembler.release();
+  peer.requests.advance(bytes);
+  peer.requests.release();
+  return !peer.waits;
+}
+
+// Parses commands that came in one piece into the batch, from the front of `pieces` on; how many bytes they are.
+std::size_t PeerRequests::prepare(std::string_view pieces) {
+  batch_.clear();
+  std::size_t taken = 0;
+  for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    if (batch_.count == Batch::kLimit || !is_whole(header) || header.kind != PieceKind::kCommand) return false;
+    const std::size_t first = batch_.arguments.size();
+    if (!take_word_list(&payload, &batch_.arguments) || batch_.arguments.size() == first) {
+      batch_.arguments.resize(first);
+      return false;
+    }
+    taken += piece_bytes(header.payload_bytes);
+    const auto words = std::span(batch_.arguments).subspan(first);
+    Request& request = batch_.requests[batch_.count];
+    request.command = resolve_subcommand(find_command(words[0]), words);
+    request.first_argument = first;
+    request.argument_count = words.size();
+    request.input_end = taken;
+    request.greets = false;
+    headers_[batch_.count++] = header;
+    return true;
+  });
+  hash_keys(batch_, keyspace_);
+  prefetch_tables(batch_, keyspace_);
+  prefetch_entries(batch_, keyspace_);
+  return taken;
+}
+
+void PeerRequests::run_batch(Peer& peer) {
+  CommandMeter meter(services_, client_);
+  CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter};
+  BatchRun run(batch_, context, output_, turn_end_ticks_);
+  std::size_t done = 0;
+  while (done < batch_.count && !peer.waits && !(done > 0 && run.is_over())) {
+    client_.protocol = protocol_of(headers_[done]);
+    context.reply.set_protocol(client_.protocol);
+    try {
+      const bool is_executed = is_for_any_node(batch_.requests[done].command) &&
+                               run.execute(done) != BatchRun::Outcome::kParks;
+      if (!is_executed) {
+        run.end(done);
+        context.reply.error(kNoRequest);
+      }
+    } catch (const std::bad_alloc&) {
+      output_ = {};
+      context.reply.error(kNoMemory);
+    }
+    answer(peer, headers_[done++]);
+  }
+  run.end(done);
+  peer.requests.advance(batch_.requests[done - 1].input_end);
+  peer.requests.release();
+  std::atomic<std::uint64_t>& executed = state_.nodes[peer.node].executed;
+  executed.fetch_add(done, std::memory_order_relaxed);
+}
+
+void PeerRequests::run_alone(Peer& peer, std::string_view message) {
+  const PieceHeader& header = headers_[0];
+  client_.protocol = protocol_of(header);
+  CommandMeter meter(services_, client_);
+  CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
+  try {
+    if (!execute_message(header, message, context)) context.reply.error(kNoRequest);
+  } catch (const std::bad_alloc&) {
+    output_ = {};
+    context.reply.error(kNoMemory);
+  }
+  client_.transaction.reset();
+  client_.watched.clear();
+  answer(peer, header);
+  state_.nodes[peer.node].executed.fetch_add(1, std::memory_order_relaxed);
+}
+
+// False: it is no request, and nothing was replied.
+bool PeerRequests::execute_message(const PieceHeader& header, std::string_view message, CommandContext& context) {
+  if (header.kind == PieceKind::kWatch) return watch(message);
+  batch_.clear();
+  Request& request = batch_.requests[0];
+  request = Request{};
+  request.input_end = message.size();
+  if (header.kind == PieceKind::kExec) {
+    if (!begin_exec(message, context)) return false;
+    batch_.arguments.push_back("EXEC");
+  } else if (!take_word_list(&message, &batch_.arguments) || batch_.arguments.empty()) {
+    return false;
+  }
+  request.command = resolve_subcommand(find_command(batch_.arguments[0]), batch_.arguments);
+  if (header.kind == PieceKind::kCommand && !is_for_any_node(request.command)) return false;
+  request.argument_count = batch_.arguments.size();
+  batch_.count = 1;
+  hash_keys(batch_, keyspace_);
+  BatchRun run(batch_, context, output_);
+  const bool is_executed = run.execute(0) != BatchRun::Outcome::kParks;
+  if (is_executed) run.end(1);
+  return is_executed;
+}
+
+// What WATCH answered, and commands. False: it is no transaction, and none of it is to be executed.
+bool PeerRequests::begin_exec(std::string_view message, CommandContext& context) {
+  std::vector<std::string_view> watched;
+  if (!take_word_list(&message, &watched) || watched.size() % 2 != 0) return false;
+  for (std::size_t i = 0; i < watched.size(); i += 2) {
+    const std::optional<ChangeMark> mark = mark_of_bytes(watched[i + 1]);
+    if (watched[i].size() > kKeyLimitBytes || !mark) return false;
+    client_.watched.emplace(watched[i], *mark);
+  }
+  client_.transaction = std::make_unique<Transaction>();
+  while (!message.empty()) {
+    std::vector<std::string_view> words;
+    if (!take_word_list(&message, &words) || words.empty()) return false;
+    const Command* const command = resolve_subcommand(find_command(words[0]), words);
+    if (!is_for_any_node(command) || command->has(kContainer | kAsksOthers) || !command->accepts(words.size()))
+      return false;
+    const ReplyWriter::Mark mark = context.reply.mark();
+    if (!check_keys(context, *command, Call{words, {}})) return context.reply.roll_back(mark), false;
+    const std::size_t first = command->first_key(words.size());
+    client_.transaction->queue.add(*command, words, first != 0 ? keyspace_.hash(words[first]) : HashedKey{});
+  }
+  return true;
+}
+
+bool PeerRequests::watch(std::string_view message) {
+  std::vector<std::string_view> keys;
+  if (!take_word_list(&message, &keys)) return false;
+  for (const std::string_view key : keys) {
+    if (key.size() > kKeyLimitBytes) continue;
+    const std::optional<ChangeMark> mark = keyspace_.mark(keyspace_.hash(key));
+    if (mark) output_.append(bytes_of_mark(*mark));
+  }
+  return true;
+}
+
+// What stands in the output is the reply. Nearly all are short, and find room.
+void PeerRequests::answer(Peer& peer, const PieceHeader& request) {
+  PieceHeader header = request;
+  header.kind = PieceKind::kReply;
+  header.flags = kFirstPiece | kLastPiece;
+  header.payload_bytes = static_cast<std::uint32_t>(output_.size());
+  char* const place =
+      output_.size() <= kPieceLimitBytes ? peer.replies.reserve(piece_bytes(output_.size())) : nullptr;
+  if (place != nullptr) [[likely]] {
+    std::memcpy(place, &header, sizeof header);
+    if (!output_.empty()) std::memcpy(place + sizeof header, output_.view().data(), output_.size());
+    peer.replies.advance(piece_bytes(output_.size()));
+    output_.consume(output_.size());
+    return;
+  }
+  peer.header = header;
+  peer.header.flags = kFirstPiece;
+  peer.reply.swap(output_);
+  peer.waits = true;
+  put_reply(peer);
+}
+
+// Puts what waits, as far as there is room. False: some waits still.
+bool PeerRequests::put_reply(Peer& peer) {
+  PieceHeader& header = peer.header;
+  while (peer.waits) {
+    const std::string_view part = peer.reply.view().substr(0, kPieceLimitBytes);
+    char* const place = peer.replies.reserve(piece_bytes(part.size()));
+    if (place == nullptr) {
+      peer.rings.worker_waits.store(1);
+      return false;
+    }
+    const bool is_last = part.size() == peer.reply.size();
+    header.payload_bytes = static_cast<std::uint32_t>(part.size());
+    header.flags = static_cast<std::uint8_t>((header.flags & kFirstPiece) | (is_last ? kLastPiece : 0));
+    std::memcpy(place, &header, sizeof header);
+    if (!part.empty()) std::memcpy(place + sizeof header, part.data(), part.size());
+    peer.replies.advance(piece_bytes(part.size()));
+    peer.reply.consume(part.size());
+    header.flags = 0;
+    peer.waits = !is_last;
+    if (is_last) peer.rings.worker_waits.store(0);
+  }
+  peer.reply.shrink(0);
+  return true;
+}
+
+}  // namespace memento

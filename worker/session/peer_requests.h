@@ -1,0 +1,70 @@
+// PeerRequests: executes what other nodes ask of this worker, in batches like clients' requests, and answers in
+// the channel's rings. Runs in workers of a cluster's nodes; the bus carries.
+//
+// Each node has rings of its own, and its requests are executed in order. A reply that finds no room waits here,
+// one for each node, and nothing more of that node is executed before it is gone. Before a request is executed it
+// is noted as taken (PeerRings::taken): if the worker dies, the bus knows that it may be done.
+//
+// A message that is no request (a peer of another build) is answered with an error, and so is one for which there is
+// no memory.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "bus/core/channel.h"
+#include "shm/os/byte_buffer.h"
+#include "worker/command/command.h"
+#include "worker/session/batch.h"
+#include "worker/session/message_assembler.h"
+
+namespace memento {
+
+class PeerRequests {
+ public:
+  PeerRequests(const Channel& channel, ClusterState& state, Keyspace& keyspace, WorkerServices& services);
+
+  /// Executes some of what is there. True: the bus is to be woken.
+  bool serve();
+  /// serve() has something to do. The bus rings the bell of a worker that sleeps when that changes.
+  bool has_work();
+  /// Nothing was asked that is not answered.
+  bool is_idle() const;
+
+ private:
+  struct Peer {
+    std::uint8_t node;
+    PeerRings& rings;
+    RingReader requests;
+    RingWriter replies;
+    MessageAssembler assembler;
+    std::uint32_t link = 0;  ///< that the last request came on
+    PieceHeader header{};    ///< of the reply that waits
+    ByteBuffer reply{};      ///< what has yet to be put of it
+    bool waits = false;      ///< a reply does
+  };
+
+  void serve(Peer& peer);
+  bool take(Peer& peer);
+  std::size_t prepare(std::string_view pieces);
+  void run_batch(Peer& peer);
+  void run_alone(Peer& peer, std::string_view message);
+  bool execute_message(const PieceHeader& header, std::string_view message, CommandContext& context);
+  bool begin_exec(std::string_view message, CommandContext& context);
+  bool watch(std::string_view message);
+  void answer(Peer& peer, const PieceHeader& request);
+  bool put_reply(Peer& peer);
+
+  ClusterState& state_;
+  Keyspace& keyspace_;
+  WorkerServices& services_;
+  std::vector<Peer> peers_;
+  Batch batch_;
+  std::array<PieceHeader, Batch::kLimit> headers_;  ///< of the batch's requests
+  std::uint64_t turn_end_ticks_ = 0;
+  ByteBuffer output_;
+  ClientState client_;  ///< stands for all clients of other nodes
+};
+
+}  // namespace memento

@@ -1,0 +1,313 @@
+// See session.h.
+#include "worker/session/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/clients/message_hub.h"
+#include "worker/command/command_table.h"
+#include "worker/dispatch/dispatch.h"
+#include "worker/routing/cluster_router.h"
+#include "worker/stats/command_meter.h"
+#include "worker/text/words.h"
+#include "worker/wire/short_line.h"
+
+namespace memento {
+namespace {
+
+// A command word and its separators beside the longest key and value.
+constexpr std::size_t kLineSlackBytes = 64;
+// Of a line that is no command's, as in Redis.
+constexpr std::size_t kInlineLimitBytes = 64 * 1024;
+// Before the password was given nobody may make the server keep much.
+constexpr std::size_t kStrangerArguments = 10;
+constexpr std::size_t kStrangerBulkBytes = 16 * 1024;
+constexpr std::size_t kStrangerRequestBytes = kStrangerArguments * kStrangerBulkBytes + 1024;  // with the lengths
+// Beside one value of the longest kind.
+constexpr std::size_t kRequestSlackBytes = 64 << 20;
+constexpr std::int64_t kArgumentLimit = 1 << 30;
+
+RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
+  if (!client.authenticated) return {static_cast<std::int64_t>(kStrangerArguments), static_cast<std::int64_t>(kStrangerBulkBytes), kStrangerRequestBytes, false};
+  const std::uint64_t bulk_bytes = std::max<std::uint64_t>(keyspace.value_limit_bytes(), 2 * kKeyLimitBytes);
+  return {kArgumentLimit, static_cast<std::int64_t>(bulk_bytes), bulk_bytes + kRequestSlackBytes, true};
+}
+
+// What somebody who has not given the password may not send.
+bool is_too_much(std::span<const std::string_view> words) {
+  const auto is_long = [](std::string_view word) { return word.size() > kStrangerBulkBytes; };
+  return words.size() > kStrangerArguments || std::ranges::any_of(words, is_long);
+}
+
+// As the checks of load balancers, and other tools of Redis's, begin.
+bool begins_as_tools_do(std::string_view bytes) { return bytes.starts_with("PING\r\n"); }
+
+bool begins_with_command(std::string_view line) { return find_command(take_word(&line)) != nullptr; }
+
+}  // namespace
+
+void Session::add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch) {
+  const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
+  Request& request = batch.requests[batch.count++];
+  request.command = resolve_subcommand(command, words);
+  request.first_argument = first_argument;
+  request.argument_count = words.size();
+  request.input_end = input_end;
+  request.greets = fresh_;
+}
+
+template <class AnyLine>
+void Session::parse_line(AnyLine& line, std::size_t input_end, Batch& batch) {
+  const bool greets = fresh_ && line.text() == "PING";
+  const std::size_t first = batch.arguments.size();
+  const std::string_view name = line.take_word();
+  if (name.empty()) return;
+  fresh_ = greets;
+  const Command* command = find_command(name);
+  batch.arguments.push_back(name);
+  split_words(line, command != nullptr ? static_cast<std::size_t>(command->text_rest) : 0, &batch.arguments);
+  add_request(command, first, input_end, batch);
+}
+
+// Stops in front of a request in RESP.
+void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+  std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
+  const bool is_stranger = !client_.authenticated;
+  if (is_stranger) line_limit = kInlineLimitBytes;
+  std::size_t taken = 0;
+  while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
+    const std::string_view left = bytes.substr(taken);
+    if (fresh_ && begins_as_tools_do(left)) break;
+    if (left.size() >= 64 && scanned_bytes_ == 0 && !is_stranger) {
+      if (ShortLine line(left); line.is_whole()) [[likely]] {
+        taken += line.bytes_with_end();
+        parse_line(line, taken, batch);
+        continue;
+      }
+    }
+    std::string_view text;
+    std::size_t line_bytes = 0;
+    const bool whole = next_line(left, &scanned_bytes_, &text, &line_bytes);
+    const std::size_t seen_bytes = whole ? text.size() : scanned_bytes_;
+    if (seen_bytes > line_limit || (seen_bytes > kInlineLimitBytes && !begins_with_command(left))) {
+      broken_ = batch.count == 0;
+      if (!broken_) forget_incomplete();
+      break;
+    }
+    if (!whole) break;
+    taken += line_bytes;
+    Line line(text);
+    parse_line(line, taken, batch);
+    if (is_stranger && batch.count > 0 && is_too_much(batch.words_of(batch.requests[batch.count - 1]))) [[unlikely]] {
+      taken -= line_bytes;
+      batch.arguments.resize(batch.requests[--batch.count].first_argument);
+      broken_ = batch.count == 0;  // else the requests before it may change the limits
+      break;
+    }
+  }
+  batch.input_bytes = taken;
+}
+
+void Session::prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+  const RespLimits limits = limits_of(client_, keyspace);
+  std::size_t taken = 0;
+  while (batch.count < Batch::kLimit && taken < bytes.size()) {
+    const std::size_t first = batch.arguments.size();
+    std::size_t request_bytes = 0;
+    const RespParser::Outcome outcome =
+        parser_.parse(bytes.substr(taken), limits, &batch.arguments, &request_bytes, &batch.unquoted);
+    if (outcome == RespParser::Outcome::kBroken) {
+      broken_ = batch.count == 0;
+      if (!broken_) forget_incomplete();  // the requests before it may change the limits
+      batch.arguments.resize(first);
+    }
+    if (outcome != RespParser::Outcome::kRequest) break;
+    taken += request_bytes;
+    if (batch.arguments.size() > first) add_request(find_command(batch.arguments[first]), first, taken, batch);
+  }
+  batch.input_bytes = taken;
+}
+
+void Session::forget_incomplete() {
+  parser_.reset();
+  scanned_bytes_ = 0;
+}
+
+void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+  batch.clear();
+  broken_ = false;
+  if (closing_) return;
+  if (is_text() && (bytes.starts_with('*') || (fresh_ && begins_as_tools_do(bytes)))) {
+    client_.protocol = Protocol::kResp2;
+    fresh_ = false;
+    forget_incomplete();
+  }
+  if (refusal_ != nullptr) {
+    broken_ = !bytes.empty();
+  } else if (is_text()) {
+    prepare_lines(bytes, keyspace, batch);
+  } else {
+    prepare_frames(bytes, keyspace, batch);
+  }
+  hash_keys(batch, keyspace);
+  batch.is_prepared = true;
+}
+
+std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output) {
+  CommandMeter meter(context.services, client_);
+  CommandContext command{context.keyspace, ReplyWriter(output), context.services, client_, meter};
+  std::size_t taken = 0;
+  std::uint64_t executed = 0;
+  paused_ = false;
+  parked_ = false;
+  has_rest_ = false;
+  MessageHub& hub = context.services.hub;
+  client_.active_ms = context.keyspace.now_ms();
+  std::size_t routed_begin = output.size();  // from there on it stands behind replies that other nodes have yet to give
+  if (client_.has_pushes) take_pushes(output);
+  while (!closing_ && taken < bytes.size()) {
+    if (output.size() >= kOutputPauseBytes) {
+      paused_ = true;
+      break;
+    }
+    if (!batch.is_prepared) {
+      prepare(bytes.substr(taken), context.keyspace, batch);
+      prefetch_tables(batch, context.keyspace);
+      prefetch_entries(batch, context.keyspace);
+    }
+    batch.is_prepared = false;
+    bool is_shown = hub.has_monitors();
+    if (is_shown) [[unlikely]]
+      meter.time_each();
+    std::size_t runnable = batch.count;
+    if (hub.pause().is_set() && batch.count > 0) [[unlikely]] {
+      parked_ = is_postponed(batch.requests[0], context);
+      runnable = parked_ ? 0 : 1;
+      if (parked_) hub.clients().postpone(client_);
+    }
+    const bool is_routed_batch = context.router != nullptr && is_routed(batch, *context.router);
+    const bool was_text = is_text();
+    command.reply.set_protocol(client_.protocol);
+    BatchRun run(batch, command, output, turn_end_ticks_);
+    std::size_t done = 0;
+    while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
+      if (batch.requests[done].is_plain && !is_routed_batch && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
+        done = run.execute_plain(done, kOutputPauseBytes);
+        client_.last_command = batch.requests[done - 1].command;
+        if (run.is_over()) [[unlikely]]
+          runnable = done;
+        continue;
+      }
+      const Request& request = batch.requests[done++];
+      if (is_routed_batch) [[unlikely]] {
+        using Route = ClusterRouter::Route;
+        const Route route =
+            context.router->route(request.command, {batch.words_of(request), request.key}, request.has_key, command, output, &routed_begin);
+        if (route == Route::kAnswered) {
+          run.end(done - 1);
+          if (is_shown) show(request, batch, hub);
+          if (cpu_ticks() >= turn_end_ticks_) runnable = done;
+          continue;
+        }
+        if (route == Route::kWaits) {
+          parked_ = true;
+          --done;
+          break;
+        }
+      }
+      const BatchRun::Outcome outcome = run.execute(done - 1);
+      if (outcome == BatchRun::Outcome::kParks) [[unlikely]] {
+        parked_ = true;
+        --done;
+        break;
+      }
+      if (outcome == BatchRun::Outcome::kRunEnded) [[unlikely]] {
+        if (is_shown && !run.was_rejected()) show(request, batch, hub);
+        if (std::exchange(command.ends_batch, false) || run.is_over()) runnable = done;
+      }
+      if (client_.has_pushes) [[unlikely]] take_pushes(output);
+      closing_ = command.close_after_reply;
+    }
+    executed += done;
+    run.end(done);
+    if (is_shown) [[unlikely]]
+      hub.send_shown();
+    const bool is_over = run.is_over() || (is_routed_batch && cpu_ticks() >= turn_end_ticks_);
+    if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
+      if (done > 0) taken += batch.requests[done - 1].input_end;
+      forget_incomplete();
+      if (parked_) break;
+      has_rest_ = is_over;
+      if (has_rest_) break;
+      continue;
+    }
+    if (is_text() != was_text) forget_incomplete();
+    taken += batch.input_bytes;
+    if (broken_ && !closing_) {
+      report_broken(command);
+      closing_ = true;
+    }
+    if (batch.input_bytes == 0 && is_text() == was_text) break;  // what is left is not a whole request
+    has_rest_ = is_over && !closing_ && taken < bytes.size();
+    if (has_rest_) break;
+  }
+  if (client_.has_pending_replies()) [[unlikely]]
+    client_.replies->take_behind(output, routed_begin);
+  meter.count_executed(executed);
+  context.keyspace.count(Counter::kCommands, executed);
+  context.keyspace.count(Counter::kErrors, command.reply.error_count());
+  return taken;
+}
+
+bool Session::is_routed(const Batch& batch, const ClusterRouter& router) const {
+  bool any = router.concerns_all(client_);
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    const Request& request = batch.requests[i];
+    any |= request.is_plain ? !router.is_own(request.key.slot)
+                            : router.concerns(request.command, request.has_key, request.key);
+  }
+  return any;
+}
+
+// What was queued is shown by EXEC.
+void Session::show(const Request& request, const Batch& batch, MessageHub& hub) const {
+  if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
+    return;
+  hub.show(client_, *request.command, batch.words_of(request));
+}
+
+void Session::take_pushes(ByteBuffer& output) {
+  output.append(client_.pushes.view());
+  client_.pushes = ByteBuffer();
+  if (client_.must_close) closing_ = true;
+}
+
+// Errors that dispatch finds are not held back, as in Redis.
+bool Session::is_postponed(const Request& request, SessionContext& context) const {
+  const ClientPause& pause = context.services.hub.pause();
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  if (request.greets) return pause.holds(false, now_ms);
+  const Command* const command = request.command;
+  if (client_.is_monitor() || command == nullptr || !command->accepts(request.argument_count)) return false;
+  if (!client_.authenticated && !command->has(kNoAuth)) return false;
+  if (client_.is_subscribed() && client_.protocol == Protocol::kResp2 && !command->has(kSubscribedToo))
+    return false;
+  bool may_write = command->has(kWrite | kPublishes);
+  if (command->has(kEndsMulti) && client_.transaction != nullptr) {
+    may_write = client_.transaction->queue.has_any(kWrite | kPublishes);
+  }
+  return pause.holds(may_write, now_ms);
+}
+
+void Session::report_broken(CommandContext& command) {
+  if (refusal_ != nullptr) return command.reply.error(is_text() ? refusal_->text_error : refusal_->resp_error);
+  if (!is_text()) return command.reply.error(parser_.error());
+  command.reply.error(
+      client_.authenticated
+          ? "ERR Protocol error: line is longer than the limits of a key and a value together, or than 65536 bytes "
+            "without a command; the connection is closed"
+          : "ERR Protocol error: before the password is given a request may have 10 words of 16384 bytes each, and a line "
+            "65536 bytes; the connection is closed");
+}
+
+}  // namespace memento
