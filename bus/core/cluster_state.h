@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "shm/format/layout.h"
-#include "shm/keyspace/keyspace.h"
+#include "shm/format/limits.h"
 #include "shm/os/fd.h"
 #include "shm/os/result.h"
 

@@ -13,7 +13,7 @@
 #include "shm/commit/redo_list.h"
 #include "shm/format/entry.h"
 #include "shm/format/layout.h"
-#include "shm/keyspace/keyspace.h"
+#include "shm/format/limits.h"
 
 namespace memento {
 

@@ -23,7 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "shm/keyspace/keyspace.h"
+#include "shm/format/limits.h"
 
 namespace memento {
 

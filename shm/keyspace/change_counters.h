@@ -18,7 +18,7 @@
 #include <cstdint>
 
 #include "shm/format/layout.h"
-#include "shm/keyspace/keyspace.h"
+#include "shm/keyspace/change_mark.h"
 
 namespace memento {
 

@@ -16,16 +16,14 @@
 #include <type_traits>
 #include <vector>
 
+#include "shm/format/limits.h"
+#include "shm/keyspace/change_mark.h"
 #include "shm/keyspace/hash.h"
 #include "shm/os/clock.h"
 
 namespace memento {
 
 class Segment;
-
-inline constexpr TimeMs kNoExpiry = -1;
-inline constexpr std::uint32_t kSlotCount = 8192;
-inline constexpr std::size_t kKeyLimitBytes = 64 * 1024;
 
 /// One entry's fields. Inside read()'s copy callback `value` points into shared memory that may change
 /// underneath: copy it, do not interpret it.
@@ -48,18 +46,6 @@ struct SetOptions {
   SetCondition condition = SetCondition::kAlways;
   TimeMs expiry_ms = kNoExpiry;  ///< absolute
   bool keep_expiry = false;
-};
-
-/// A key as it was at some moment, to tell later whether it was changed since: by whatever write, also when it is
-/// afterwards as before, or gone as before. Plain bytes, valid in all processes of the segment.
-struct ChangeMark {
-  std::uint64_t segment = 0;                ///< which one, as of which recovery
-  std::array<std::uint32_t, 4> counters{};  ///< change_counters.h
-  std::uint64_t version = 0;                ///< of the slot
-  std::uint64_t flush_generation = 0;
-  std::int64_t marked_ms = 0;       ///< monotonic
-  TimeMs expiry_ms = kNoExpiry;
-  std::uint64_t exists = 0;
 };
 
 /// What an update() callback decides about a key.
@@ -85,21 +71,6 @@ inline constexpr std::uint64_t kScanEnd = 1ull << 24;
 struct ScanLimit {
   std::uint64_t keys;   ///< exceeded only by keys that no place parts
   std::uint64_t steps;  ///< lines of a table and entries looked at: some may hold nothing, or have expired
-};
-
-/// Process-local counters live in the process's record in the segment; INFO sums them over processes.
-enum class Counter : std::uint32_t {
-  kConnectionsAccepted,
-  kConnectionsClosed,
-  kCommands,
-  kHits,
-  kMisses,
-  kErrors,
-  kExpired,
-  kEvicted,
-  kBytesRead,
-  kBytesWritten,
-  kCount
 };
 
 class Keyspace {
