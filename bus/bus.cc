@@ -14,7 +14,7 @@
 
 #include "bus/guest_link.h"
 #include "bus/peer_link.h"
-#include "worker/clients/message_hub.h"
+#include "shm/keyspace/keyspace.h"
 
 namespace memento {
 namespace bus {
@@ -29,7 +29,7 @@ Nonce new_nonce() {
 namespace {
 
 constexpr std::uint64_t kTickMs = 50;
-constexpr std::int64_t kServeMs = 100;
+constexpr std::int64_t kStatisticsMs = 100;
 constexpr std::int64_t kStoppedMs = 500;  // a tick that comes so late: this process was stopped
 constexpr std::int64_t kLeaveMs = 500;
 constexpr std::size_t kStrangerLimit = 4 * kNodeLimit;
@@ -52,7 +52,6 @@ class Bus {
       : process_(std::move(process)),
         members_(Members::of(process_.state)),
         keyspace_(process_.segment, process_.process),
-        hub_(process_.segment, keyspace_, process_.process),
         bell_(process_.segment.path(), process_.process),
         channels_(process_.segment, process_.state, bell_),
         lanes_(process_.segment, process_.state, channels_, process_.options.workers),
@@ -79,7 +78,6 @@ class Bus {
   BusProcess process_;
   const Members members_;
   Keyspace keyspace_;
-  MessageHub hub_;
   Bell bell_;
   WorkerChannels channels_;
   WorkerLanes lanes_;
@@ -97,7 +95,7 @@ class Bus {
   uv_poll_t bell_poll_{};
   uv_poll_t signal_poll_{};
   std::int64_t ticked_ms_ = 0;
-  std::int64_t served_ms_ = 0;
+  std::int64_t counted_ms_ = 0;
   std::int64_t leave_at_ms_ = 0;  ///< 0: it stays
 };
 
@@ -114,7 +112,7 @@ bool Bus::set_up_handles() {
   uv_prepare_init(&loop_, &prepare_);
   uv_check_init(&loop_, &check_);
   uv_idle_init(&loop_, &idle_);
-  if (uv_poll_init(&loop_, &bell_poll_, hub_.bell_descriptor()) != 0) return false;
+  if (uv_poll_init(&loop_, &bell_poll_, bell_.descriptor()) != 0) return false;
   if (uv_poll_init(&loop_, &signal_poll_, signals_.get()) != 0) return false;
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { bus_of(timer->data).on_tick(); }, 0, kTickMs);
@@ -122,8 +120,7 @@ bool Bus::set_up_handles() {
   uv_check_start(&check_, [](uv_check_t* check) { bus_of(check->data).on_turn(); });
   uv_poll_start(&bell_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
     Bus& bus = bus_of(poll->data);
-    bus.hub_.silence_bell();
-    bus.hub_.serve();
+    bus.bell_.silence();
   });
   uv_poll_start(&signal_poll_, UV_READABLE,
                 [](uv_poll_t* poll, int, int) { bus_of(poll->data).on_signal(); });
@@ -234,10 +231,8 @@ void Bus::on_tick() {
   look_whether_formed();
   lanes_.look();
   channels_.on_tick(now);
-  if (now - served_ms_ < kServeMs) return;
-  served_ms_ = now;
-  hub_.serve();  // a bell may have been lost
-  if (const std::string losses = hub_.take_losses(); !losses.empty()) process_.log.warning(losses);
+  if (now - counted_ms_ < kStatisticsMs) return;
+  counted_ms_ = now;
   update_statistics();
 }
 

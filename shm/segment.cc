@@ -54,6 +54,7 @@ void forget_clients(Header& header, Mailbox& mailbox, std::uint32_t index) {
   mailbox.table.store(0);
   mailbox.pattern_version.fetch_add(1);
   mailbox.question.store(0);
+  mailbox.answers.store(0);
   header.key_watchers[index / 64].fetch_and(~(1ull << index % 64));
   header.monitors.fetch_sub(mailbox.monitors.exchange(0));
 }

@@ -140,6 +140,7 @@ struct Mailbox {
   Word monitors;          ///< clients in MONITOR
   Word question;          ///< not 0: the owner asks the others about their clients, by this number
   std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
+  Word answers;           ///< not 0: the owner has clients, and answers questions about them
 };
 
 /// One process's part. Written by its owner alone, except by a recoverer, under `repair`, after its death.

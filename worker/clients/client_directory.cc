@@ -49,11 +49,12 @@ std::vector<ClientFacts> ClientDirectory::own_clients(TimeMs now_ms) const {
   return all;
 }
 
-// Record 0 is the master's.
+// Records of the master and the bus never answer.
 std::bitset<kProcessLimit> ClientDirectory::others_alive() const {
   std::bitset<kProcessLimit> alive;
-  for (std::uint32_t process = 1; process < process_count(); ++process) {
-    if (process != process_ && segment_.process(process).pid.load() != 0) alive.set(process);
+  for (std::uint32_t process = 0; process < process_count(); ++process) {
+    const ProcessRecord& record = segment_.process(process);
+    if (process != process_ && record.pid.load() != 0 && record.mailbox.answers.load() != 0) alive.set(process);
   }
   return alive;
 }

@@ -61,6 +61,7 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       clients_(segment, process, *this),
       pause_(segment.header()) {
   for (Audiences& all : audiences_) all = Audiences(0, NameHash{segment.header().hash_seed});
+  segment.process(process).mailbox.answers.store(1);
 }
 
 MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKind kind,
