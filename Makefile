@@ -41,9 +41,8 @@ WORKER    := $(call objects,worker)
 MASTER    := $(call objects,master)
 BUS       := $(call objects,bus)
 CLI       := $(call objects,cli)
-# What the client shares with the server: its command table, without handlers, what of a request is secret, and the
-# splitting of a line into words.
-CLI_PARTS := $(BUILD)/described/command_rows.o $(addprefix $(BUILD)/obj/worker/command/,command_table.o shown_words.o) $(addprefix $(BUILD)/obj/worker/wire/,reply_writer.o text_encoder.o resp_codec.o text_codec.o)
+# What the client shares with the server: the command table, what of a request is secret, and the splitting of a line.
+CLI_PARTS := $(call objects,worker/command worker/wire)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/%,$(call objects,tests))
@@ -76,15 +75,6 @@ $(OTHER)/segment.o: shm/segment.cc $(OTHER)/shm/format/layout.h
 $(BIN)/memento-other-layout: $(OTHER)/segment.o $(call main,master) $(filter-out %/shm/segment.o,$(SERVER))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-# The command table's rows for the client, which knows no handlers: each is a null pointer.
-DESCRIBED := $(BUILD)/described
-$(DESCRIBED)/worker/handlers/handlers.h: worker/handlers/handlers.h
-	@mkdir -p $(@D)
-	sed -E 's/^void (\w+)\(CommandContext&[^,]*, const Call&[^)]*\);/inline constexpr Handler \1 = nullptr;/' $< > $@
-
-$(DESCRIBED)/command_rows.o: worker/command/command_rows.cc $(DESCRIBED)/worker/handlers/handlers.h
-	$(CACHE) $(CXX) -I$(DESCRIBED) $(CXXFLAGS) -c -o $@ $<
 
 $(BIN)/memento-cli: $(call main,cli) $(CLI) $(CLI_PARTS)
 	@mkdir -p $(@D)

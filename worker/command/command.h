@@ -1,77 +1,15 @@
-// What a command is: one row of the command table, and what its handler gets. Dispatch, COMMAND, HELP, and the client's
-// completion derive from the rows. Runs in workers.
+// What a command is: one row of the command table. Dispatch, COMMAND, HELP, routing in a cluster, and the client's
+// completion derive from the rows; what executes a command stands in worker/handlers. Data; any process.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include "shm/keyspace/keyspace.h"
-#include "worker/clients/client_state.h"
 #include "worker/command/join_kind.h"
-#include "worker/handlers/worker_services.h"
-#include "worker/wire/reply_writer.h"
 
 namespace memento {
-
-/// A cursor of SCAN is a slot and, below it, a place of so many bits.
-inline constexpr int kScanPlaceBits = 40;
-
-/// What a command inside EXEC does to others or to the client's subscriptions: it cannot be undone.
-struct PlannedStep {
-  enum class Action : std::uint8_t { kPublish, kSubscribe, kUnsubscribe };
-  Action action;
-  SubscriptionKind kind;
-  std::string name;
-  std::string_view message{};
-};
-
-/// What EXEC does once its commands are not executed again.
-struct ExecPlan {
-  std::vector<PlannedStep> steps;
-  std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
-  std::vector<std::uint64_t> closed;             ///< clients to close
-};
-
-class CommandMeter;
-
-struct CommandContext {
-  Keyspace& keyspace;
-  ReplyWriter reply;
-  WorkerServices& services;
-  ClientState& client;
-  CommandMeter& meter;
-  bool close_after_reply = false;  ///< set by QUIT
-  bool was_rejected = false;  ///< the error was found before the handler ran
-  bool counted_errors = false;  ///< EXEC has told the statistics of those in its reply
-  bool parks =
-      false;  ///< nothing was replied: the request is to be executed again when the client need not wait
-  bool ends_batch = false;  ///< what follows is to be looked at anew
-  bool in_exec = false;     ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
-                            ///< ClientTraits and `plan` are undone
-  bool is_repeated = false;  ///< inside EXEC: not for the first time
-  ExecPlan plan{};           ///< inside EXEC
-
-  /// What the client subscribes to at this point of EXEC, or without it; nullptr: nothing.
-  const Subscriptions* subscriptions() const {
-    return plan.subscriptions != nullptr ? plan.subscriptions.get() : client.subscriptions.get();
-  }
-};
-
-/// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
-struct Call {
-  std::span<const std::string_view> args;
-  HashedKey key;
-
-  std::size_t count() const { return args.size(); }
-  std::string_view operator[](std::size_t index) const { return args[index]; }
-};
-
-/// REQUIRES: arity and key lengths were checked. Writes exactly one reply.
-using Handler = void (*)(CommandContext&, const Call&);
 
 enum class CommandGroup : std::uint8_t {
   kString,
@@ -134,13 +72,13 @@ struct Command {
   std::uint32_t flags;
   KeyPositions keys;
   int text_rest;  ///< in the text protocol: index of the argument that is the rest of the line; 0: none
-  Handler handler;
   CommandGroup group;
   std::string_view since;      ///< version of Redis that has it, or "memento"
   std::string_view arguments;
   std::string_view summary;
   JoinKind join = JoinKind::kNone;
   Secrets secrets = Secrets::kNone;
+  std::uint16_t number = 0;  ///< among all rows; set by the table
 
   bool has(std::uint32_t any_of) const { return (flags & any_of) != 0; }
   bool accepts(std::size_t count) const {

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "conf/statistics.h"
+#include "worker/command/command_rows.h"
 #include "worker/text/words.h"
 
 namespace memento {
@@ -66,7 +68,12 @@ struct Index {
 
 const Index kIndex;
 
+static_assert(command_rows::kCommands.size() + command_rows::kSubcommands.size() <= kCommandStatisticsLimit);
+
 }  // namespace
+
+std::span<const Command> all_commands() { return command_rows::kCommands; }
+std::span<const Command> all_subcommands() { return command_rows::kSubcommands; }
 
 const Command* find_command(std::string_view name) {
   const std::size_t length = name.size();
@@ -85,13 +92,6 @@ const Command* find_subcommand(const Command& container, std::string_view name) 
     if (is_word(name, subcommand.name.substr(container.name.size() + 1))) return &subcommand;
   }
   return &container;
-}
-
-std::size_t command_index(const Command& command) {
-  static const std::span<const Command> commands = all_commands();
-  static const Command* const subcommands = all_subcommands().data();
-  const auto index = static_cast<std::size_t>(&command - commands.data());
-  return index < commands.size() ? index : commands.size() + static_cast<std::size_t>(&command - subcommands);
 }
 
 std::span<const Command> subcommands_of(const Command& container) {

@@ -1,4 +1,4 @@
-// The one command table, and finding a row of it. The rows are in command_rows.cc. Constant; any process.
+// The one command table, and finding a row of it. The rows are in command_rows.h. Constant; any process.
 #pragma once
 
 #include <span>
@@ -25,9 +25,6 @@ inline const Command* resolve_subcommand(const Command* command, std::span<const
   if (command == nullptr || !command->has(kContainer) || words.size() < 2) [[likely]] return command;
   return find_subcommand(*command, words[1]);
 }
-
-/// A command's number among all rows, subcommands included.
-std::size_t command_index(const Command& command);
 
 std::string_view group_title(CommandGroup group);
 /// The group as Redis's COMMAND DOCS names it.

@@ -7,6 +7,7 @@
 
 #include "worker/clients/message_hub.h"
 #include "worker/handlers/handler_support.h"
+#include "worker/handlers/handler_table.h"
 #include "worker/stats/command_meter.h"
 #include "worker/text/words.h"
 
@@ -90,7 +91,7 @@ std::size_t request_bytes(const Call& call) {
     const HashedKey key = context.keyspace.hash(bytes);
     keys.emplace_back(key, context.keyspace.watch_version(key));
   });
-  command.handler(context, call);
+  handler_of(command)(context, call);
   for (const auto& [key, version] : keys) {
     if (context.keyspace.watch_version(key) != version) context.services.hub.publish_value(key);
   }
@@ -143,7 +144,7 @@ void run_command(CommandContext& context, const Command& command, const Call& ca
   if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
     if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
   }
-  command.handler(context, call);
+  handler_of(command)(context, call);
 }
 
 bool check_keys(CommandContext& context, const Command& command, const Call& call) {

@@ -2,7 +2,7 @@
 // arguments, key lengths, password, MULTI. Runs in workers.
 #pragma once
 
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 
 namespace memento {
 

@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 
 namespace memento::handlers {
 

@@ -1,7 +1,7 @@
 // The handlers of the command table, by the file that holds them.
 #pragma once
 
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 
 namespace memento::handlers {
 

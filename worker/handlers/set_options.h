@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 
 namespace memento::handlers {
 

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "worker/command/command.h"
+#include "worker/command/scan_cursor.h"
 
 namespace memento {
 namespace {

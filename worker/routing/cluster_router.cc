@@ -7,6 +7,7 @@
 
 #include "shm/keyspace/hash.h"
 #include "worker/command/command_table.h"
+#include "worker/command/scan_cursor.h"
 #include "worker/dispatch/dispatch.h"
 #include "worker/text/words.h"
 #include "worker/wire/word_list.h"

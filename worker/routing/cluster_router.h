@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 #include "worker/replies/reply_queue.h"
 #include "worker/routing/bus_client.h"
 

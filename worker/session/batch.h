@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "shm/os/byte_buffer.h"
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 #include "worker/stats/command_meter.h"
 #include "worker/wire/resp_codec.h"
 

@@ -151,7 +151,7 @@ std::size_t PeerRequests::prepare(std::string_view pieces) {
 }
 
 void PeerRequests::run_batch(Peer& peer) {
-  CommandMeter meter(services_, client_);
+  CommandMeter meter(services_.settings, services_.facts.process, client_);
   CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter};
   BatchRun run(batch_, context, output_, turn_end_ticks_);
   std::size_t done = 0;
@@ -181,7 +181,7 @@ void PeerRequests::run_batch(Peer& peer) {
 void PeerRequests::run_alone(Peer& peer, std::string_view message) {
   const PieceHeader& header = headers_[0];
   client_.protocol = protocol_of(header);
-  CommandMeter meter(services_, client_);
+  CommandMeter meter(services_.settings, services_.facts.process, client_);
   CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
   try {
     if (!execute_message(header, message, context)) context.reply.error(kNoRequest);

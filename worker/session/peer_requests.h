@@ -15,7 +15,7 @@
 
 #include "bus/core/channel.h"
 #include "shm/os/byte_buffer.h"
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 #include "worker/session/batch.h"
 #include "worker/session/message_assembler.h"
 

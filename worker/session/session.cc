@@ -154,7 +154,7 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
 }
 
 std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output) {
-  CommandMeter meter(context.services, client_);
+  CommandMeter meter(context.services.settings, context.services.facts.process, client_);
   CommandContext command{context.keyspace, ReplyWriter(output), context.services, client_, meter};
   std::size_t taken = 0;
   std::uint64_t executed = 0;

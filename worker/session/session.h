@@ -15,7 +15,7 @@
 
 #include "shm/os/byte_buffer.h"
 #include "shm/os/cpu_clock.h"
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 #include "worker/session/batch.h"
 #include "worker/wire/resp_codec.h"
 #include "worker/wire/text_codec.h"

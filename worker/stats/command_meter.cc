@@ -53,10 +53,8 @@ std::uint64_t statistics_layout() {
   return layout;
 }
 
-CommandMeter::CommandMeter(WorkerServices& services, const ClientState& client)
-    : settings_(services.settings),
-      record_(services.settings.statistics[services.facts.process]),
-      client_(client) {
+CommandMeter::CommandMeter(LiveSettings& settings, std::uint32_t process, const ClientState& client)
+    : settings_(settings), record_(settings.statistics[process]), client_(client) {
   begin_anew(settings_, record_);
   const std::int64_t slow_us = settings_.slow_after_us.load(kRelaxed);
   const std::int64_t latency_us = settings_.latency_after_ms.load(kRelaxed) * 1000;
@@ -81,7 +79,7 @@ void CommandMeter::note_error(std::string_view reply, bool was_rejected) {
   add_to(record_.errors[static_cast<std::size_t>(place)], 1);
   const Command*& command = run_[count_ - 1];
   if (command == &kNotExecuted) return;
-  CommandStatistics& statistics = record_.commands[command_index(*command)];
+  CommandStatistics& statistics = record_.commands[command->number];
   add_to(was_rejected ? statistics.rejected : statistics.failed, 1);
   if (was_rejected) command = &kNotExecuted;
 }
@@ -109,7 +107,7 @@ void CommandMeter::finish_run(std::uint64_t ticks, std::span<const std::string_v
     next = i + 1;
     while (next < count_ && run_[next] == run_[i]) ++next;
     if (run_[i] == &kNotExecuted) continue;
-    CommandStatistics& statistics = record_.commands[command_index(*run_[i])];
+    CommandStatistics& statistics = record_.commands[run_[i]->number];
     add_to(statistics.calls, next - i);
     add_to(statistics.nanoseconds, (next - i) * share_ns);
     add_to(statistics.buckets[bucket], next - i);

@@ -18,7 +18,10 @@
 #include <span>
 #include <string_view>
 
+#include "conf/live_settings.h"
+#include "conf/statistics.h"
 #include "shm/os/cpu_clock.h"
+#include "worker/clients/client_state.h"
 #include "worker/command/command.h"
 
 namespace memento {
@@ -38,7 +41,8 @@ class CommandMeter {
   static constexpr std::size_t kRunLimit = 32;
   static constexpr std::size_t kMuchBytes = 16 * 1024;
 
-  CommandMeter(WorkerServices& services, const ClientState& client);
+  /// `process`: whose record the statistics go to.
+  CommandMeter(LiveSettings& settings, std::uint32_t process, const ClientState& client);
 
   /// From now on each command is a run of its own.
   void time_each() { times_each_ = true; }

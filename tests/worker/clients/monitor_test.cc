@@ -114,7 +114,7 @@ TEST_F(MonitorTest, PasswordsAreHiddenInASlowRun) {
   const std::vector<std::string_view> words{"AUTH", "secret"};
   const auto previous = [&] { return std::span(words); };
   const ClientState client;
-  CommandMeter meter(*services_, client);
+  CommandMeter meter(services_->settings, services_->facts.process, client);
   meter.begin(find_command("GET"), 2, previous);
   meter.begin(find_command("AUTH"), 2, previous);
   const std::int64_t end_ns = monotonic_time_ns() + 2'000'000;

@@ -155,7 +155,7 @@ TEST_F(Statistics, SlowForNoReasonInAPipeline) {
   const auto previous = [&] { return std::span(words); };
   {
     const ClientState client;
-    CommandMeter meter(*services_, client);
+    CommandMeter meter(services_->settings, services_->facts.process, client);
     for (int i = 0; i < 3; ++i) EXPECT_FALSE(meter.begin(get, 2, previous));
     burn_ms(2);
     meter.end_run(words, false);
@@ -184,7 +184,7 @@ TEST_F(Statistics, SlowRunsWithCommandsThatWereNotExecuted) {
   const std::vector<std::string_view> words{"GET", "word"};
   const auto previous = [&] { return std::span(words); };
   const ClientState client;
-  CommandMeter meter(*services_, client);
+  CommandMeter meter(services_->settings, services_->facts.process, client);
   ask("SLOWLOG RESET");
   meter.begin(get, 2, previous);
   meter.begin(find_command("INCR"), 2, previous);

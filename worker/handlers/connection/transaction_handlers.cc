@@ -8,6 +8,7 @@
 #include "shm/os/cpu_clock.h"
 #include "worker/clients/message_hub.h"
 #include "worker/handlers/handler_support.h"
+#include "worker/handlers/handler_table.h"
 #include "worker/handlers/handlers.h"
 #include "worker/stats/command_meter.h"
 
@@ -47,7 +48,7 @@ bool execute_all(CommandContext& context, const CallQueue& queue, const std::vec
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const std::uint64_t begin_ticks = cpu_ticks();
     const ReplyWriter::Mark before = context.reply.mark();
-    queue.command(i).handler(context, calls[i]);
+    handler_of(queue.command(i))(context, calls[i]);
     const bool failed = context.reply.mark().error_count != before.error_count;
     (*measured)[i].error = failed ? context.reply.since(before.size) : std::string_view();
     (*measured)[i].ticks += cpu_ticks() - begin_ticks;
@@ -59,7 +60,7 @@ bool execute_all(CommandContext& context, const CallQueue& queue, const std::vec
 
 void count_all(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls,
                const std::vector<Measured>& measured) {
-  CommandMeter meter(context.services, context.client);
+  CommandMeter meter(context.services.settings, context.services.facts.process, context.client);
   for (std::size_t i = 0; i < calls.size(); ++i) {
     meter.add_call(queue.command(i), calls[i].args, measured[i].ticks, measured[i].error);
     if (!measured[i].error.empty()) context.counted_errors = true;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "shm/messages/glob.h"
+#include "worker/command/scan_cursor.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"
 #include "worker/text/number_text.h"

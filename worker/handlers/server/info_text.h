@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "worker/command/command.h"
+#include "worker/handlers/context.h"
 
 namespace memento {
 

@@ -219,7 +219,7 @@ CommandTotals command_totals(CommandContext& context, const Command& command) {
   for (std::size_t worker = 0; worker < settings.statistics->record_count.load(); ++worker) {
     const WorkerStatistics& record = settings.statistics[worker];
     if (record.generation.load() != settings.statistics->generation.load()) continue;
-    const CommandStatistics& statistics = record.commands[command_index(command)];
+    const CommandStatistics& statistics = record.commands[command.number];
     totals.calls += statistics.calls.load();
     totals.nanoseconds += statistics.nanoseconds.load();
     totals.rejected += statistics.rejected.load();
