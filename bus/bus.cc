@@ -1,5 +1,5 @@
 // See bus.h. A turn of the loop: libuv's callbacks read links; then (on_turn) what the workers ask and answer is
-// taken and everything is sent, one write a link and one bell a worker.
+// taken and everything is sent, one write a link and one wake-up FIFO a worker.
 #include "bus/bus.h"
 
 #include <sys/random.h>
@@ -12,8 +12,8 @@
 #include <memory>
 #include <vector>
 
-#include "bus/guest_link.h"
-#include "bus/peer_link.h"
+#include "bus/inbound_link.h"
+#include "bus/outbound_link.h"
 #include "shm/keyspace/keyspace.h"
 
 namespace memento {
@@ -52,8 +52,8 @@ class Bus {
       : process_(std::move(process)),
         members_(Members::of(process_.state)),
         keyspace_(process_.segment, process_.process),
-        bell_(process_.segment.path(), process_.process),
-        channels_(process_.segment, process_.state, bell_),
+        wakeup_(process_.segment.path(), process_.process),
+        channels_(process_.segment, process_.state, wakeup_),
         lanes_(process_.segment, process_.state, channels_, process_.options.workers),
         context_{&loop_,         members_,  process_.secret, process_.options.cluster_timeout_s * 1000,
                  process_.state, channels_, lanes_,          process_.log,
@@ -65,12 +65,12 @@ class Bus {
   bool set_up();
   bool set_up_handles();
   void accept();
-  bool make_room_for(const GuestLink& newcomer);
+  bool make_room_for(const InboundLink& newcomer);
   void on_turn();
   void on_tick();
   void on_signal();
   void before_sleep();
-  void look_whether_formed();
+  void check_formed();
   void begin_to_leave();
   bool has_unanswered() const;
   void update_statistics();
@@ -78,21 +78,21 @@ class Bus {
   BusProcess process_;
   const Members members_;
   Keyspace keyspace_;
-  Bell bell_;
+  WakeupFifo wakeup_;
   WorkerChannels channels_;
   WorkerLanes lanes_;
   LogLimiter stranger_lines_{"connections to the bus port were closed or refused", kStrangerLines, kStrangerLinesMs};
   uv_loop_t loop_{};
   BusContext context_;
   std::vector<std::unique_ptr<Peer>> peers_;  ///< by node; none for this one
-  std::vector<std::unique_ptr<GuestLink>> guests_;
+  std::vector<std::unique_ptr<InboundLink>> inbound_links_;
   Tcp* listener_ = nullptr;
   Fd signals_;
   uv_timer_t timer_{};
   uv_prepare_t prepare_{};
   uv_check_t check_{};
   uv_idle_t idle_{};  ///< active: the loop does not sleep
-  uv_poll_t bell_poll_{};
+  uv_poll_t wakeup_poll_{};
   uv_poll_t signal_poll_{};
   std::int64_t ticked_ms_ = 0;
   std::int64_t counted_ms_ = 0;
@@ -105,22 +105,22 @@ bool Bus::set_up_handles() {
   for (uv_handle_t* handle :
        {reinterpret_cast<uv_handle_t*>(&timer_), reinterpret_cast<uv_handle_t*>(&prepare_),
         reinterpret_cast<uv_handle_t*>(&check_), reinterpret_cast<uv_handle_t*>(&idle_),
-        reinterpret_cast<uv_handle_t*>(&bell_poll_), reinterpret_cast<uv_handle_t*>(&signal_poll_)}) {
+        reinterpret_cast<uv_handle_t*>(&wakeup_poll_), reinterpret_cast<uv_handle_t*>(&signal_poll_)}) {
     handle->data = this;
   }
   uv_timer_init(&loop_, &timer_);
   uv_prepare_init(&loop_, &prepare_);
   uv_check_init(&loop_, &check_);
   uv_idle_init(&loop_, &idle_);
-  if (uv_poll_init(&loop_, &bell_poll_, bell_.descriptor()) != 0) return false;
+  if (uv_poll_init(&loop_, &wakeup_poll_, wakeup_.descriptor()) != 0) return false;
   if (uv_poll_init(&loop_, &signal_poll_, signals_.get()) != 0) return false;
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { bus_of(timer->data).on_tick(); }, 0, kTickMs);
   uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { bus_of(prepare->data).before_sleep(); });
   uv_check_start(&check_, [](uv_check_t* check) { bus_of(check->data).on_turn(); });
-  uv_poll_start(&bell_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+  uv_poll_start(&wakeup_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
     Bus& bus = bus_of(poll->data);
-    bus.bell_.silence();
+    bus.wakeup_.drain();
   });
   uv_poll_start(&signal_poll_, UV_READABLE,
                 [](uv_poll_t* poll, int, int) { bus_of(poll->data).on_signal(); });
@@ -161,27 +161,27 @@ int Bus::run() {
 void Bus::accept() {
   Tcp* const connection = new Tcp(&loop_);
   if (!listener_->accept(*connection)) return connection->close();
-  auto newcomer = std::make_unique<GuestLink>(context_, connection, now_ms());
-  if (make_room_for(*newcomer)) guests_.push_back(std::move(newcomer));
+  auto newcomer = std::make_unique<InboundLink>(context_, connection, now_ms());
+  if (make_room_for(*newcomer)) inbound_links_.push_back(std::move(newcomer));
 }
 
 // Members that have proved themselves have places of their own. Those that greet yet have so many: of too many the
 // one goes that came first, rather than one from a member's address, so whoever greets at once comes in.
-bool Bus::make_room_for(const GuestLink& newcomer) {
-  const auto is_stranger = [](const auto& guest) { return guest->is_stranger(); };
-  if (static_cast<std::size_t>(std::ranges::count_if(guests_, is_stranger)) < kStrangerLimit) return true;
-  auto oldest = std::ranges::find_if(guests_, [&](const auto& guest) {
-    return guest->is_stranger() && !guest->has_address_of_member();
+bool Bus::make_room_for(const InboundLink& newcomer) {
+  const auto is_stranger = [](const auto& link) { return link->is_stranger(); };
+  if (static_cast<std::size_t>(std::ranges::count_if(inbound_links_, is_stranger)) < kStrangerLimit) return true;
+  auto oldest = std::ranges::find_if(inbound_links_, [&](const auto& link) {
+    return link->is_stranger() && !link->has_address_of_member();
   });
-  if (oldest == guests_.end()) {
+  if (oldest == inbound_links_.end()) {
     if (!newcomer.has_address_of_member()) return false;
-    oldest = std::ranges::find_if(guests_, is_stranger);
+    oldest = std::ranges::find_if(inbound_links_, is_stranger);
   }
-  guests_.erase(oldest);
+  inbound_links_.erase(oldest);
   return true;
 }
 
-// What a worker sends after this look rings the bell.
+// What a worker sends after this look rings the wake-up FIFO.
 void Bus::before_sleep() {
   process_.state.bus_sleeps.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -194,15 +194,15 @@ void Bus::on_turn() {
   uv_idle_stop(&idle_);
   channels_.open_new();
   if (leave_at_ms_ == 0) {
-    channels_.take_requests([this](const PieceHeader& header, std::string_view payload) {
+    channels_.take_requests([this](const FragmentHeader& header, std::string_view payload) {
       peers_[header.node]->add(header, payload);
     });
   }
   const std::int64_t now = now_ms();
-  for (const auto& guest : guests_) guest->resume();
+  for (const auto& link : inbound_links_) link->resume();
   lanes_.take_replies();
   lanes_.publish();
-  for (const auto& guest : guests_) guest->flush(now);
+  for (const auto& link : inbound_links_) link->flush(now);
   for (const auto& peer : peers_) {
     if (peer != nullptr) peer->flush(now);
   }
@@ -216,27 +216,27 @@ void Bus::on_tick() {
   const bool was_stopped = ticked_ms_ != 0 && now - ticked_ms_ > kStoppedMs;
   ticked_ms_ = now;
   if (was_stopped) return;  // what came meanwhile is read first
-  for (const auto& guest : guests_) {
-    guest->on_tick(now);
-    if (const auto node = guest->node(); node && !guest->is_closed()) peers_[*node]->on_peer_seen(now);
+  for (const auto& link : inbound_links_) {
+    link->on_tick(now);
+    if (const auto node = link->node(); node && !link->is_closed()) peers_[*node]->on_peer_seen(now);
   }
-  std::erase_if(guests_, [](const auto& guest) { return guest->is_closed(); });
+  std::erase_if(inbound_links_, [](const auto& link) { return link->is_closed(); });
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (peers_[i] == nullptr) continue;
     peers_[i]->on_tick(now);
-    const auto is_its = [&](const auto& guest) { return guest->node() == i; };
-    process_.state.nodes[i].is_heard.store(std::ranges::any_of(guests_, is_its));
+    const auto is_its = [&](const auto& link) { return link->node() == i; };
+    process_.state.nodes[i].is_heard.store(std::ranges::any_of(inbound_links_, is_its));
   }
   stranger_lines_.flush_due(process_.log, now);
-  look_whether_formed();
-  lanes_.look();
+  check_formed();
+  lanes_.tick();
   channels_.on_tick(now);
   if (now - counted_ms_ < kStatisticsMs) return;
   counted_ms_ = now;
   update_statistics();
 }
 
-void Bus::look_whether_formed() {
+void Bus::check_formed() {
   if (process_.state.is_formed.load() != 0) return;
   const auto is_up = [](const auto& peer) { return peer == nullptr || peer->is_up(); };
   if (!std::ranges::all_of(peers_, is_up)) return;

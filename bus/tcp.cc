@@ -83,16 +83,16 @@ void Tcp::send(const std::string& bytes) {
 }
 
 void Tcp::send(std::deque<ByteBuffer> buffers) {
-  std::vector<uv_buf_t> pieces;
+  std::vector<uv_buf_t> fragments;
   const auto gather = [&] {
-    pieces.clear();
+    fragments.clear();
     for (const ByteBuffer& buffer : buffers) {
-      pieces.push_back(
+      fragments.push_back(
           uv_buf_init(const_cast<char*>(buffer.view().data()), static_cast<unsigned>(buffer.size())));
     }
   };
   gather();
-  const int tried = uv_try_write(stream(), pieces.data(), static_cast<unsigned>(pieces.size()));
+  const int tried = uv_try_write(stream(), fragments.data(), static_cast<unsigned>(fragments.size()));
   for (std::size_t sent = tried > 0 ? static_cast<std::size_t>(tried) : 0; !buffers.empty();) {
     const std::size_t part = std::min(sent, buffers.front().size());
     buffers.front().consume(part);
@@ -106,7 +106,7 @@ void Tcp::send(std::deque<ByteBuffer> buffers) {
   writing_ = std::move(buffers);
   is_writing_ = true;
   writing_count_ = writing_.size();
-  uv_write(&write_, stream(), pieces.data(), static_cast<unsigned>(pieces.size()),
+  uv_write(&write_, stream(), fragments.data(), static_cast<unsigned>(fragments.size()),
            [](uv_write_t* request, int status) { tcp_of(request->handle->data).on_write_end(status); });
 }
 

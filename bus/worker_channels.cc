@@ -7,10 +7,10 @@
 
 namespace memento::bus {
 
-WorkerChannels::WorkerChannels(Segment& segment, ClusterState& state, Bell& bell)
+WorkerChannels::WorkerChannels(Segment& segment, ClusterState& state, WakeupFifo& wakeup)
     : segment_(segment),
       state_(state),
-      bell_(bell),
+      wakeup_(wakeup),
       directory_(segment.path().substr(0, segment.path().rfind('/'))),
       generation_(state.bus_generation.fetch_add(1) + 1) {}
 
@@ -30,7 +30,7 @@ void WorkerChannels::open_new() {
     header.bus_generation.store(generation_, std::memory_order_release);
     workers_[process].emplace(Worker{std::move(*channel), requests, replies});
     open_.push_back(process);
-    bell_.ring(process);
+    wakeup_.wake(process);
   }
 }
 
@@ -44,17 +44,17 @@ void WorkerChannels::take_requests(const OnRequest& on_request) {
   for (const std::uint16_t process : open_) {
     Worker& worker = *workers_[process];
     if (!worker.requests.has_more()) continue;
-    const std::string_view pieces = worker.requests.view();
+    const std::string_view fragments = worker.requests.view();
     const auto generation =
         static_cast<std::uint32_t>(worker.channel.header().generation.load(std::memory_order_acquire));
-    for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
       const bool is_good = header.generation == generation && header.process == process &&
                            header.node < state_.node_count && header.node != state_.self &&
                            header.lane < kLaneLimit;
       if (is_good) on_request(header, payload);
       return true;
     });
-    worker.requests.advance(pieces.size());
+    worker.requests.advance(fragments.size());
     worker.requests.release();
     if (worker.channel.header().worker_waits.load(std::memory_order_relaxed) != 0) touch(process);
   }
@@ -69,8 +69,8 @@ WorkerChannels::Worker* WorkerChannels::find(std::uint16_t process, std::uint32_
              : nullptr;
 }
 
-void WorkerChannels::put(Worker& worker, const PieceHeader& header, std::string_view payload) {
-  const std::size_t bytes = piece_bytes(payload.size());
+void WorkerChannels::put(Worker& worker, const FragmentHeader& header, std::string_view payload) {
+  const std::size_t bytes = fragment_bytes(payload.size());
   char* place = worker.backlog.empty() ? worker.replies.reserve(bytes) : nullptr;
   const bool is_put = place != nullptr;
   if (!is_put && worker.backlog.empty()) blocked_.push_back(header.process);
@@ -86,15 +86,15 @@ void WorkerChannels::reply(std::uint16_t process, std::uint32_t generation, std:
   Worker* const worker = find(process, generation);
   if (worker == nullptr) return;
   if (worker->is_stalled) {
-    if ((flags & kLastPiece) != 0) fail(process, generation, number, Failure::kLost);
+    if ((flags & kLastFragment) != 0) fail(process, generation, number, Failure::kLost);
     return;
   }
-  PieceHeader header{};
+  FragmentHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(payload.size());
   header.number = number;
   header.generation = generation;
   header.process = process;
-  header.kind = PieceKind::kReply;
+  header.kind = FragmentKind::kReply;
   header.flags = flags;
   put(*worker, header, payload);
   touch(process);
@@ -104,12 +104,12 @@ void WorkerChannels::fail(std::uint16_t process, std::uint32_t generation, std::
                           Failure failure) {
   Worker* const worker = find(process, generation);
   if (worker == nullptr) return;
-  PieceHeader header{};
+  FragmentHeader header{};
   header.number = number;
   header.generation = generation;
   header.process = process;
-  header.kind = PieceKind::kFailed;
-  header.flags = kFirstPiece | kLastPiece;
+  header.kind = FragmentKind::kFailed;
+  header.flags = kFirstFragment | kLastFragment;
   header.failure = failure;
   put(*worker, header, {});
   touch(process);
@@ -133,9 +133,9 @@ void WorkerChannels::touch(std::uint16_t process) {
 
 void WorkerChannels::move_backlog(Worker& worker) {
   while (!worker.backlog.empty()) {
-    PieceHeader header;
+    FragmentHeader header;
     std::memcpy(&header, worker.backlog.view().data(), sizeof header);
-    const std::size_t bytes = piece_bytes(header.payload_bytes);
+    const std::size_t bytes = fragment_bytes(header.payload_bytes);
     char* const place = worker.replies.reserve(bytes);
     if (place == nullptr) return;
     std::memcpy(place, worker.backlog.view().data(), bytes);
@@ -149,7 +149,7 @@ void WorkerChannels::move_backlog(Worker& worker) {
 bool WorkerChannels::has_room_for_replies() const {
   return std::ranges::any_of(blocked_, [&](std::uint16_t process) {
     RingWriter replies = workers_[process]->replies;
-    return replies.free_bytes() >= piece_bytes(kPieceLimitBytes);
+    return replies.free_bytes() >= fragment_bytes(kFragmentLimitBytes);
   });
 }
 
@@ -163,7 +163,7 @@ void WorkerChannels::flush() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     ChannelHeader& header = worker.channel.header();
     if (header.worker_sleeps.load(std::memory_order_relaxed) != 0 && header.worker_sleeps.exchange(0) != 0)
-      bell_.ring(process);
+      wakeup_.wake(process);
   }
   touched_.clear();
   std::erase_if(blocked_, [&](std::uint16_t process) { return workers_[process]->backlog.empty(); });

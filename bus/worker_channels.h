@@ -13,7 +13,7 @@
 
 #include "bus/core/channel.h"
 #include "bus/core/cluster_state.h"
-#include "shm/messages/bell.h"
+#include "shm/messages/wakeup_fifo.h"
 #include "shm/os/byte_buffer.h"
 #include "shm/segment.h"
 
@@ -21,20 +21,20 @@ namespace memento::bus {
 
 class WorkerChannels {
  public:
-  WorkerChannels(Segment& segment, ClusterState& state, Bell& bell);
+  WorkerChannels(Segment& segment, ClusterState& state, WakeupFifo& wakeup);
 
   /// Looks for channels that workers have made since.
   void open_new();
   bool has_requests() const;
   /// A worker has made room for replies that wait.
   bool has_room_for_replies() const;
-  using OnRequest = std::function<void(const PieceHeader& header, std::string_view payload)>;
-  /// Gives all pieces that are there. They count as read when it returns.
+  using OnRequest = std::function<void(const FragmentHeader& header, std::string_view payload)>;
+  /// Gives all fragments that are there. They count as read when it returns.
   void take_requests(const OnRequest& on_request);
 
   /// nullptr: there is none yet.
   const Channel* channel_of(std::uint16_t process) const;
-  /// With the next flush() the worker's bell is rung if it sleeps.
+  /// With the next flush() the worker's wake-up FIFO is woken if it sleeps.
   void touch(std::uint16_t process);
   /// Of a link of another node to this one: differs from all others of this bus, and of those just before it.
   std::uint32_t new_link_number() { return static_cast<std::uint32_t>(generation_ << 16) + ++links_; }
@@ -46,7 +46,7 @@ class WorkerChannels {
   /// So many bytes of the process's requests for the node's lane have left the bus.
   void pass(std::uint16_t process, std::uint8_t node, std::uint8_t lane, std::uint64_t bytes);
 
-  /// Makes replies visible and rings the bells of workers that sleep.
+  /// Makes replies visible and rings the wake-up FIFOs of workers that sleep.
   void flush();
   /// Too much waits for some worker: no replies are to be read now.
   bool is_congested() const { return is_congested_; }
@@ -60,20 +60,20 @@ class WorkerChannels {
     Channel channel;
     RingReader requests;
     RingWriter replies;
-    ByteBuffer backlog{};  ///< pieces that found no room
+    ByteBuffer backlog{};  ///< fragments that found no room
     bool is_touched = false;
     bool is_stalled = false;            ///< its replies are dropped
     std::int64_t blocked_since_ms = 0;  ///< 0: it is not
     std::uint64_t seen_head = 0;
   };
 
-  void put(Worker& worker, const PieceHeader& header, std::string_view payload);
+  void put(Worker& worker, const FragmentHeader& header, std::string_view payload);
   void move_backlog(Worker& worker);
   Worker* find(std::uint16_t process, std::uint32_t generation);
 
   Segment& segment_;
   ClusterState& state_;
-  Bell& bell_;
+  WakeupFifo& wakeup_;
   const std::string directory_;
   const std::uint64_t generation_;  ///< of this bus
   std::uint16_t links_ = 0;

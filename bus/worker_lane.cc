@@ -5,16 +5,16 @@
 #include <cstring>
 #include <utility>
 
-#include "bus/guest_link.h"
+#include "bus/inbound_link.h"
 
 namespace memento::bus {
 
 namespace {
 
-bool is_request(const PieceHeader& header) {
+bool is_request(const FragmentHeader& header) {
   return header.process < kProcessLimit && header.lane < kLaneLimit &&
-         (header.kind == PieceKind::kCommand || header.kind == PieceKind::kWatch ||
-          header.kind == PieceKind::kExec);
+         (header.kind == FragmentKind::kCommand || header.kind == FragmentKind::kWatch ||
+          header.kind == FragmentKind::kExec);
 }
 
 }  // namespace
@@ -26,27 +26,27 @@ WorkerLane::WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& ch
       channels_(channels),
       node_(node),
       worker_(worker),
-      fail_([this](const PieceHeader& request, Failure failure) {
+      fail_([this](const FragmentHeader& request, Failure failure) {
         send_run();
-        if (guest_ == nullptr) return;
-        PieceHeader header = request;
+        if (inbound_ == nullptr) return;
+        FragmentHeader header = request;
         header.payload_bytes = 0;
-        header.kind = PieceKind::kFailed;
-        header.flags = kLastPiece;
+        header.kind = FragmentKind::kFailed;
+        header.flags = kLastFragment;
         header.failure = failure;
-        guest_->add_failure(header);
+        inbound_->add_failure(header);
       }) {}
 
 // Numbers of links differ from those of a bus before, whose requests may still be in the ring.
-void WorkerLane::set_guest(GuestLink* guest) {
+void WorkerLane::set_inbound(InboundLink* inbound) {
   queue_.on_link_ended();
-  guest_ = guest;
-  if (guest != nullptr) link_ = channels_.new_link_number();
+  inbound_ = inbound;
+  if (inbound != nullptr) link_ = channels_.new_link_number();
 }
 
 // A worker that was replaced first answers all it was given. One that has died has a successor with the same
 // channel; or, when it was to be replaced, none: then the position where it stopped is final.
-void WorkerLane::look_for_worker() {
+void WorkerLane::find_worker() {
   const auto wanted = static_cast<std::uint16_t>(state_.worker_processes[worker_].load(std::memory_order_relaxed));
   if (channel_ != nullptr) {
     const std::uint64_t generation = channel_->header().generation.load(std::memory_order_acquire);
@@ -75,50 +75,50 @@ bool WorkerLane::has_worker() const {
 }
 
 bool WorkerLane::has_room() {
-  look_for_worker();
+  find_worker();
   if (!has_worker()) return false;
-  if (requests_.reserve(piece_bytes(kPieceLimitBytes)) != nullptr) return true;
+  if (requests_.reserve(fragment_bytes(kFragmentLimitBytes)) != nullptr) return true;
   rings().bus_waits.store(1, std::memory_order_relaxed);
   return false;
 }
 
 // All is copied at once, and looked at in the ring; what is not published may be written again.
-bool WorkerLane::put(std::string_view pieces, std::size_t* taken) {
+bool WorkerLane::put(std::string_view fragments, std::size_t* taken) {
   *taken = 0;
-  look_for_worker();
+  find_worker();
   if (!has_worker()) return true;
-  const std::string_view fitting = pieces.substr(0, requests_.free_bytes());
-  if (fitting.size() < pieces.size()) rings().bus_waits.store(1, std::memory_order_relaxed);
+  const std::string_view fitting = fragments.substr(0, requests_.free_bytes());
+  if (fitting.size() < fragments.size()) rings().bus_waits.store(1, std::memory_order_relaxed);
   char* const place = requests_.reserve(0);
   std::memcpy(place, fitting.data(), fitting.size());
   bool is_good = true;
-  const bool is_whole = for_each_piece({place, fitting.size()}, [&](PieceHeader header, std::string_view payload) {
+  const bool is_whole = for_each_fragment({place, fitting.size()}, [&](FragmentHeader header, std::string_view payload) {
     is_good = is_request(header);
     if (!is_good) return false;
     header.link = link_;
     std::memcpy(place + *taken, &header, sizeof header);
     const std::uint64_t begin = requests_.position();
-    requests_.advance(piece_bytes(payload.size()));
-    *taken += piece_bytes(payload.size());
+    requests_.advance(fragment_bytes(payload.size()));
+    *taken += fragment_bytes(payload.size());
     queue_.add(header, begin, requests_.position(), fail_);
     return true;
   });
-  return is_good && (is_whole || fitting.size() < pieces.size());
+  return is_good && (is_whole || fitting.size() < fragments.size());
 }
 
 void WorkerLane::take_replies() {
   if (channel_ == nullptr || !replies_.has_more()) return;
-  const std::string_view pieces = replies_.view();
+  const std::string_view fragments = replies_.view();
   const std::uint64_t taken_over = rings().taken_over.load(std::memory_order_acquire);
   std::size_t taken = 0;
-  for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
-    const std::size_t bytes = piece_bytes(payload.size());
+  for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
+    const std::size_t bytes = fragment_bytes(payload.size());
     if (run_.size() + bytes > FrameBatch::kFrameBytes) send_run();
-    if (guest_ != nullptr && !guest_->takes_replies()) return false;
+    if (inbound_ != nullptr && !inbound_->takes_replies()) return false;
     if (!queue_.on_reply(header, taken_over, fail_)) {
       send_run();
     } else {
-      run_ = run_.empty() ? pieces.substr(taken, bytes) : std::string_view(run_.data(), run_.size() + bytes);
+      run_ = run_.empty() ? fragments.substr(taken, bytes) : std::string_view(run_.data(), run_.size() + bytes);
     }
     taken += bytes;
     return true;
@@ -133,14 +133,14 @@ void WorkerLane::take_replies() {
 }
 
 void WorkerLane::send_run() {
-  if (!run_.empty() && guest_ != nullptr) guest_->add_replies(run_);
+  if (!run_.empty() && inbound_ != nullptr) inbound_->add_replies(run_);
   run_ = {};
 }
 
 bool WorkerLane::has_work() {
   if (channel_ == nullptr) return false;
-  if (replies_.has_more() && (guest_ == nullptr || guest_->takes_replies())) return true;
-  return guest_ != nullptr && guest_->waits_for_worker() && has_room();
+  if (replies_.has_more() && (inbound_ == nullptr || inbound_->takes_replies())) return true;
+  return inbound_ != nullptr && inbound_->waits_for_worker() && has_room();
 }
 
 void WorkerLane::publish() {
@@ -167,8 +167,8 @@ WorkerLane& WorkerLanes::at(std::size_t node, std::uint32_t lane) {
   return *by_place_[place];
 }
 
-void WorkerLanes::look() {
-  for (WorkerLane* lane : used_) lane->look_for_worker();
+void WorkerLanes::tick() {
+  for (WorkerLane* lane : used_) lane->find_worker();
 }
 
 void WorkerLanes::take_replies() {

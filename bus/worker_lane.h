@@ -1,7 +1,7 @@
 // WorkerLane: the way of another node's requests to one worker of this node, and of its replies. Runs in the bus
 // process, which only carries: what the worker does not take now is not read from the link (has_room), and what
 // the link does not take now stays in the worker's ring, so that only this lane waits. The rules are in
-// core/lane_queue.h; one guest link at a time uses it, the newest.
+// core/lane_queue.h; one inbound link link at a time uses it, the newest.
 //
 // The worker may die or be replaced in an upgrade: then what it was given is answered for, and the next one gets
 // what comes. WorkerLanes: those of all nodes.
@@ -16,7 +16,7 @@
 
 namespace memento::bus {
 
-class GuestLink;
+class InboundLink;
 
 class WorkerLane {
  public:
@@ -24,23 +24,23 @@ class WorkerLane {
              std::uint32_t worker);
 
   /// The link that uses it from now on; nullptr: none.
-  void set_guest(GuestLink* guest);
-  GuestLink* guest() const { return guest_; }
+  void set_inbound(InboundLink* inbound);
+  InboundLink* inbound() const { return inbound_; }
 
   /// From time to time: whether the worker has died, or was replaced.
-  void look_for_worker();
-  /// The worker takes a piece now.
+  void find_worker();
+  /// The worker takes a fragment now.
   bool has_room();
-  /// As many of the pieces as the worker takes now, `taken` bytes. With the next publish() they are on their way.
+  /// As many of the fragments as the worker takes now, `taken` bytes. With the next publish() they are on their way.
   /// False: what comes behind those is not a request.
-  bool put(std::string_view pieces, std::size_t* taken);
-  /// Replies for the guest, as long as it takes them.
+  bool put(std::string_view fragments, std::size_t* taken);
+  /// Replies for the inbound link, as long as it takes them.
   void take_replies();
-  /// take_replies(), or a guest that waited for room, has something to do.
+  /// take_replies(), or a inbound link that waited for room, has something to do.
   bool has_work();
   /// Makes visible what was put.
   void publish();
-  bool has_unanswered() const { return guest_ != nullptr && !queue_.empty(); }
+  bool has_unanswered() const { return inbound_ != nullptr && !queue_.empty(); }
 
  private:
   void send_run();
@@ -59,9 +59,9 @@ class WorkerLane {
   RingReader replies_;
   LaneQueue queue_;
   const LaneQueue::Fail fail_;
-  std::string_view run_;  ///< replies in the ring, one behind the other, that the guest is to get
-  GuestLink* guest_ = nullptr;
-  std::uint32_t link_ = 0;  ///< number of the guest's; another for each
+  std::string_view run_;  ///< replies in the ring, one behind the other, that the inbound link is to get
+  InboundLink* inbound_ = nullptr;
+  std::uint32_t link_ = 0;  ///< number of the inbound link's; another for each
 };
 
 class WorkerLanes {
@@ -73,7 +73,7 @@ class WorkerLanes {
   /// REQUIRES: lane < count().
   WorkerLane& at(std::size_t node, std::uint32_t lane);
 
-  void look();
+  void tick();
   void take_replies();
   bool has_work() const;
   bool has_unanswered() const;

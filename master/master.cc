@@ -29,7 +29,7 @@ constexpr std::int64_t kQuitGraceMs = 2000;  // beyond the workers' own time lim
 constexpr std::int64_t kHugePagePauseMs = 20;
 constexpr std::int64_t kHugePageCheckMs = 1000;
 constexpr rlim_t kOwnDescriptors = 192;        // at least
-constexpr rlim_t kDescriptorsPerWorker = 5;    // its listening socket; bells and mailboxes, also of predecessors
+constexpr rlim_t kDescriptorsPerWorker = 5;    // its listening socket; wake-up FIFOs and mailboxes, also of predecessors
 constexpr std::uint64_t kMemoryStepBytes = 64 * 1024;  // a segment has whole pages
 
 // What the master does about each signal; it learns of them through one signalfd.

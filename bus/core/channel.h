@@ -7,12 +7,12 @@
 //   for each node           two rings of peer_ring_bytes(): that node's requests, which the bus writes and the worker
 //                           executes, and the worker's replies
 //
-// A ring is mapped twice in a row, so that no piece is ever cut by its end. Who writes makes a whole batch
+// A ring is mapped twice in a row, so that no fragment is ever cut by its end. Who writes makes a whole batch
 // visible by one release store of the tail, and who reads frees it by one of the head: a process that dies in
 // between has written, or read, nothing of it. Each side says before it sleeps that it wants to be woken, and
-// looks once more: a bell is rung once for a batch, and only for who sleeps.
+// looks once more: a wake-up FIFO is woken once for a batch, and only for who sleeps.
 //
-// The worker makes the file and begins it anew by a new generation, which every piece carries: what is meant
+// The worker makes the file and begins it anew by a new generation, which every fragment carries: what is meant
 // for a dead worker is dropped. A bus that takes over notes how far the one before had read. Requests of other
 // nodes that a worker had not taken when it died are its successor's.
 #pragma once
@@ -43,9 +43,9 @@ constexpr std::uint8_t lane_of(std::uint64_t client_id) { return static_cast<std
 constexpr std::uint64_t peer_ring_bytes(std::uint32_t node_count) {
   return std::clamp<std::uint64_t>(std::bit_floor((std::uint64_t{4} << 20) / std::max(node_count, 1u)), 128 << 10, 512 << 10);
 }
-inline constexpr std::uint32_t kPieceLimitBytes = 64 * 1024;  ///< of a piece's payload
+inline constexpr std::uint32_t kFragmentLimitBytes = 64 * 1024;  ///< of a fragment's payload
 
-enum class PieceKind : std::uint8_t {
+enum class FragmentKind : std::uint8_t {
   kCommand,  ///< words of one command
   kWatch,    ///< keys; the answer is what they hold
   kExec,     ///< what WATCH answered, and commands to execute as one
@@ -61,48 +61,48 @@ enum class Failure : std::uint8_t {
   kLost,     ///< it was executed; the reply was dropped
 };
 
-enum PieceFlag : std::uint8_t {
-  kFirstPiece = 1,  ///< of its message
-  kLastPiece = 2,
+enum FragmentFlag : std::uint8_t {
+  kFirstFragment = 1,  ///< of its message
+  kLastFragment = 2,
   kMayWrite = 4,  ///< of a request: it may change something
 };
 
-/// In front of each piece of a request or reply, in rings and in the bus's frames; the next piece follows the
+/// In front of each fragment of a request or reply, in rings and in the bus's frames; the next fragment follows the
 /// payload at a multiple of 8 bytes.
-struct PieceHeader {
+struct FragmentHeader {
   std::uint32_t payload_bytes;
   std::uint32_t number;      ///< the worker's, given back with the reply
   std::uint32_t generation;  ///< of the worker
   std::uint16_t process;     ///< record of the worker
   std::uint8_t node;         ///< whose slots it is for
-  PieceKind kind;
+  FragmentKind kind;
   std::uint8_t flags;
   std::uint8_t protocol;  ///< the client's, for the reply
   Failure failure;
   std::uint8_t lane;   ///< of the request's connection, below kLaneLimit
   std::uint32_t link;  ///< the executing node's: the link that a request came on
 };
-static_assert(sizeof(PieceHeader) == 24);
-static_assert(offsetof(PieceHeader, process) == 12 && offsetof(PieceHeader, flags) == 16);
+static_assert(sizeof(FragmentHeader) == 24);
+static_assert(offsetof(FragmentHeader, process) == 12 && offsetof(FragmentHeader, flags) == 16);
 
-constexpr std::uint64_t piece_bytes(std::uint64_t payload_bytes) {
-  return (sizeof(PieceHeader) + payload_bytes + 7) / 8 * 8;
+constexpr std::uint64_t fragment_bytes(std::uint64_t payload_bytes) {
+  return (sizeof(FragmentHeader) + payload_bytes + 7) / 8 * 8;
 }
-static_assert(piece_bytes(kPieceLimitBytes) * 4 <= kChannelRingBytes);
-static_assert(piece_bytes(kPieceLimitBytes) <= peer_ring_bytes(kNodeLimit));
+static_assert(fragment_bytes(kFragmentLimitBytes) * 4 <= kChannelRingBytes);
+static_assert(fragment_bytes(kFragmentLimitBytes) <= peer_ring_bytes(kNodeLimit));
 
-/// Calls on_piece(header, payload), which returns whether to go on, for each piece. False: it did not, or the
-/// bytes are not whole pieces; those before the fault were given.
-template <class OnPiece>
-bool for_each_piece(std::string_view bytes, OnPiece&& on_piece) {
+/// Calls on_fragment(header, payload), which returns whether to go on, for each fragment. False: it did not, or the
+/// bytes are not whole fragments; those before the fault were given.
+template <class OnFragment>
+bool for_each_fragment(std::string_view bytes, OnFragment&& on_fragment) {
   while (!bytes.empty()) {
-    PieceHeader header;
+    FragmentHeader header;
     if (bytes.size() < sizeof header) return false;
     std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.payload_bytes > kPieceLimitBytes || piece_bytes(header.payload_bytes) > bytes.size())
+    if (header.payload_bytes > kFragmentLimitBytes || fragment_bytes(header.payload_bytes) > bytes.size())
       return false;
-    if (!on_piece(header, bytes.substr(sizeof header, header.payload_bytes))) return false;
-    bytes.remove_prefix(piece_bytes(header.payload_bytes));
+    if (!on_fragment(header, bytes.substr(sizeof header, header.payload_bytes))) return false;
+    bytes.remove_prefix(fragment_bytes(header.payload_bytes));
   }
   return true;
 }
@@ -119,15 +119,15 @@ struct PeerRings {
   RingState replies;
   alignas(64) Word taken;  ///< the worker's: requests in front of it were executed, or are about to be
   Word taken_over;         ///< what `taken` was when this worker began
-  Word worker_waits;       ///< not 0: it wants its bell when replies are taken
-  alignas(64) Word bus_waits;  ///< not 0: it wants its bell when requests are taken
+  Word worker_waits;       ///< not 0: it wants its wake-up FIFO when replies are taken
+  alignas(64) Word bus_waits;  ///< not 0: it wants its wake-up FIFO when requests are taken
 };
 
 struct ChannelHeader {
   RingState requests;
   RingState replies;
   alignas(64) Word generation;      ///< of the worker; +1 with each
-  Word worker_sleeps;               ///< it wants its bell to be rung; cleared by who rings
+  Word worker_sleeps;               ///< it wants its wake-up FIFO to be woken; cleared by who rings
   Word worker_waits;                ///< not 0: it wants to know when `passed` moves
   alignas(64) Word bus_generation;  ///< of the bus that reads it
   Word taken_over;                  ///< head of the requests when that bus began
@@ -185,7 +185,7 @@ class RingReader {
       : state_(&state), memory_(memory), ring_bytes_(ring_bytes), head_(state.head.load()) {}
 
   bool has_more() const { return state_->tail.load(std::memory_order_acquire) != head_; }
-  /// The pieces that are there; they stay until release().
+  /// The fragments that are there; they stay until release().
   std::string_view view() const {
     const std::uint64_t tail = state_->tail.load(std::memory_order_acquire);
     return {memory_ + (head_ & (ring_bytes_ - 1)), std::min<std::uint64_t>(tail - head_, ring_bytes_)};

@@ -1,7 +1,7 @@
 // Frames: what two nodes' buses send each other. Pure: bytes in, frames out.
 //
 //   FrameHeader   32 bytes, little-endian
-//   payload       payload_bytes: by type a handshake's message, or pieces (bus/core/channel.h), each at a multiple
+//   payload       payload_bytes: by type a handshake's message, or fragments (bus/core/channel.h), each at a multiple
 //   of 8 bytes
 //
 // The checksum is XXH3 over the header before it and the payload, seeded with the link's key, which both

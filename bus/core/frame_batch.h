@@ -1,4 +1,4 @@
-// FrameBatch: pieces on their way into frames. Pure. A frame is a buffer that begins with room for its
+// FrameBatch: fragments on their way into frames. Pure. A frame is a buffer that begins with room for its
 // header, which is filled in when it is sent. Buffers that were sent come back to be used again.
 #pragma once
 
@@ -14,15 +14,15 @@ namespace memento::bus {
 class FrameBatch {
  public:
   static constexpr std::size_t kFrameBytes = 192 * 1024;  ///< about as long is one
-  static_assert(2 * kFrameBytes <= kFramePayloadLimitBytes && kFrameBytes >= piece_bytes(kPieceLimitBytes));
+  static_assert(2 * kFrameBytes <= kFramePayloadLimitBytes && kFrameBytes >= fragment_bytes(kFragmentLimitBytes));
 
   bool empty() const { return frames_.empty(); }
-  /// Of all pieces.
+  /// Of all fragments.
   std::size_t bytes() const { return bytes_; }
 
-  /// REQUIRES: header.payload_bytes == payload.size() <= kPieceLimitBytes.
-  void add(const PieceHeader& header, std::string_view payload) {
-    const std::size_t whole = piece_bytes(payload.size());
+  /// REQUIRES: header.payload_bytes == payload.size() <= kFragmentLimitBytes.
+  void add(const FragmentHeader& header, std::string_view payload) {
+    const std::size_t whole = fragment_bytes(payload.size());
     ByteBuffer& frame = current();
     char* const to = frame.reserve(whole);
     std::memcpy(to, &header, sizeof header);
@@ -32,10 +32,10 @@ class FrameBatch {
     bytes_ += whole;
   }
 
-  /// Whole pieces, as they stand in a ring. REQUIRES: not more than kFrameBytes.
-  void add_pieces(std::string_view pieces) {
-    current().append(pieces);
-    bytes_ += pieces.size();
+  /// Whole fragments, as they stand in a ring. REQUIRES: not more than kFrameBytes.
+  void add_fragments(std::string_view fragments) {
+    current().append(fragments);
+    bytes_ += fragments.size();
   }
 
   /// The frames, oldest first.

@@ -6,16 +6,16 @@
 namespace memento::bus {
 namespace {
 
-bool is_of(const PieceHeader& piece, const PieceHeader& request) {
-  return piece.number == request.number && piece.process == request.process &&
-         piece.generation == request.generation && piece.link == request.link;
+bool is_of(const FragmentHeader& fragment, const FragmentHeader& request) {
+  return fragment.number == request.number && fragment.process == request.process &&
+         fragment.generation == request.generation && fragment.link == request.link;
 }
 
 }  // namespace
 
-void LaneQueue::add(const PieceHeader& header, std::uint64_t begin, std::uint64_t end, const Fail& fail) {
-  const bool is_first = (header.flags & kFirstPiece) != 0;
-  const bool is_last = (header.flags & kLastPiece) != 0;
+void LaneQueue::add(const FragmentHeader& header, std::uint64_t begin, std::uint64_t end, const Fail& fail) {
+  const bool is_first = (header.flags & kFirstFragment) != 0;
+  const bool is_last = (header.flags & kLastFragment) != 0;
   if (is_first && is_last) {
     whole_.push_back({header, begin, end});
   } else if (is_first) {
@@ -31,13 +31,13 @@ void LaneQueue::add(const PieceHeader& header, std::uint64_t begin, std::uint64_
   }
 }
 
-bool LaneQueue::on_reply(const PieceHeader& header, std::uint64_t taken_over, const Fail& fail) {
+bool LaneQueue::on_reply(const FragmentHeader& header, std::uint64_t taken_over, const Fail& fail) {
   give_failures(fail);
   if (!whole_.empty() && !is_of(header, whole_.front().header) && whole_.front().begin < taken_over)
     on_worker_lost(taken_over, fail);
   if (whole_.empty() || !is_of(header, whole_.front().header)) return false;
   const bool is_wanted = whole_.front().is_wanted;
-  if ((header.flags & kLastPiece) != 0) whole_.pop_front();
+  if ((header.flags & kLastFragment) != 0) whole_.pop_front();
   return is_wanted;
 }
 

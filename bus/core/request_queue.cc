@@ -6,15 +6,15 @@
 namespace memento::bus {
 namespace {
 
-bool is_first(const PieceHeader& header) { return (header.flags & kFirstPiece) != 0; }
-bool is_last(const PieceHeader& header) { return (header.flags & kLastPiece) != 0; }
+bool is_first(const FragmentHeader& header) { return (header.flags & kFirstFragment) != 0; }
+bool is_last(const FragmentHeader& header) { return (header.flags & kLastFragment) != 0; }
 
-std::string_view pieces_of(const ByteBuffer& frame) { return frame.view().substr(sizeof(FrameHeader)); }
+std::string_view fragments_of(const ByteBuffer& frame) { return frame.view().substr(sizeof(FrameHeader)); }
 
 }  // namespace
 
-void RequestQueue::note_passed(const PieceHeader& header) {
-  const std::uint64_t bytes = piece_bytes(header.payload_bytes);
+void RequestQueue::note_passed(const FragmentHeader& header) {
+  const std::uint64_t bytes = fragment_bytes(header.payload_bytes);
   if (!passed_.empty() && passed_.back().process == header.process && passed_.back().lane == header.lane) {
     passed_.back().bytes += bytes;
   } else {
@@ -22,7 +22,7 @@ void RequestQueue::note_passed(const PieceHeader& header) {
   }
 }
 
-void RequestQueue::add(const PieceHeader& header, std::string_view payload) {
+void RequestQueue::add(const FragmentHeader& header, std::string_view payload) {
   if (!is_first(header) || !is_last(header)) [[unlikely]] {
     Stream& stream = streams_[stream_of(header)];
     if (is_first(header)) {
@@ -39,7 +39,7 @@ void RequestQueue::add(const PieceHeader& header, std::string_view payload) {
 std::deque<ByteBuffer> RequestQueue::take_frames(std::int64_t now_ns) {
   std::deque<ByteBuffer> frames = batch_.take();
   for (const ByteBuffer& frame : frames) {
-    for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view) {
+    for_each_fragment(fragments_of(frame), [&](const FragmentHeader& header, std::string_view) {
       note_passed(header);
       if (is_last(header))
         sent_.push_back(Sent{header.number, header.generation, header.process, header.flags, now_ns});
@@ -57,7 +57,7 @@ void RequestQueue::on_link_broken(const Fail& fail) {
   }
   std::array<bool, kStreams> is_cut = std::exchange(is_half_sent_, {});
   for (const ByteBuffer& frame : batch_.take()) {
-    for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view payload) {
+    for_each_fragment(fragments_of(frame), [&](const FragmentHeader& header, std::string_view payload) {
       if (!is_cut[stream_of(header)] || is_first(header)) {
         if (is_first(header)) is_cut[stream_of(header)] = false;
         batch_.add(header, payload);
@@ -72,7 +72,7 @@ void RequestQueue::on_link_broken(const Fail& fail) {
     });
   }
   for (std::size_t i = 0; i < kStreams; ++i) {
-    if (!is_cut[i]) continue;  // else its last piece has yet to come
+    if (!is_cut[i]) continue;  // else its last fragment has yet to come
     streams_[i].drops = true;
     fail(static_cast<std::uint16_t>(i / kLaneLimit), streams_[i].generation, streams_[i].number, Failure::kDown);
   }
@@ -80,7 +80,7 @@ void RequestQueue::on_link_broken(const Fail& fail) {
 
 void RequestQueue::refuse_unsent(const Fail& fail) {
   for (const ByteBuffer& frame : batch_.take()) {
-    for_each_piece(pieces_of(frame), [&](const PieceHeader& header, std::string_view) {
+    for_each_fragment(fragments_of(frame), [&](const FragmentHeader& header, std::string_view) {
       note_passed(header);
       if (is_last(header)) fail(header.process, header.generation, header.number, Failure::kDown);
       return true;

@@ -128,13 +128,13 @@ struct TransactionArea {
 inline constexpr std::uint64_t kSubscriptionHalfBytes = 3 << 20 | 512 * 1024;
 inline constexpr std::uint64_t kRingBytes = 64 << 20;
 
-/// What a process tells the others, and how far it has read what they told. Written by its owner, but for `rung`. Goes
+/// What a process tells the others, and how far it has read what they told. Written by its owner, but for `woken`. Goes
 /// through no redo list: a word at a time is all that is ever changed.
 struct Mailbox {
   alignas(64) Word tail;  ///< bytes put into the ring since ever: whole messages
   Word reserved;          ///< up to here the ring may be overwritten right now
   Word listens;           ///< not 0: the owner reads the others' rings
-  Word rung;              ///< not 0: somebody has rung the owner's bell and it has not looked since
+  Word woken;              ///< not 0: somebody has woken the owner's wake-up FIFO and it has not looked since
   Word table;             ///< which table is valid (subscription_table.h); 0: no subscriptions
   Word pattern_version;   ///< moves when a pattern's count does
   Word monitors;          ///< clients in MONITOR

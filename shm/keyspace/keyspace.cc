@@ -1,5 +1,5 @@
 // Reads of one process, and what is counted. See keyspace.h for the contract and shm/README.md for why reads
-// without a lock are safe. What nearly all reads and SETs come to is in keyspace_at_home.cc, writes are in
+// without a lock are safe. What nearly all reads and SETs come to is in keyspace_fast_path.cc, writes are in
 // keyspace_write.cc, background work in maintenance.cc.
 #include "shm/keyspace/keyspace.h"
 

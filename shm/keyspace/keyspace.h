@@ -88,7 +88,7 @@ class Keyspace {
 
   /// Differs after a call that may have taken long for another reason than the size of what was given or got: it waited
   /// for a lock, or memory had to be found.
-  std::uint64_t detours() const { return *contentions_ + *searches_; }
+  std::uint64_t slow_path_count() const { return *contentions_ + *searches_; }
 
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
   HashedKey hash(std::string_view bytes) const { return hash_key(bytes, hash_seed_); }

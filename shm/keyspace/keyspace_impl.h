@@ -71,10 +71,10 @@ struct Keyspace::Impl {
   }
 
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
-  // keyspace_at_home.cc
+  // keyspace_fast_path.cc
   inline Word* home_cells(const Slot& slot, std::uint64_t tag) const;
-  inline Search read_at_home(const HashedKey& key, CopyFunction copy, void* context);
-  bool set_at_home(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
+  inline Search read_fast(const HashedKey& key, CopyFunction copy, void* context);
+  bool set_fast(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
   // keyspace.cc
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
@@ -167,15 +167,15 @@ struct Keyspace::Impl {
   bool compact();
   bool shrink_tables();
   void evacuate_page(std::uint64_t page, const Judge& judge);
-  struct Row {
+  struct PageRange {
     std::uint64_t first_page = 0;
     std::uint64_t page_count = 0;
     std::uint64_t head_units = 0;  ///< of the first page, which stay as they are
   };
-  bool clear_row(std::uint64_t units, bool evicts);
+  bool clear_range(std::uint64_t units, bool evicts);
   std::uint64_t head_units(std::uint64_t page) const;
   bool has_long_run(std::uint64_t page, std::uint64_t units) const;
-  bool sparse_row(std::uint64_t units, bool evicts, Row* row) const;
+  bool sparse_range(std::uint64_t units, bool evicts, PageRange* range) const;
   bool find_memory(std::uint64_t units);
 
   // eviction.cc
@@ -272,7 +272,7 @@ struct Keyspace::Impl {
   VictimQueue small_victims;
   VictimQueue main_victims;
   TimeMs compaction_failed_ms = -1;
-  TimeMs row_failed_ms = -1;
+  TimeMs range_failed_ms = -1;
   TimeMs shrunk_ms = -1;
   std::uint64_t reclaimed_generation = UINT64_MAX;  ///< of FLUSH, of which no slot has entries left
   std::uint64_t shortages_seen = 0;

@@ -185,7 +185,7 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   }
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->set(key, value, options);
-  if (options.condition == SetCondition::kAlways && impl.set_at_home(key, value, options.expiry_ms)) {
+  if (options.condition == SetCondition::kAlways && impl.set_fast(key, value, options.expiry_ms)) {
     return WriteStatus::kDone;
   }
   const Entry entry = Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry,

@@ -32,9 +32,9 @@ MessageRing::MessageRing(Segment& segment, std::uint32_t process)
     : segment_(segment),
       mailbox_(segment.process(process).mailbox),
       process_(process),
-      bell_(segment.path(), process) {
+      wakeup_(segment.path(), process) {
   mailbox_.listens.store(0);
-  mailbox_.rung.store(0);
+  mailbox_.woken.store(0);
   const std::uint64_t tail = mailbox_.tail.load();
   given_back_ = (tail - std::min(tail, kRingBytes)) / kFilePageBytes * kFilePageBytes;
 }
@@ -59,7 +59,7 @@ void MessageRing::listen() {
 }
 
 void MessageRing::wake(std::uint32_t reader) {
-  if (segment_.process(reader).mailbox.rung.exchange(1) == 0) bell_.ring(reader);
+  if (segment_.process(reader).mailbox.woken.exchange(1) == 0) wakeup_.wake(reader);
 }
 
 bool MessageRing::send(std::initializer_list<std::string_view> pieces,
@@ -100,7 +100,7 @@ void MessageRing::lose() {
 }
 
 bool MessageRing::receive(const std::function<void(std::string_view)>& on_message) {
-  mailbox_.rung.exchange(0);  // before the tails are read: what is sent after that rings again
+  mailbox_.woken.exchange(0);  // before the tails are read: what is sent after that rings again
   give_back();
   if (!is_listening()) return true;
   bool has_all = true;

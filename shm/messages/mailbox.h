@@ -19,7 +19,7 @@
 #include <string_view>
 
 #include "shm/format/layout.h"
-#include "shm/messages/bell.h"
+#include "shm/messages/wakeup_fifo.h"
 #include "shm/segment.h"
 
 namespace memento {
@@ -45,12 +45,12 @@ class MessageRing {
   /// Something could not be sent: all who listen have lost messages. Needs no memory.
   void lose();
 
-  /// Calls on_message(bytes) for each message that came; its own bell rings when there are more. False: some were lost.
+  /// Calls on_message(bytes) for each message that came; its own wake-up FIFO is written to when there are more. False: some were lost.
   bool receive(const std::function<void(std::string_view)>& on_message);
 
-  /// Rings its bell, so that it looks.
+  /// Rings its wake-up FIFO, so that it looks.
   void wake(std::uint32_t reader);
-  Bell& bell() { return bell_; }
+  WakeupFifo& wakeup() { return wakeup_; }
 
  private:
   enum class Received { kAll, kSome, kLost };
@@ -63,7 +63,7 @@ class MessageRing {
   Segment& segment_;
   Mailbox& mailbox_;
   const std::uint32_t process_;
-  Bell bell_;
+  WakeupFifo wakeup_;
   std::uint64_t given_back_;      ///< up to this position
   std::uint64_t seen_tail_ = 0;   ///< when give_back() last looked
   std::string sent_;              ///< reused

@@ -4,7 +4,7 @@
 //
 // The page with the fewest bytes in use is emptied first, given that its class has as much room on its other
 // pages: then one page more is free for what it took to move those bytes. A large value needs pages side by
-// side: for it a row of pages is emptied.
+// side: for it a range of contiguous pages is emptied.
 #include <sched.h>
 #include <unistd.h>
 
@@ -23,7 +23,7 @@ constexpr int kEvictionRounds = 300;
 constexpr int kYieldRounds = 32;
 constexpr unsigned kRoundPauseUs = 100;
 constexpr std::uint64_t kLineKind = kClassLimit;  // index of pages of tables among the kinds
-constexpr std::uint64_t kUsefulRow = 32;          // lines
+constexpr std::uint64_t kUsefulLines = 32;          // lines
 constexpr std::uint64_t kKinds = 2 * (kClassLimit + 1);
 
 }  // namespace
@@ -51,8 +51,8 @@ std::vector<std::uint64_t> Keyspace::Impl::sparse_pages() const {
       kind.blocks = kLinesPerPage;
       kind.block_bytes = kLineBytes;
     }
-    // Tables need rows of lines: what lies free in between does not count.
-    kind.free += info.is_class_page() || info.longest() >= kUsefulRow ? info.free() : 0;
+    // Tables need contiguous lines: what lies free in between does not count.
+    kind.free += info.is_class_page() || info.longest() >= kUsefulLines ? info.free() : 0;
     if (info.free() > kind.best_free) {
       kind.best_free = info.free();
       kind.best_page = page;
@@ -106,20 +106,20 @@ void Keyspace::Impl::evacuate_page(std::uint64_t page, const Judge& judge) {
   }
 }
 
-// For a run longer than what is free side by side: empties the row of pages with the least in use. What is
+// For a run longer than what is free side by side: empties the range of pages with the least in use. What is
 // there moves elsewhere, or with `evicts` goes. True when there is room for the run.
-bool Keyspace::Impl::clear_row(std::uint64_t units, bool evicts) {
-  if (!evicts && row_failed_ms == now_ms) return false;
-  Row row;
-  if (!sparse_row(units, evicts, &row) || !arena.begin_draining(row.first_page, row.page_count)) return false;
+bool Keyspace::Impl::clear_range(std::uint64_t units, bool evicts) {
+  if (!evicts && range_failed_ms == now_ms) return false;
+  PageRange range;
+  if (!sparse_range(units, evicts, &range) || !arena.begin_draining(range.first_page, range.page_count)) return false;
   const Judge evict_all = [](std::uint64_t) { return Verdict{false, 0, false}; };
   bool is_free = true;
-  for (std::uint64_t page = row.first_page; page < row.first_page + row.page_count; ++page) {
+  for (std::uint64_t page = range.first_page; page < range.first_page + range.page_count; ++page) {
     evacuate_page(page, evicts ? evict_all : Judge());
-    is_free &= arena.used_units_of(page) >> (page == row.first_page ? row.head_units : 0) == 0;
+    is_free &= arena.used_units_of(page) >> (page == range.first_page ? range.head_units : 0) == 0;
   }
   arena.end_draining();
-  if (!is_free) row_failed_ms = now_ms;
+  if (!is_free) range_failed_ms = now_ms;
   return is_free;
 }
 
@@ -130,7 +130,7 @@ std::uint64_t Keyspace::Impl::head_units(std::uint64_t page) const {
   return static_cast<std::uint64_t>(std::countr_one(used));
 }
 
-// True when a run begins on the page that takes a row about as long as the one we want: moving it helps
+// True when a run begins on the page that takes a range about as long as the one we want: moving it helps
 // nothing.
 bool Keyspace::Impl::has_long_run(std::uint64_t page, std::uint64_t units) const {
   for (std::uint64_t starts = arena.info(page).kind() == 0 ? arena.info(page).run_starts() : 0; starts != 0;
@@ -142,8 +142,8 @@ bool Keyspace::Impl::has_long_run(std::uint64_t page, std::uint64_t units) const
   return false;
 }
 
-// The row with the fewest units in use. When all has to move: if there is as much room outside of it.
-bool Keyspace::Impl::sparse_row(std::uint64_t units, bool evicts, Row* row) const {
+// The range with the fewest units in use. When all has to move: if there is as much room outside of it.
+bool Keyspace::Impl::sparse_range(std::uint64_t units, bool evicts, PageRange* range) const {
   const std::uint64_t pages = arena.committed_pages();
   std::vector<std::uint64_t> used_before(pages + 1, 0);  // units in use on the pages before
   std::vector<std::uint64_t> free_before(pages + 1, 0);  // free pages before
@@ -172,7 +172,7 @@ bool Keyspace::Impl::sparse_row(std::uint64_t units, bool evicts, Row* row) cons
         (!evicts && free_outside * kUnitsPerPage < used))
       continue;
     least = used;
-    *row = Row{begin, end - begin, head};
+    *range = PageRange{begin, end - begin, head};
   }
   return least != UINT64_MAX;
 }
@@ -199,11 +199,11 @@ bool Keyspace::Impl::find_memory(std::uint64_t units) {
   const auto is_scattered = [&] {
     return units > 1 && arena.may_take_pages((units + kUnitsPerPage - 1) / kUnitsPerPage);
   };
-  if (is_scattered() && clear_row(units, false)) return true;
+  if (is_scattered() && clear_range(units, false)) return true;
   for (int round = 0; evicts && round < kEvictionRounds; ++round) {
-    if (is_scattered() ? clear_row(units, true) || evict() : evict()) return true;
+    if (is_scattered() ? clear_range(units, true) || evict() : evict()) return true;
     if (!has_victims()) break;
-    // Others may be at the oldest pages, or in the row: they are done before long.
+    // Others may be at the oldest pages, or in the range: they are done before long.
     if (round < kYieldRounds) {
       sched_yield();
     } else if (arena.others_drain()) {

@@ -1,5 +1,5 @@
-// What another node sends, in pieces of any size: the frames, and the pieces and words within them. The first
-// byte of the input is the size of the pieces; a second byte that is odd seals the rest as a frame, so that
+// What another node sends, in fragments of any size: the frames, and the fragments and words within them. The first
+// byte of the input is the size of the fragments; a second byte that is odd seals the rest as a frame, so that
 // what is behind the checksum is reached. However it is cut, the same frames come out.
 #include <cstdint>
 #include <cstdlib>
@@ -18,18 +18,18 @@ using namespace memento;
 using namespace memento::bus;
 
 // The payloads that come out, and the error that ends them.
-std::vector<std::string> frames_of(std::string_view bytes, std::size_t piece_bytes) {
+std::vector<std::string> frames_of(std::string_view bytes, std::size_t fragment_bytes) {
   FrameReceiver receiver;
   receiver.set_key(0);
   std::vector<std::string> frames;
   std::size_t begin = 0;
-  for (std::size_t end = std::min(piece_bytes, bytes.size());;
-       end = std::min(end + piece_bytes, bytes.size())) {
+  for (std::size_t end = std::min(fragment_bytes, bytes.size());;
+       end = std::min(end + fragment_bytes, bytes.size())) {
     for (;;) {
-      const std::string piece(bytes.substr(begin, end - begin));  // of exact size: reading beyond it is seen
+      const std::string fragment(bytes.substr(begin, end - begin));  // of exact size: reading beyond it is seen
       Frame frame;
       std::size_t taken = 0;
-      const FrameReceiver::Outcome outcome = receiver.next(piece, &frame, &taken);
+      const FrameReceiver::Outcome outcome = receiver.next(fragment, &frame, &taken);
       if (outcome == FrameReceiver::Outcome::kIncomplete) break;
       if (outcome == FrameReceiver::Outcome::kBroken) return frames.emplace_back(receiver.error()), frames;
       frames.emplace_back(frame.payload);
@@ -41,7 +41,7 @@ std::vector<std::string> frames_of(std::string_view bytes, std::size_t piece_byt
 
 void take_apart(std::string_view payload) {
   const auto assembler = std::make_unique<MessageAssembler>(1 << 20);
-  for_each_piece(payload, [&](const PieceHeader& header, std::string_view bytes) {
+  for_each_fragment(payload, [&](const FragmentHeader& header, std::string_view bytes) {
     std::string_view message;
     if (assembler->add(header, bytes, &message) != MessageAssembler::Outcome::kWhole) return true;
     std::vector<std::string_view> words;

@@ -123,7 +123,7 @@ void ClientDirectory::close_question() {
   if (!asking_.empty()) open_question();
 }
 
-void ClientDirectory::look() {
+void ClientDirectory::tick() {
   const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
   if (!postponed_.empty() && !hub_.pause().holds(true, now_ms)) {
     for (ClientState* client : std::exchange(postponed_, {})) {

@@ -2,7 +2,7 @@
 // Runs in workers.
 //
 // Who wants to know the other workers' clients puts a question: its number into the own mailbox, and a ring
-// of their bells. Each answers with one message through its ring; from its answer on until the question is
+// of their wake-up FIFOs. Each answers with one message through its ring; from its answer on until the question is
 // taken back it reads the asker's ring, so an order (to close clients) finds everybody who answered. The
 // client that asked waits meanwhile, nobody else does: its request is executed when all have answered, or
 // without those that died (seen by their record, at the next tick after the master reaped them), or are
@@ -61,17 +61,17 @@ class ClientDirectory {
   void answer(TimeMs now_ms);
   /// A question of this worker's is open.
   bool is_asking() const { return question_ != 0; }
-  /// Some client waits: look() has to be called often.
+  /// Some client waits: tick() has to be called often.
   bool has_waiting() const { return question_ != 0 || !postponed_.empty() || !ready_.empty(); }
   /// Whose request waits for the end of a pause.
   std::size_t waiting_count() const { return postponed_.size(); }
   /// Looks whether what clients wait for has happened.
-  void look();
+  void tick();
   /// Clients that need not wait any more. After they were served: close_question().
   std::vector<ClientState*> take_ready();
   void close_question();
 
-  /// Lets all workers look().
+  /// Lets all workers tick().
   void wake_all();
 
  private:

@@ -380,7 +380,7 @@ std::uint64_t MessageHub::count(SubscriptionKind kind, std::string_view name) co
 void MessageHub::serve() {
   receive();
   clients_.answer(keyspace_.now_ms());
-  clients_.look();
+  clients_.tick();
   stop_listening_if_idle();
 }
 

@@ -118,15 +118,15 @@ class MessageHub {
   std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const;
   std::uint64_t count(SubscriptionKind kind, std::string_view name) const;
 
-  /// Takes what others sent, and answers what they ask; when there is much of it, a part: then the bell rings again. Not
+  /// Takes what others sent, and answers what they ask; when there is much of it, a part: then it is woken again. Not
   /// within a handler.
   void serve();
   /// A line for the log about messages that were lost since the last call; empty: none.
   std::string take_losses();
   /// Readable when there is something to receive; -1: there is no such thing.
-  int bell_descriptor() { return ring_.bell().descriptor(); }
+  int wakeup_descriptor() { return ring_.wakeup().descriptor(); }
 
-  void silence_bell() { ring_.bell().silence(); }
+  void drain_wakeups() { ring_.wakeup().drain(); }
 
   /// Something that answers no request, for this client.
   template <class Write>

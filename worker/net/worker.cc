@@ -136,7 +136,7 @@ class Worker {
   void on_connection(int descriptor, std::uint32_t events);
   void take_turns();
   void answer_turns(std::size_t end);
-  void on_bell();
+  void on_wakeup();
   void resume_clients();
   void give_another_turn();
   void push_messages();
@@ -215,7 +215,7 @@ bool Worker::set_up() {
   signals_ = make_signals();
   timer_ = make_timer(kTickMs);
   if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) &&
-      (hub_.bell_descriptor() < 0 || watch(hub_.bell_descriptor())) &&
+      (hub_.wakeup_descriptor() < 0 || watch(hub_.wakeup_descriptor())) &&
       std::ranges::all_of(context_.listen_sockets,
                           [this](const Fd& listener) { return watch(listener.get()); }) &&
       std::ranges::all_of(context_.redirect_sockets,
@@ -267,8 +267,8 @@ void Worker::on_event(const epoll_event& event) {
     accept_connections(descriptor);
   } else if (descriptor == timer_.get()) {
     on_timer();
-  } else if (descriptor == hub_.bell_descriptor()) {
-    on_bell();
+  } else if (descriptor == hub_.wakeup_descriptor()) {
+    on_wakeup();
   } else if (descriptor == signals_.get()) {
     on_signal();
   } else if (descriptor == quit_timer_.get()) {
@@ -349,15 +349,15 @@ void Worker::answer_turns(std::size_t end) {
   }
 }
 
-void Worker::on_bell() {
-  hub_.silence_bell();
+void Worker::on_wakeup() {
+  hub_.drain_wakeups();
   hub_.serve();
 }
 
 // Those whose request waited for other workers or for the end of a pause. Some may have to wait again.
 void Worker::resume_clients() {
   ClientDirectory& clients = hub_.clients();
-  clients.look();
+  clients.tick();
   for (ClientState* client : clients.take_ready()) {
     Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
     if (connection.registered == Connection::Wait::kParked) {
@@ -678,7 +678,7 @@ void Worker::update_statistics() {
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
-  hub_.serve();  // a bell may have been lost
+  hub_.serve();  // a wake-up FIFO may have been lost
   if (router_ != nullptr)
     router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
   accept_log_.flush_due(context_.log);

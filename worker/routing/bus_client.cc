@@ -44,7 +44,7 @@ BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t proces
       channel_(std::move(channel)),
       requests_(channel_.request_writer()),
       replies_(channel_.reply_reader()),
-      bell_(segment.path(), process),
+      wakeup_(segment.path(), process),
       generation_(static_cast<std::uint32_t>(channel_.header().generation.fetch_add(1) + 1)),
       bus_generation_(channel_.header().bus_generation.load()),
       now_ms_(monotonic_time_ns() / 1'000'000),
@@ -54,7 +54,7 @@ BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t proces
   channel_.header().worker_sleeps.store(0);
   state_.channels_version.fetch_add(1);
   const auto bus = static_cast<std::uint32_t>(state_.bus_process.load());
-  if (bus != 0) bell_.ring(bus);
+  if (bus != 0) wakeup_.wake(bus);
 }
 
 std::uint32_t BusClient::begin(const NodeRequest& request, const ReplyTo& to) {
@@ -97,14 +97,14 @@ std::uint64_t BusClient::window_left(std::size_t way) {
 }
 
 char* BusClient::room_for(std::size_t way, std::size_t payload_bytes) {
-  if (payload_bytes > kPieceLimitBytes || !ways_[way].queue.empty()) return nullptr;
-  if (window_left(way) < piece_bytes(payload_bytes)) return nullptr;
-  return requests_.reserve(piece_bytes(payload_bytes));
+  if (payload_bytes > kFragmentLimitBytes || !ways_[way].queue.empty()) return nullptr;
+  if (window_left(way) < fragment_bytes(payload_bytes)) return nullptr;
+  return requests_.reserve(fragment_bytes(payload_bytes));
 }
 
-PieceHeader BusClient::header_of(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
+FragmentHeader BusClient::header_of(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
                                  std::size_t payload_bytes) const {
-  PieceHeader header{};
+  FragmentHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
   header.number = number;
   header.generation = generation_;
@@ -112,17 +112,17 @@ PieceHeader BusClient::header_of(std::uint32_t number, const NodeRequest& reques
   header.node = request.node;
   header.lane = lane;
   header.kind = request.kind;
-  header.flags = static_cast<std::uint8_t>(kFirstPiece | kLastPiece | (request.may_write ? kMayWrite : 0));
+  header.flags = static_cast<std::uint8_t>(kFirstFragment | kLastFragment | (request.may_write ? kMayWrite : 0));
   header.protocol = static_cast<std::uint8_t>(request.protocol);
   return header;
 }
 
-void BusClient::finish_piece(char* place, const PieceHeader& header, std::uint32_t number) {
+void BusClient::finish_fragment(char* place, const FragmentHeader& header, std::uint32_t number) {
   std::memcpy(place, &header, sizeof header);
-  const std::uint64_t bytes = piece_bytes(header.payload_bytes);
+  const std::uint64_t bytes = fragment_bytes(header.payload_bytes);
   requests_.advance(bytes);
   ways_[way_of(header.node, header.lane)].sent_bytes += bytes;
-  if ((header.flags & kLastPiece) == 0) return;
+  if ((header.flags & kLastFragment) == 0) return;
   Pending& pending = *find(number);
   pending.is_queued = false;
   pending.position = requests_.position();
@@ -138,20 +138,20 @@ void BusClient::enqueue(std::uint32_t number, const NodeRequest& request, std::u
 }
 
 // False: there is no room for it now.
-bool BusClient::put_piece(Queued& message) {
+bool BusClient::put_fragment(Queued& message) {
   const std::size_t left = message.payload.size() - message.put_bytes;
-  const std::size_t size = std::min<std::size_t>(left, kPieceLimitBytes);
-  if (window_left(way_of(message.request.node, message.lane)) < piece_bytes(size)) return false;
+  const std::size_t size = std::min<std::size_t>(left, kFragmentLimitBytes);
+  if (window_left(way_of(message.request.node, message.lane)) < fragment_bytes(size)) return false;
   const std::uint64_t position = requests_.position();
-  char* const place = requests_.reserve(piece_bytes(size));
+  char* const place = requests_.reserve(fragment_bytes(size));
   if (place == nullptr) return false;
-  PieceHeader header = header_of(message.number, message.request, message.lane, size);
-  if (message.put_bytes > 0) header.flags &= static_cast<std::uint8_t>(~kFirstPiece);
-  if (size < left) header.flags &= static_cast<std::uint8_t>(~kLastPiece);
+  FragmentHeader header = header_of(message.number, message.request, message.lane, size);
+  if (message.put_bytes > 0) header.flags &= static_cast<std::uint8_t>(~kFirstFragment);
+  if (size < left) header.flags &= static_cast<std::uint8_t>(~kLastFragment);
   if (message.put_bytes == 0) message.begin_position = position;
   std::memcpy(place + sizeof header, message.payload.data() + message.put_bytes, size);
   message.put_bytes += size;
-  finish_piece(place, header, message.number);
+  finish_fragment(place, header, message.number);
   return true;
 }
 
@@ -160,7 +160,7 @@ void BusClient::put_queued(std::size_t way) {
   while (!to.queue.empty()) {
     Queued& message = to.queue.front();
     bool is_whole = false;
-    while (!is_whole && put_piece(message)) is_whole = message.put_bytes == message.payload.size();
+    while (!is_whole && put_fragment(message)) is_whole = message.put_bytes == message.payload.size();
     if (!is_whole) return;
     to.queued_bytes -= message.payload.size() + sizeof(Queued);
     to.queue.pop_front();
@@ -179,7 +179,7 @@ void BusClient::flush() {
 void BusClient::wake_bus() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (state_.bus_sleeps.load(std::memory_order_relaxed) == 0 || state_.bus_sleeps.exchange(0) == 0) return;
-  bell_.ring(static_cast<std::uint32_t>(state_.bus_process.load()));
+  wakeup_.wake(static_cast<std::uint32_t>(state_.bus_process.load()));
 }
 
 bool BusClient::may_sleep() {
@@ -194,23 +194,23 @@ bool BusClient::receive(const OnReply& on_reply) {
   if (channel_.header().bus_generation.load(std::memory_order_acquire) != bus_generation_) [[unlikely]]
     on_new_bus(on_reply);
   if (!replies_.has_more()) return false;
-  const std::string_view pieces = replies_.view();
-  for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+  const std::string_view fragments = replies_.view();
+  for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
     Pending* const pending = header.generation == generation_ ? find(header.number) : nullptr;
     if (pending == nullptr) return true;
-    const bool is_last = header.kind == PieceKind::kFailed || (header.flags & kLastPiece) != 0;
+    const bool is_last = header.kind == FragmentKind::kFailed || (header.flags & kLastFragment) != 0;
     const ReplyTo to = pending->to;
     const std::uint8_t node = pending->node;
     if (is_last) {
       if (pending->is_queued) drop_queued(*pending, header.number);
       release(header.number);
     }
-    on_reply(to, node, header.kind == PieceKind::kFailed ? header.failure : Failure::kNone, payload, is_last);
+    on_reply(to, node, header.kind == FragmentKind::kFailed ? header.failure : Failure::kNone, payload, is_last);
     return true;
   });
-  replies_.advance(pieces.size());
+  replies_.advance(fragments.size());
   replies_.release();
-  if (pieces.size() >= kMuchBytes) wake_bus();  // what found no room may be waiting there
+  if (fragments.size() >= kMuchBytes) wake_bus();  // what found no room may be waiting there
   return true;
 }
 

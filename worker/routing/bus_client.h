@@ -3,7 +3,7 @@
 //
 // A client's requests to one node take one lane, and are passed on in the order in which they were sent. What
 // the ring, or the lane, does not take yet waits here, so a caller looks at has_room() first; one message that
-// is longer than all room passes in pieces. For each lane at most kWindowBytes are on their way between this
+// is longer than all room passes in fragments. For each lane at most kWindowBytes are on their way between this
 // worker and the socket: so one that is slow holds up nothing that is for others.
 //
 // Every request is answered once: by its reply, or by a Failure; also when the bus dies, or does not run for
@@ -22,7 +22,7 @@
 
 #include "bus/core/channel.h"
 #include "bus/core/cluster_state.h"
-#include "shm/messages/bell.h"
+#include "shm/messages/wakeup_fifo.h"
 #include "shm/segment.h"
 #include "worker/wire/reply_writer.h"
 
@@ -38,7 +38,7 @@ struct ReplyTo {
 
 struct NodeRequest {
   std::uint8_t node;
-  PieceKind kind;
+  FragmentKind kind;
   bool may_write;
   Protocol protocol;  ///< of the reply
 };
@@ -58,8 +58,8 @@ class BusClient {
     const std::uint32_t number = begin(request, to);
     const std::uint8_t lane = lane_of(to.client_id);
     if (char* const place = room_for(way_of(request.node, lane), payload_bytes)) {
-      write(place + sizeof(PieceHeader));
-      finish_piece(place, header_of(number, request, lane, payload_bytes), number);
+      write(place + sizeof(FragmentHeader));
+      finish_fragment(place, header_of(number, request, lane, payload_bytes), number);
       return;
     }
     std::string bytes(payload_bytes, '\0');
@@ -67,10 +67,10 @@ class BusClient {
     enqueue(number, request, lane, std::move(bytes));
   }
 
-  /// Makes visible what was sent, and rings the bus's bell if it sleeps.
+  /// Makes visible what was sent, and rings the bus's wake-up FIFO if it sleeps.
   void flush();
 
-  /// A piece of a reply, or why there is none (then `bytes` is empty and `is_last`).
+  /// A fragment of a reply, or why there is none (then `bytes` is empty and `is_last`).
   using OnReply = std::function<void(const ReplyTo& to, std::uint8_t node, Failure failure,
                                      std::string_view bytes, bool is_last)>;
   /// Takes what came. True: something did.
@@ -87,20 +87,20 @@ class BusClient {
 
  private:
   static constexpr std::uint64_t kWindowBytes = 256 * 1024;
-  static_assert(kWindowBytes >= 2 * piece_bytes(kPieceLimitBytes));
+  static_assert(kWindowBytes >= 2 * fragment_bytes(kFragmentLimitBytes));
   static constexpr std::size_t kQueueLimitBytes = 256 * 1024;
   static constexpr std::uint32_t kIndexBits = 20;
 
   struct Pending {
     ReplyTo to;
-    std::uint64_t position = 0;  ///< of the ring, behind its last piece
+    std::uint64_t position = 0;  ///< of the ring, behind its last fragment
     std::int64_t sent_ms = 0;
     std::uint32_t salt = 0;  ///< tells the users of one place apart
     std::uint8_t node = 0;
     std::uint8_t lane = 0;
     bool may_write = false;
     bool is_used = false;
-    bool is_queued = false;  ///< its last piece is not in the ring yet
+    bool is_queued = false;  ///< its last fragment is not in the ring yet
   };
   struct Queued {
     std::uint32_t number;
@@ -108,7 +108,7 @@ class BusClient {
     std::uint8_t lane;
     std::string payload;
     std::size_t put_bytes = 0;         ///< of the payload, in the ring
-    std::uint64_t begin_position = 0;  ///< of its first piece, when put_bytes > 0
+    std::uint64_t begin_position = 0;  ///< of its first fragment, when put_bytes > 0
   };
   /// A lane to a node.
   struct Way {
@@ -123,13 +123,13 @@ class BusClient {
   std::uint32_t begin(const NodeRequest& request, const ReplyTo& to);
   /// In the ring, for a whole message; nullptr: it has to be queued.
   char* room_for(std::size_t way, std::size_t payload_bytes);
-  PieceHeader header_of(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
+  FragmentHeader header_of(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
                         std::size_t payload_bytes) const;
-  void finish_piece(char* place, const PieceHeader& header, std::uint32_t number);
+  void finish_fragment(char* place, const FragmentHeader& header, std::uint32_t number);
   void enqueue(std::uint32_t number, const NodeRequest& request, std::uint8_t lane, std::string payload);
   std::uint64_t window_left(std::size_t way);
   void put_queued(std::size_t way);
-  bool put_piece(Queued& message);
+  bool put_fragment(Queued& message);
   void drop_queued(const Pending& pending, std::uint32_t number);
   Pending* find(std::uint32_t number);
   void release(std::uint32_t number);
@@ -145,7 +145,7 @@ class BusClient {
   Channel channel_;
   RingWriter requests_;
   RingReader replies_;
-  Bell bell_;
+  WakeupFifo wakeup_;
   std::uint32_t generation_;
   std::uint64_t bus_generation_;
   std::int64_t now_ms_;  ///< monotonic, as of the last tick

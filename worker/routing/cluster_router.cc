@@ -78,7 +78,7 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (command->keys.first == command->keys.last && has_key) {  // most of them
     const std::uint8_t owner = owner_of(call.key.slot);
     if (owner == state_.self) return Route::kHere;
-    return send_whole(owner, PieceKind::kCommand, command->has(kWrite), call.args, context, output, begin);
+    return send_whole(owner, FragmentKind::kCommand, command->has(kWrite), call.args, context, output, begin);
   }
   return route_keys(*command, call, context, output, begin);
 }
@@ -119,7 +119,7 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
   if (is_one && owners.front() == state_.self) return Route::kHere;
   if (command.join == JoinKind::kWatch) return route_watch(call, owners, context, output, begin);
   if (is_one)
-    return send_whole(owners.front(), PieceKind::kCommand, command.has(kWrite), call.args, context, output,
+    return send_whole(owners.front(), FragmentKind::kCommand, command.has(kWrite), call.args, context, output,
                       begin);
   if ((call.count() - first) % step != 0) return Route::kHere;  // where that is said
   if (command.join != JoinKind::kNone) return divide(command, call, owners, context, output, begin);
@@ -151,7 +151,7 @@ ReplyQueue::Place& ClusterRouter::new_place(ReplyQueue& queue, CommandContext& c
   return place;
 }
 
-ClusterRouter::Route ClusterRouter::send_whole(std::uint8_t node, PieceKind kind, bool may_write,
+ClusterRouter::Route ClusterRouter::send_whole(std::uint8_t node, FragmentKind kind, bool may_write,
                                                std::span<const std::string_view> words,
                                                CommandContext& context, ByteBuffer& output,
                                                std::size_t* begin) {
@@ -236,12 +236,12 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
     if (wants_reply(context.client)) finish_join(*join, state_, context.reply);
     return Route::kAnswered;
   }
-  send_parts(std::move(join), words, PieceKind::kCommand, context, output, begin);
+  send_parts(std::move(join), words, FragmentKind::kCommand, context, output, begin);
   return Route::kAnswered;
 }
 
 // What other nodes give to a joined reply, for which a place is kept.
-ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, PieceKind kind,
+ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, FragmentKind kind,
                                       CommandContext& context, ByteBuffer& output, std::size_t* begin) {
   ReplyQueue& queue = open_queue(context, output, begin);
   const Join& parts = *join;
@@ -373,7 +373,7 @@ void ClusterRouter::publish_elsewhere(SubscriptionKind kind, std::string_view ch
                                     message};
   for (std::uint32_t i = 0; i < state_.node_count; ++i) {
     if (i == state_.self) continue;
-    bus_->send({static_cast<std::uint8_t>(i), PieceKind::kCommand, false, Protocol::kResp2}, {},
+    bus_->send({static_cast<std::uint8_t>(i), FragmentKind::kCommand, false, Protocol::kResp2}, {},
                word_list_bytes(words), [&](char* to) { write_word_list(words, to); });
   }
 }

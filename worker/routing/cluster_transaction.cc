@@ -50,7 +50,7 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
     finish_watch(*join, client, context.reply);
     return Route::kAnswered;
   }
-  send_parts(std::move(join), words, PieceKind::kWatch, context, output, begin).set_barrier();
+  send_parts(std::move(join), words, FragmentKind::kWatch, context, output, begin).set_barrier();
   return Route::kAnswered;
 }
 
@@ -120,7 +120,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   std::uint64_t place = 0;
   new_place(open_queue(context, output, begin), context, &place);
   const bool may_write = queue.has_any(kWrite | kPublishes);
-  bus_->send({*owner, PieceKind::kExec, may_write, context.reply.protocol()},
+  bus_->send({*owner, FragmentKind::kExec, may_write, context.reply.protocol()},
              {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
                to = write_word_list(watched, to);
                for (std::size_t i = 0; i < queue.size(); ++i) to = write_word_list(queue.words(i), to);

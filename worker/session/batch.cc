@@ -73,7 +73,7 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
   CommandMeter& meter = context_.meter;
   const bool is_alone = meter.begin(request.command, request.argument_count,
                                     [&] { return batch_.words_of(batch_.requests[place - 1]); });
-  const std::uint64_t detours = context_.keyspace.detours();
+  const std::uint64_t slow_path_count = context_.keyspace.slow_path_count();
   const std::uint64_t errors = context_.reply.error_count();
   const std::size_t reply_begin = output_.size();
   try {
@@ -89,7 +89,7 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
   }
   const bool was_long =
       request.input_end - input_begin(place) + output_.size() - reply_begin > CommandMeter::kMuchBytes ||
-      context_.keyspace.detours() != detours;
+      context_.keyspace.slow_path_count() != slow_path_count;
   if (!is_alone && !was_long) [[likely]]
     return Outcome::kDone;
   if (std::exchange(context_.parks, false)) {
@@ -112,7 +112,7 @@ void BatchRun::answer_out_of_memory(const Command* command, std::size_t reply_be
 std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) {
   std::size_t input_end = input_begin(place);
   std::size_t output_end = output_.size();
-  std::uint64_t detours = context_.keyspace.detours();
+  std::uint64_t slow_path_count = context_.keyspace.slow_path_count();
   std::uint64_t errors = context_.reply.error_count();
   while (place < batch_.count && batch_.requests[place].is_plain && output_end < pause_bytes) {
     const Request& request = batch_.requests[place++];
@@ -132,8 +132,8 @@ std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) 
     }
     const bool was_long =
         input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;
-    if (was_long || context_.keyspace.detours() != detours) [[unlikely]] {
-      detours = context_.keyspace.detours();
+    if (was_long || context_.keyspace.slow_path_count() != slow_path_count) [[unlikely]] {
+      slow_path_count = context_.keyspace.slow_path_count();
       context_.meter.end_run(batch_.words_of(request), true);
       if (is_over()) break;
     }

@@ -1,5 +1,5 @@
-// MessageAssembler: puts the pieces of another node's messages together. Pure. Each lane of each process there
-// sends one message after the other; pieces of different ones may stand between each other.
+// MessageAssembler: puts the fragments of another node's messages together. Pure. Each lane of each process there
+// sends one message after the other; fragments of different ones may stand between each other.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,10 @@ class MessageAssembler {
   };
   /// kWhole: `message` is all of it, valid until the next call; it is `payload` when that is the whole
   /// message.
-  Outcome add(const PieceHeader& header, std::string_view payload, std::string_view* message) {
-    const bool is_last = (header.flags & kLastPiece) != 0;
+  Outcome add(const FragmentHeader& header, std::string_view payload, std::string_view* message) {
+    const bool is_last = (header.flags & kLastFragment) != 0;
     const auto stream = std::pair(header.process, header.lane);
-    if ((header.flags & kFirstPiece) != 0) {
+    if ((header.flags & kFirstFragment) != 0) {
       if (is_last) {
         *message = payload;
         return Outcome::kWhole;
@@ -59,7 +59,7 @@ class MessageAssembler {
 
   /// What add() gave last is not needed any more.
   void release() { whole_ = {}; }
-  /// No more pieces come of what is incomplete.
+  /// No more fragments come of what is incomplete.
   void clear() {
     parts_.clear();
     release();

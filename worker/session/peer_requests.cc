@@ -30,14 +30,14 @@ bool is_for_any_node(const Command* command) {
   return command != nullptr && !command->is_for_connection() && !is_admin(*command);
 }
 
-Protocol protocol_of(const PieceHeader& header) {
+Protocol protocol_of(const FragmentHeader& header) {
   return header.protocol > static_cast<std::uint8_t>(Protocol::kResp3)
              ? Protocol::kResp2
              : static_cast<Protocol>(header.protocol);
 }
 
-bool is_whole(const PieceHeader& header) {
-  return (header.flags & (kFirstPiece | kLastPiece)) == (kFirstPiece | kLastPiece);
+bool is_whole(const FragmentHeader& header) {
+  return (header.flags & (kFirstFragment | kLastFragment)) == (kFirstFragment | kLastFragment);
 }
 
 }  // namespace
@@ -62,7 +62,7 @@ bool PeerRequests::is_idle() const {
 
 bool PeerRequests::has_work() {
   return std::ranges::any_of(peers_, [](Peer& peer) {
-    return peer.waits ? peer.replies.reserve(piece_bytes(kPieceLimitBytes)) != nullptr
+    return peer.waits ? peer.replies.reserve(fragment_bytes(kFragmentLimitBytes)) != nullptr
                       : peer.requests.has_more();
   });
 }
@@ -94,17 +94,17 @@ void PeerRequests::serve(Peer& peer) {
 
 // A batch, or one message that cannot be part of one. The ring keeps what was not executed. False: a reply waits.
 bool PeerRequests::take(Peer& peer) {
-  const std::string_view pieces = peer.requests.view();
-  const std::size_t batch_bytes = prepare(pieces);
+  const std::string_view fragments = peer.requests.view();
+  const std::size_t batch_bytes = prepare(fragments);
   if (batch_.count > 0) {
     peer.rings.taken.store(peer.requests.position() + batch_bytes, std::memory_order_release);
     run_batch(peer);
     return !peer.waits;
   }
-  PieceHeader header;
-  std::memcpy(&header, pieces.data(), sizeof header);
-  const std::string_view payload = pieces.substr(sizeof header, header.payload_bytes);
-  const std::uint64_t bytes = piece_bytes(header.payload_bytes);
+  FragmentHeader header;
+  std::memcpy(&header, fragments.data(), sizeof header);
+  const std::string_view payload = fragments.substr(sizeof header, header.payload_bytes);
+  const std::uint64_t bytes = fragment_bytes(header.payload_bytes);
   if (std::exchange(peer.link, header.link) != header.link) peer.assembler.clear();
   peer.rings.taken.store(peer.requests.position() + bytes, std::memory_order_release);
   std::string_view message;
@@ -112,7 +112,7 @@ bool PeerRequests::take(Peer& peer) {
   headers_[0] = header;
   if (outcome == MessageAssembler::Outcome::kWhole) {
     run_alone(peer, message);
-  } else if (outcome == MessageAssembler::Outcome::kBroken && (header.flags & kLastPiece) != 0) {
+  } else if (outcome == MessageAssembler::Outcome::kBroken && (header.flags & kLastFragment) != 0) {
     ReplyWriter(output_, protocol_of(header)).error(kTooLong);
     answer(peer, header);
   }
@@ -122,18 +122,18 @@ bool PeerRequests::take(Peer& peer) {
   return !peer.waits;
 }
 
-// Parses commands that came in one piece into the batch, from the front of `pieces` on; how many bytes they are.
-std::size_t PeerRequests::prepare(std::string_view pieces) {
+// Parses commands that came in one fragment into the batch, from the front of `fragments` on; how many bytes they are.
+std::size_t PeerRequests::prepare(std::string_view fragments) {
   batch_.clear();
   std::size_t taken = 0;
-  for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
-    if (batch_.count == Batch::kLimit || !is_whole(header) || header.kind != PieceKind::kCommand) return false;
+  for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
+    if (batch_.count == Batch::kLimit || !is_whole(header) || header.kind != FragmentKind::kCommand) return false;
     const std::size_t first = batch_.arguments.size();
     if (!take_word_list(&payload, &batch_.arguments) || batch_.arguments.size() == first) {
       batch_.arguments.resize(first);
       return false;
     }
-    taken += piece_bytes(header.payload_bytes);
+    taken += fragment_bytes(header.payload_bytes);
     const auto words = std::span(batch_.arguments).subspan(first);
     Request& request = batch_.requests[batch_.count];
     request.command = resolve_subcommand(find_command(words[0]), words);
@@ -179,7 +179,7 @@ void PeerRequests::run_batch(Peer& peer) {
 }
 
 void PeerRequests::run_alone(Peer& peer, std::string_view message) {
-  const PieceHeader& header = headers_[0];
+  const FragmentHeader& header = headers_[0];
   client_.protocol = protocol_of(header);
   CommandMeter meter(services_.settings, services_.facts.process, client_);
   CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
@@ -196,20 +196,20 @@ void PeerRequests::run_alone(Peer& peer, std::string_view message) {
 }
 
 // False: it is no request, and nothing was replied.
-bool PeerRequests::execute_message(const PieceHeader& header, std::string_view message, CommandContext& context) {
-  if (header.kind == PieceKind::kWatch) return watch(message);
+bool PeerRequests::execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context) {
+  if (header.kind == FragmentKind::kWatch) return watch(message);
   batch_.clear();
   Request& request = batch_.requests[0];
   request = Request{};
   request.input_end = message.size();
-  if (header.kind == PieceKind::kExec) {
+  if (header.kind == FragmentKind::kExec) {
     if (!begin_exec(message, context)) return false;
     batch_.arguments.push_back("EXEC");
   } else if (!take_word_list(&message, &batch_.arguments) || batch_.arguments.empty()) {
     return false;
   }
   request.command = resolve_subcommand(find_command(batch_.arguments[0]), batch_.arguments);
-  if (header.kind == PieceKind::kCommand && !is_for_any_node(request.command)) return false;
+  if (header.kind == FragmentKind::kCommand && !is_for_any_node(request.command)) return false;
   request.argument_count = batch_.arguments.size();
   batch_.count = 1;
   hash_keys(batch_, keyspace_);
@@ -255,22 +255,22 @@ bool PeerRequests::watch(std::string_view message) {
 }
 
 // What stands in the output is the reply. Nearly all are short, and find room.
-void PeerRequests::answer(Peer& peer, const PieceHeader& request) {
-  PieceHeader header = request;
-  header.kind = PieceKind::kReply;
-  header.flags = kFirstPiece | kLastPiece;
+void PeerRequests::answer(Peer& peer, const FragmentHeader& request) {
+  FragmentHeader header = request;
+  header.kind = FragmentKind::kReply;
+  header.flags = kFirstFragment | kLastFragment;
   header.payload_bytes = static_cast<std::uint32_t>(output_.size());
   char* const place =
-      output_.size() <= kPieceLimitBytes ? peer.replies.reserve(piece_bytes(output_.size())) : nullptr;
+      output_.size() <= kFragmentLimitBytes ? peer.replies.reserve(fragment_bytes(output_.size())) : nullptr;
   if (place != nullptr) [[likely]] {
     std::memcpy(place, &header, sizeof header);
     if (!output_.empty()) std::memcpy(place + sizeof header, output_.view().data(), output_.size());
-    peer.replies.advance(piece_bytes(output_.size()));
+    peer.replies.advance(fragment_bytes(output_.size()));
     output_.consume(output_.size());
     return;
   }
   peer.header = header;
-  peer.header.flags = kFirstPiece;
+  peer.header.flags = kFirstFragment;
   peer.reply.swap(output_);
   peer.waits = true;
   put_reply(peer);
@@ -278,20 +278,20 @@ void PeerRequests::answer(Peer& peer, const PieceHeader& request) {
 
 // Puts what waits, as far as there is room. False: some waits still.
 bool PeerRequests::put_reply(Peer& peer) {
-  PieceHeader& header = peer.header;
+  FragmentHeader& header = peer.header;
   while (peer.waits) {
-    const std::string_view part = peer.reply.view().substr(0, kPieceLimitBytes);
-    char* const place = peer.replies.reserve(piece_bytes(part.size()));
+    const std::string_view part = peer.reply.view().substr(0, kFragmentLimitBytes);
+    char* const place = peer.replies.reserve(fragment_bytes(part.size()));
     if (place == nullptr) {
       peer.rings.worker_waits.store(1);
       return false;
     }
     const bool is_last = part.size() == peer.reply.size();
     header.payload_bytes = static_cast<std::uint32_t>(part.size());
-    header.flags = static_cast<std::uint8_t>((header.flags & kFirstPiece) | (is_last ? kLastPiece : 0));
+    header.flags = static_cast<std::uint8_t>((header.flags & kFirstFragment) | (is_last ? kLastFragment : 0));
     std::memcpy(place, &header, sizeof header);
     if (!part.empty()) std::memcpy(place + sizeof header, part.data(), part.size());
-    peer.replies.advance(piece_bytes(part.size()));
+    peer.replies.advance(fragment_bytes(part.size()));
     peer.reply.consume(part.size());
     header.flags = 0;
     peer.waits = !is_last;

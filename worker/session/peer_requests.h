@@ -27,7 +27,7 @@ class PeerRequests {
 
   /// Executes some of what is there. True: the bus is to be woken.
   bool serve();
-  /// serve() has something to do. The bus rings the bell of a worker that sleeps when that changes.
+  /// serve() has something to do. The bus rings the wake-up FIFO of a worker that sleeps when that changes.
   bool has_work();
   /// Nothing was asked that is not answered.
   bool is_idle() const;
@@ -40,20 +40,20 @@ class PeerRequests {
     RingWriter replies;
     MessageAssembler assembler;
     std::uint32_t link = 0;  ///< that the last request came on
-    PieceHeader header{};    ///< of the reply that waits
+    FragmentHeader header{};    ///< of the reply that waits
     ByteBuffer reply{};      ///< what has yet to be put of it
     bool waits = false;      ///< a reply does
   };
 
   void serve(Peer& peer);
   bool take(Peer& peer);
-  std::size_t prepare(std::string_view pieces);
+  std::size_t prepare(std::string_view fragments);
   void run_batch(Peer& peer);
   void run_alone(Peer& peer, std::string_view message);
-  bool execute_message(const PieceHeader& header, std::string_view message, CommandContext& context);
+  bool execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context);
   bool begin_exec(std::string_view message, CommandContext& context);
   bool watch(std::string_view message);
-  void answer(Peer& peer, const PieceHeader& request);
+  void answer(Peer& peer, const FragmentHeader& request);
   bool put_reply(Peer& peer);
 
   ClusterState& state_;
@@ -61,7 +61,7 @@ class PeerRequests {
   WorkerServices& services_;
   std::vector<Peer> peers_;
   Batch batch_;
-  std::array<PieceHeader, Batch::kLimit> headers_;  ///< of the batch's requests
+  std::array<FragmentHeader, Batch::kLimit> headers_;  ///< of the batch's requests
   std::uint64_t turn_end_ticks_ = 0;
   ByteBuffer output_;
   ClientState client_;  ///< stands for all clients of other nodes

@@ -9,30 +9,30 @@
 namespace memento::bus {
 namespace {
 
-constexpr int kWhole = kFirstPiece | kLastPiece;
+constexpr int kWhole = kFirstFragment | kLastFragment;
 
-PieceHeader piece(std::uint32_t number, int flags, std::uint32_t link = 1) {
-  PieceHeader header{};
+FragmentHeader fragment(std::uint32_t number, int flags, std::uint32_t link = 1) {
+  FragmentHeader header{};
   header.number = number;
   header.flags = static_cast<std::uint8_t>(flags);
   header.link = link;
   return header;
 }
 
-// Each piece takes 10 bytes of the ring.
+// Each fragment takes 10 bytes of the ring.
 class BusLaneQueue : public ::testing::Test {
  protected:
   void add(std::uint32_t number, int flags) {
-    queue_.add(piece(number, flags), position_, position_ + 10, note());
+    queue_.add(fragment(number, flags), position_, position_ + 10, note());
     position_ += 10;
   }
   // What the other node gets for it.
   void reply(std::uint32_t number, int flags = kWhole, std::uint64_t taken_over = 0) {
-    if (queue_.on_reply(piece(number, flags), taken_over, note())) answers_.push_back("reply " + std::to_string(number));
+    if (queue_.on_reply(fragment(number, flags), taken_over, note())) answers_.push_back("reply " + std::to_string(number));
     queue_.give_failures(note());
   }
   LaneQueue::Fail note() {
-    return [this](const PieceHeader& request, Failure failure) {
+    return [this](const FragmentHeader& request, Failure failure) {
       answers_.push_back((failure == Failure::kUnknown ? "unknown " : "down ") + std::to_string(request.number));
     };
   }
@@ -45,16 +45,16 @@ class BusLaneQueue : public ::testing::Test {
   Answers answers_;
 };
 
-// Shows that answers are expected in the order of the last pieces, and that what was not asked is not passed on.
+// Shows that answers are expected in the order of the last fragments, and that what was not asked is not passed on.
 TEST_F(BusLaneQueue, AnswersComeInOrder) {
-  add(1, kFirstPiece);
+  add(1, kFirstFragment);
   add(2, kWhole);
-  add(1, kLastPiece);
+  add(1, kLastFragment);
   reply(1);
   reply(7);
   EXPECT_EQ(answers(), Answers{});
-  reply(2, kFirstPiece);
-  reply(2, kLastPiece);
+  reply(2, kFirstFragment);
+  reply(2, kLastFragment);
   reply(1);
   EXPECT_EQ(answers(), (Answers{"reply 2", "reply 2", "reply 1"}));
   EXPECT_TRUE(queue_.empty());
@@ -66,9 +66,9 @@ TEST_F(BusLaneQueue, AWorkerDies) {
   add(1, kWhole | kMayWrite);
   add(2, kWhole | kMayWrite);
   add(3, kWhole);
-  add(4, kFirstPiece | kMayWrite);
+  add(4, kFirstFragment | kMayWrite);
   add(5, kWhole | kMayWrite);
-  add(4, kLastPiece | kMayWrite);
+  add(4, kLastFragment | kMayWrite);
   reply(1);
   queue_.on_worker_lost(140, note());
   EXPECT_EQ(answers(), (Answers{"reply 1", "unknown 2", "down 3"}));
@@ -90,10 +90,10 @@ TEST_F(BusLaneQueue, ANewWorkerIsKnownByItsReplies) {
 // Shows that a message whose front a dead worker has taken fails when its end comes, and that one without a worker
 // leaves nothing.
 TEST_F(BusLaneQueue, AWorkerDiesInALongMessage) {
-  add(1, kFirstPiece | kMayWrite);
+  add(1, kFirstFragment | kMayWrite);
   queue_.on_worker_lost(110, note());
   EXPECT_EQ(answers(), Answers{});
-  add(1, kLastPiece | kMayWrite);
+  add(1, kLastFragment | kMayWrite);
   EXPECT_EQ(answers(), Answers{"down 1"});
   add(2, kWhole | kMayWrite);
   add(3, kWhole | kMayWrite);
@@ -105,12 +105,12 @@ TEST_F(BusLaneQueue, AWorkerDiesInALongMessage) {
 // Shows that what a link asked is not answered on the next one, though the worker answers it.
 TEST_F(BusLaneQueue, ALinkEnds) {
   add(1, kWhole);
-  add(2, kFirstPiece);
+  add(2, kFirstFragment);
   queue_.on_link_ended();
-  queue_.add(piece(1, kWhole, 2), 200, 210, note());
+  queue_.add(fragment(1, kWhole, 2), 200, 210, note());
   reply(1);
   EXPECT_EQ(answers(), Answers{});
-  EXPECT_TRUE(queue_.on_reply(piece(1, kWhole, 2), 0, note()));
+  EXPECT_TRUE(queue_.on_reply(fragment(1, kWhole, 2), 0, note()));
   EXPECT_TRUE(queue_.empty());
 }
 

@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::uint16_t kWorker = 3;
 
-PieceHeader piece(std::uint32_t number, std::uint8_t flags, std::size_t bytes,
+FragmentHeader fragment(std::uint32_t number, std::uint8_t flags, std::size_t bytes,
                   std::uint16_t process = kWorker) {
-  PieceHeader header{};
+  FragmentHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(bytes);
   header.number = number;
   header.generation = 7;
@@ -26,14 +26,14 @@ class BusRequestQueue : public ::testing::Test {
  protected:
   void add(std::uint32_t number, std::uint8_t flags, const std::string& payload = "p",
            std::uint16_t process = kWorker) {
-    queue_->add(piece(number, flags, payload.size(), process), payload);
+    queue_->add(fragment(number, flags, payload.size(), process), payload);
   }
-  // Numbers of the pieces that go out now.
+  // Numbers of the fragments that go out now.
   std::vector<std::uint32_t> send() {
     std::vector<std::uint32_t> numbers;
     for (const ByteBuffer& frame : queue_->take_frames(0)) {
-      for_each_piece(frame.view().substr(sizeof(FrameHeader)),
-                     [&](const PieceHeader& header, std::string_view) {
+      for_each_fragment(frame.view().substr(sizeof(FrameHeader)),
+                     [&](const FragmentHeader& header, std::string_view) {
                        numbers.push_back(header.number);
                        return true;
                      });
@@ -47,7 +47,7 @@ class BusRequestQueue : public ::testing::Test {
     };
   }
 
-  static constexpr std::uint8_t kWhole = kFirstPiece | kLastPiece;
+  static constexpr std::uint8_t kWhole = kFirstFragment | kLastFragment;
   static constexpr std::uint8_t kWrites = kWhole | kMayWrite;
   std::unique_ptr<RequestQueue> queue_ = std::make_unique<RequestQueue>();
   std::map<std::uint32_t, Failure> failed_;
@@ -79,31 +79,31 @@ TEST_F(BusRequestQueue, ABrokenLinkSendsNothingTwice) {
 }
 
 // Shows that a long request of which only a part was sent has not been executed: it is refused once, its
-// other pieces are dropped, those that wait and those that come later, and the next request is not harmed.
+// other fragments are dropped, those that wait and those that come later, and the next request is not harmed.
 TEST_F(BusRequestQueue, AHalfSentRequestIsDropped) {
-  add(1, kFirstPiece | kMayWrite);
+  add(1, kFirstFragment | kMayWrite);
   add(1, kMayWrite);
   send();
   add(1, kMayWrite);
   queue_->on_link_broken(note());
   EXPECT_EQ(failed_, (std::map<std::uint32_t, Failure>{{1, Failure::kDown}}));
   add(1, kMayWrite);
-  add(1, kLastPiece | kMayWrite);
+  add(1, kLastFragment | kMayWrite);
   EXPECT_EQ(send(), std::vector<std::uint32_t>{});
   add(2, kWrites);
   EXPECT_EQ(send(), std::vector<std::uint32_t>{2});
 }
 
-// The same when all its pieces are here, and another long request has begun behind it: that one goes out
+// The same when all its fragments are here, and another long request has begun behind it: that one goes out
 // whole.
 TEST_F(BusRequestQueue, TheRequestBehindAHalfSentOneIsKept) {
-  add(1, kFirstPiece);
+  add(1, kFirstFragment);
   send();
-  add(1, kLastPiece);
-  add(2, kFirstPiece);
+  add(1, kLastFragment);
+  add(2, kFirstFragment);
   queue_->on_link_broken(note());
   EXPECT_EQ(failed_, (std::map<std::uint32_t, Failure>{{1, Failure::kDown}}));
-  add(2, kLastPiece);
+  add(2, kLastFragment);
   EXPECT_EQ(send(), (std::vector<std::uint32_t>{2, 2}));
   EXPECT_EQ(queue_->next_answered()->number, 2u);
 }
@@ -111,11 +111,11 @@ TEST_F(BusRequestQueue, TheRequestBehindAHalfSentOneIsKept) {
 // Shows that refusing what waits tells each once, a request that is still coming too, and drops its rest.
 TEST_F(BusRequestQueue, RefusingTellsEachOnce) {
   add(1, kWrites);
-  add(2, kFirstPiece, "x", 4);
+  add(2, kFirstFragment, "x", 4);
   queue_->refuse_unsent(note());
   queue_->refuse_unsent(note());
   EXPECT_EQ(failed_, (std::map<std::uint32_t, Failure>{{1, Failure::kDown}, {2, Failure::kDown}}));
-  add(2, kLastPiece, "x", 4);
+  add(2, kLastFragment, "x", 4);
   EXPECT_EQ(send(), std::vector<std::uint32_t>{});
 }
 
@@ -127,15 +127,15 @@ TEST_F(BusRequestQueue, EveryByteIsPassedOn) {
     queue_->take_passed([&](std::uint16_t, std::uint8_t, std::uint64_t bytes) { passed += bytes; });
   };
   const auto put = [&](std::uint32_t number, std::uint8_t flags, const std::string& payload) {
-    added += piece_bytes(payload.size());
+    added += fragment_bytes(payload.size());
     add(number, flags, payload);
   };
   put(1, kWhole, "12345");
-  put(2, kFirstPiece, std::string(1000, 'x'));
+  put(2, kFirstFragment, std::string(1000, 'x'));
   send();
   put(2, 0, std::string(2000, 'x'));
   queue_->on_link_broken(note());
-  put(2, kLastPiece, "x");
+  put(2, kLastFragment, "x");
   put(3, kWhole, "");
   queue_->refuse_unsent(note());
   count();

@@ -31,7 +31,7 @@ class ClientsTest : public TwoWorkersTest {
   }
   std::string resume(Conversation& client) {
     std::string replies;
-    hub_->clients().look();
+    hub_->clients().tick();
     for (ClientState* ready : hub_->clients().take_ready()) {
       if (ready == &client.session().client()) replies += client.say("");
     }
@@ -216,7 +216,7 @@ TEST_F(ClientsTest, Pause) {
   EXPECT_EQ(third.ask("GET a"), "");
   EXPECT_EQ(third.say(""), "");
   hub_->pause().end();
-  hub_->clients().look();
+  hub_->clients().tick();
   EXPECT_EQ(hub_->clients().take_ready().size(), 3u);
   EXPECT_EQ(client.say(""), "+OK\r\n");
   EXPECT_EQ(other.say(""), ":0\r\n");
@@ -252,7 +252,7 @@ TEST_F(ClientsTest, TheClockIsSetBack) {
   EXPECT_EQ(client.ask("SET a v"), "");
   EXPECT_TRUE(client.session().is_parked());
   hub_->pause().end();
-  hub_->clients().look();
+  hub_->clients().tick();
   EXPECT_EQ(hub_->clients().take_ready().size(), 1u);
   EXPECT_EQ(client.say(""), "+OK\r\n");
 }

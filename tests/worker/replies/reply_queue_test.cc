@@ -46,9 +46,9 @@ TEST_F(ReplyQueueTest, KeepsTheOrder) {
   EXPECT_TRUE(queue_.empty());
 }
 
-// Shows that a reply in pieces is kept until it is whole, and that a failure takes the place of what came of
+// Shows that a reply in fragments is kept until it is whole, and that a failure takes the place of what came of
 // it.
-TEST_F(ReplyQueueTest, PiecesAreKeptUntilWhole) {
+TEST_F(ReplyQueueTest, FragmentsAreKeptUntilWhole) {
   const std::uint64_t first = ask();
   const std::uint64_t second = ask();
   answer(first, "a", false);

@@ -43,32 +43,32 @@ class BusClientTest : public ::testing::Test {
 
   void ask(std::uint64_t place, bool may_write = true, const std::string& bytes = "request",
            std::uint8_t node = 1, std::uint64_t client_id = kClient) {
-    client_->send({node, PieceKind::kCommand, may_write, Protocol::kText}, {3, client_id, place, 0}, bytes.size(),
+    client_->send({node, FragmentKind::kCommand, may_write, Protocol::kText}, {3, client_id, place, 0}, bytes.size(),
                   [&](char* to) { bytes.copy(to, bytes.size()); });
   }
-  // The pieces that the bus reads now.
-  std::vector<PieceHeader> read(bool passes = true) {
+  // The fragments that the bus reads now.
+  std::vector<FragmentHeader> read(bool passes = true) {
     client_->flush();
-    std::vector<PieceHeader> headers;
-    const std::string_view pieces = requests_.view();
-    for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+    std::vector<FragmentHeader> headers;
+    const std::string_view fragments = requests_.view();
+    for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
       headers.push_back(header);
       bytes_ += payload;
-      if (passes) channel_->header().passed[header.node][header.lane].fetch_add(piece_bytes(payload.size()));
+      if (passes) channel_->header().passed[header.node][header.lane].fetch_add(fragment_bytes(payload.size()));
       return true;
     });
-    requests_.advance(pieces.size());
+    requests_.advance(fragments.size());
     requests_.release();
     return headers;
   }
-  void reply(PieceHeader header, std::string_view bytes) {
-    header.kind = PieceKind::kReply;
-    header.flags = kFirstPiece | kLastPiece;
+  void reply(FragmentHeader header, std::string_view bytes) {
+    header.kind = FragmentKind::kReply;
+    header.flags = kFirstFragment | kLastFragment;
     header.payload_bytes = static_cast<std::uint32_t>(bytes.size());
-    char* const place = replies_.reserve(piece_bytes(bytes.size()));
+    char* const place = replies_.reserve(fragment_bytes(bytes.size()));
     std::memcpy(place, &header, sizeof header);
     bytes.copy(place + sizeof header, bytes.size());
-    replies_.advance(piece_bytes(bytes.size()));
+    replies_.advance(fragment_bytes(bytes.size()));
     replies_.publish();
   }
   BusClient::OnReply note() {
@@ -104,7 +104,7 @@ TEST_F(BusClientTest, RepliesFindTheirRequests) {
   ask(1);
   ask(2);
   EXPECT_FALSE(requests_.has_more());
-  const std::vector<PieceHeader> headers = read();
+  const std::vector<FragmentHeader> headers = read();
   ASSERT_EQ(headers.size(), 2u);
   reply(headers[1], "two");
   reply(headers[0], "one");
@@ -118,13 +118,13 @@ TEST_F(BusClientTest, ABusDies) {
   ask(1);
   ask(2, false);
   ask(3);
-  const std::vector<PieceHeader> headers = read();
+  const std::vector<FragmentHeader> headers = read();
   reply(headers[2], "three");
   ask(4);
   client_->flush();
   start_bus();
   EXPECT_EQ(receive(), (Answers{{1, "unknown"}, {2, "down"}, {3, "three"}}));
-  const std::vector<PieceHeader> left = read();
+  const std::vector<FragmentHeader> left = read();
   ASSERT_EQ(left.size(), 1u);
   reply(left[0], "four");
   EXPECT_EQ(receive(), (Answers{{4, "four"}}));
@@ -136,7 +136,7 @@ TEST_F(BusClientTest, ADeadBusLeavesRoom) {
     std::uint64_t put = 0;
     for (int i = 0; client_->has_room(1, kClient); ++i)
       ask(static_cast<std::uint64_t>(1000 * bus + i), true, std::string(50'000, 'x'));
-    for (const PieceHeader& header : read(false)) put += piece_bytes(header.payload_bytes);
+    for (const FragmentHeader& header : read(false)) put += fragment_bytes(header.payload_bytes);
     EXPECT_GT(put, 200'000u) << bus;
     start_bus();
     receive();
@@ -152,29 +152,29 @@ TEST_F(BusClientTest, ABusDiesInALongRequest) {
   start_bus();
   EXPECT_EQ(receive(), (Answers{{1, "down"}}));
   channel_->header().passed[1][lane_of(kClient)] = 1ull << 40;
-  const std::vector<PieceHeader> left = read();
+  const std::vector<FragmentHeader> left = read();
   ASSERT_EQ(left.size(), 1u);
-  EXPECT_EQ(left[0].flags & kFirstPiece, kFirstPiece);
+  EXPECT_EQ(left[0].flags & kFirstFragment, kFirstFragment);
 }
 
-// Shows that a message longer than ring and window passes in pieces as the node takes them, and others wait
+// Shows that a message longer than ring and window passes in fragments as the node takes them, and others wait
 // behind it.
-TEST_F(BusClientTest, ALongRequestPassesInPieces) {
+TEST_F(BusClientTest, ALongRequestPassesInFragments) {
   const std::string value(10'000'000, 'v');
   ask(1, true, value);
   EXPECT_FALSE(client_->has_room(1, kClient));
   EXPECT_TRUE(client_->has_room(1, kOtherClient));
   EXPECT_TRUE(client_->has_room(2, kClient));
   ask(2, true, "for another node", 2);
-  std::vector<PieceHeader> all;
+  std::vector<FragmentHeader> all;
   while (true) {
-    const std::vector<PieceHeader> headers = read();
+    const std::vector<FragmentHeader> headers = read();
     if (headers.empty()) break;
     all.insert(all.end(), headers.begin(), headers.end());
   }
   EXPECT_EQ(all.front().node, 2) << "it need not wait";
-  EXPECT_EQ(all[1].flags & kFirstPiece, kFirstPiece);
-  EXPECT_EQ(all.back().flags & kLastPiece, kLastPiece);
+  EXPECT_EQ(all[1].flags & kFirstFragment, kFirstFragment);
+  EXPECT_EQ(all.back().flags & kLastFragment, kLastFragment);
   EXPECT_TRUE(bytes_ == "for another node" + value);
   EXPECT_TRUE(client_->has_room(1, kClient));
 }
@@ -184,7 +184,7 @@ TEST_F(BusClientTest, ASlowLaneHasAWindow) {
   std::uint64_t put = 0;
   for (int i = 0; client_->has_room(1, kClient); ++i)
     ask(static_cast<std::uint64_t>(i), true, std::string(50'000, 'x'));
-  for (const PieceHeader& header : read(false)) put += piece_bytes(header.payload_bytes);
+  for (const FragmentHeader& header : read(false)) put += fragment_bytes(header.payload_bytes);
   EXPECT_LE(put, 256u * 1024);
   EXPECT_GT(put, 200'000u);
   EXPECT_TRUE(read(false).empty());
@@ -201,7 +201,7 @@ TEST_F(BusClientTest, ASilentBusIsGivenUp) {
   const std::int64_t begin_ms = monotonic_time_ns() / 1'000'000;
   ask(1);
   ask(2, false);
-  const std::vector<PieceHeader> headers = read(false);
+  const std::vector<FragmentHeader> headers = read(false);
   ask(3, true, std::string(5'000'000, 'x'));
   client_->look(begin_ms + kTimeoutMs, note());
   (*state_)->bus_seen_ms = static_cast<std::uint64_t>(begin_ms + 60'000);
@@ -218,12 +218,12 @@ TEST_F(BusClientTest, ASilentBusIsGivenUp) {
 // Shows that replies for a worker that died do not reach the next one.
 TEST_F(BusClientTest, AWorkerDies) {
   ask(1);
-  const std::vector<PieceHeader> headers = read();
+  const std::vector<FragmentHeader> headers = read();
   start_worker();
   ask(2);
   reply(headers[0], "for the dead");
   EXPECT_EQ(receive(), Answers{});
-  const std::vector<PieceHeader> next = read();
+  const std::vector<FragmentHeader> next = read();
   ASSERT_EQ(next.size(), 1u);
   EXPECT_NE(next[0].generation, headers[0].generation);
   reply(next[0], "two");
@@ -234,7 +234,7 @@ TEST_F(BusClientTest, AWorkerDies) {
 // to be woken.
 TEST_F(BusClientTest, NothingIsSleptThrough) {
   ask(1);
-  const std::vector<PieceHeader> headers = read();
+  const std::vector<FragmentHeader> headers = read();
   EXPECT_TRUE(client_->may_sleep());
   EXPECT_EQ(channel_->header().worker_sleeps.load(), 1u);
   client_->wake();

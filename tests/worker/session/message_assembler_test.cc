@@ -1,4 +1,4 @@
-// Another node's messages out of their pieces.
+// Another node's messages out of their fragments.
 #include "worker/session/message_assembler.h"
 
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@ namespace {
 
 using Outcome = MessageAssembler::Outcome;
 
-PieceHeader piece(std::uint32_t number, int flags, std::uint16_t process, std::uint8_t lane = 0) {
-  PieceHeader header{};
+FragmentHeader fragment(std::uint32_t number, int flags, std::uint16_t process, std::uint8_t lane = 0) {
+  FragmentHeader header{};
   header.number = number;
   header.generation = 7;
   header.process = process;
@@ -18,26 +18,26 @@ PieceHeader piece(std::uint32_t number, int flags, std::uint16_t process, std::u
   return header;
 }
 
-// Shows that pieces become messages again, those of several workers and lanes side by side; and that what does not
+// Shows that fragments become messages again, those of several workers and lanes side by side; and that what does not
 // fit is refused.
-TEST(MessageAssembler, PutsPiecesTogether) {
+TEST(MessageAssembler, PutsFragmentsTogether) {
   MessageAssembler assembler(10);
   std::string_view message;
-  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 1), "abc", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(1, kFirstPiece, 2), "xy", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(2, kFirstPiece, 1, 5), "uv", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(9, kFirstPiece | kLastPiece, 3), "solo", &message), Outcome::kWhole);
+  EXPECT_EQ(assembler.add(fragment(1, kFirstFragment, 1), "abc", &message), Outcome::kIncomplete);
+  EXPECT_EQ(assembler.add(fragment(1, kFirstFragment, 2), "xy", &message), Outcome::kIncomplete);
+  EXPECT_EQ(assembler.add(fragment(2, kFirstFragment, 1, 5), "uv", &message), Outcome::kIncomplete);
+  EXPECT_EQ(assembler.add(fragment(9, kFirstFragment | kLastFragment, 3), "solo", &message), Outcome::kWhole);
   EXPECT_EQ(message, "solo");
-  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 1), "def", &message), Outcome::kWhole);
+  EXPECT_EQ(assembler.add(fragment(1, kLastFragment, 1), "def", &message), Outcome::kWhole);
   EXPECT_EQ(message, "abcdef");
-  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 2), "z", &message), Outcome::kWhole);
+  EXPECT_EQ(assembler.add(fragment(1, kLastFragment, 2), "z", &message), Outcome::kWhole);
   EXPECT_EQ(message, "xyz");
-  EXPECT_EQ(assembler.add(piece(2, kLastPiece, 1, 5), "w", &message), Outcome::kWhole);
+  EXPECT_EQ(assembler.add(fragment(2, kLastFragment, 1, 5), "w", &message), Outcome::kWhole);
   EXPECT_EQ(message, "uvw");
-  EXPECT_EQ(assembler.add(piece(1, kLastPiece, 2), "z", &message), Outcome::kBroken) << "no message is open";
-  EXPECT_EQ(assembler.add(piece(2, kFirstPiece, 1), "123456", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(piece(3, kLastPiece, 1), "7", &message), Outcome::kBroken) << "of another message";
-  EXPECT_EQ(assembler.add(piece(2, kLastPiece, 1), "789012", &message), Outcome::kBroken)
+  EXPECT_EQ(assembler.add(fragment(1, kLastFragment, 2), "z", &message), Outcome::kBroken) << "no message is open";
+  EXPECT_EQ(assembler.add(fragment(2, kFirstFragment, 1), "123456", &message), Outcome::kIncomplete);
+  EXPECT_EQ(assembler.add(fragment(3, kLastFragment, 1), "7", &message), Outcome::kBroken) << "of another message";
+  EXPECT_EQ(assembler.add(fragment(2, kLastFragment, 1), "789012", &message), Outcome::kBroken)
       << "longer than the limit";
 }
 

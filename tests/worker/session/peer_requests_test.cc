@@ -11,7 +11,7 @@ namespace memento::testing {
 namespace {
 
 constexpr std::uint32_t kNodes = 3;  // this one is the last
-constexpr int kWhole = kFirstPiece | kLastPiece;
+constexpr int kWhole = kFirstFragment | kLastFragment;
 
 std::string word_list(const Words& words) {
   const std::vector<std::string_view> views(words.begin(), words.end());
@@ -44,36 +44,36 @@ class PeerRequestsTest : public SessionTest {
   }
 
   void put(std::size_t node, const std::string& bytes, int flags = kWhole,
-           PieceKind kind = PieceKind::kCommand, Protocol protocol = Protocol::kResp2) {
-    PieceHeader header{};
-    if ((flags & kFirstPiece) != 0) ++number_;
+           FragmentKind kind = FragmentKind::kCommand, Protocol protocol = Protocol::kResp2) {
+    FragmentHeader header{};
+    if ((flags & kFirstFragment) != 0) ++number_;
     header.number = number_;
     header.kind = kind;
     header.flags = static_cast<std::uint8_t>(flags);
     header.protocol = static_cast<std::uint8_t>(protocol);
     header.payload_bytes = static_cast<std::uint32_t>(bytes.size());
-    char* const place = peers_[node].first.reserve(piece_bytes(bytes.size()));
+    char* const place = peers_[node].first.reserve(fragment_bytes(bytes.size()));
     std::memcpy(place, &header, sizeof header);
     bytes.copy(place + sizeof header, bytes.size());
-    peers_[node].first.advance(piece_bytes(bytes.size()));
+    peers_[node].first.advance(fragment_bytes(bytes.size()));
     peers_[node].first.publish();
   }
   void ask_node(std::size_t node, const Words& words, Protocol protocol = Protocol::kResp2) {
-    put(node, word_list(words), kWhole, PieceKind::kCommand, protocol);
+    put(node, word_list(words), kWhole, FragmentKind::kCommand, protocol);
   }
   // The replies that are there, whole and in part.
   std::vector<std::string> take(std::size_t node) {
     std::vector<std::string> replies;
     RingReader& ring = peers_[node].second;
-    const std::string_view pieces = ring.view();
-    for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
-      EXPECT_EQ(header.kind, PieceKind::kReply);
-      if ((header.flags & kFirstPiece) != 0) replies.emplace_back();
+    const std::string_view fragments = ring.view();
+    for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
+      EXPECT_EQ(header.kind, FragmentKind::kReply);
+      if ((header.flags & kFirstFragment) != 0) replies.emplace_back();
       if (replies.empty()) replies.emplace_back();
       replies.back() += payload;
       return true;
     });
-    ring.advance(pieces.size());
+    ring.advance(fragments.size());
     ring.release();
     return replies;
   }
@@ -99,7 +99,7 @@ TEST_F(PeerRequestsTest, ExecutesInOrder) {
   ask_node(0, {"CONFIG", "GET", "port"});
   ask_node(0, {"GET"});
   put(0, "no list");
-  put(0, "no list", kWhole, PieceKind::kExec);
+  put(0, "no list", kWhole, FragmentKind::kExec);
   ask_node(0, {"GET", "a"});
   EXPECT_TRUE(requests_->has_work());
   serve();
@@ -135,22 +135,22 @@ TEST_F(PeerRequestsTest, ALongReplyWaits) {
   EXPECT_EQ(channel_.peer(0).worker_waits.load(), 0u);
 }
 
-// Shows that a message in pieces is put together, and that one longer than the limit is answered once.
+// Shows that a message in fragments is put together, and that one longer than the limit is answered once.
 TEST_F(PeerRequestsTest, LongMessages) {
   const std::string message = word_list({"SET", "k", std::string(100'000, 'x')});
-  put(0, message.substr(0, 60'000), kFirstPiece);
+  put(0, message.substr(0, 60'000), kFirstFragment);
   serve();
   EXPECT_EQ(take(0), Replies{});
-  put(0, message.substr(60'000), kLastPiece);
+  put(0, message.substr(60'000), kLastFragment);
   serve();
   EXPECT_EQ(take(0), Replies{"+OK\r\n"});
   EXPECT_EQ(ask("STRLEN k"), ":100000\r\n");
-  put(0, std::string(60'000, 'x'), kFirstPiece);
+  put(0, std::string(60'000, 'x'), kFirstFragment);
   for (int i = 0; i < 1300; ++i) {
     put(0, std::string(60'000, 'x'), 0);
     serve();
   }
-  put(0, "end", kLastPiece);
+  put(0, "end", kLastFragment);
   serve();
   EXPECT_EQ(take(0), Replies{"-OOM the request is longer than its node takes, or has memory for\r\n"});
 }
@@ -159,24 +159,24 @@ TEST_F(PeerRequestsTest, LongMessages) {
 TEST_F(PeerRequestsTest, ARefusedTransactionDoesNothing) {
   const std::string long_key(kKeyLimitBytes + 1, 'k');
   put(0, word_list({}) + word_list({"SET", "done", "x"}) + word_list({"SET", long_key, "x"}), kWhole,
-      PieceKind::kExec);
+      FragmentKind::kExec);
   put(0, word_list({}) + word_list({"SET", "done", "x"}) + word_list({"CONFIG", "GET", "port"}), kWhole,
-      PieceKind::kExec);
+      FragmentKind::kExec);
   ask_node(0, {"EXISTS", "done"});
-  put(0, word_list({}) + word_list({"SET", "done", "x"}), kWhole, PieceKind::kExec);
+  put(0, word_list({}) + word_list({"SET", "done", "x"}), kWhole, FragmentKind::kExec);
   serve();
   EXPECT_EQ(take(0), (Replies{kNoRequest, kNoRequest, ":0\r\n", "*1\r\n+OK\r\n"}));
 }
 
 // Shows that WATCH is answered with what EXEC gives back.
 TEST_F(PeerRequestsTest, WatchesAndExecutes) {
-  put(0, word_list({"w"}), kWhole, PieceKind::kWatch);
+  put(0, word_list({"w"}), kWhole, FragmentKind::kWatch);
   serve();
   const Replies marks = take(0);
   ASSERT_EQ(marks.size(), 1u);
   const std::string exec = word_list({"w", marks[0]}) + word_list({"SET", "w", "x"});
-  put(0, exec, kWhole, PieceKind::kExec);
-  put(0, exec, kWhole, PieceKind::kExec);
+  put(0, exec, kWhole, FragmentKind::kExec);
+  put(0, exec, kWhole, FragmentKind::kExec);
   serve();
   EXPECT_EQ(take(0), (Replies{"*1\r\n+OK\r\n", "*-1\r\n"}));
 }

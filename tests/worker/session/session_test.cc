@@ -211,7 +211,7 @@ TEST_F(SessionTest, AnySplit) {
   }
 }
 
-// Shows that thousands of requests in one piece are answered in order.
+// Shows that thousands of requests in one fragment are answered in order.
 TEST_F(SessionTest, ThousandsInOnePacket) {
   std::string requests;
   std::string expected;

@@ -39,7 +39,7 @@ void Keyspace::prefetch_entry(const HashedKey& key) const {
 }
 
 // kHit and kMiss (an empty cell ends the search) are certain; kTorn: read() is to find out.
-[[gnu::always_inline]] inline Keyspace::Impl::Search Keyspace::Impl::read_at_home(const HashedKey& key, CopyFunction copy, void* context) {
+[[gnu::always_inline]] inline Keyspace::Impl::Search Keyspace::Impl::read_fast(const HashedKey& key, CopyFunction copy, void* context) {
 #if defined(__SANITIZE_THREAD__)
   (void)key, (void)copy, (void)context;
   return Search::kTorn;
@@ -77,7 +77,7 @@ void Keyspace::prefetch_entry(const HashedKey& key) const {
 bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* context) {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->read(key, copy, context);
-  const Impl::Search search = impl.read_at_home(key, copy, context);
+  const Impl::Search search = impl.read_fast(key, copy, context);
   if (search == Impl::Search::kTorn) return impl.read(key, copy, context);
   const bool hit = search == Impl::Search::kHit;
   impl.count(hit ? Counter::kHits : Counter::kMisses, 1);
@@ -86,7 +86,7 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
 
 // A key that is there gets a value whose entry is of the old one's size class: the two blocks change places, and
 // the magazine stays as full as it was. False: nothing was changed, set() is to do it.
-bool Keyspace::Impl::set_at_home(const HashedKey& key, std::string_view value, TimeMs expiry_ms) {
+bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, TimeMs expiry_ms) {
   if (key.bytes.size() > 255 || value.size() >= Entry::kExtendedValue) return false;
   const Entry now = Entry::shape(key.bytes.size(), value.size(), expiry_ms != kNoExpiry,
                                  creation_time());

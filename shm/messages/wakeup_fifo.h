@@ -1,6 +1,6 @@
-// Bell: how a process that sleeps in epoll_wait is told to look into the mailboxes. Each process has a FIFO
+// WakeupFifo: how a process that sleeps in epoll_wait is told to look into the mailboxes. Each process has a FIFO
 // beside the segment, under its record's number: whoever is started later, or by another binary, finds it.
-// Rings may be lost (their sender may die before it rings), so who listens looks from time to time anyway.
+// A wake-up may be lost (its sender may die before it writes), so who listens looks from time to time anyway.
 #pragma once
 
 #include <array>
@@ -12,15 +12,15 @@
 
 namespace memento {
 
-class Bell {
+class WakeupFifo {
  public:
-  /// `segment_path` empty: there are no bells.
-  Bell(const std::string& segment_path, std::uint32_t process);
+  /// `segment_path` empty: there are no wake-up FIFOs.
+  WakeupFifo(const std::string& segment_path, std::uint32_t process);
 
-  /// Readable when it was rung; -1 when there is none.
+  /// Readable when it was woken; -1 when there is none.
   int descriptor() const { return own_.get(); }
-  void silence();
-  void ring(std::uint32_t process);
+  void drain();
+  void wake(std::uint32_t process);
 
  private:
   std::string path_of(std::uint32_t process) const;

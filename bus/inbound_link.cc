@@ -1,5 +1,5 @@
-// See guest_link.h.
-#include "bus/guest_link.h"
+// See inbound_link.h.
+#include "bus/inbound_link.h"
 
 #include <algorithm>
 
@@ -15,7 +15,7 @@ std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
 
 }  // namespace
 
-GuestLink::GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
+InboundLink::InboundLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
     : context_(context),
       tcp_(tcp),
       handshake_(Handshake::acceptor(context.members, context.lanes.count(), context.secret, new_nonce())),
@@ -30,22 +30,22 @@ GuestLink::GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
 }
 
 // A connection that is closed may be freed already.
-GuestLink::~GuestLink() {
+InboundLink::~InboundLink() {
   if (!is_closed_) close("this node has ended it");
 }
 
-void GuestLink::close(const std::string& why) {
+void InboundLink::close(const std::string& why) {
   if (std::exchange(is_closed_, true)) return;
   const std::optional<std::size_t> peer = node();
   if (peer && handshake_.other_lane() == 0) {  // of the others it is said on the other side
     context_.log.warning("the link of " + context_.members.nodes[*peer].name + " has ended: " + why);
   }
-  if (lane_ != nullptr && lane_->guest() == this) lane_->set_guest(nullptr);
+  if (lane_ != nullptr && lane_->inbound() == this) lane_->set_inbound(nullptr);
   tcp_->close();
 }
 
 // A link that is not read cannot be heard on.
-void GuestLink::on_tick(std::int64_t now_ms) {
+void InboundLink::on_tick(std::int64_t now_ms) {
   if (is_closed_) return;
   if (!is_ready_) {
     if (now_ms - accepted_ms_ >= std::min(kGreetingMs, context_.timeout_ms)) close("no greeting came in time");
@@ -58,19 +58,19 @@ void GuestLink::on_tick(std::int64_t now_ms) {
   tcp_->send(sender_.frame(FrameType::kPing));
 }
 
-void GuestLink::on_bytes() {
+void InboundLink::on_bytes() {
   heard_ms_ = now_ms();
   take_frames();
 }
 
-void GuestLink::resume() {
+void InboundLink::resume() {
   if (is_closed_ || !waits_) return;
   waits_ = false;
   if (!on_requests(std::exchange(rest_, {}))) return close("a frame that means nothing");
   take_frames();
 }
 
-void GuestLink::take_frames() {
+void InboundLink::take_frames() {
   while (!is_closed_ && !waits_) {
     Frame frame;
     std::size_t taken = 0;
@@ -91,7 +91,7 @@ void GuestLink::take_frames() {
   is_reading_ ? tcp_->start_reading() : tcp_->stop_reading();
 }
 
-bool GuestLink::on_frame(const Frame& frame) {
+bool InboundLink::on_frame(const Frame& frame) {
   if (is_ready_) {
     if (frame.type == FrameType::kPing) return frame.payload.empty();
     return frame.type == FrameType::kRequests && on_requests(frame.payload);
@@ -107,25 +107,25 @@ bool GuestLink::on_frame(const Frame& frame) {
 }
 
 // A node that has lost a link makes a new one, maybe before that is seen here.
-bool GuestLink::on_ready() {
+bool InboundLink::on_ready() {
   if (handshake_.other_lane() >= context_.lanes.count()) return false;
   is_ready_ = true;
   lane_ = &context_.lanes.at(*handshake_.peer(), handshake_.other_lane());
-  if (GuestLink* const before = lane_->guest()) before->close("the node has made a new one");
-  lane_->set_guest(this);
+  if (InboundLink* const before = lane_->inbound()) before->close("the node has made a new one");
+  lane_->set_inbound(this);
   return true;
 }
 
 // What is left when the worker takes no more waits in rest_.
-bool GuestLink::on_requests(std::string_view pieces) {
+bool InboundLink::on_requests(std::string_view fragments) {
   std::size_t taken = 0;
-  if (!lane_->put(pieces, &taken)) return false;
-  waits_ = taken < pieces.size();
-  rest_.assign(pieces.substr(taken));
+  if (!lane_->put(fragments, &taken)) return false;
+  waits_ = taken < fragments.size();
+  rest_.assign(fragments.substr(taken));
   return true;
 }
 
-void GuestLink::flush(std::int64_t now_ms) {
+void InboundLink::flush(std::int64_t now_ms) {
   if (is_closed_ || replies_.empty() || tcp_->is_writing()) return;
   std::deque<ByteBuffer> frames = replies_.take();
   for (ByteBuffer& frame : frames) sender_.seal(frame, FrameType::kReplies);

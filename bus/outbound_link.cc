@@ -1,5 +1,5 @@
-// See peer_link.h.
-#include "bus/peer_link.h"
+// See outbound_link.h.
+#include "bus/outbound_link.h"
 
 #include <algorithm>
 #include <bit>
@@ -17,24 +17,24 @@ void add_to(std::atomic<std::uint64_t>& word, std::uint64_t amount) {
 
 }  // namespace
 
-PeerLink::PeerLink(BusContext& context, std::uint8_t node, std::uint32_t lane, std::int64_t now_ms)
+OutboundLink::OutboundLink(BusContext& context, std::uint8_t node, std::uint32_t lane, std::int64_t now_ms)
     : context_(context), index_(node), lane_(lane), rules_(context.timeout_ms, now_ms) {}
 
-PeerLink::~PeerLink() {
+OutboundLink::~OutboundLink() {
   if (tcp_ != nullptr) tcp_->close();
   queue_.on_link_broken(fail());
   queue_.refuse_unsent(fail());
   flush_passed();
 }
 
-RequestQueue::Fail PeerLink::fail() const {
+RequestQueue::Fail OutboundLink::fail() const {
   return [this](std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure failure) {
     context_.channels.fail(process, generation, number, failure);
   };
 }
 
 // A link that is not read cannot be heard on.
-void PeerLink::on_tick(std::int64_t now_ms) {
+void OutboundLink::on_tick(std::int64_t now_ms) {
   if (!is_reading_) rules_.on_heard(now_ms);
   switch (rules_.on_tick(now_ms)) {
     case LinkRules::Action::kNothing:
@@ -51,7 +51,7 @@ void PeerLink::on_tick(std::int64_t now_ms) {
   }
 }
 
-void PeerLink::connect() {
+void OutboundLink::connect() {
   tcp_ = new Tcp(context_.loop);
   sender_ = FrameSender();
   receiver_ = FrameReceiver();
@@ -68,7 +68,7 @@ void PeerLink::connect() {
   tcp_->connect(peer.address, peer.bus_port);
 }
 
-void PeerLink::close(const std::string& why) {
+void OutboundLink::close(const std::string& why) {
   if (tcp_ == nullptr) return;
   why_closed_ = why;
   tcp_->close();
@@ -78,12 +78,12 @@ void PeerLink::close(const std::string& why) {
 }
 
 // Tried again and again, told once.
-void PeerLink::tell_refusal(const std::string& reason) {
+void OutboundLink::tell_refusal(const std::string& reason) {
   if (std::exchange(told_refusal_, reason) != reason)
     context_.log.error("no link to " + name() + ": " + reason);
 }
 
-void PeerLink::on_bytes() {
+void OutboundLink::on_bytes() {
   rules_.on_heard(now_ms());
   while (tcp_ != nullptr) {
     Frame frame;
@@ -102,7 +102,7 @@ void PeerLink::on_bytes() {
 }
 
 // False: the link is to be closed, or is.
-bool PeerLink::on_frame(const Frame& frame) {
+bool OutboundLink::on_frame(const Frame& frame) {
   if (!rules_.is_up()) {
     const std::string answer = handshake_->on_frame(frame, sender_, receiver_);
     if (!answer.empty()) tcp_->send(answer);
@@ -120,18 +120,18 @@ bool PeerLink::on_frame(const Frame& frame) {
   return frame.type == FrameType::kReplies && on_replies(frame.payload);
 }
 
-bool PeerLink::on_replies(std::string_view pieces) {
+bool OutboundLink::on_replies(std::string_view fragments) {
   const std::int64_t now_ns = monotonic_time_ns();
-  return for_each_piece(pieces, [&](const PieceHeader& header, std::string_view payload) {
+  return for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
     const RequestQueue::Sent* const request = queue_.next_answered();
     if (request == nullptr) return false;
-    if (header.kind == PieceKind::kFailed) {
+    if (header.kind == FragmentKind::kFailed) {
       context_.channels.fail(request->process, request->generation, request->number, header.failure);
       queue_.pop_answered();
       return true;
     }
     context_.channels.reply(request->process, request->generation, request->number, header.flags, payload);
-    if ((header.flags & kLastPiece) != 0) {
+    if ((header.flags & kLastFragment) != 0) {
       note_round_trip(now_ns - request->sent_ns);
       queue_.pop_answered();
     }
@@ -139,20 +139,20 @@ bool PeerLink::on_replies(std::string_view pieces) {
   });
 }
 
-void PeerLink::flush_passed() {
+void OutboundLink::flush_passed() {
   queue_.take_passed([&](std::uint16_t process, std::uint8_t lane, std::uint64_t bytes) {
     context_.channels.pass(process, index_, lane, bytes);
   });
 }
 
-void PeerLink::note_round_trip(std::int64_t took_ns) {
+void OutboundLink::note_round_trip(std::int64_t took_ns) {
   const auto bucket = static_cast<std::size_t>(
       std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(took_ns, 0)) / 1000));
   add_to(node().round_trips[std::min<std::size_t>(bucket, kRoundTripBuckets - 1)], 1);
   add_to(node().requests, 1);
 }
 
-void PeerLink::flush(std::int64_t now_ms) {
+void OutboundLink::flush(std::int64_t now_ms) {
   if (queue_.unsent_bytes() > 0) {
     if (rules_.is_up() && !tcp_->is_writing()) {
       std::deque<ByteBuffer> frames = queue_.take_frames(monotonic_time_ns());
@@ -181,13 +181,13 @@ void Peer::set_lane_count(std::uint32_t count, std::int64_t now_ms) {
   while (links_.size() > count) links_.pop_back();
   while (links_.size() < count) {
     links_.push_back(
-        std::make_unique<PeerLink>(context_, index_, static_cast<std::uint32_t>(links_.size()), now_ms));
+        std::make_unique<OutboundLink>(context_, index_, static_cast<std::uint32_t>(links_.size()), now_ms));
   }
 }
 
 void Peer::on_tick(std::int64_t now_ms) {
   for (const auto& link : links_) link->on_tick(now_ms);
-  look(now_ms);
+  update_state(now_ms);
   std::size_t unsent_bytes = 0;
   for (const auto& link : links_) unsent_bytes += link->unsent_bytes();
   node().queue_bytes.store(unsent_bytes, std::memory_order_relaxed);
@@ -195,7 +195,7 @@ void Peer::on_tick(std::int64_t now_ms) {
 }
 
 // To the outside there is one link, which is up when all are.
-void Peer::look(std::int64_t now_ms) {
+void Peer::update_state(std::int64_t now_ms) {
   if (const std::uint32_t count = std::min(links_[0]->lane_count(), kLaneLimit);
       count != 0 && count != links_.size()) {
     node().lanes.store(count);
@@ -227,7 +227,7 @@ bool Peer::is_up() const {
 }
 
 void Peer::flush(std::int64_t now_ms) {
-  look(now_ms);
+  update_state(now_ms);
   for (const auto& link : links_) link->flush(now_ms);
 }
 

@@ -1,4 +1,4 @@
-// PeerLink: one of this node's links to another one, for one of its lanes: requests go out, their replies come
+// OutboundLink: one of this node's links to another one, for one of its lanes: requests go out, their replies come
 // back. Runs in the bus process. The rules are in core/link_rules.h and core/request_queue.h.
 //
 // Peer: the links to one node, of which it says how many there are to be. A request goes by its lane, so those
@@ -17,13 +17,13 @@
 
 namespace memento::bus {
 
-class PeerLink {
+class OutboundLink {
  public:
-  PeerLink(BusContext& context, std::uint8_t node, std::uint32_t lane, std::int64_t now_ms);
+  OutboundLink(BusContext& context, std::uint8_t node, std::uint32_t lane, std::int64_t now_ms);
   /// What was not answered fails.
-  ~PeerLink();
-  PeerLink(const PeerLink&) = delete;
-  PeerLink& operator=(const PeerLink&) = delete;
+  ~OutboundLink();
+  OutboundLink(const OutboundLink&) = delete;
+  OutboundLink& operator=(const OutboundLink&) = delete;
 
   void on_tick(std::int64_t now_ms);
   /// That node has reached this one.
@@ -36,8 +36,8 @@ class PeerLink {
   /// How many lanes the node has said to have; 0: it is not up.
   std::uint32_t lane_count() const { return rules_.is_up() ? handshake_->other_lane() : 0; }
 
-  /// A piece of a worker's request.
-  void add(const PieceHeader& header, std::string_view payload) { queue_.add(header, payload); }
+  /// A fragment of a worker's request.
+  void add(const FragmentHeader& header, std::string_view payload) { queue_.add(header, payload); }
   /// Sends what waits, if that may be.
   void flush(std::int64_t now_ms);
   /// Nothing that waits to be sent will be.
@@ -50,7 +50,7 @@ class PeerLink {
   void close(const std::string& why);
   void on_bytes();
   bool on_frame(const Frame& frame);
-  bool on_replies(std::string_view pieces);
+  bool on_replies(std::string_view fragments);
   void note_round_trip(std::int64_t took_ns);
   void flush_passed();
   void tell_refusal(const std::string& reason);
@@ -80,8 +80,8 @@ class Peer {
   void on_peer_seen(std::int64_t now_ms);
   /// All links are.
   bool is_up() const;
-  /// A piece of a worker's request.
-  void add(const PieceHeader& header, std::string_view payload) {
+  /// A fragment of a worker's request.
+  void add(const FragmentHeader& header, std::string_view payload) {
     links_[header.lane % links_.size()]->add(header, payload);
   }
   void flush(std::int64_t now_ms);
@@ -89,13 +89,13 @@ class Peer {
 
  private:
   void set_lane_count(std::uint32_t count, std::int64_t now_ms);
-  void look(std::int64_t now_ms);
+  void update_state(std::int64_t now_ms);
   NodeState& node() const { return context_.state.nodes[index_]; }
 
   BusContext& context_;
   const std::uint8_t index_;
   LinkState state_ = LinkState::kDown;
-  std::vector<std::unique_ptr<PeerLink>> links_;  ///< by lane; never empty
+  std::vector<std::unique_ptr<OutboundLink>> links_;  ///< by lane; never empty
 };
 
 }  // namespace memento::bus

@@ -1,5 +1,5 @@
-// See bell.h.
-#include "shm/messages/bell.h"
+// See wakeup_fifo.h.
+#include "shm/messages/wakeup_fifo.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 
 namespace memento {
 
-Bell::Bell(const std::string& segment_path, std::uint32_t process) {
+WakeupFifo::WakeupFifo(const std::string& segment_path, std::uint32_t process) {
   if (segment_path.empty()) return;
   directory_ = segment_path.substr(0, segment_path.rfind('/'));
   const std::string path = path_of(process);
@@ -18,17 +18,17 @@ Bell::Bell(const std::string& segment_path, std::uint32_t process) {
   own_ = Fd(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
 }
 
-std::string Bell::path_of(std::uint32_t process) const {
+std::string WakeupFifo::path_of(std::uint32_t process) const {
   return directory_ + "/bell-" + std::to_string(process);
 }
 
-void Bell::silence() {
+void WakeupFifo::drain() {
   char rings[64];
   while (::read(own_.get(), rings, sizeof rings) == sizeof rings) {
   }
 }
 
-void Bell::ring(std::uint32_t process) {
+void WakeupFifo::wake(std::uint32_t process) {
   if (directory_.empty()) return;
   Fd& other = others_[process];
   if (!other) other = Fd(open(path_of(process).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));

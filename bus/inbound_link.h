@@ -1,4 +1,4 @@
-// GuestLink: another node's link to this one: its requests go to one of the workers, the replies come back.
+// InboundLink: another node's link to this one: its requests go to one of the workers, the replies come back.
 // Runs in the bus process. It answers in the order of the requests, takes nothing from the network while the
 // worker takes nothing, nor from the worker while its replies are not taken, and ends itself.
 #pragma once
@@ -12,13 +12,13 @@
 
 namespace memento::bus {
 
-class GuestLink {
+class InboundLink {
  public:
   /// A connection that was accepted. Its greeting as a whole has limited time.
-  GuestLink(BusContext& context, Tcp* tcp, std::int64_t now_ms);
-  ~GuestLink();
-  GuestLink(const GuestLink&) = delete;
-  GuestLink& operator=(const GuestLink&) = delete;
+  InboundLink(BusContext& context, Tcp* tcp, std::int64_t now_ms);
+  ~InboundLink();
+  InboundLink(const InboundLink&) = delete;
+  InboundLink& operator=(const InboundLink&) = delete;
 
   void on_tick(std::int64_t now_ms);
   /// Goes on with requests that the worker did not take.
@@ -26,10 +26,10 @@ class GuestLink {
   /// Sends the replies that are there.
   void flush(std::int64_t now_ms);
 
-  /// From the worker: pieces of replies, as in FrameBatch::add_pieces().
-  void add_replies(std::string_view pieces) { replies_.add_pieces(pieces); }
+  /// From the worker: fragments of replies, as in FrameBatch::add_fragments().
+  void add_replies(std::string_view fragments) { replies_.add_fragments(fragments); }
   /// What comes instead of a reply.
-  void add_failure(const PieceHeader& header) { replies_.add(header, {}); }
+  void add_failure(const FragmentHeader& header) { replies_.add(header, {}); }
   bool takes_replies() const { return !tcp_->is_writing() || replies_.bytes() < kRepliesLimitBytes; }
   /// Requests came that the worker did not take.
   bool waits_for_worker() const { return waits_; }
@@ -50,7 +50,7 @@ class GuestLink {
   void take_frames();
   bool on_frame(const Frame& frame);
   bool on_ready();
-  bool on_requests(std::string_view pieces);
+  bool on_requests(std::string_view fragments);
 
   BusContext& context_;
   Tcp* const tcp_;
