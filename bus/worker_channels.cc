@@ -175,14 +175,11 @@ void WorkerChannels::flush() {
 void WorkerChannels::on_tick(std::int64_t now_ms) {
   for (const std::uint16_t process : open_) {
     Worker& worker = *workers_[process];
-    if (worker.backlog.empty()) {
-      worker.blocked_since_ms = 0;
-      continue;
-    }
     const std::uint64_t head = worker.channel.header().replies.head.load();
-    if (worker.blocked_since_ms == 0 || head != worker.seen_head) worker.blocked_since_ms = now_ms;
-    worker.seen_head = head;
-    if (now_ms - worker.blocked_since_ms >= kPatienceMs) worker.is_stalled = true;
+    if (std::exchange(worker.seen_head, head) != head || worker.backlog.empty()) worker.watch.reset();
+    if (worker.backlog.empty()) continue;
+    worker.watch.look(segment_.process(process).pid.load(), now_ms);
+    worker.is_stalled |= worker.watch.idle_ms(now_ms) >= kStoppedPatienceMs || worker.watch.waited_ms(now_ms) >= kBusyPatienceMs;
   }
 }
 

@@ -1,9 +1,10 @@
 // WorkerChannels: the bus's ends of the channels of this node's workers. Runs in the bus process.
 //
 // Requests are always taken: what a node does not take waits in its RequestQueue, and each worker has only so
-// many bytes on their way to each node. Replies that a worker does not take wait here. While much waits the
-// links are not read (is_congested); a worker that takes nothing for kPatienceMs is stopped or stuck, and its
-// replies are dropped, each told as lost, until it takes some: nobody else waits for it longer than that.
+// many bytes on their way to each node. Replies that a worker does not take wait here; while much waits the links
+// are not read (is_congested). A worker that takes nothing is busy (it runs) or stopped (it does not): a stopped one holds
+// up the links for kStoppedPatienceMs, a busy one for kBusyPatienceMs. Then its replies are dropped, each told as lost,
+// until it takes some: nobody else waits for it longer than that.
 #pragma once
 
 #include <array>
@@ -15,6 +16,7 @@
 #include "bus/core/cluster_state.h"
 #include "shm/messages/wakeup_fifo.h"
 #include "shm/os/byte_buffer.h"
+#include "shm/os/process_time.h"
 #include "shm/segment.h"
 
 namespace memento::bus {
@@ -54,7 +56,8 @@ class WorkerChannels {
 
  private:
   static constexpr std::size_t kBacklogLimitBytes = 8 << 20;
-  static constexpr std::int64_t kPatienceMs = 1000;
+  static constexpr std::int64_t kStoppedPatienceMs = 1000;
+  static constexpr std::int64_t kBusyPatienceMs = 10'000;
 
   struct Worker {
     Channel channel;
@@ -62,8 +65,8 @@ class WorkerChannels {
     RingWriter replies;
     ByteBuffer backlog{};  ///< fragments that found no room
     bool is_touched = false;
-    bool is_stalled = false;            ///< its replies are dropped
-    std::int64_t blocked_since_ms = 0;  ///< 0: it is not
+    bool is_stalled = false;  ///< its replies are dropped
+    ActivityWatch watch{};    ///< while it takes nothing
     std::uint64_t seen_head = 0;
   };
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "shm/commit/redo_list.h"
+#include "shm/os/process_time.h"
 
 namespace memento {
 namespace {
@@ -28,14 +29,6 @@ long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
 bool wait_for_change(std::atomic<std::uint32_t>& word, std::uint32_t value) {
   const timespec slice{0, LockOwner::kWaitSliceMs * 1'000'000};
   return futex(word, FUTEX_WAIT, value, &slice) == 0 || errno != ETIMEDOUT;
-}
-
-// Of all threads of a process; 0 when that cannot be known.
-std::int64_t cpu_time_ns(std::uint32_t process_id) {
-  clockid_t clock{};
-  timespec used{};
-  if (clock_getcpuclockid(static_cast<pid_t>(process_id), &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
-  return static_cast<std::int64_t>(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
 }
 
 // What is in the segment may name any process when a worker was taken over by somebody.
@@ -116,10 +109,10 @@ void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, SlowWait
   if (!is_master && getppid() != master) _exit(0);
   const std::uint32_t limit =
       std::max(1u, header.lock_timeout_ms.load(std::memory_order_relaxed) / kWaitSliceMs);
-  const std::int64_t cpu_ns = cpu_time_ns(thread_id);
-  const bool has_run = cpu_ns > wait->holder_cpu_ns;
-  if (std::exchange(wait->holder, thread_id) != thread_id || has_run) {
-    wait->holder_cpu_ns = cpu_ns;
+  const std::uint64_t active_ns = active_time_ns(thread_id);
+  const bool was_active = active_ns > wait->holder_active_ns;
+  if (std::exchange(wait->holder, thread_id) != thread_id || was_active) {
+    wait->holder_active_ns = active_ns;
     wait->slices = 0;
   }
   if (++wait->slices % limit != 0) return;

@@ -30,7 +30,7 @@ struct StuckLock {
 struct SlowWait {
   std::uint32_t holder = 0;       ///< thread id
   std::uint32_t slices = 0;       ///< that this holder was waited for
-  std::int64_t holder_cpu_ns = 0; ///< that it had used when they began, or when it was last seen to have run
+  std::uint64_t holder_active_ns = 0;  ///< active_time_ns() of it as last looked at
 };
 
 class LockOwner {

@@ -112,5 +112,35 @@ TEST(ClusterBusy, ALongValuePasses) {
   EXPECT_TRUE(*read == value) << read->size() << " bytes: " << read->substr(0, 100);
 }
 
+// Shows that replies that wait for a worker which is busy with another client's command are not dropped, though they are
+// more than the bus has room for and the command takes longer than a stopped worker would be waited for.
+TEST(ClusterBusy, RepliesWaitForABusyWorker) {
+  TestCluster cluster({2, false, {"--workers", "1"}});
+  const std::string tag = "{" + cluster.key_of(0) + "}";
+  Client computes = cluster.connect(0);
+  EXPECT_EQ(*computes.request("SET " + tag + "a " + repeated("ab", 5000)), "OK");
+  EXPECT_EQ(*computes.request("SET " + tag + "b " + repeated("ba", 5000)), "OK");
+  const std::string key = cluster.key_of(1);
+  const std::string value(1 << 20, 'v');
+  EXPECT_EQ(cluster.request(0, "SET " + key + " " + value), "OK");
+  Client reads = cluster.connect(0);
+  const std::vector<pid_t> processes = cluster.processes(1);
+  const auto is_worker = [&](pid_t process) { return process != cluster.master(1) && process != cluster.bus(1); };
+  const pid_t owner = *std::ranges::find_if(processes, is_worker);
+  kill(owner, SIGSTOP);  // until the other is busy
+  constexpr int kReads = 32;
+  for (int i = 0; i < kReads; ++i) ASSERT_TRUE(reads.send_line("GET " + key));
+  const std::string all_sent = "unanswered=" + std::to_string(kReads);
+  EXPECT_TRUE(wait_until([&] { return cluster.request(0, "INFO cluster").find(all_sent) != std::string::npos; }));
+  ASSERT_TRUE(computes.send_line("LCS " + tag + "a " + tag + "b LEN"));
+  kill(owner, SIGCONT);
+  for (int i = 0; i < kReads; ++i) {
+    const Result<std::string> reply = reads.read_reply();
+    ASSERT_TRUE(reply);
+    ASSERT_TRUE(*reply == value) << i << ": " << reply->substr(0, 200);
+  }
+  EXPECT_EQ(*computes.read_reply(), "9999");
+}
+
 }  // namespace
 }  // namespace memento::testing
