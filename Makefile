@@ -180,6 +180,7 @@ $(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) 
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 tidy:
+	@.ci/check-rooms
 	@conf/install-packages build test tidy
 	@printf '%s\n' $(wildcard */*.cc */*/*.cc) | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --quiet "$$0" -- -std=c++20 -I. 2>/dev/null'
 
