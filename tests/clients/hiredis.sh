@@ -1,5 +1,5 @@
 #!/bin/sh
-# hiredis: builds hiredis.c and runs it.
+# hiredis: builds hiredis_client.c and runs it.
 here="$(cd "$(dirname "$0")" && pwd)"
 [ -f /usr/include/hiredis/hiredis.h ] || { echo "libhiredis-dev is not installed"; exit 77; }
 folder="$(mktemp -d)"
