@@ -1,5 +1,5 @@
-// Dispatch: from a parsed request to its handler. Looks whether the request may run now: known command, number of
-// arguments, key lengths, password, MULTI. Runs in workers.
+// Dispatch: from a parsed request to its handler, or to what becomes of it when admit() does not let it run: it is
+// queued for EXEC, or refused. Runs in workers.
 #pragma once
 
 #include "worker/handlers/context.h"
@@ -10,10 +10,7 @@ namespace memento {
 /// wants none.
 void dispatch(CommandContext& context, const Command* command, const Call& call);
 
-/// Runs the handler, and tells who watches its keys. REQUIRES: arity and key lengths were checked.
+/// Runs the handler, and tells who watches its keys. REQUIRES: admit() says kRuns.
 void run_command(CommandContext& context, const Command& command, const Call& call);
-
-/// Key lengths are within the limit; else an error was written. REQUIRES: arity was checked.
-bool check_keys(CommandContext& context, const Command& command, const Call& call);
 
 }  // namespace memento

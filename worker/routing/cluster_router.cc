@@ -8,6 +8,7 @@
 #include "shm/keyspace/hash.h"
 #include "worker/command/command_table.h"
 #include "worker/command/scan_cursor.h"
+#include "worker/dispatch/admission.h"
 #include "worker/dispatch/dispatch.h"
 #include "worker/text/words.h"
 #include "worker/wire/word_list.h"
@@ -60,14 +61,11 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (client.replies != nullptr && (client.replies->is_full() || client.replies->has_barrier()))
     return wait(client, kNoNode);
   if (is_formed_ && !client.is_redirected && !concerns(command, has_key, call.key)) return Route::kHere;
-  if (command == nullptr || !command->accepts(call.count()) || command->has(kContainer)) return Route::kHere;
-  if (!client.authenticated || client.is_monitor()) return Route::kHere;
-  if (command->has(kDebug) && !client.may_debug) return Route::kHere;
-  if (client.is_subscribed() && client.protocol == Protocol::kResp2 && !command->has(kSubscribedToo))
-    return Route::kHere;
+  const Admission admission = admit(client, command, call);
+  if (is_refused(admission)) return Route::kHere;  // where that is said
   if (refuse_while_forming(*command, context)) return Route::kAnswered;
   if (client.is_redirected && !command->has(kPublishes)) return redirect(*command, call, context);
-  if (client.transaction != nullptr && !command->has(kUnqueued)) return Route::kHere;
+  if (admission == Admission::kIsQueued) return Route::kHere;
   client.last_command = command;
   if (command->has(kEndsMulti)) return route_exec(context, output, begin);
   if (command->has(kPublishes)) return ask_all(command->join, *command, call, context, output, begin);
@@ -112,7 +110,6 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
   std::vector<std::uint8_t> owners;
   bool is_one = true;
   for (std::size_t i = first; i <= last; i += step) {
-    if (call[i].size() > kKeyLimitBytes) return Route::kHere;  // where that is said
     owners.push_back(owner_of(i == first ? call.key.slot : slot_of_key(call[i])));
     is_one &= owners.back() == owners.front();
   }

@@ -10,7 +10,7 @@
 #include "shm/os/cpu_clock.h"
 #include "worker/clients/watched_key.h"
 #include "worker/command/command_table.h"
-#include "worker/dispatch/dispatch.h"
+#include "worker/dispatch/admission.h"
 #include "worker/wire/word_list.h"
 
 namespace memento {
@@ -203,7 +203,7 @@ bool PeerRequests::execute_message(const FragmentHeader& header, std::string_vie
   request = Request{};
   request.input_end = message.size();
   if (header.kind == FragmentKind::kExec) {
-    if (!begin_exec(message, context)) return false;
+    if (!begin_exec(message)) return false;
     batch_.arguments.push_back("EXEC");
   } else if (!take_word_list(&message, &batch_.arguments) || batch_.arguments.empty()) {
     return false;
@@ -220,7 +220,7 @@ bool PeerRequests::execute_message(const FragmentHeader& header, std::string_vie
 }
 
 // What WATCH answered, and commands. False: it is no transaction, and none of it is to be executed.
-bool PeerRequests::begin_exec(std::string_view message, CommandContext& context) {
+bool PeerRequests::begin_exec(std::string_view message) {
   std::vector<std::string_view> watched;
   if (!take_word_list(&message, &watched) || watched.size() % 2 != 0) return false;
   for (std::size_t i = 0; i < watched.size(); i += 2) {
@@ -233,10 +233,8 @@ bool PeerRequests::begin_exec(std::string_view message, CommandContext& context)
     std::vector<std::string_view> words;
     if (!take_word_list(&message, &words) || words.empty()) return false;
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
-    if (!is_for_any_node(command) || command->has(kContainer | kAsksOthers) || !command->accepts(words.size()))
-      return false;
-    const ReplyWriter::Mark mark = context.reply.mark();
-    if (!check_keys(context, *command, Call{words, {}})) return context.reply.roll_back(mark), false;
+    if (!is_for_any_node(command) || command->has(kContainer | kAsksOthers)) return false;
+    if (admit(client_, command, Call{words, {}}) != Admission::kIsQueued) return false;
     const std::size_t first = command->first_key(words.size());
     client_.transaction->queue.add(*command, words, first != 0 ? keyspace_.hash(words[first]) : HashedKey{});
   }

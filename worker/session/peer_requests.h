@@ -51,7 +51,7 @@ class PeerRequests {
   void run_batch(Peer& peer);
   void run_alone(Peer& peer, std::string_view message);
   bool execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context);
-  bool begin_exec(std::string_view message, CommandContext& context);
+  bool begin_exec(std::string_view message);
   bool watch(std::string_view message);
   void answer(Peer& peer, const FragmentHeader& request);
   bool put_reply(Peer& peer);

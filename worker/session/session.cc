@@ -6,7 +6,7 @@
 
 #include "worker/clients/message_hub.h"
 #include "worker/command/command_table.h"
-#include "worker/dispatch/dispatch.h"
+#include "worker/dispatch/admission.h"
 #include "worker/routing/cluster_router.h"
 #include "worker/stats/command_meter.h"
 #include "worker/text/words.h"
@@ -181,7 +181,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
       meter.time_each();
     std::size_t runnable = batch.count;
     if (hub.pause().is_set() && batch.count > 0) [[unlikely]] {
-      parked_ = is_postponed(batch.requests[0], context);
+      parked_ = is_postponed(batch.requests[0], batch, hub.pause());
       runnable = parked_ ? 0 : 1;
       if (parked_) hub.clients().postpone(client_);
     }
@@ -282,21 +282,10 @@ void Session::take_pushes(ByteBuffer& output) {
   if (client_.must_close) closing_ = true;
 }
 
-// Errors that dispatch finds are not held back, as in Redis.
-bool Session::is_postponed(const Request& request, SessionContext& context) const {
-  const ClientPause& pause = context.services.hub.pause();
+bool Session::is_postponed(const Request& request, const Batch& batch, const ClientPause& pause) const {
   const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
   if (request.greets) return pause.holds(false, now_ms);
-  const Command* const command = request.command;
-  if (client_.is_monitor() || command == nullptr || !command->accepts(request.argument_count)) return false;
-  if (!client_.authenticated && !command->has(kNoAuth)) return false;
-  if (client_.is_subscribed() && client_.protocol == Protocol::kResp2 && !command->has(kSubscribedToo))
-    return false;
-  bool may_write = command->has(kWrite | kPublishes);
-  if (command->has(kEndsMulti) && client_.transaction != nullptr) {
-    may_write = client_.transaction->queue.has_any(kWrite | kPublishes);
-  }
-  return pause.holds(may_write, now_ms);
+  return is_held_back(pause, client_, request.command, {batch.words_of(request), request.key}, now_ms);
 }
 
 void Session::report_broken(CommandContext& command) {

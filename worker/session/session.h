@@ -15,6 +15,7 @@
 
 #include "shm/os/byte_buffer.h"
 #include "shm/os/cpu_clock.h"
+#include "worker/clients/client_pause.h"
 #include "worker/handlers/context.h"
 #include "worker/session/batch.h"
 #include "worker/wire/resp_codec.h"
@@ -92,7 +93,7 @@ class Session {
   /// In a cluster: some of the batch's requests may be other nodes'.
   bool is_routed(const Batch& batch, const ClusterRouter& router) const;
   /// CLIENT PAUSE holds it back.
-  bool is_postponed(const Request& request, SessionContext& context) const;
+  bool is_postponed(const Request& request, const Batch& batch, const ClientPause& pause) const;
   /// To clients in MONITOR.
   void show(const Request& request, const Batch& batch, MessageHub& hub) const;
   void report_broken(CommandContext& command);
