@@ -7,11 +7,11 @@
 //
 //   Small/...     100,000 keys in random order, one process
 //   Two/...       two processes at once, forked, against one alone: `ratio` is the cost of an operation with
-//   two over
-//                 that with one (1 when they don't disturb each other), by the clock; needs two idle cores.
-//                 `cpu_ratio` is the same for CPU time: without the waits for a lock, and for other programs
+//                 two over that with one (1 when they don't disturb each other), by the clock; needs two
+//                 idle cores. `cpu_ratio` is the same for CPU time: without the waits for a lock, and for
+//                 other programs
 //   Large/...     10,000,000 keys: batches of 16 whose memory fetches overlap, as a worker makes them, and
-//   one by one
+//                 one by one
 #include <benchmark/benchmark.h>
 #include <sched.h>
 #include <sys/mman.h>

@@ -118,7 +118,7 @@ class LoadLoop {
   void begin_burst(Connection& connection, std::int64_t due_ns, std::int64_t now_ns);
   Outcome send(Connection& connection);
   Outcome receive(Connection& connection);
-  /// What ended a connection, with what the server had said before: it may be why.
+  /// What ended a connection, with what the server had said before: that may be the reason.
   Error lost(Error error) const;
   Outcome watch(Connection& connection, int operation, bool for_room);
   void take_reply(Connection& connection, const Reply& reply);
@@ -167,7 +167,7 @@ Outcome LoadLoop<Scanner>::run(const LoadWindow& window) {
 template <class Scanner>
 Outcome LoadLoop<Scanner>::start() {
   if (is_open()) {
-    // Waits end when they should, not up to 50 us later.
+    // The kernel ends waits on time then, not up to 50 us later.
     ::prctl(PR_SET_TIMERSLACK, 1UL);
     const double arrivals_per_s = plan_.rate_per_s / static_cast<double>(plan_.pipeline_depth);
     schedule_.emplace(window_.begin_ns, arrivals_per_s, share_.thread, share_.thread_count);
@@ -353,7 +353,7 @@ void LoadLoop<Scanner>::take_reply(Connection& connection, const Reply& reply) {
   if (reply.kind == ReplyKind::kNil) {
     if (connection.bursts.front().is_measured) ++miss_count_;
   } else if (reply.kind == ReplyKind::kError) {
-    ++error_count_;  // those of the warm-up too: they must not go unseen
+    ++error_count_;  // errors during the warm-up count too: they must not go unseen
     if (first_error_.empty()) first_error_ = reply.text.substr(0, CutLine::kKeptSizeBytes);
     if (plan_.shows_progress) progress_.error_count.fetch_add(1, std::memory_order_relaxed);
   }

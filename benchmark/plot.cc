@@ -89,7 +89,7 @@ std::string plot_script(const std::string& file, const std::string& title,
 }
 
 Outcome draw(const std::string& script) {
-  std::signal(SIGPIPE, SIG_IGN);  // a gnuplot that is missing or refuses must not end us
+  std::signal(SIGPIPE, SIG_IGN);  // a gnuplot that is missing, or ends early, must not end this process
   std::FILE* gnuplot = ::popen("gnuplot", "w");
   if (gnuplot == nullptr) return system_error("popen(gnuplot)");
   const bool is_written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();

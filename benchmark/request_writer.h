@@ -1,8 +1,7 @@
 // RequestWriter: the bytes of requests in each protocol. Used before the clock starts.
 //
 // The text protocol's SET takes no expiry: there an EXPIRE request of its own follows, which the caller
-// writes
-// (`needs_expire_request`). The others carry it in the SET.
+// writes (`needs_expire_request`). The other protocols carry it in the SET.
 #pragma once
 
 #include <cstdint>

@@ -30,7 +30,7 @@ struct WorkloadPlan {
   std::uint32_t expiry_s = 0;  ///< 0: none
   std::uint64_t seed = 6737;
   std::size_t request_count = 0;     ///< length of the ring; 0: chosen from key_count
-  std::size_t needed_count = 0;      ///< where the ring's length is chosen: no more are sent; 0: nobody knows
+  std::size_t needed_count = 0;      ///< where the ring's length is chosen: no more are sent; 0: not known
   std::size_t partition_count = 1;   ///< at most key_count
   std::size_t batch_count = 1;       ///< where the ring's length is chosen: it is a multiple of this
   bool is_verifiable = false;        ///< keeps what each request is, for info() and begin_lap()

@@ -60,9 +60,9 @@ struct Options {
   std::uint64_t top_count = 10;  ///< lines of --bigkeys and its like
 };
 
-/// Reads argv and the environment (MEMENTO_URI, _HOST, _PORT, _AUTH). An exit status when the tool is to end
-/// at once: after
-/// --help, or with an error on stderr. Passwords in argv are overwritten, so that `ps` does not show them.
+/// Reads argv and the environment (MEMENTO_URI, _HOST, _PORT, _AUTH). Returns an exit status when the tool is
+/// to end at once: after --help, or after an error was printed. Passwords in argv are overwritten, so that
+/// `ps` does not show them.
 std::optional<CliStatus> parse_options(int argc, char** argv, Options* options);
 
 /// A glob that matches the text alone.

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kFieldCount = 4;
 
-// As numbers, the first one that a name has; empty: there is none.
+// The first numeric address that a name has; empty when it has none.
 std::string literal_address(const std::string& address) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;

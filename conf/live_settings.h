@@ -1,5 +1,6 @@
-// Settings that change while the workers run: one page that the master writes at start and on HUP, its
-// children on CONFIG SET, and all read.
+// Settings that change while the workers run, in memory that all processes of a server map. The master writes
+// them at start and on HUP, a worker on CONFIG SET, and all read them. Each setting is one atomic word, but
+// for the password (password.h); the statistics are in a memory file of their own.
 #pragma once
 
 #include <sys/mman.h>
@@ -24,15 +25,15 @@ struct LiveSettings {
   std::atomic<bool> protected_mode{true};  ///< without a password only this machine is served
   std::atomic<std::int64_t> tcp_keepalive_s{300};  ///< of connections from now on; 0: off
   Password password;
-  std::atomic<std::int64_t> slow_after_us{10'000};  ///< commands that take longer are logged; negative: none
+  std::atomic<std::int64_t> slow_after_us{10'000};  ///< commands that take as long are logged; negative: none
   std::atomic<std::int64_t> slow_shown{128};        ///< lines of SLOWLOG
   std::atomic<std::int64_t> latency_after_ms{0};    ///< commands that take as long are samples of LATENCY; 0: none
   std::atomic<bool> expires_in_background{
-      true};  ///< keys that have expired are removed; DEBUG SET-ACTIVE-EXPIRE
+      true};  ///< workers remove expired keys; DEBUG SET-ACTIVE-EXPIRE clears it
   StatisticsRecords statistics;
 };
 
-/// Owns the page. Move-only; children inherit the mapping.
+/// Owns the mapping of the settings. Move-only; children inherit the mapping.
 class SharedSettings {
  public:
   static Result<SharedSettings> create() {

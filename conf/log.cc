@@ -24,7 +24,7 @@ Outcome Log::reopen() {
   Result<Fd> file = open_trusted_file(path_, O_WRONLY | O_CREAT | O_APPEND, 0640, "the log", owner_);
   if (!file) return file.error();
   struct stat status {};
-  // One with a second name may be somebody's who gave it this one.
+  // A file with a second link may be another user's, who linked it here; its owner is not changed.
   const bool is_plain = fstat(file->get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
   if (owner_ && is_plain && status.st_uid != *owner_ && fchown(file->get(), *owner_, static_cast<gid_t>(-1)) != 0) {
     return system_error("fchown(" + path_ + ") of the log");
@@ -42,7 +42,7 @@ void Log::write(const char* level, std::string_view message) {
   std::string line = std::string("[") + level + "][" + stamp + "] - ";
   if (!role_.empty()) line += role_ + " (pid " + std::to_string(getpid()) + "): ";
   line.append(message).append("\n");
-  // A log that cannot be written has nowhere to say so.
+  // A failure to write the log cannot be logged.
   [[maybe_unused]] const ssize_t written = ::write(file_ ? file_.get() : STDERR_FILENO, line.data(), line.size());
 }
 

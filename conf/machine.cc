@@ -18,7 +18,8 @@ std::uint64_t limit_in(const char* path) {
   return file >> limit_bytes && limit_bytes > 0 ? limit_bytes : UINT64_MAX;
 }
 
-// Of this process's own group, when the hierarchy is not a container's own (cgroup v2: "0::/path").
+// The least limit of this process's group and those above it, where the groups of the whole machine are
+// mounted (cgroup v2: "0::/path").
 std::uint64_t own_group_limit() {
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {

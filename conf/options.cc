@@ -71,7 +71,7 @@ class Parser {
  public:
   explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") { add_options(options); }
 
-  /// Empty, or what is wrong.
+  /// Returns what is wrong; empty: nothing.
   std::string parse(std::vector<std::string> arguments) {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
     try {
@@ -176,7 +176,7 @@ class Parser {
   bool unused_flag_ = false;  ///< asks() tells
 };
 
-// Applies one line of the file to the options; what is wrong with it, or nothing.
+// Applies one line of the file to the options; returns what is wrong with it, or nothing.
 std::string apply_line(const std::string& text, const std::vector<std::string>& keys, Options& options) {
   const ConfigLine line = parse_config_line(text);
   if (line.name.empty()) return "";
@@ -189,7 +189,7 @@ std::string apply_line(const std::string& text, const std::vector<std::string>& 
   return error.starts_with("--") ? error.substr(2) : error;
 }
 
-// Every error of the file, a line each, under the name it was given by.
+// Applies the file. Returns all its errors, a line each, under the name that the file was given by.
 std::string apply_file(const std::string& path, const std::string& folder, Options& options) {
   const std::filesystem::path place = std::filesystem::path(folder) / path;
   std::ifstream file(place);
@@ -205,7 +205,7 @@ std::string apply_file(const std::string& path, const std::string& folder, Optio
   return errors;
 }
 
-// A daemon changes its working directory.
+// Paths are made absolute because a daemon changes its working directory.
 void make_absolute(std::string& path, const std::string& folder) {
   if (!path.empty()) path = (std::filesystem::path(folder) / path).lexically_normal();
 }
@@ -219,7 +219,8 @@ void resolve(Options& options, const std::string& folder) {
     make_absolute(*path, folder);
 }
 
-// The cluster's nodes, and from them where this one listens when nothing else says so. Returns the errors.
+// Reads the cluster's nodes, and takes from them where this one listens when no option says so. Returns the
+// errors.
 std::string read_nodes(Options& options, const std::string& folder) {
   if (options.port > kClusterPortLimit) {
     return "memento: port " + std::to_string(options.port) +

@@ -32,7 +32,7 @@ struct Options {
   std::string directory;           ///< resolved: /dev/shm/memento-PORT
   std::string pid_file;            ///< empty: none
   std::string log_file;            ///< empty: stderr
-  std::string user;                ///< of workers and bus; empty: the starting one
+  std::string user;                ///< of workers and bus; empty: the user who starts the server
   std::uint64_t value_limit_bytes = 512ull << 20;
   EvictionPolicy eviction = EvictionPolicy::kNoEviction;
   bool huge_pages = true;

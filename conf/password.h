@@ -3,7 +3,7 @@
 //
 // Each process that sets has two places of its own. It writes the one that is not in use and then makes it the current
 // one, so that no two processes write the same place, a reader sees an old or a new password whole, and a writer that
-// dies has changed nothing. Nobody waits for anybody.
+// dies has changed nothing. No process waits for another.
 //
 // Invariant: a place that is current is not written. turn_ counts the settings beside naming the place, so a reader that
 // was overtaken sees that and reads again.
@@ -23,7 +23,7 @@ class Password {
  public:
   static constexpr std::size_t kLimitBytes = 511;
   static constexpr std::uint32_t kSetterLimit = 130;  ///< process records, the master's among them
-  static constexpr std::uint32_t kMaster = 0;         ///< the setter that no worker is
+  static constexpr std::uint32_t kMaster = 0;         ///< the master's process record
 
   bool is_set() const { return copy().size_bytes != 0; }
   std::string text() const {
@@ -44,7 +44,8 @@ class Password {
     }
   }
 
-  /// Takes the same time whatever is right about the candidate: all bytes a password can have are compared.
+  /// Takes the same time whichever bytes of the candidate are right: it compares as many as the longest
+  /// password has.
   bool matches(std::string_view candidate) const {
     const Copy expected = copy();
     std::array<char, kLimitBytes + 1> padded{};

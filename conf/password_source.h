@@ -13,12 +13,12 @@ namespace memento {
 /// password is too long.
 Result<std::string> find_password(const Options& options);
 
-/// An error when clients of a cluster's node need a password and whoever connects to its bus needs nothing.
+/// An error when clients of a cluster's node need a password, but a connection to its bus needs no secret.
 Outcome check_bus_is_guarded(const std::string& password, bool has_secret);
 
-/// What the nodes of the cluster prove to each other that they know; empty: none, on one machine. Errors: the file cannot
-/// be read or holds none; without one the bus listens beyond this machine, or clients need a password. REQUIRES:
-/// options.cluster.
+/// The secret that the nodes of the cluster prove to each other that they know; empty when the cluster has
+/// none, as it may on one machine. Errors: the file cannot be read or holds no secret; there is no secret
+/// though the bus listens beyond this machine, or clients need a password. REQUIRES: options.cluster.
 Result<std::string> find_cluster_secret(const Options& options);
 
 }  // namespace memento

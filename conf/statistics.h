@@ -2,9 +2,9 @@
 // memory file that all processes of a server share: a front, and one record for each process record of the segment.
 // Records that nobody used are never touched. An upgrade hands the file over; it ends with the server.
 //
-// A record is written by its worker alone, with plain relaxed stores; who comes after it in the same process record
-// goes on with it. To reset is to count up a generation: each owner clears its record when it notices, readers skip
-// older ones.
+// A record is written by its worker alone, with plain relaxed stores; the worker that next gets the same
+// process record goes on with it. To reset is to count up a generation: each owner clears its record when it
+// notices, readers skip older ones.
 #pragma once
 
 #include <sys/mman.h>
@@ -81,7 +81,7 @@ struct alignas(64) WorkerStatistics {
   std::array<SlowLine, kSlowLineLimit> slow_lines;
 };
 
-/// What is one for all workers.
+/// Figures that all workers have in common.
 struct StatisticsFront {
   StatisticsWord layout;        ///< what the words of the file mean, as its maker had them
   StatisticsWord record_count;  ///< records below it were used
@@ -108,9 +108,10 @@ class StatisticsRecords {
   WorkerStatistics& operator[](std::size_t record) const { return records_[record]; }
   int descriptor() const { return file_; }
 
-  /// Says that these are of this layout: a number that differs when a word of the file means something else.
+  /// Notes the layout of these records: a number that differs when a word of the file means something else.
   void begin(std::uint64_t layout) { front_->layout = layout_of(layout); }
-  /// Goes on with what another program left in this file, which is closed otherwise. False: it is of another layout.
+  /// Goes on with the records that another program left in this file. False, and the file is closed, when
+  /// they have another layout.
   bool take_over(int file, std::uint64_t layout) {
     struct stat status {};
     if (fstat(file, &status) != 0 || status.st_size != static_cast<off_t>(kBytes)) return close(file), false;
@@ -126,7 +127,7 @@ class StatisticsRecords {
     set(memory);
     return true;
   }
-  /// Somebody is about to have this record.
+  /// Notes that a process is about to get this record.
   void use(std::uint64_t record) {
     if (front_->record_count.load() <= record) front_->record_count = record + 1;
   }

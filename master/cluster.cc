@@ -57,7 +57,8 @@ Outcome Master::adopt_cluster_state() {
   return Done{};
 }
 
-// After exec. The old bus leaves at once, and the new one starts when it has: a channel has one reader.
+// Takes the cluster over after exec. The old bus is ended at once, and the new one starts when the old one is
+// gone, because a channel has one reader.
 Outcome Master::take_over_cluster() {
   bus_socket_ = Fd(handover_->bus_socket);
   for (const int socket : handover_->redirect_sockets) redirect_sockets_.emplace_back(socket);
@@ -82,7 +83,7 @@ bool Master::has_old_bus() const {
       predecessors_, [](const Predecessor& process) { return process.is_bus && !process.is_cleaner; });
 }
 
-// Workers that let their connections finish need it to the end.
+// Ends the bus last: workers that let their connections finish need it until they end.
 void Master::release_bus() {
   if (!options_.cluster || state_ == State::kRunning) return;
   const auto has_worker = [](const auto& processes, std::size_t count) {

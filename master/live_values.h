@@ -1,6 +1,6 @@
-// LiveValues: the settings that both the configuration and CONFIG SET determine, as one of them has them. The master
-// remembers what it last read from the configuration; on HUP, and by an upgrade, only what differs from that is applied,
-// so that CONFIG SET's values of all others stay. Master.
+// LiveValues: one set of values of the settings that both the configuration and CONFIG SET determine. The
+// master keeps the set that it last read from the configuration. On HUP and after an upgrade it applies only
+// values that differ from that set, so that HUP does not undo a CONFIG SET. Master.
 #pragma once
 
 #include <cstdint>

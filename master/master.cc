@@ -122,7 +122,7 @@ Outcome Master::start() {
              std::to_string(options_.workers) + (options_.workers == 1 ? " worker, " : " workers, ") +
              format_size(options_.memory_bytes) + " of memory, data in " + segment_->path() + ")");
   if (handover_) {
-    reap();  // whoever ended during exec
+    reap();  // children that ended during exec
     for (std::size_t place = predecessors_.size(); place-- > 0;) {
       if (predecessors_[place].pid == 0) clean(place);
     }
@@ -186,7 +186,7 @@ Outcome Master::create_or_attach_segment(AttachReport* report) {
   return Done{};
 }
 
-// What works, but hardly as it is meant to.
+// Warns of a folder or a memory size that works, but hardly as it is meant to.
 void Master::warn_of_the_place() {
   struct statfs system {};
   const bool is_known = statfs(options_.directory.c_str(), &system) == 0;
@@ -207,7 +207,7 @@ void Master::take_over_statistics() {
   if (handover_) log_->info("The statistics of commands begin anew: the binary before counts others");
 }
 
-// What CONFIG SET made of them goes on over an upgrade.
+// Sets the live values at the start. Over an upgrade the values that CONFIG SET made stay.
 void Master::begin_live_values(const std::string& password) {
   configured_ = LiveValues::configured(options_, password);
   LiveValues in_use = configured_;
@@ -295,7 +295,7 @@ int Master::raise_descriptor_limit() {
   return possible;
 }
 
-// What running workers follow.
+// Applies the settings that running workers read from the segment and the live settings.
 void Master::apply_settings() {
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   segment_->set_value_limit(options_.value_limit_bytes);
@@ -320,7 +320,8 @@ int Master::wait_timeout_ms() const {
   return static_cast<int>(std::clamp<std::int64_t>((next_ns - monotonic_time_ns()) / kNsPerMs + 1, 0, 60'000));
 }
 
-// One piece in a turn of the loop, and a pause after each: signals are not to wait, nor other users of the memory bus.
+// Makes one huge page in a turn of the loop and pauses after each: signals must not wait, and others need the
+// memory bus.
 void Master::make_huge_pages() {
   if (state_ != State::kRunning || !options_.huge_pages || monotonic_time_ns() < huge_pages_at_ns_) return;
   const bool more = huge_pages_->advance();
@@ -350,7 +351,8 @@ void Master::on_signals() {
   }
 }
 
-// HUP. What workers read from the live settings changes at once; the rest is named.
+// Reads the configuration again, on HUP. Settings that workers read from shared memory change at once; the
+// log names others that changed.
 void Master::reload() {
   const ParsedCommandLine parsed = parse_command_line(program_.arguments, start_folder_);
   if (parsed.ends) {
@@ -417,7 +419,7 @@ void Master::stop(State state, int signal_number, std::int64_t patience_ms) {
   state_ = state;
   redirect_sockets_.clear();
   bus_socket_.reset();
-  listen_sockets_.clear();  // nobody connects to a server that leaves
+  listen_sockets_.clear();  // a server that stops accepts no connections
   signal_all(signal_number);
 }
 

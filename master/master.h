@@ -1,6 +1,7 @@
-// Master: takes the pid file, creates or attaches the segment, opens the listening sockets, forks the workers,
-// reaps and repairs, respawns, handles signals, and on USR2 becomes another binary (upgrade.h). It serves no client and
-// takes no lock but to repair. Runs in the process that main() started (or its daemon).
+// Master: takes the pid file, creates or attaches the segment, opens the listening sockets, forks the
+// workers, reaps and repairs, respawns, handles signals, and on USR2 becomes another binary (upgrade.h). It
+// serves no client. It takes a lock in the segment only to repair the record of a dead child, and to allocate
+// what eviction needs when that is switched on. Runs in the process that main() started (or its daemon).
 //
 // Invariants: the master has one thread; worker i serves listening socket i, and i + count, and so on; a process record
 // has one owner, or none; a worker's replacement has the worker's record and sockets. A cluster's node has one child more,
@@ -71,9 +72,10 @@ class Master {
   Outcome take_over();
   void take_over_statistics();
   void begin_live_values(const std::string& password);
-  /// Of what CONFIG SET also changes only what changed in the configuration since it was last read.
+  /// Applies the settings that CONFIG SET changes too, but only those that changed in the configuration since
+  /// it was last read.
   void apply_live_values(const std::string& password);
-  /// For options_.max_clients; so many of them are possible.
+  /// Raises the limit of open files for options_.max_clients; returns how many clients it allows.
   int raise_descriptor_limit();
   void apply_settings();
   int wait_timeout_ms() const;
@@ -90,7 +92,7 @@ class Master {
   bool is_bus(std::uint32_t index) const { return options_.cluster && index == options_.workers; }
   std::string child_name(std::uint32_t index) const;
   bool has_old_bus() const;
-  /// When the server is leaving and no worker is left.
+  /// Ends the bus when the server is stopping and no worker is left.
   void release_bus();
   [[noreturn]] void become_bus(pid_t master);
 
@@ -126,13 +128,13 @@ class Master {
   const std::string start_folder_;
   Readiness readiness_;
   std::optional<Handover> handover_;
-  std::optional<ServerUser> user_;  ///< of the children; none: ours
+  std::optional<ServerUser> user_;  ///< of the children; none: the master's own
   std::optional<Log> log_;
   PidFile pid_file_;
   Fd signals_;
   Fd ready_reader_;  ///< workers write their pids when they accept connections
   Fd ready_writer_;
-  Fd stuck_lock_reader_;  ///< who waits in vain for a lock writes a StuckLock
+  Fd stuck_lock_reader_;  ///< a process that waits in vain for a lock writes a StuckLock
   Fd stuck_lock_writer_;
   std::unique_ptr<Segment> segment_;
   std::optional<HugePages> huge_pages_;

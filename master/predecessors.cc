@@ -69,7 +69,7 @@ Handover Master::make_handover() const {
   return handover;
 }
 
-// New worker `index` accepts connections: those who accepted on its sockets until now finish.
+// New worker `index` accepts connections: the old workers on its sockets are told to finish.
 void Master::retire_predecessors(std::uint32_t index) {
   for (Predecessor& process : predecessors_) {
     if (process.is_cleaner || process.is_bus || process.pid == 0 || process.kill_at_ns != 0 ||
@@ -100,8 +100,8 @@ void Master::on_predecessor_end(std::size_t place, int status) {
   predecessors_.erase(predecessors_.begin() + static_cast<std::ptrdiff_t>(place));
 }
 
-// Memory that a dead worker's record holds goes back to all. A child does it, for it needs locks, and the
-// master, which alone kills those who keep a lock, must not wait for one.
+// Gives the memory that a dead worker's record holds back to all processes. A child does it, because that
+// takes locks: the master alone kills a process that keeps a lock, and should not wait for one itself.
 void Master::clean(std::size_t place) {
   Predecessor& process = predecessors_[place];
   const pid_t master = getpid();

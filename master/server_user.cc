@@ -48,7 +48,8 @@ Outcome ServerUser::make_folder(const std::string& path) const {
   const Fd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};
   if (!folder || fstat(folder.get(), &status) != 0) return system_error("open(" + path + ")");
-  // Somebody may have put another one there by now; then whoever opens it says whose it is.
+  // Another process may have put a folder of its own there meanwhile. It is left as it is, and refused when
+  // the data is opened in it.
   if (status.st_uid == geteuid() && fchown(folder.get(), id, group) != 0) return system_error("fchown(" + path + ")");
   return Done{};
 }
@@ -67,7 +68,8 @@ RightsOf::RightsOf(const std::optional<ServerUser>& user) {
 
 RightsOf::~RightsOf() {
   if (!is_other_) return;
-  // They were root's before. A master with another's rights could neither signal nor replace its children.
+  // Root can take its rights back. A master that could not would neither signal nor replace its children, so
+  // it ends.
   if (seteuid(0) != 0 || setegid(own_group_) != 0 || setgroups(own_groups_.size(), own_groups_.data()) != 0) std::abort();
   prctl(PR_SET_PDEATHSIG, death_signal_);  // which the kernel cleared
 }

@@ -1,6 +1,7 @@
-// The user that workers and bus run as when root starts the server with --user. The master stays root; what it does in
-// the folder of the data it does with that user's rights, so that the files are that user's, and nothing the user puts
-// there leads root anywhere. Runs in the master, in its children, and in the child that checks an upgrade.
+// The user that workers and bus run as when root starts the server with --user. The master stays root, but
+// works in the folder of the data with that user's rights: so the files belong to that user, and a link that
+// the user puts there cannot lead root to a file the user may not open. Runs in the master, in its children,
+// and in the child that checks an upgrade.
 #pragma once
 
 #include <sys/types.h>
@@ -22,15 +23,17 @@ struct ServerUser {
   /// Nothing when the name is empty, or this process is that user. Errors (kConfig): unknown; this process is not root.
   static Result<std::optional<ServerUser>> find(const std::string& name);
 
-  /// This process is that user's for good. Clears PR_SET_PDEATHSIG, as the kernel does whenever a user changes.
+  /// Makes this process that user's for good. Clears PR_SET_PDEATHSIG, as the kernel does whenever a user
+  /// changes.
   Outcome become() const;
 
-  /// Makes the folder, for that user alone, when it is missing: the user may have no right to. One that is there is left as
-  /// it is.
+  /// Makes the folder for that user alone when it is missing; root does, because the user may not be allowed
+  /// to. A folder that exists is left as it is.
   Outcome make_folder(const std::string& path) const;
 };
 
-/// While it exists files are opened and made with the rights of this user, or with one's own when there is none.
+/// While it exists, this process opens and makes files with the rights of this user, or with its own without
+/// a user.
 class RightsOf {
  public:
   explicit RightsOf(const std::optional<ServerUser>& user);
@@ -38,7 +41,7 @@ class RightsOf {
   RightsOf(const RightsOf&) = delete;
   RightsOf& operator=(const RightsOf&) = delete;
 
-  /// An error: the system refused, nothing may be opened.
+  /// An error when the system refused the rights; then nothing may be opened.
   const Outcome& outcome() const { return outcome_; }
 
  private:

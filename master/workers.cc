@@ -26,7 +26,7 @@ std::string describe_end(int status) {
   return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
-// Killed from outside is not a fault of the worker's own.
+// A worker that was killed from outside did not fail by itself.
 bool is_own_fault(int status) {
   if (WIFSIGNALED(status)) return WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
   return WEXITSTATUS(status) != 0;
@@ -50,15 +50,15 @@ Outcome Master::spawn(std::uint32_t index) {
   return Done{};
 }
 
-// A child keeps the segment, the settings and the log; a worker also its sockets and the pipe. The rest is
-// dropped.
+// A child keeps the segment, the settings and the log; a worker also keeps its sockets and the pipe. It drops
+// the rest.
 void Master::enter_child(pid_t master, const char* name, const std::string& role) {
   log_->set_role(role);
   if (const Outcome became = user_ ? user_->become() : Done{}; !became) {
     log_->error(became.error().message);
     _exit(static_cast<int>(became.error().status));
   }
-  prctl(PR_SET_PDEATHSIG, SIGTERM);  // after the change of user, which clears it; blocked here, read by the worker's signalfd
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // after the change of user, which clears it; read from a signalfd
   if (getppid() != master) _exit(0);
   prctl(PR_SET_NAME, name);
   signals_.reset();
@@ -83,13 +83,13 @@ void Master::become_worker(std::uint32_t index, pid_t master) {
   std::vector<Fd> sockets = own_of(listen_sockets_);
   std::vector<Fd> redirect_sockets = own_of(redirect_sockets_);
   bus_socket_.reset();
-  // _exit: what the master registered to clean up stays the master's.
+  // _exit, not exit: what the master registered for its own end must not run in a child.
   _exit(run_worker({*segment_, std::move(sockets), std::move(ready_writer_), index, children_[index].record,
                     *log_, **settings_, options_, start_ms_, cluster_ ? &**cluster_ : nullptr,
                     std::move(redirect_sockets)}));
 }
 
-// The first record that nobody has; 0: all are taken.
+// The first process record without an owner; 0 when all are taken.
 std::uint32_t Master::free_record() const {
   for (std::uint32_t record = 1; record < kProcessLimit; ++record) {
     const auto has_it = [&](const auto& process) { return process.record == record; };
@@ -174,8 +174,8 @@ void Master::on_stuck_locks() {
   while (read(stuck_lock_reader_.get(), &stuck, sizeof stuck) == sizeof stuck) on_stuck_lock(stuck);
 }
 
-// A worker waited in vain. Only a child that still holds the lock is killed: its id is its own until it is
-// reaped.
+// A worker has waited in vain. The master kills the holder only if that is a child which still holds the
+// lock: until the master reaps it, no other process can get its id.
 void Master::on_stuck_lock(const StuckLock& stuck) {
   if (segment_->lock_holder(stuck.offset) != stuck.thread_id) return;
   const auto is_holder = [&](const auto& process) {

@@ -43,7 +43,7 @@ Endpoint endpoint_of(const ClusterNode& node, const Options& options) {
   return endpoint;
 }
 
-/// The nodes as the connected one tells them; an error when it is no node of a cluster.
+/// The nodes as the connected server tells them; an error when it is no node of a cluster.
 Result<std::vector<ClusterNode>> ask_for_nodes(Connection& connection) {
   const Result<Reply> reply = connection.request({"CLUSTER", "NODES"});
   if (!reply) return reply.error();
@@ -80,7 +80,7 @@ Result<std::vector<AskedNode>> reach_nodes(const Options& options) {
 }
 
 CliStatus complain_of_cluster(const Error& error, const Options& options) {
-  if (error.message.empty()) return status_of(error);  // it was said already
+  if (error.message.empty()) return status_of(error);  // the error was printed already
   if (error.error_number != ECANCELED) return complain_of(error, options.endpoint);
   complain(error.message);
   complain("is the cluster switched on at " + options.endpoint.to_string() +

@@ -1,5 +1,5 @@
 // Modes that look at all keys: --scan, --bigkeys, --memkeys; and --hotkeys, which watches the commands of all
-// clients. Of the surveys Ctrl-C shows what was found so far.
+// clients. When Ctrl-C ends a survey, what was found so far is shown.
 #pragma once
 
 #include <cstdint>

@@ -40,7 +40,7 @@ class RecordReader {
   enum class Outcome : std::uint8_t {
     kRecord,
     kIncomplete,
-    kBroken,  ///< this record is none: error() says why; the next call goes on behind it
+    kBroken,  ///< what stands here is no record: error() says why; the next call goes on behind it
   };
   Outcome next(Record* record);
 

@@ -23,7 +23,7 @@ constexpr const char* kStdin = "stdin";
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-/// The worse of two: an error reply does not hide that the password was wrong.
+/// The worse of two statuses: an error reply does not hide that the password was wrong.
 CliStatus worse(CliStatus a, CliStatus b) { return static_cast<int>(a) > static_cast<int>(b) ? a : b; }
 
 /// A script's requests in flight: keeps their count bounded and their replies in order.
@@ -41,7 +41,8 @@ class Pipeline {
     Outcome sent = connection_.send(words);
     if (!sent) return sent;
     if (is_answered_by_push(words[0]) && !is_text()) {
-      // Its replies are pushes, which may be several: no place in the order.
+      // It is answered by pushes, of which there may be several, so it takes no place in the order of
+      // replies.
       if (Outcome all = print_all(); !all) return all;
       const Result<Reply> push = connection_.read();
       if (!push) return push.error();
@@ -146,7 +147,7 @@ CliStatus request_and_print(Connection& connection, const Words& words, const Op
   return print_reply(*reply, options);
 }
 
-/// Waits; false when Ctrl-C ended that.
+/// Waits; false when Ctrl-C ended the wait.
 bool wait_s(double seconds) {
   if (seconds > 0) poll_or_interrupt(nullptr, 0, static_cast<int>(seconds * 1000));
   return !is_interrupted();
@@ -207,7 +208,7 @@ CliStatus print_reply(const Reply& reply, const Options& options, std::string_vi
 CliStatus print_stream(Connection& connection, const Options& options) {
   std::fflush(stdout);
   for (;;) {
-    // Nobody knows when the next message comes: no time-out.
+    // The next message may come at any time, so there is no time-out.
     Result<std::optional<Reply>> reply = connection.read_within(-1);
     if (!reply) {
       std::fflush(stdout);
@@ -215,7 +216,7 @@ CliStatus print_stream(Connection& connection, const Options& options) {
       return complain_of(reply.error(), options.endpoint);
     }
     const CliStatus status = print_reply(**reply, options);
-    if (std::fflush(stdout) != 0) return CliStatus::kOk;  // nobody reads on
+    if (std::fflush(stdout) != 0) return CliStatus::kOk;  // the reader of stdout is gone
     if (status != CliStatus::kOk) return status;
   }
 }

@@ -31,17 +31,17 @@ struct ClusterNode {
   bool endpoint(Address* address) const;
 };
 
-/// What is no line of a node is skipped, and so are slots that are none.
+/// Lines that describe no node are skipped, and so are words that name no slots.
 std::vector<ClusterNode> parse_cluster_nodes(std::string_view text);
 
 /// "0-5460,10923" for what the node has.
 std::string slots_text(const std::vector<SlotRange>& slots);
 
-/// The owner of each slot as the index of its node; -1: nobody.
+/// The owner of each slot as the index of its node; -1: it has none.
 std::vector<int> slot_owners(const std::vector<ClusterNode>& nodes);
 
-/// The slots 0 to 16383 as so many characters, a letter for the node that has most of each part, '.' for
-/// nobody.
+/// The slots 0 to 16383 as so many characters: a letter for the node that has most of each part, '.' where
+/// none has it.
 std::string slot_ring(const std::vector<ClusterNode>& nodes, std::size_t columns);
 
 /// Slots without an owner, as ranges.

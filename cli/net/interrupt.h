@@ -1,5 +1,5 @@
-// Signals while the tool waits: Ctrl-C (SIGINT) ends a wait, not the tool; who waits asks interrupted() after
-// EINTR.
+// Signals while the tool waits: Ctrl-C (SIGINT) ends a wait, not the tool; the code that waits asks
+// interrupted() after EINTR.
 #pragma once
 
 #include <poll.h>

@@ -25,7 +25,7 @@ class Catalog {
   /// What is in the server's command table.
   Catalog();
 
-  /// Takes a server's own word for its commands: COMMAND DOCS, in RESP2 or RESP3. What is no such reply
+  /// Takes a server's own description of its commands: COMMAND DOCS, in RESP2 or RESP3. Any other reply
   /// changes nothing.
   void replace_by(const Reply& docs);
 

@@ -104,7 +104,7 @@ std::string default_history_path() {
 }
 
 bool holds_password(const std::string& line) {
-  // Split at blanks alone: a line whose quotes are wrong may hold one too.
+  // The line is split at blanks alone: a line whose quotes are wrong may hold a password too.
   Words words;
   std::string word;
   for (const char c : line + " ") {
@@ -122,7 +122,7 @@ bool holds_password(const std::string& line) {
     }
     return false;
   }
-  // Redis's.
+  // Commands that only Redis has, and the prompt's own :connect.
   if (is_word(views[0], "MIGRATE")) return true;
   if (is_word(views[0], "ACL") && views.size() > 1 && is_word(views[1], "SETUSER")) return true;
   if (words[0].starts_with(':')) {

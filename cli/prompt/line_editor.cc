@@ -271,7 +271,7 @@ unsigned char LineEditor::complete() {
   std::vector<std::string> candidates = callbacks_.complete(line, &begun_bytes);
   if (candidates.empty()) return CC_ERROR;
   const std::string begun = line.substr(line.size() - begun_bytes);
-  // Who types small letters gets small letters.
+  // A word begun in small letters is completed in small letters.
   if (std::ranges::any_of(begun, [](char c) { return c >= 'a' && c <= 'z'; })) {
     for (std::string& candidate : candidates) candidate = lower_case(candidate);
   }

@@ -275,7 +275,7 @@ class Prompt {
     if (is_word(words[0], "EXEC") || is_word(words[0], "DISCARD") || is_word(words[0], "RESET"))
       in_transaction_ = false;
     if (is_word(words[0], "AUTH") && words.size() > 1) {
-      // For the next time it has to connect.
+      // The prompt gives it again when it has to connect again.
       options_.endpoint.password = words.back();
       options_.endpoint.user = words.size() > 2 ? words[1] : "";
       if (connection_->needs_password()) adopt_password();

@@ -2,7 +2,7 @@
 //
 // The server is not trusted. The parser takes bytes as they come, cut anywhere; it reserves nothing by a
 // length or a count that the server names, nests no deeper than a limit, and keeps no more of one reply than
-// a limit in bytes. What is no reply is an error that says what was found; nothing behind it can be
+// a limit in bytes. Bytes that are no reply are an error that says what was found; nothing behind them can be
 // understood, so the connection has to end.
 //
 // In the text protocol a reply ends at \r\n and carries no type: it is kError or kNil by its words, else
