@@ -1,4 +1,4 @@
-// Values that follow from their key, a sequence number and their size, so that whoever reads one can tell
+// Values that follow from their key, a sequence number and their size, so that a reader can tell
 // whether it is what was written: 8 hexadecimal digits of the sequence, then letters from a hash of all
 // three. A shorter value is the beginning of that, and can't be told.
 #pragma once

@@ -41,7 +41,7 @@ struct WorkloadPlan {
 
 enum class RequestKind : std::uint8_t { kGet, kSet, kExpire };
 
-/// What a request of the ring is, for whoever checks its reply.
+/// What a request of the ring is; the verifier judges its reply by that.
 struct RequestInfo {
   std::uint32_t key = 0;
   std::uint32_t sequence = 0;          ///< of a SET's value, the first time round
@@ -73,7 +73,7 @@ class Workload {
   /// Where connection `index` of `connection_count` may go; the whole ring without partitions.
   RingRange range_of(std::size_t index) const;
   /// Before its connection goes round `range` again, for the lap-th time: writes new values into its SETs.
-  /// REQUIRES: is_verifiable; nobody else uses the range, and all its bytes were sent.
+  /// REQUIRES: is_verifiable; no other thread uses the range, and all its bytes were sent.
   void begin_lap(const RingRange& range, std::uint32_t lap);
   /// The request at `index` as it was in the lap-th round. REQUIRES: is_verifiable.
   RequestInfo info(std::size_t index, std::uint32_t lap) const;

@@ -37,7 +37,7 @@ struct ParsedClusterFile {
 };
 
 /// Reads the file at `path`; `shown` is how errors call it. `self_name` not empty: the node of that name is
-/// this one, whatever the file says. `port`: what this node listens on, 0 when nobody said so.
+/// this one, whatever the file says. `port`: what this node listens on; 0 when no option says so.
 ParsedClusterFile read_cluster_file(const std::string& path, const std::string& shown,
                                     const std::string& self_name, std::uint16_t port);
 

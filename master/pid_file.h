@@ -1,5 +1,6 @@
-// PidFile: holds the master's process id, and a write lock as long as the master lives, so that a second start sees
-// who runs and a file left by a dead one is reused. The lock is the process's own (fcntl): children don't keep it.
+// PidFile: holds the master's process id, and a write lock as long as the master lives, so that a second
+// start sees which process runs, and a file left by a dead one is reused. The lock is the process's own
+// (fcntl): children don't keep it.
 #pragma once
 
 #include <string>

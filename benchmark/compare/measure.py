@@ -64,7 +64,7 @@ def fill_all(bin_folder, running, contenders, group):
 def run_case(bin_folder, running, contenders, plan, group, case):
     samples = []
     for round_number in range(plan.rounds):
-        # The order turns, so that nobody always follows the same one.
+        # The order turns, so that no contender always follows the same one.
         turn = round_number % len(contenders)
         for contender in contenders[turn:] + contenders[:turn]:
             server = running[contender.server]
