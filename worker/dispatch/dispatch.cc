@@ -7,7 +7,7 @@
 
 #include "worker/clients/message_hub.h"
 #include "worker/dispatch/admission.h"
-#include "worker/handlers/handler_table.h"
+#include "worker/handlers/invoke.h"
 #include "worker/stats/command_meter.h"
 
 namespace memento {
@@ -44,19 +44,6 @@ std::size_t request_bytes(const Call& call) {
   return bytes;
 }
 
-// Somebody watches some key. Kept out of line for those who pass it by.
-[[gnu::noinline, gnu::cold]] void run_watched(CommandContext& context, const Command& command, const Call& call) {
-  std::vector<std::pair<HashedKey, std::uint64_t>> keys;
-  command.each_key(call.args, [&](std::string_view bytes) {
-    const HashedKey key = context.keyspace.hash(bytes);
-    keys.emplace_back(key, context.keyspace.watch_version(key));
-  });
-  handler_of(command)(context, call);
-  for (const auto& [key, version] : keys) {
-    if (context.keyspace.watch_version(key) != version) context.services.hub.publish_value(key);
-  }
-}
-
 // What EXEC is to execute may take as much of the worker's memory as the longest values of two requests, or kQueueLimitBytes.
 void enqueue(CommandContext& context, const Command& command, const Call& call) {
   Transaction& transaction = *context.client.transaction;
@@ -81,13 +68,6 @@ void carry_on(CommandContext& context, Admission admission, const Command* comma
 }
 
 }  // namespace
-
-void run_command(CommandContext& context, const Command& command, const Call& call) {
-  if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
-    if (command.group != CommandGroup::kExpiry) return run_watched(context, command, call);
-  }
-  handler_of(command)(context, call);
-}
 
 void dispatch(CommandContext& context, const Command* command, const Call& call) {
   ClientState& client = context.client;

@@ -10,7 +10,4 @@ namespace memento {
 /// wants none.
 void dispatch(CommandContext& context, const Command* command, const Call& call);
 
-/// Runs the handler, and tells who watches its keys. REQUIRES: admit() says kRuns.
-void run_command(CommandContext& context, const Command& command, const Call& call);
-
 }  // namespace memento

@@ -9,7 +9,7 @@
 #include "worker/command/command_table.h"
 #include "worker/command/scan_cursor.h"
 #include "worker/dispatch/admission.h"
-#include "worker/dispatch/dispatch.h"
+#include "worker/handlers/invoke.h"
 #include "worker/text/words.h"
 #include "worker/wire/word_list.h"
 
@@ -224,7 +224,7 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
   }
   for (std::size_t i = 0; i < join->parts.size(); ++i) {
     if (join->parts[i].node == state_.self) {
-      run_part(words[i], command, context, &join->parts[i].reply);
+      join->parts[i].reply = run_part(words[i], command, context);
     } else {
       ++join->missing;
     }
@@ -255,16 +255,10 @@ ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vec
 }
 
 // What this node gives to a joined reply.
-void ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context,
-                             std::string* reply) {
-  ByteBuffer output;
-  CommandContext part{context.keyspace, ReplyWriter(output, Protocol::kResp2), context.services,
-                      context.client, context.meter};
+std::string ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context) {
   Call call{words, {}};
-  if (command.keys.first != 0)
-    call.key = context.keyspace.hash(words[static_cast<std::size_t>(command.keys.first)]);
-  run_command(part, command, call);
-  reply->assign(output.view());
+  if (const std::size_t first = command.first_key(words.size()); first != 0) call.key = context.keyspace.hash(words[first]);
+  return invoke_apart(context, command, call).bytes;
 }
 
 ClusterRouter::Route ClusterRouter::wait(ClientState& client, std::uint8_t node) {

@@ -103,8 +103,7 @@ class ClusterRouter {
                   CommandContext& context, ByteBuffer& output, std::size_t* begin);
   ReplyQueue& send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, FragmentKind kind,
                          CommandContext& context, ByteBuffer& output, std::size_t* begin);
-  static void run_part(const Words& words, const Command& command, CommandContext& context,
-                       std::string* reply);
+  static std::string run_part(const Words& words, const Command& command, CommandContext& context);
 
   // cluster_transaction.cc
   Route route_watch(const Call& call, std::span<const std::uint8_t> owners, CommandContext& context,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/dispatch/dispatch.h"
+#include "worker/handlers/invoke.h"
 #include "worker/text/words.h"
 
 namespace memento {
@@ -84,8 +85,7 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
   was_rejected_ = false;
   if (context_.reply.error_count() != errors) [[unlikely]] {
     was_rejected_ = std::exchange(context_.was_rejected, false);
-    if (!std::exchange(context_.counted_errors, false))
-      meter.note_error(output_.view().substr(reply_begin), was_rejected_);
+    if (!std::exchange(context_.counted_errors, false)) meter.note_error(context_.reply.since(reply_begin), was_rejected_);
   }
   const bool was_long =
       request.input_end - input_begin(place) + output_.size() - reply_begin > CommandMeter::kMuchBytes ||
@@ -127,8 +127,7 @@ std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) 
     output_end = output_.size();
     if (context_.reply.error_count() != errors) [[unlikely]] {
       errors = context_.reply.error_count();
-      context_.meter.note_error(output_.view().substr(reply_begin),
-                                std::exchange(context_.was_rejected, false));
+      context_.meter.note_error(context_.reply.since(reply_begin), std::exchange(context_.was_rejected, false));
     }
     const bool was_long =
         input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;

@@ -150,6 +150,18 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
   return taken;
 }
 
+// Answers with what execute() writes; when it returns false it was no request, and has written nothing.
+template <class Execute>
+void PeerRequests::answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context, Execute&& execute) {
+  try {
+    if (!execute()) context.reply.error(kNoRequest);
+  } catch (const std::bad_alloc&) {
+    output_ = {};
+    context.reply.error(kNoMemory);
+  }
+  answer(peer, request);
+}
+
 void PeerRequests::run_batch(Peer& peer) {
   CommandMeter meter(services_.settings, services_.facts.process, client_);
   CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter};
@@ -158,18 +170,13 @@ void PeerRequests::run_batch(Peer& peer) {
   while (done < batch_.count && !peer.waits && !(done > 0 && run.is_over())) {
     client_.protocol = protocol_of(headers_[done]);
     context.reply.set_protocol(client_.protocol);
-    try {
+    answer_with(peer, headers_[done], context, [&] {
       const bool is_executed = is_for_any_node(batch_.requests[done].command) &&
                                run.execute(done) != BatchRun::Outcome::kParks;
-      if (!is_executed) {
-        run.end(done);
-        context.reply.error(kNoRequest);
-      }
-    } catch (const std::bad_alloc&) {
-      output_ = {};
-      context.reply.error(kNoMemory);
-    }
-    answer(peer, headers_[done++]);
+      if (!is_executed) run.end(done);
+      return is_executed;
+    });
+    ++done;
   }
   run.end(done);
   peer.requests.advance(batch_.requests[done - 1].input_end);
@@ -183,15 +190,9 @@ void PeerRequests::run_alone(Peer& peer, std::string_view message) {
   client_.protocol = protocol_of(header);
   CommandMeter meter(services_.settings, services_.facts.process, client_);
   CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
-  try {
-    if (!execute_message(header, message, context)) context.reply.error(kNoRequest);
-  } catch (const std::bad_alloc&) {
-    output_ = {};
-    context.reply.error(kNoMemory);
-  }
+  answer_with(peer, header, context, [&] { return execute_message(header, message, context); });
   client_.transaction.reset();
   client_.watched.clear();
-  answer(peer, header);
   state_.nodes[peer.node].executed.fetch_add(1, std::memory_order_relaxed);
 }
 

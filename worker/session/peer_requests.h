@@ -53,6 +53,8 @@ class PeerRequests {
   bool execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context);
   bool begin_exec(std::string_view message);
   bool watch(std::string_view message);
+  template <class Execute>
+  void answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context, Execute&& execute);
   void answer(Peer& peer, const FragmentHeader& request);
   bool put_reply(Peer& peer);
 

@@ -5,11 +5,10 @@
 #include <string>
 #include <utility>
 
-#include "shm/os/cpu_clock.h"
 #include "worker/clients/message_hub.h"
 #include "worker/handlers/handler_support.h"
-#include "worker/handlers/handler_table.h"
 #include "worker/handlers/handlers.h"
+#include "worker/handlers/invoke.h"
 #include "worker/stats/command_meter.h"
 
 namespace memento::handlers {
@@ -46,12 +45,9 @@ bool execute_all(CommandContext& context, const CallQueue& queue, const std::vec
   measured->resize(calls.size());
   context.reply.begin_array(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const std::uint64_t begin_ticks = cpu_ticks();
-    const ReplyWriter::Mark before = context.reply.mark();
-    handler_of(queue.command(i))(context, calls[i]);
-    const bool failed = context.reply.mark().error_count != before.error_count;
-    (*measured)[i].error = failed ? context.reply.since(before.size) : std::string_view();
-    (*measured)[i].ticks += cpu_ticks() - begin_ticks;
+    const Invocation done = invoke(context, queue.command(i), calls[i]);
+    (*measured)[i].error = done.is_error ? done.reply : std::string_view();
+    (*measured)[i].ticks += done.ticks;
     if (context.keyspace.must_stop()) return false;
   }
   context.reply.end();
