@@ -15,7 +15,7 @@ constexpr std::size_t kCompactBytes = 1 << 20;
 constexpr std::size_t kRetryAtOnceBytes = 64 * 1024;
 constexpr double kTtlLimitS = 1e12;
 
-/// Seconds as milliseconds; -1: none; nothing: it is no time.
+/// Seconds as milliseconds; -1: the record has none; nothing: the text is no time.
 std::optional<std::int64_t> parse_ttl(std::string_view text) {
   if (text.empty()) return -1;
   double seconds = 0;

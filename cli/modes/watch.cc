@@ -120,7 +120,7 @@ void print_distribution(const RoundTrips& trips) {
               static_cast<unsigned long long>(trips.count));
 }
 
-/// Pings for so long, showing a line that is redrawn at a terminal. Whether that went well.
+/// Pings for so long and shows a line, which is redrawn at a terminal; returns whether all went well.
 Outcome measure(Connection& connection, double seconds, bool is_live, RoundTrips* trips) {
   const std::int64_t end_ns = monotonic_time_ns() + static_cast<std::int64_t>(seconds * 1e9);
   while (!is_interrupted() && (seconds <= 0 || monotonic_time_ns() < end_ns)) {

@@ -50,7 +50,7 @@ class Connection {
   /// AUTH, then the protocol that was asked for.
   Outcome authenticate(const std::string& user, const std::string& password);
 
-  /// For replies from here on; -1: none.
+  /// Sets the time-out for replies from here on; -1: none.
   void set_timeout_ms(int timeout_ms) { endpoint_.timeout_ms = timeout_ms; }
 
   bool needs_password() const { return needs_password_; }
