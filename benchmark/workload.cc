@@ -1,6 +1,6 @@
 // Builds the requests: see workload.h. The ring is long enough that a key's return does not line up with a
-// cache's size (at least kRingCountMin, as many as keys), and short enough to be built at once
-// (kRingSizeBytesMax).
+// cache's size (at least kRingCountMin, as many as keys, but no more than are sent), and short enough to be
+// built at once (kRingSizeBytesMax).
 #include "benchmark/workload.h"
 
 #include <algorithm>
