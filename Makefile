@@ -47,6 +47,9 @@ BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/%,$(call objects,tests))
 CRASH     := $(call objects,tests/crash)
+# The rooms' own tests, which start no server; of those the shared memory's alone.
+SHM_TESTS  := $(call objects,tests/shm)
+UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/bus tests/worker) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)
 
 # The test of the crash tests runs beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
@@ -55,7 +58,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace asan tsan fuzz fuzzers tidy clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace unit-test asan tsan fuzz fuzzers tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -96,6 +99,14 @@ $(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo -lgtest -lgtest_main
 
+$(BIN)/memento-unit-tests: $(UNIT_TESTS) $(SERVER) $(BUILD)/obj/cli/net/client.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
+
+$(BIN)/memento-shm-tests: $(SHM_TESTS) $(SHM) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o) $(BUILD)/obj/cli/net/client.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
+
 $(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
@@ -104,8 +115,9 @@ $(BIN)/memento-plant-tests: $(filter-out %/crash_test.o,$(CRASH)) $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
-# Tests are code that runs once: what -O3 adds to their compilation no run gives back.
-$(BUILD)/obj/tests/%.o: CXXFLAGS += -O1
+# Code that runs once, or waits for people: what -O3 adds to its compilation no run gives back.
+$(BUILD)/obj/tests/%.o $(BUILD)/obj/cli/%.o $(BUILD)/obj/conf/%.o $(BUILD)/obj/master/%.o: CXXFLAGS += -O1
+$(BUILD)/obj/benchmark/options.o: CXXFLAGS += -O1
 
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
@@ -125,6 +137,12 @@ test:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(addprefix $(BIN)/,memento-tests memento-crash-tests memento-other-layout)
 	@$(if $(PLANT_TESTS),$(MAKE) $(PARALLEL) --no-print-directory MODE=plant $(PLANT_TESTS))
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(BIN)/memento-crash-tests $(PLANT_TESTS)
+
+# The rooms' own tests: those of shm, bus and worker that start no server.
+unit-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-unit-tests
+	@tests/run '$(FILTER)' $(BIN)/memento-unit-tests
 
 # The proof by enumeration, again and again with other states sampled and other random histories. DURATION_S= sets
 # its length; SEED= repeats a round.
@@ -161,7 +179,9 @@ asan:
 
 # Workers as threads over one keyspace: ThreadSanitizer cannot see across processes.
 tsan:
-	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan FILTER='ShmKeyspaceThreads.*' test
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan build/tsan/bin/memento-shm-tests
+	@tests/run 'ShmKeyspaceThreads.*' build/tsan/bin/memento-shm-tests
 
 # Each parser with random bytes for FUZZ_SECONDS, from the corpus in tests/fuzz. What it finds beyond that stays in build/.
 FUZZ_SECONDS ?= 60
@@ -179,10 +199,17 @@ $(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) 
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
+# Rooms, layout of the text, and what compilers do not look for.
 tidy:
 	@.ci/check-rooms
-	@conf/install-packages build test tidy
-	@printf '%s\n' $(wildcard */*.cc */*/*.cc) | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --quiet "$$0" -- -std=c++20 -I. 2>/dev/null'
+	@conf/install-packages build test bench tidy
+	@git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror
+	@git ls-files '*.cc' ':!tests' | xargs -P $(shell nproc) -n 1 .ci/check-file
+
+# Writes what tidy wants of the text's layout.
+format:
+	@conf/install-packages tidy
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
