@@ -174,6 +174,7 @@ bench-keyspace:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/keyspace_benchmark
 	@$(BIN)/keyspace_benchmark --benchmark_filter='$(or $(filter-out *,$(FILTER)),all)'
 
+asan: export LSAN_OPTIONS = suppressions=$(abspath tests/lsan.supp):print_suppressions=0
 asan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=asan test
 

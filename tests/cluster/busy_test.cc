@@ -101,7 +101,7 @@ TEST(ClusterBusy, KeysOverManyKeys) {
 
 // Shows it for a value of 160 MiB on its way to a node and back.
 TEST(ClusterBusy, ALongValuePasses) {
-  TestCluster cluster({3, false, {"--cluster-timeout", "1", "--memory", "512MiB"}});
+  TestCluster cluster({3, false, {"--memory", "512MiB"}});
   const std::string key = cluster.key_of(1);
   const std::string value(160 << 20, 'v');
   Client client = cluster.connect(0);
