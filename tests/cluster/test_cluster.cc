@@ -27,13 +27,6 @@ bool enter(const std::string& space) {
   return file && setns(file.get(), CLONE_NEWNET) == 0;
 }
 
-std::vector<pid_t> children_of(pid_t process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
-  std::vector<pid_t> children;
-  for (pid_t child = 0; file >> child;) children.push_back(child);
-  return children;
-}
-
 std::string name_of(pid_t process) {
   std::string name = read_file("/proc/" + std::to_string(process) + "/comm");
   if (!name.empty()) name.pop_back();

@@ -88,9 +88,7 @@ const Place kGhosts = {"ghosts", [](Segment& segment) -> const Word& { return se
 constexpr TimeMs kLater = kStartMs + 1000;
 constexpr TimeMs kMuchLater = kStartMs + 5000;
 
-}  // namespace
-
-std::vector<Scenario> all_scenarios() {
+std::vector<Scenario> scenarios_of_single_keys() {
   return {
       {"set",
        {},
@@ -130,6 +128,11 @@ std::vector<Scenario> all_scenarios() {
        {overwrite("{t}a", 1001, "part"), append("{t}a", "tail"), expire("{t}a", kLater)},
        pin,
        3},
+  };
+}
+
+std::vector<Scenario> scenarios_of_background_work_and_flush() {
+  return {
       {"watched",
        {put("{t}b", "two")},
        {watch("{t}b"), put("{t}a", "one"), put("{t}a", "uno"), erase("{t}a"), put("{t}b", "due"),
@@ -173,6 +176,11 @@ std::vector<Scenario> all_scenarios() {
        {put("{t}a", "small")},
        {put("{t}a", text(40000, 'r')), append("{t}a", "tail"), put("{t}a", text(70000, 's')),
         put("{t}a", "small"), put("{t}b", text(40000, 'r')), erase("{t}b")}},
+  };
+}
+
+std::vector<Scenario> scenarios_of_several_keys() {
+  return {
       {"together",
        {put("{t}a", "one"), put("{u}b", "two")},
        {together({put("{t}a", "uno"), put("{u}b", "due")}),
@@ -194,6 +202,11 @@ std::vector<Scenario> all_scenarios() {
       {"all erased and flushed",
        {put("{t}a", text(40000, 'r')), put("{t}b", "two"), put("{u}c", "three")},
        {together({erase("{t}b"), flush(), put("{t}b", text(34000, 's'))}, Reach::kWholeKeyspace)}},
+  };
+}
+
+std::vector<Scenario> scenarios_of_memory() {
+  return {
       {"growth", {}, fill("k", 30, 10)},
       {"growth of tombstones", fill("k", 21, 10) + erase_all("k", 18), fill("n", 8, 10)},
       {"growth to a run", fill("k", 3199, 10), fill("n", 1, 10), {}, 61},
@@ -210,6 +223,11 @@ std::vector<Scenario> all_scenarios() {
       {"give-back of all",
        fill("k", 5, 10) + fill("l", 3, 300) + erase_all("l", 2) + Operations{put("{t}a", text(40000, 'r'))},
        {give_back(), put("{t}a", "again"), give_back()}},
+  };
+}
+
+std::vector<Scenario> scenarios_of_compaction_and_eviction() {
+  return {
       {"compaction of blocks",
        fill("k", 4 * 33, 1800) + thin_out("k", 4 * 33, 33),
        {put("{w}x", text(31'000, 'x')), at(kStartMs + 1, put("{t}y", text(500, 'y')))},
@@ -275,6 +293,17 @@ std::vector<Scenario> all_scenarios() {
        {},
        {kOldRun, kEvictions}},
   };
+}
+
+}  // namespace
+
+std::vector<Scenario> all_scenarios() {
+  std::vector<Scenario> all;
+  for (const auto scenarios : {scenarios_of_single_keys, scenarios_of_background_work_and_flush, scenarios_of_several_keys, scenarios_of_memory, scenarios_of_compaction_and_eviction}) {
+    const std::vector<Scenario> some = scenarios();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
 }
 
 Scenario random_scenario(std::uint64_t seed, std::size_t operation_count) {

@@ -160,6 +160,71 @@ std::size_t densest_second(const std::string& log) {
   return most;
 }
 
+// Lets the clients flush, while the killing goes on.
+void flush_under_kills(StormLoad& load, Killer& killer, const TestServer& server) {
+  StormState& state = load.state();
+  std::atomic<bool> flushed{false};
+  std::thread flusher([&] {
+    load.hold([&](StormClient& client) {
+      load.flush(client);
+      const std::string count = client.answered({"COUNT"});
+      if (count != "0" && !state.abandoned) ADD_FAILURE() << "COUNT is " << count << " after FLUSH";
+    });
+    flushed = true;
+  });
+  while (!flushed && server.master() > 0) killer.strike();
+  state.abandoned = server.master() <= 0;
+  flusher.join();
+}
+
+// The server is whole again: all workers, no zombie, no descriptor more than at its start, a log that tells and does not
+// flood.
+void expect_recovered(const TestServer& server, const Killer& killer) {
+  std::vector<pid_t> workers;
+  EXPECT_TRUE(wait_until([&] { return (workers = children_now(server.master())).size() == kWorkers; }))
+      << workers.size();
+  EXPECT_TRUE(std::ranges::none_of(workers, is_zombie));
+  EXPECT_TRUE(wait_until([&] { return open_files(server.master()) <= killer.files_at_start(); }))
+      << open_files(server.master());
+  const std::string log = server.log();
+  EXPECT_LE(densest_second(log), kLogLinesPerSecond);
+  EXPECT_EQ(log.find("set aside"), std::string::npos) << log.substr(log.find("set aside"), 500);
+  EXPECT_EQ(log.find("a new one starts in"), std::string::npos) << "a killed worker had to wait";
+}
+
+// What a stopped server left is attached to, sound, and has so many keys.
+void expect_sound_data(const std::string& folder, std::size_t keys) {
+  AttachReport report;
+  const auto segment = Segment::create_or_attach({folder, 256 << 20, 2}, &report);
+  ASSERT_TRUE(segment);
+  EXPECT_TRUE(report.attached) << report.set_aside_message;
+  EXPECT_EQ(report.key_count, keys);
+  const CheckReport check = check_segment(**segment);
+  EXPECT_TRUE(check.errors.empty()) << check.errors.front();
+}
+
+void print_summary(Killer& killer, const StormState& state, std::int64_t elapsed_s, std::size_t upgraded, int flushes) {
+  std::vector<double>& latencies = killer.latencies_ms();
+  std::ranges::sort(latencies);
+  std::printf("%d kills in %lld s, %d of them of stopped workers; %d restarts, %zu of %d upgrades, %d flushes; %llu "
+              "operations, %llu connections broken\n",
+              killer.kills(), static_cast<long long>(elapsed_s), killer.stops(), killer.restarts(), upgraded,
+              killer.upgrades(), flushes, static_cast<unsigned long long>(state.operations),
+              static_cast<unsigned long long>(state.broken));
+  if (!latencies.empty()) {
+    std::printf("replaced after %.1f ms (median), %.1f ms (99 %%), %.1f ms (most)\n", latencies[latencies.size() / 2],
+                latencies[latencies.size() * 99 / 100], latencies.back());
+  }
+  std::printf("%d lost, %d torn, %d stale\n", state.verdict.lost.load(), state.verdict.torn.load(),
+              state.verdict.stale.load());
+}
+
+std::size_t count_in(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++count;
+  return count;
+}
+
 TEST(KillStorm, NothingAcknowledgedIsLost) {
   const std::uint64_t seed = environment("SEED", static_cast<std::uint64_t>(wall_time_ms()));
   const auto wanted_s = static_cast<std::int64_t>(environment("DURATION_S", 0));
@@ -179,23 +244,11 @@ TEST(KillStorm, NothingAcknowledgedIsLost) {
     return elapsed_s() >= kSuiteDurationS && killer.kills() >= kSuiteKills;
   };
   int flushes = 0;
-  while (!is_enough() && server.master() > 0 &&
-         state.verdict.is_clean()) {
+  while (!is_enough() && server.master() > 0 && state.verdict.is_clean()) {
     killer.strike();
     if (killer.kills() / kKillsPerFlush == flushes) continue;
     ++flushes;
-    std::atomic<bool> flushed{false};
-    std::thread flusher([&] {
-      load.hold([&](StormClient& client) {
-        load.flush(client);
-        const std::string count = client.answered({"COUNT"});
-        if (count != "0" && !state.abandoned) ADD_FAILURE() << "COUNT is " << count << " after FLUSH";
-      });
-      flushed = true;
-    });
-    while (!flushed && server.master() > 0) killer.strike();
-    state.abandoned = server.master() <= 0;
-    flusher.join();
+    flush_under_kills(load, killer, server);
   }
   state.abandoned = server.master() <= 0;
   load.stop();
@@ -208,43 +261,11 @@ TEST(KillStorm, NothingAcknowledgedIsLost) {
     EXPECT_TRUE(wait_until([&] { return client.answered({"COUNT"}) == std::to_string(keys); }))
         << client.answered({"COUNT"}) << " keys instead of " << keys;
   });
-  std::vector<pid_t> workers;
-  EXPECT_TRUE(wait_until([&] { return (workers = children_now(server.master())).size() == kWorkers; }))
-      << workers.size();
-  EXPECT_TRUE(std::ranges::none_of(workers, is_zombie));
-  EXPECT_TRUE(wait_until([&] { return open_files(server.master()) <= killer.files_at_start(); }))
-      << open_files(server.master());
-  EXPECT_LE(densest_second(server.log()), kLogLinesPerSecond);
-  int upgraded = 0;
-  const std::string log = server.log();
-  for (std::size_t at = 0; (at = log.find("Upgraded to", at)) != std::string::npos; ++at) ++upgraded;
-  EXPECT_EQ(server.log().find("set aside"), std::string::npos)
-      << server.log().substr(server.log().find("set aside"), 500);
-  EXPECT_EQ(server.log().find("a new one starts in"), std::string::npos) << "a killed worker had to wait";
+  expect_recovered(server, killer);
+  const std::size_t upgraded = count_in(server.log(), "Upgraded to");
   EXPECT_EQ(server.stop(), 0);
-  AttachReport report;
-  const auto segment = Segment::create_or_attach({server.data_folder(), 256 << 20, 2}, &report);
-  ASSERT_TRUE(segment);
-  EXPECT_TRUE(report.attached) << report.set_aside_message;
-  EXPECT_EQ(report.key_count, keys);
-  const CheckReport check = check_segment(**segment);
-  EXPECT_TRUE(check.errors.empty()) << check.errors.front();
-
-  std::vector<double>& latencies = killer.latencies_ms();
-  std::ranges::sort(latencies);
-  std::printf(
-      "%d kills in %lld s, %d of them of stopped workers; %d restarts, %d of %d upgrades, %d flushes; %llu "
-      "operations, %llu "
-      "connections broken\n",
-      killer.kills(), static_cast<long long>(elapsed_s()), killer.stops(), killer.restarts(), upgraded,
-      killer.upgrades(), flushes, static_cast<unsigned long long>(state.operations),
-      static_cast<unsigned long long>(state.broken));
-  if (!latencies.empty()) {
-    std::printf("replaced after %.1f ms (median), %.1f ms (99 %%), %.1f ms (most)\n",
-                latencies[latencies.size() / 2], latencies[latencies.size() * 99 / 100], latencies.back());
-  }
-  std::printf("%d lost, %d torn, %d stale\n", state.verdict.lost.load(), state.verdict.torn.load(),
-              state.verdict.stale.load());
+  expect_sound_data(server.data_folder(), keys);
+  print_summary(killer, state, elapsed_s(), upgraded, flushes);
 }
 
 }  // namespace

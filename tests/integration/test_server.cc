@@ -61,6 +61,22 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
+std::vector<pid_t> children_of(pid_t process) {
+  const std::string id = std::to_string(process);
+  std::istringstream text(read_file("/proc/" + id + "/task/" + id + "/children"));
+  std::vector<pid_t> children;
+  for (pid_t child = 0; text >> child;) children.push_back(child);
+  return children;
+}
+
+pid_t pid_in(const std::string& path) { return std::atoi(read_file(path).c_str()); }
+
+void end_daemon(pid_t pid) {
+  ASSERT_GT(pid, 0);
+  kill(pid, SIGTERM);
+  EXPECT_TRUE(wait_until([&] { return kill(pid, 0) != 0 || read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") != std::string::npos; }));
+}
+
 TemporaryFolder::TemporaryFolder() : path_("/dev/shm/memento-test-XXXXXX") {
   if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "mkdtemp(" << path_ << "): " << std::strerror(errno);
   chmod(path_.c_str(), 0711);  // for servers whose workers are another user's
@@ -147,6 +163,10 @@ std::vector<pid_t> TestServer::workers(std::size_t count) const {
     return pids.size() >= count;
   });
   return pids;
+}
+
+bool log_says(const TestServer& server, const std::string& text) {
+  return wait_until([&] { return server.log().find(text) != std::string::npos; });
 }
 
 pid_t worker_of(Client& client) {

@@ -22,6 +22,14 @@ std::string program(const std::string& name);
 
 std::string read_file(const std::string& path);
 
+std::vector<pid_t> children_of(pid_t process);
+
+/// Of a pid file; 0: there is none.
+pid_t pid_in(const std::string& path);
+
+/// Ends a detached server, which is not our child.
+void end_daemon(pid_t pid);
+
 /// A folder on a tmpfs, removed with all in it.
 class TemporaryFolder {
  public:
@@ -85,6 +93,9 @@ class TestServer {
   std::string binary_;
   pid_t master_ = 0;
 };
+
+/// Waits until the log has this text.
+bool log_says(const TestServer& server, const std::string& text);
 
 /// Pid of the worker that serves this connection.
 pid_t worker_of(Client& client);

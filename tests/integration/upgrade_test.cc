@@ -81,12 +81,6 @@ class UpgradeServer {
   TestServer server_;
 };
 
-std::vector<pid_t> children_of(pid_t pid) {
-  const std::string id = std::to_string(pid);
-  std::istringstream text(read_file("/proc/" + id + "/task/" + id + "/children"));
-  return {std::istream_iterator<pid_t>(text), {}};
-}
-
 std::size_t open_files(pid_t pid) {
   const fs::directory_iterator files("/proc/" + std::to_string(pid) + "/fd");
   return static_cast<std::size_t>(std::distance(begin(files), end(files)));

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "shm/check.h"
 #include "shm/keyspace/keyspace.h"
@@ -32,5 +33,13 @@ inline bool get(Keyspace& keyspace, const std::string& key, std::string* value, 
     if (expiry_ms != nullptr) *expiry_ms = view.expiry_ms;
   });
 }
+
+inline std::vector<HashedKey> hashed(const Keyspace& keyspace, const std::vector<std::string>& names) {
+  std::vector<HashedKey> keys;
+  for (const std::string& name : names) keys.push_back(keyspace.hash(name));
+  return keys;
+}
+// The keys are views into the names.
+std::vector<HashedKey> hashed(const Keyspace& keyspace, std::vector<std::string>&& names) = delete;
 
 }  // namespace memento::testing

@@ -1,0 +1,162 @@
+// HUP with a real server each: the configuration is read again.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/integration/test_server.h"
+
+namespace memento::testing {
+namespace {
+
+/// The soft limit of open files, lower while this lives; programs started meanwhile inherit it.
+class LowDescriptorLimit {
+ public:
+  explicit LowDescriptorLimit(rlim_t lower) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit now{std::min(lower, before_.rlim_max), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &now);
+  }
+  ~LowDescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// HUP; true when the configuration was read again.
+bool hup(const TestServer& server) {
+  const auto times_read = [&] {
+    const std::string log = server.log();
+    int times = 0;
+    for (std::size_t at = 0; (at = log.find("Configuration read again", at)) != log.npos; ++at) ++times;
+    return times;
+  };
+  const int before = times_read();
+  server.signal(SIGHUP);
+  return wait_until([&] { return times_read() > before; });
+}
+
+// Shows that HUP takes a good file over at once, and keeps what was when the file is bad.
+TEST(Daemon, HupReadsTheConfigurationAgain) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "value-limit 10\nquit-timeout 1\n";
+  TestServer server({"--config", config});
+  const std::string refused = "(error) value is longer than the limit of 10 bytes";
+  EXPECT_EQ(server.request("SET a 12345678901"), refused);
+
+  std::ofstream(config) << "value-limit 20\nvalue-limt 30\n";
+  server.signal(SIGHUP);
+  ASSERT_TRUE(log_says(server, config + ":2: unknown key 'value-limt'"));
+  EXPECT_EQ(server.request("SET a 12345678901"), refused);
+
+  std::ofstream(config) << "value-limit 20\nmax-clients 1\n";
+  server.signal(SIGHUP);
+  ASSERT_TRUE(log_says(server, "Configuration read again"));
+  // A client counts until its worker has seen it leave.
+  ASSERT_TRUE(wait_until([&] { return server.request("SET a 12345678901") == "OK"; }));
+  ASSERT_TRUE(wait_until([&] { return server.request("INFO clients").find("connected_clients:1") != std::string::npos; }));
+  Client one = server.connect();
+  Result<std::string> reply = one.request("PING x");
+  while (!reply || *reply != "x") {
+    one = server.connect();
+    reply = one.request("PING x");
+  }
+  Client two = server.connect();
+  const Result<std::string> refusal = two.read_reply();
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(*refusal, "(error) too many clients; see max-clients");
+}
+
+// Shows that HUP takes over thresholds of SLOWLOG and LATENCY that changed in the file, and otherwise leaves what CONFIG
+// SET made of them.
+TEST(Daemon, HupAndTheThresholdsOfTheFile) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  const auto configure = [&](const std::string& text) { std::ofstream(config) << text; };
+  configure("latency-monitor-threshold 5\nslowlog-max-len 7\n");
+  TestServer server({"--config", config});
+  const auto threshold = [&] { return server.request("CONFIG GET latency-monitor-threshold"); };
+  EXPECT_NE(threshold().find("5"), std::string::npos) << threshold();
+  EXPECT_NE(server.request("CONFIG GET slowlog-max-len").find("7"), std::string::npos);
+  EXPECT_EQ(server.request("CONFIG SET latency-monitor-threshold 6"), "OK");
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(threshold().find("6"), std::string::npos) << threshold();
+  configure("latency-monitor-threshold 9\n");
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(threshold().find("9"), std::string::npos) << threshold();
+  EXPECT_NE(server.request("CONFIG GET slowlog-max-len").find("128"), std::string::npos);
+}
+
+// Shows that HUP leaves what CONFIG SET made of password, client limit and protected mode, unless the file changed there.
+TEST(Daemon, HupLeavesWhatConfigSetChanged) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  const auto configure = [&](const std::string& text) { std::ofstream(config) << text; };
+  configure("max-clients 100\n");
+  TestServer server({"--config", config});
+  Client client = server.connect();
+  EXPECT_EQ(*client.request("CONFIG SET requirepass secret maxclients 50 protected-mode no"), "OK");
+  const auto in_use = [&](const std::string& name) {
+    const Result<std::string> reply = client.request("CONFIG GET " + name);
+    return reply ? *reply : reply.error().message;
+  };
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(in_use("requirepass").find("secret"), std::string::npos);
+  EXPECT_NE(in_use("maxclients").find("50"), std::string::npos);
+  EXPECT_NE(in_use("protected-mode").find("no"), std::string::npos);
+  EXPECT_TRUE(server.request("GET a").starts_with("(error) NOAUTH")) << server.request("GET a");
+
+  configure("max-clients 60\n");
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(in_use("maxclients").find("60"), std::string::npos);
+  EXPECT_NE(in_use("requirepass").find("secret"), std::string::npos);
+
+  configure("max-clients 60\nrequirepass other\n");
+  ASSERT_TRUE(hup(server));
+  EXPECT_NE(in_use("requirepass").find("other"), std::string::npos);
+}
+
+// Shows that a detached server finds its relative paths again on HUP, though it left the folder where it was started.
+TEST(Daemon, HupFindsRelativePaths) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() + "/memento.conf") << "dir data\nlogfile log\nvalue-limit 10\n";
+  const ReservedPort reserved;
+  const std::uint16_t port = reserved.number();
+  const Finished start = run_program(
+      "memento", {"-d", "-p", std::to_string(port), "-m", "64m", "-w", "1", "-P", "pid", "-C", "memento.conf"},
+      folder.path());
+  ASSERT_EQ(start.status, 0) << start.errors;
+  const pid_t pid = pid_in(folder.path() + "/pid");
+  std::ofstream(folder.path() + "/memento.conf") << "dir data\nlogfile log\nvalue-limit 20\n";
+  kill(pid, SIGHUP);
+  const std::string log = folder.path() + "/log";
+  EXPECT_TRUE(wait_until([&] { return read_file(log).find("onfiguration") != std::string::npos; }));
+  EXPECT_NE(read_file(log).find("Configuration read again\n"), std::string::npos) << read_file(log);
+  end_daemon(pid);
+}
+
+// Shows that running workers may open the files that a raised max-clients needs.
+TEST(Daemon, HupRaisesTheWorkersDescriptorLimit) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "max-clients 10\n";
+  const LowDescriptorLimit low(256);
+  TestServer server({"--config", config});
+  std::ofstream(config) << "max-clients 500\n";
+  server.signal(SIGHUP);
+  ASSERT_TRUE(log_says(server, "Configuration read again"));
+  for (const pid_t pid : server.workers(2)) {
+    rlimit limit{};
+    ASSERT_EQ(prlimit(pid, RLIMIT_NOFILE, nullptr, &limit), 0);
+    EXPECT_GT(limit.rlim_cur, 500u);
+  }
+}
+
+}  // namespace
+}  // namespace memento::testing
