@@ -21,138 +21,27 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
-#include <numeric>
 #include <random>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "benchmark/key_distribution.h"
-#include "shm/keyspace/keyspace.h"
-#include "shm/segment.h"
+#include "benchmark/keyspace_store.h"
 
 namespace memento {
 namespace {
 
 constexpr int kRepetitionCount = 5;
-constexpr std::size_t kKeySizeBytes = 16;
-constexpr std::size_t kValueSizeBytes = 32;
 constexpr std::size_t kCachedKeyCount = 1'000;
-constexpr std::size_t kSmallKeyCount = 100'000;
 constexpr std::size_t kLargeKeyCount = 10'000'000;
 constexpr std::size_t kLargeSampleCount = 1'000'000;  ///< of the large keyspace's keys, in random order
 constexpr std::size_t kBatchCount = 16;
 constexpr std::size_t kForkedOperationCount = 2'000'000;
-constexpr std::uint64_t kSeed = 6737;
-
-/// Keys as text, one after the other, so that reading the text itself is a stream the CPU fetches ahead.
-class KeyTexts {
- public:
-  explicit KeyTexts(const std::vector<std::size_t>& numbers, const char* prefix = "key:") {
-    bytes_.reserve(numbers.size() * kKeySizeBytes + 1);
-    char text[32];
-    for (const std::size_t number : numbers) {
-      std::snprintf(text, sizeof text, "%s%012zu", prefix, number);
-      bytes_.append(text, kKeySizeBytes);
-    }
-  }
-  std::size_t count() const { return bytes_.size() / kKeySizeBytes; }
-  std::string_view operator[](std::size_t index) const {
-    return {bytes_.data() + index * kKeySizeBytes, kKeySizeBytes};
-  }
-
- private:
-  std::string bytes_;
-};
-
-std::vector<std::size_t> shuffled_numbers(std::size_t count) {
-  std::vector<std::size_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), std::size_t{0});
-  std::mt19937_64 random(kSeed);
-  std::shuffle(numbers.begin(), numbers.end(), random);
-  return numbers;
-}
-
-[[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "keyspace_benchmark: %s\n", why.c_str());
-  std::exit(1);
-}
-
-std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
-  std::string folder = "/dev/shm/memento-keyspace-XXXXXX";
-  if (mkdtemp(folder.data()) == nullptr) give_up(system_error("mkdtemp(" + folder + ")").message);
-  SegmentOptions options;
-  options.directory = folder;
-  options.size_bytes = size_bytes;
-  options.worker_count = 2;
-  AttachReport report;
-  auto segment = Segment::create_or_attach(options, &report);
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  if (!segment) give_up(segment.error().message);
-  return std::move(*segment);
-}
-
-/// A segment with one process's view of it. Values are kValueSizeBytes long; "num:" keys hold numbers.
-struct Store {
-  Store(std::uint64_t size_bytes, std::size_t key_count)
-      : segment(make_segment(size_bytes)), keyspace(*segment, 1), key_count(key_count) {
-    keyspace.set_now_ms(wall_time_ms());
-  }
-
-  void fill(const KeyTexts& keys, std::string_view value) {
-    for (std::size_t index = 0; index < keys.count(); ++index) {
-      if (keyspace.set(keyspace.hash(keys[index]), value) != WriteStatus::kDone) give_up("out of memory");
-    }
-  }
-
-  std::unique_ptr<Segment> segment;
-  Keyspace keyspace;
-  std::size_t key_count;
-};
-
-const std::string kValue(kValueSizeBytes, 'x');
-
-/// GET as a worker does it: the value's bytes end in a buffer.
-bool get(Keyspace& keyspace, const HashedKey& key, char* buffer) {
-  return keyspace.read(key, [buffer](const EntryView& view) {
-    std::copy_n(view.value.data(), std::min(view.value.size(), kValueSizeBytes), buffer);
-  });
-}
-
-void increment(Keyspace& keyspace, std::string_view key) {
-  char digits[24];
-  keyspace.update(keyspace.hash(key), [&digits](const EntryView* old) {
-    std::int64_t number = 0;
-    if (old != nullptr) std::from_chars(old->value.data(), old->value.data() + old->value.size(), number);
-    const auto written = std::to_chars(digits, digits + sizeof digits, number + 1);
-    Change change;
-    change.action = Change::Action::kReplace;
-    change.pieces[0] = {digits, static_cast<std::size_t>(written.ptr - digits)};
-    return change;
-  });
-}
 
 // ---- Cached: 1,000 keys, which stay in the processor's own caches. Small: 100,000 keys. One process
-
-struct SmallStore : Store {
-  explicit SmallStore(std::size_t count = kSmallKeyCount)
-      : Store(256ULL << 20U, count),
-        keys(shuffled_numbers(count)),
-        numbers(shuffled_numbers(count), "num:"),
-        absent(shuffled_numbers(count), "abs:") {
-    fill(keys, kValue);
-    fill(numbers, "1");
-  }
-  const KeyTexts keys;
-  const KeyTexts numbers;
-  const KeyTexts absent;
-};
 
 template <std::size_t key_count>
 SmallStore& small_store() {

@@ -50,7 +50,7 @@ Outcome ask(int socket, const std::string& what, std::string_view request) {
 /// Gives the password, and asks for RESP3 where that is spoken.
 Outcome greet(int socket, const LoadPlan& plan) {
   if (!plan.password.empty()) {
-    const Outcome let_in = plan.protocol == ServerProtocol::kText
+    Outcome let_in = plan.protocol == ServerProtocol::kText
                                ? ask<TextScanner>(socket, "AUTH", "AUTH " + plan.password + "\n")
                                : ask<RespScanner>(socket, "AUTH", resp_request({"AUTH", plan.password}));
     if (!let_in) return let_in;

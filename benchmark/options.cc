@@ -69,15 +69,11 @@ struct Handles {
   const CLI::Option* mix = nullptr;
 };
 
-Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
+/// What every kind of run has. Returns the flag --fill.
+CLI::Option* declare_general(CLI::App& app, BenchmarkOptions& options, Given& given, Handles& handles) {
   LoadPlan& load = options.load;
   WorkloadPlan& workload = options.workload;
-  Handles handles;
   const auto positive = CLI::Range(std::size_t{1}, kCountMax);
-  const auto of_load = [&handles](CLI::Option* option) {
-    handles.of_load.push_back(option);
-    return option->group("A load (any of these chooses it)");
-  };
   app.add_option("HOST", load.server.host, "The server's name or address")->capture_default_str();
   app.add_option("PORT", load.server.port, "The server's port")
       ->capture_default_str()
@@ -110,9 +106,18 @@ Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
                  "Whose CPU time to measure, of several their sum; found when it is on this machine")
       ->check(CLI::Range(1, 1 << 30));
   CLI::Option* csv = app.add_flag("--csv", given.csv, "Comma-separated values");
-  CLI::Option* json = app.add_flag("--json", given.json, "JSON; loads and --fill")->excludes(csv);
+  app.add_flag("--json", given.json, "JSON; loads and --fill")->excludes(csv);
   app.add_flag("--progress", given.progress, "A line each second on stderr even when that is no terminal");
+  return fill;
+}
 
+void declare_load(CLI::App& app, BenchmarkOptions& options, Given& given, Handles& handles) {
+  LoadPlan& load = options.load;
+  WorkloadPlan& workload = options.workload;
+  const auto of_load = [&handles](CLI::Option* option) {
+    handles.of_load.push_back(option);
+    return option->group("A load (any of these chooses it)");
+  };
   handles.mix =
       of_load(app.add_option("--mix", given.get_percent, "Percentage of GETs (50); the others are SETs"))
           ->check(CLI::Range(0.0, 100.0));
@@ -142,22 +147,20 @@ Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
                          "Write the percentiles in HdrHistogram's format, in ms; - is stdout"));
   of_load(
       app.add_option("--plot", options.plot_file, "Draw percentiles, and the sweep, as SVG (needs gnuplot)"));
+}
+
+Handles declare(CLI::App& app, BenchmarkOptions& options, Given& given) {
+  Handles handles;
+  CLI::Option* const fill = declare_general(app, options, given, handles);
+  declare_load(app, options, given, handles);
   for (const CLI::Option* option : handles.of_load) fill->excludes(const_cast<CLI::Option*>(option));
-  (void)json;
   return handles;
 }
 
-/// Turns texts into what they mean and checks what depends on several options. The error, or "".
-std::string complete(BenchmarkOptions& options, const Given& given, const Handles& handles) {
+/// Turns texts into the keys, values and protocol that they mean. The error, or "".
+std::string complete_workload(BenchmarkOptions& options, const Given& given, const Handles& handles) {
   LoadPlan& load = options.load;
   WorkloadPlan& workload = options.workload;
-  const bool is_load =
-      std::ranges::any_of(handles.of_load, [](const CLI::Option* option) { return option->count() > 0; });
-  options.mode = given.fills ? BenchmarkOptions::Mode::kFill
-                 : is_load   ? BenchmarkOptions::Mode::kLoad
-                             : BenchmarkOptions::Mode::kClassic;
-  options.format = given.json ? OutputFormat::kJson : given.csv ? OutputFormat::kCsv : OutputFormat::kText;
-
   const auto* protocol = std::ranges::find(kProtocolNames, given.protocol, &ProtocolName::name);
   if (protocol == kProtocolNames.end())
     return "--protocol: text, resp2, resp3 or memcached, not " + given.protocol;
@@ -184,6 +187,13 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
     workload.slot_first = static_cast<std::uint32_t>(first);
     workload.slot_last = static_cast<std::uint32_t>(last);
   }
+  return "";
+}
+
+/// The loop and its limits. The error, or "".
+std::string complete_load(BenchmarkOptions& options, const Given& given, const Handles& handles) {
+  LoadPlan& load = options.load;
+  WorkloadPlan& workload = options.workload;
   const bool has_open_loop = load.rate_per_s > 0 || options.sweeps;
   if (has_open_loop && load.pipeline_depth > kOpenDepthMax) {
     return "--pipeline: at most " + std::to_string(kOpenDepthMax) + " with --rate and --sweep";
@@ -194,7 +204,13 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
   load.duration_ns = std::llround(given.duration_s * 1e9);
   if (load.duration_ns > 0 && handles.requests->count() == 0) load.request_count = 0;
   load.shows_progress = given.progress || ::isatty(STDERR_FILENO) != 0;
+  return "";
+}
 
+/// What does not go together. The error, or "".
+std::string check_together(BenchmarkOptions& options, const Given& given) {
+  LoadPlan& load = options.load;
+  const WorkloadPlan& workload = options.workload;
   if (options.mode == BenchmarkOptions::Mode::kClassic) {
     if (load.protocol != ServerProtocol::kText)
       return "--protocol needs a load or --fill, for example --mix 50";
@@ -218,6 +234,19 @@ std::string complete(BenchmarkOptions& options, const Given& given, const Handle
   if (options.sweeps && load.rate_per_s > 0) return "--sweep chooses its rates itself; leave --rate out";
   if (load.connection_count > 1'000'000) return "--connections: at most 1000000";
   return "";
+}
+
+/// Turns texts into what they mean and checks what depends on several options. The error, or "".
+std::string complete(BenchmarkOptions& options, const Given& given, const Handles& handles) {
+  const bool is_load =
+      std::ranges::any_of(handles.of_load, [](const CLI::Option* option) { return option->count() > 0; });
+  options.mode = given.fills ? BenchmarkOptions::Mode::kFill
+                 : is_load   ? BenchmarkOptions::Mode::kLoad
+                             : BenchmarkOptions::Mode::kClassic;
+  options.format = given.json ? OutputFormat::kJson : given.csv ? OutputFormat::kCsv : OutputFormat::kText;
+  std::string error = complete_workload(options, given, handles);
+  if (error.empty()) error = complete_load(options, given, handles);
+  return error.empty() ? check_together(options, given) : error;
 }
 
 }  // namespace

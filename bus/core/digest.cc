@@ -23,7 +23,7 @@ Digest sha256(std::string_view bytes) {
 Digest hmac_sha256(std::string_view key, std::string_view bytes) {
   Digest digest;
   unsigned int digest_bytes = 0;
-  const std::string_view some_key = key.empty() ? std::string_view("", 0) : key;
+  const std::string_view some_key = key.data() == nullptr ? std::string_view("") : key;
   HMAC(EVP_sha256(), some_key.data(), static_cast<int>(key.size()), bytes_of(bytes), bytes.size(),
        digest.data(), &digest_bytes);
   return digest;
