@@ -1,14 +1,9 @@
-// See session.h.
+// See session.h. Parsing; the execution of what was parsed is in consumption.cc.
 #include "worker/session/session.h"
 
 #include <algorithm>
-#include <utility>
 
-#include "worker/clients/message_hub.h"
 #include "worker/command/command_table.h"
-#include "worker/dispatch/admission.h"
-#include "worker/routing/cluster_router.h"
-#include "worker/stats/command_meter.h"
 #include "worker/text/words.h"
 #include "worker/wire/short_line.h"
 
@@ -151,141 +146,6 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
   }
   hash_keys(batch, keyspace);
   batch.is_prepared = true;
-}
-
-std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output) {
-  CommandMeter meter(context.services.settings, context.services.facts.process, client_);
-  CommandContext command{context.keyspace, ReplyWriter(output), context.services, client_, meter};
-  std::size_t taken = 0;
-  std::uint64_t executed = 0;
-  paused_ = false;
-  parked_ = false;
-  has_rest_ = false;
-  MessageHub& hub = context.services.hub;
-  client_.active_ms = context.keyspace.now_ms();
-  std::size_t routed_begin = output.size();  // from there on it stands behind replies that other nodes have yet to give
-  if (client_.has_pushes) take_pushes(output);
-  while (!closing_ && taken < bytes.size()) {
-    if (output.size() >= kOutputPauseBytes) {
-      paused_ = true;
-      break;
-    }
-    if (!batch.is_prepared) {
-      prepare(bytes.substr(taken), context.keyspace, batch);
-      prefetch_tables(batch, context.keyspace);
-      prefetch_entries(batch, context.keyspace);
-    }
-    batch.is_prepared = false;
-    bool is_shown = hub.has_monitors();
-    if (is_shown) [[unlikely]]
-      meter.time_each();
-    std::size_t runnable = batch.count;
-    if (hub.pause().is_set() && batch.count > 0) [[unlikely]] {
-      parked_ = is_postponed(batch.requests[0], batch, hub.pause());
-      runnable = parked_ ? 0 : 1;
-      if (parked_) hub.clients().postpone(client_);
-    }
-    const bool is_routed_batch = context.router != nullptr && is_routed(batch, *context.router);
-    const bool was_text = is_text();
-    command.reply.set_protocol(client_.protocol);
-    BatchRun run(batch, command, output, turn_end_ticks_);
-    std::size_t done = 0;
-    while (done < runnable && !closing_ && output.size() < kOutputPauseBytes && is_text() == was_text) {
-      if (batch.requests[done].is_plain && !is_routed_batch && !meter.times_each() && client_.is_ordinary() && runnable == batch.count) [[likely]] {
-        done = run.execute_plain(done, kOutputPauseBytes);
-        client_.last_command = batch.requests[done - 1].command;
-        if (run.is_over()) [[unlikely]]
-          runnable = done;
-        continue;
-      }
-      const Request& request = batch.requests[done++];
-      if (is_routed_batch) [[unlikely]] {
-        using Route = ClusterRouter::Route;
-        const Route route =
-            context.router->route(request.command, {batch.words_of(request), request.key}, request.has_key, command, output, &routed_begin);
-        if (route == Route::kAnswered) {
-          run.end(done - 1);
-          if (is_shown) show(request, batch, hub);
-          if (cpu_ticks() >= turn_end_ticks_) runnable = done;
-          continue;
-        }
-        if (route == Route::kWaits) {
-          parked_ = true;
-          --done;
-          break;
-        }
-      }
-      const BatchRun::Outcome outcome = run.execute(done - 1);
-      if (outcome == BatchRun::Outcome::kParks) [[unlikely]] {
-        parked_ = true;
-        --done;
-        break;
-      }
-      if (outcome == BatchRun::Outcome::kRunEnded) [[unlikely]] {
-        if (is_shown && !run.was_rejected()) show(request, batch, hub);
-        if (std::exchange(command.ends_batch, false) || run.is_over()) runnable = done;
-      }
-      if (client_.has_pushes) [[unlikely]] take_pushes(output);
-      closing_ = command.close_after_reply;
-    }
-    executed += done;
-    run.end(done);
-    if (is_shown) [[unlikely]]
-      hub.send_shown();
-    const bool is_over = run.is_over() || (is_routed_batch && cpu_ticks() >= turn_end_ticks_);
-    if (done < batch.count && !closing_) {  // the rest is parsed again, when the output is sent or in another protocol
-      if (done > 0) taken += batch.requests[done - 1].input_end;
-      forget_incomplete();
-      if (parked_) break;
-      has_rest_ = is_over;
-      if (has_rest_) break;
-      continue;
-    }
-    if (is_text() != was_text) forget_incomplete();
-    taken += batch.input_bytes;
-    if (broken_ && !closing_) {
-      report_broken(command);
-      closing_ = true;
-    }
-    if (batch.input_bytes == 0 && is_text() == was_text) break;  // what is left is not a whole request
-    has_rest_ = is_over && !closing_ && taken < bytes.size();
-    if (has_rest_) break;
-  }
-  if (client_.has_pending_replies()) [[unlikely]]
-    client_.replies->take_behind(output, routed_begin);
-  meter.count_executed(executed);
-  context.keyspace.count(Counter::kCommands, executed);
-  context.keyspace.count(Counter::kErrors, command.reply.error_count());
-  return taken;
-}
-
-bool Session::is_routed(const Batch& batch, const ClusterRouter& router) const {
-  bool any = router.concerns_all(client_);
-  for (std::size_t i = 0; i < batch.count; ++i) {
-    const Request& request = batch.requests[i];
-    any |= request.is_plain ? !router.is_own(request.key.slot)
-                            : router.concerns(request.command, request.has_key, request.key);
-  }
-  return any;
-}
-
-// What was queued is shown by EXEC.
-void Session::show(const Request& request, const Batch& batch, MessageHub& hub) const {
-  if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
-    return;
-  hub.show(client_, *request.command, batch.words_of(request));
-}
-
-void Session::take_pushes(ByteBuffer& output) {
-  output.append(client_.pushes.view());
-  client_.pushes = ByteBuffer();
-  if (client_.must_close) closing_ = true;
-}
-
-bool Session::is_postponed(const Request& request, const Batch& batch, const ClientPause& pause) const {
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
-  if (request.greets) return pause.holds(false, now_ms);
-  return is_held_back(pause, client_, request.command, {batch.words_of(request), request.key}, now_ms);
 }
 
 void Session::report_broken(CommandContext& command) {

@@ -15,7 +15,6 @@
 
 #include "shm/os/byte_buffer.h"
 #include "shm/os/cpu_clock.h"
-#include "worker/clients/client_pause.h"
 #include "worker/handlers/context.h"
 #include "worker/session/batch.h"
 #include "worker/wire/resp_codec.h"
@@ -78,6 +77,8 @@ class Session {
   static constexpr double kTurnNs = 5e6;
 
  private:
+  class Consumption;  // one call of consume() (consumption.cc)
+
   static std::uint64_t turn_ticks() {
     static const auto ticks = static_cast<std::uint64_t>(kTurnNs * ticks_per_ns());
     return ticks;
@@ -88,14 +89,7 @@ class Session {
   template <class AnyLine>
   void parse_line(AnyLine& line, std::size_t input_end, Batch& batch);
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);
-  /// Messages come behind the reply to the request that they were sent in.
-  void take_pushes(ByteBuffer& output);
-  /// In a cluster: some of the batch's requests may be other nodes'.
-  bool is_routed(const Batch& batch, const ClusterRouter& router) const;
-  /// CLIENT PAUSE holds it back.
-  bool is_postponed(const Request& request, const Batch& batch, const ClientPause& pause) const;
-  /// To clients in MONITOR.
-  void show(const Request& request, const Batch& batch, MessageHub& hub) const;
+  /// Answers what no request can be.
   void report_broken(CommandContext& command);
   void forget_incomplete();
 
