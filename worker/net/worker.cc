@@ -1,15 +1,9 @@
-// See worker.h. One epoll set: the listening sockets, a signalfd, a timerfd, and the connections.
+// See worker.h. One epoll set: the listening sockets (acceptor.h), a signalfd, a timerfd, and the connections.
 #include "worker/net/worker.h"
 
-#include <arpa/inet.h>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,13 +11,15 @@
 #include <csignal>
 #include <cstring>
 #include <deque>
-#include <functional>
 #include <memory>
-#include <vector>
 
 #include "conf/log_limiter.h"
 #include "worker/clients/message_hub.h"
-#include "worker/net/connection.h"
+#include "worker/net/acceptor.h"
+#include "worker/net/background.h"
+#include "worker/net/closing_queue.h"
+#include "worker/net/connection_table.h"
+#include "worker/net/event_sources.h"
 #include "worker/routing/cluster_router.h"
 #include "worker/session/peer_requests.h"
 
@@ -33,65 +29,11 @@ namespace {
 constexpr int kEventLimit = 256;
 constexpr std::size_t kTurnLimit = 16;
 constexpr std::size_t kBriefTurnBytes = 16 * 1024;  // of its requests, and of its replies; some hundred of the usual size
-constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
-constexpr std::size_t kRefusedLimit = 64;  // connections that are not served and yet open: told so, or waiting for it
-constexpr std::int64_t kRefusedMs = 1000;  // for such a client to read why, and to leave
 constexpr std::int64_t kLingerMs = 10'000;  // for one whose input made no sense to stop sending, and to read why
-constexpr std::int64_t kAcceptLogMs = 600'000;
+constexpr std::int64_t kMemoryLogMs = 600'000;
 constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
-constexpr std::int64_t kMaintenanceUs = 1000;
-constexpr int kKeptHeapBytes = 32 << 20;
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
-
-// Runs out once, `after_ms` from now; set again to use it again.
-bool set_timer(const Fd& timer, std::int64_t after_ms) {
-  const itimerspec times{{}, timespec{after_ms / 1000, after_ms % 1000 * 1'000'000}};
-  return timerfd_settime(timer.get(), 0, &times, nullptr) == 0;
-}
-
-Fd make_timer(std::int64_t after_ms) {
-  Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-  if (timer && !set_timer(timer, after_ms)) timer.reset();
-  return timer;
-}
-
-Fd make_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGINT, SIGHUP}) sigaddset(&set, number);
-  sigprocmask(SIG_BLOCK, &set, nullptr);
-  sigdelset(&set, SIGINT);  // the terminal sends these to all; they are the master's
-  sigdelset(&set, SIGHUP);
-  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-}
-
-constexpr Refusal kTooMany{"too many clients; see max-clients", "ERR max number of clients reached"};
-constexpr const char* kProtectedText =
-    "DENIED memento runs in protected mode: it listens beyond this machine without a password, so only clients on this "
-    "machine are served. Give it a password (requirepass, requirepass-file or MEMENTO_REQUIREPASS), or let it listen on "
-    "127.0.0.1 only, or, where the network is trusted, set protected-mode to no.";
-constexpr Refusal kProtected{kProtectedText, kProtectedText};
-
-bool is_this_machine(const sockaddr_storage& peer) {
-  if (peer.ss_family == AF_INET) return ntohl(reinterpret_cast<const sockaddr_in&>(peer).sin_addr.s_addr) >> 24 == 127;
-  if (peer.ss_family != AF_INET6) return true;
-  const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
-  return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
-}
-
-// A peer that vanished without a word is found out after so long and two thirds of it more.
-void keep_alive(const Fd& socket, std::int64_t after_s) {
-  if (after_s == 0) return;
-  const int on = 1;
-  const int idle_s = static_cast<int>(after_s);
-  const int interval_s = std::max(1, idle_s / 3);
-  const int probes = 3;
-  setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-  setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
-  setsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
 
 // Those of a parked connection tell only that the client has ended it.
 std::uint32_t events_of(Connection::Wait wait) {
@@ -100,21 +42,6 @@ std::uint32_t events_of(Connection::Wait wait) {
     return 0;  // what the client sent before its end is still to be read, or executed
   return wait == Connection::Wait::kParked ? EPOLLRDHUP : EPOLLIN;
 }
-
-struct Refused {
-  int descriptor;
-  std::uint64_t id;       ///< of the connection; the descriptor may be another's by now
-  std::int64_t since_ms;  ///< monotonic
-  const Refusal* refusal;
-  bool is_told = false;
-};
-
-/// A connection that drops what comes until its client leaves.
-struct Lingering {
-  int descriptor;
-  std::uint64_t id;
-  std::int64_t since_ms;
-};
 
 class Worker {
  public:
@@ -125,13 +52,14 @@ class Worker {
                context_.process},
         hub_(context_.segment, keyspace_, context_.process),
         services_{facts_, context_.settings, hub_, context_.cluster},
-        session_{keyspace_, services_} {}
+        session_{keyspace_, services_},
+        acceptor_(context_, epoll_, keyspace_, hub_, connections_, [this](Connection& connection) { close(connection); }),
+        background_(context_, keyspace_, hub_) {}
 
   int run();
 
  private:
   bool set_up();
-  bool watch(int descriptor);
   void on_event(const epoll_event& event);
   void on_connection(int descriptor, std::uint32_t events);
   void take_turns();
@@ -146,18 +74,6 @@ class Worker {
   ClientState* client_at(int descriptor) const;
   void on_signal();
   void on_timer();
-  const Refusal* reason_to_refuse(const sockaddr_storage& peer) const;
-  bool may_debug(const sockaddr_storage& peer) const;
-  void admit(Fd socket, const sockaddr_storage& peer, bool is_redirected);
-  Connection* find(int descriptor, std::uint64_t id) const;
-  void tell(Refused& refused);
-  void end_refused();
-  void end_lingering();
-  bool is_listener(int descriptor) const;
-  bool is_redirect_listener(int descriptor) const;
-  void for_each_listener(const std::function<void(Fd&)>& visit);
-  bool accept_connections(int listener);
-  void pause_accepting(int error_number);
   void finish_connections(bool has_successor);
   void cut_off();
   void tell_ready();
@@ -167,10 +83,7 @@ class Worker {
   void survive(Act&& act);
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
-  void update_statistics();
-  void give_back_memory();
-  WorkerStatistics& statistics() { return context_.settings.statistics[context_.process]; }
-  bool is_full() const { return keyspace_.connected_clients() >= static_cast<std::uint64_t>(context_.settings.max_clients.load()); }
+  void end_lingering();
 
   WorkerContext context_;
   Keyspace keyspace_;
@@ -189,37 +102,23 @@ class Worker {
   Fd signals_;
   Fd timer_;
   Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
-  std::vector<std::unique_ptr<Connection>> connections_;  ///< by descriptor
-  std::deque<Lingering> lingering_;  ///< oldest first; some have gone
-  std::deque<Refused> refused_;  ///< connections that are not served, oldest first; some have gone
-  LogLimiter memory_log_{"connections ended for want of memory", 1, kAcceptLogMs};
-  std::size_t trimmed_bytes_ = 0;  ///< free bytes of the heap when memory was given back last
-  LogLimiter accept_log_{"failures to accept connections", 1, kAcceptLogMs};
+  ConnectionTable connections_;
+  ClosingQueue lingering_{kLingerMs};  ///< connections that drop what comes until their clients leave
+  Acceptor acceptor_;
+  Background background_;
+  LogLimiter memory_log_{"connections ended for want of memory", 1, kMemoryLogMs};
   std::deque<int> next_turns_;   ///< descriptors of connections whose turn ended before their requests did
-  std::size_t connection_count_ = 0;
-  std::int64_t rated_ms_ = 0;  ///< monotonic; operations per second were found then
-  std::uint64_t rated_executed_ = 0;
-  bool accepting_ = true;
   bool leaving_ = false;  ///< now
   bool ending_ = false;   ///< when the last connection has ended
   bool cutting_off_ = false;  ///< no more requests are executed
 };
 
-bool Worker::watch(int descriptor) {
-  epoll_event event{EPOLLIN, {.fd = descriptor}};
-  return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
-}
-
 bool Worker::set_up() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   signals_ = make_signals();
   timer_ = make_timer(kTickMs);
-  if (epoll_ && signals_ && timer_ && watch(signals_.get()) && watch(timer_.get()) &&
-      (hub_.wakeup_descriptor() < 0 || watch(hub_.wakeup_descriptor())) &&
-      std::ranges::all_of(context_.listen_sockets,
-                          [this](const Fd& listener) { return watch(listener.get()); }) &&
-      std::ranges::all_of(context_.redirect_sockets,
-                          [this](const Fd& listener) { return watch(listener.get()); })) {
+  if (epoll_ && signals_ && timer_ && watch_input(epoll_, signals_.get()) && watch_input(epoll_, timer_.get()) &&
+      (hub_.wakeup_descriptor() < 0 || watch_input(epoll_, hub_.wakeup_descriptor())) && acceptor_.start()) {
     return context_.cluster == nullptr || join_cluster();
   }
   context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
@@ -230,7 +129,7 @@ int Worker::run() {
   if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
   tell_ready();
   std::array<epoll_event, kEventLimit> events;
-  while (!leaving_ && !(ending_ && connection_count_ == 0 && (peers_ == nullptr || peers_->is_idle()))) {
+  while (!leaving_ && !(ending_ && connections_.served_count() == 0 && (peers_ == nullptr || peers_->is_idle()))) {
     const bool may_sleep = next_turns_.empty() && (router_ == nullptr || may_sleep_in_cluster());
     const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, may_sleep ? -1 : 0);
     if (count < 0 && errno != EINTR) {
@@ -241,7 +140,7 @@ int Worker::run() {
     for (int i = 0; i < count; ++i) survive([&] { on_event(events[static_cast<std::size_t>(i)]); });
     take_turns();
     if (!next_turns_.empty()) give_another_turn();
-    if (!refused_.empty()) end_refused();
+    acceptor_.end_refused();
     if (!lingering_.empty()) end_lingering();
     if (hub_.clients().has_waiting()) survive([&] { resume_clients(); });
     if (router_ != nullptr) survive([&] { take_replies(); });
@@ -263,8 +162,8 @@ void Worker::survive(Act&& act) {
 
 void Worker::on_event(const epoll_event& event) {
   const int descriptor = event.data.fd;
-  if (is_listener(descriptor)) {
-    accept_connections(descriptor);
+  if (acceptor_.is_listener(descriptor)) {
+    acceptor_.accept(descriptor);
   } else if (descriptor == timer_.get()) {
     on_timer();
   } else if (descriptor == hub_.wakeup_descriptor()) {
@@ -292,10 +191,9 @@ Connection::Wait Worker::guard(Turn& turn, Act&& act) {
 }
 
 void Worker::on_connection(int descriptor, std::uint32_t events) {
-  const auto place = static_cast<std::size_t>(descriptor);
-  // The listening socket's last event may come behind the signal that closed it.
-  if (place >= connections_.size() || connections_[place] == nullptr) return;
-  Connection& connection = *connections_[place];
+  Connection* const found = connections_.at(descriptor);
+  if (found == nullptr) return;  // the listening socket's last event may come behind the signal that closed it
+  Connection& connection = *found;
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
@@ -359,7 +257,7 @@ void Worker::resume_clients() {
   ClientDirectory& clients = hub_.clients();
   clients.tick();
   for (ClientState* client : clients.take_ready()) {
-    Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
+    Connection& connection = *connections_.at(client->descriptor);
     if (connection.registered == Connection::Wait::kParked) {
       settle(connection, guard(turns_[0], [&] { return connection.resume(turns_[0], session_); }));
     }
@@ -379,7 +277,7 @@ bool Worker::may_sleep_in_cluster() {
 void Worker::give_another_turn() {
   const int descriptor = next_turns_.front();
   next_turns_.pop_front();
-  Connection* const connection = connections_[static_cast<std::size_t>(descriptor)].get();
+  Connection* const connection = connections_.at(descriptor);
   if (connection == nullptr || connection->registered != Connection::Wait::kTurn) return;
   const Connection::Wait wait = guard(turns_[0], [&] { return connection->resume(turns_[0], session_); });
   if (wait == Connection::Wait::kTurn) next_turns_.push_back(descriptor);
@@ -404,9 +302,8 @@ bool Worker::join_cluster() {
 }
 
 ClientState* Worker::client_at(int descriptor) const {
-  const auto place = static_cast<std::size_t>(descriptor);
-  if (place >= connections_.size() || connections_[place] == nullptr) return nullptr;
-  return &connections_[place]->session().client();
+  Connection* const connection = connections_.at(descriptor);
+  return connection != nullptr ? &connection->session().client() : nullptr;
 }
 
 // What other nodes answered and ask; and what this wake-up has for them goes on its way.
@@ -414,12 +311,12 @@ void Worker::take_replies() {
   router_->wake();
   router_->receive([this](int descriptor) { return client_at(descriptor); });
   for (ClientState* client : router_->take_answered()) {
-    Connection* const connection = connections_[static_cast<std::size_t>(client->descriptor)].get();
+    Connection* const connection = connections_.at(client->descriptor);
     settle(*connection, guard(turns_[0], [&] { return connection->on_replies(keyspace_); }));
   }
   if (router_->has_parked()) {
     for (ClientState* client : router_->take_ready()) {
-      Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
+      Connection& connection = *connections_.at(client->descriptor);
       if (connection.registered == Connection::Wait::kReplies)
         settle(connection, guard(turns_[0], [&] { return connection.resume(turns_[0], session_); }));
     }
@@ -431,14 +328,14 @@ void Worker::take_replies() {
 void Worker::push_messages() {
   if (const std::string losses = hub_.take_losses(); !losses.empty()) context_.log.warning(losses);
   for (ClientState* client : hub_.take_pushed()) {
-    Connection& connection = *connections_[static_cast<std::size_t>(client->descriptor)];
+    Connection& connection = *connections_.at(client->descriptor);
     settle(connection, guard(turns_[0], [&] { return connection.push(keyspace_); }));
   }
 }
 
 void Worker::settle(Connection& connection, Connection::Wait wait) {
   if (connection.drops_input() && !std::exchange(connection.is_lingering, true)) [[unlikely]] {
-    lingering_.push_back({connection.descriptor(), connection.session().client().id, monotonic_time_ns() / 1'000'000});
+    lingering_.add(connection, monotonic_time_ns() / 1'000'000);
   }
   if (wait == connection.registered) return;
   if (wait == Connection::Wait::kClosed) return close(connection);
@@ -452,142 +349,14 @@ void Worker::close(Connection& connection) {
   const bool was_served = !connection.is_refused;
   if (router_ != nullptr) router_->forget(connection.session().client());
   hub_.remove(connection.session().client());
-  connections_[static_cast<std::size_t>(connection.descriptor())].reset();
-  if (!was_served) return;
-  --connection_count_;
-  keyspace_.count(Counter::kConnectionsClosed);
-}
-
-bool Worker::is_listener(int descriptor) const {
-  const auto is_it = [&](const Fd& listener) { return listener.get() == descriptor; };
-  return std::ranges::any_of(context_.listen_sockets, is_it) || is_redirect_listener(descriptor);
-}
-
-bool Worker::is_redirect_listener(int descriptor) const {
-  return std::ranges::any_of(context_.redirect_sockets,
-                             [&](const Fd& listener) { return listener.get() == descriptor; });
-}
-
-void Worker::for_each_listener(const std::function<void(Fd&)>& visit) {
-  std::ranges::for_each(context_.listen_sockets, visit);
-  std::ranges::for_each(context_.redirect_sockets, visit);
-}
-
-// False: nobody else waits, or more cannot be accepted now.
-bool Worker::accept_connections(int listener) {
-  for (int i = 0; i < kAcceptLimit; ++i) {
-    sockaddr_storage peer{};
-    socklen_t peer_bytes = sizeof peer;
-    Fd socket(accept4(listener, reinterpret_cast<sockaddr*>(&peer), &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!socket) {
-      if (errno == ECONNABORTED || errno == EINTR) continue;
-      if (errno != EAGAIN) pause_accepting(errno);
-      return false;
-    }
-    admit(std::move(socket), peer, is_redirect_listener(listener));
-  }
-  return true;
-}
-
-const Refusal* Worker::reason_to_refuse(const sockaddr_storage& peer) const {
-  if (is_full()) return &kTooMany;
-  const bool is_open = context_.settings.password.is_set() || !context_.settings.protected_mode.load();
-  return is_open || is_this_machine(peer) ? nullptr : &kProtected;
-}
-
-bool Worker::may_debug(const sockaddr_storage& peer) const {
-  const DebugPolicy policy = context_.options.debug_command;
-  return policy == DebugPolicy::kYes || (policy == DebugPolicy::kLocal && is_this_machine(peer));
-}
-
-void Worker::admit(Fd socket, const sockaddr_storage& peer, bool is_redirected) {
-  const int on = 1;
-  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  keep_alive(socket, context_.settings.tcp_keepalive_s.load());
-  const int descriptor = socket.get();
-  if (!watch(descriptor)) {
-    accept_log_.warning(context_.log, std::string("epoll_ctl of a new connection: ") + std::strerror(errno));
-    return;
-  }
-  const auto place = static_cast<std::size_t>(descriptor);
-  if (place >= connections_.size()) connections_.resize(place + 64);
-  connections_[place] = std::make_unique<Connection>(std::move(socket));
-  Connection& connection = *connections_[place];
-  ClientState& client = connection.session().client();
-  client.id = hub_.clients().next_id();
-  client.descriptor = descriptor;
-  client.connected_ms = client.active_ms = keyspace_.now_ms();
-  client.authenticated = !context_.settings.password.is_set();
-  client.may_debug = may_debug(peer);
-  client.is_redirected = is_redirected;
-  if (context_.options.inline_replies == InlineReplies::kResp) connection.session().speak_resp();
-  if (const Refusal* const refusal = reason_to_refuse(peer)) {
-    add_to(statistics().rejected_connections, 1);
-    connection.is_refused = true;
-    connection.session().refuse(*refusal);
-    refused_.push_back(Refused{descriptor, client.id, monotonic_time_ns() / 1'000'000, refusal});
-    return;
-  }
-  hub_.clients().add(client);
-  ++connection_count_;
-  keyspace_.count(Counter::kConnectionsAccepted);
-}
-
-// nullptr: it has ended.
-Connection* Worker::find(int descriptor, std::uint64_t id) const {
-  Connection* const connection = connections_[static_cast<std::size_t>(descriptor)].get();
-  return connection != nullptr && connection->session().client().id == id ? connection : nullptr;
-}
-
-// One that says nothing, so that its protocol is not known, is told in the text protocol, or what inline-replies says.
-void Worker::tell(Refused& refused) {
-  Connection* const connection = find(refused.descriptor, refused.id);
-  if (std::exchange(refused.is_told, true) || connection == nullptr || connection->session().is_closing()) return;
-  const bool is_text = connection->session().client().protocol == Protocol::kText;
-  const std::string text =
-      (is_text ? std::string("(error) ") + refused.refusal->text_error : std::string("-") + refused.refusal->resp_error) + "\r\n";
-  [[maybe_unused]] const ssize_t sent = ::send(refused.descriptor, text.data(), text.size(), MSG_NOSIGNAL);
-  ::shutdown(refused.descriptor, SHUT_WR);
-}
-
-// They get their descriptors for a moment only: who does not leave by itself is closed, and at once when they are many.
-void Worker::end_refused() {
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
-  for (Refused& refused : refused_) {
-    if (now_ms - refused.since_ms < kTickMs) break;
-    tell(refused);
-  }
-  while (!refused_.empty() && (refused_.size() > kRefusedLimit || now_ms - refused_.front().since_ms >= kRefusedMs)) {
-    Refused& refused = refused_.front();
-    tell(refused);
-    if (Connection* const connection = find(refused.descriptor, refused.id); connection != nullptr) {
-      connection->drop_received();
-      close(*connection);
-    }
-    refused_.pop_front();
-  }
+  connections_.erase(connection);
+  if (was_served) keyspace_.count(Counter::kConnectionsClosed);
 }
 
 void Worker::end_lingering() {
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
-  while (!lingering_.empty() && now_ms - lingering_.front().since_ms >= kLingerMs) {
-    const Lingering& oldest = lingering_.front();
-    if (Connection* const connection = find(oldest.descriptor, oldest.id)) close(*connection);
-    lingering_.pop_front();
-  }
-}
-
-// Out of descriptors or memory: clients wait in the accept queue until the next tick.
-void Worker::pause_accepting(int error_number) {
-  std::string text = std::string("accept4: ") + std::strerror(error_number) + "; clients wait until others have left";
-  if (error_number == EMFILE) {
-    text += ": allow this process more open files (ulimit -n, LimitNOFILE= of the service), or lower max-clients";
-  } else if (error_number == ENFILE) {
-    text += ": allow the machine more open files (sysctl fs.file-max), or lower max-clients";
-  }
-  accept_log_.warning(context_.log, text);
-  for_each_listener([&](Fd& listener) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr); });
-  accepting_ = false;
+  lingering_.close_due(monotonic_time_ns() / 1'000'000, [this](const ClosingQueue::Entry& entry) {
+    if (Connection* const connection = connections_.find(entry.descriptor, entry.client_id)) close(*connection);
+  });
 }
 
 // The master may let predecessors go.
@@ -600,14 +369,8 @@ void Worker::tell_ready() {
 void Worker::finish_connections(bool has_successor) {
   ending_ = true;
   quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()));
-  if (!quit_timer_ || !watch(quit_timer_.get())) leaving_ = true;
-  for_each_listener([&](Fd& listener) {
-    while (!has_successor && accept_connections(listener.get())) {
-    }
-    // Closing alone would not do: the socket is open in other processes, and would go on to wake this one.
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
-    listener.reset();
-  });
+  if (!quit_timer_ || !watch_input(epoll_, quit_timer_.get())) leaving_ = true;
+  acceptor_.stop(has_successor);
 }
 
 // Time is up. What was executed has been answered and what was not will not be: each client reads its replies and then
@@ -617,11 +380,9 @@ void Worker::cut_off() {
     leaving_ = true;
     return;
   }
-  context_.log.warning(std::to_string(connection_count_) + " connections were cut off after " +
+  context_.log.warning(std::to_string(connections_.served_count()) + " connections were cut off after " +
                        std::to_string(context_.settings.quit_timeout_ms.load()) + " ms");
-  for (const std::unique_ptr<Connection>& connection : connections_) {
-    if (connection != nullptr) settle(*connection, connection->end());
-  }
+  connections_.for_each([this](Connection& connection) { settle(connection, connection.end()); });
   if (!set_timer(quit_timer_, kCutOffGraceMs)) leaving_ = true;
 }
 
@@ -638,66 +399,24 @@ void Worker::on_signal() {
   }
 }
 
-// What clients have made the heap grow by lies between what is used: only there for the next ones, or for nobody.
-void Worker::give_back_memory() {
-  const std::size_t free_bytes = mallinfo2().fordblks;
-  if (free_bytes > trimmed_bytes_ + kKeptHeapBytes) {
-    malloc_trim(kKeptHeapBytes);
-    trimmed_bytes_ = mallinfo2().fordblks;
-  } else {
-    trimmed_bytes_ = std::min(trimmed_bytes_, free_bytes);
-  }
-}
-
-// What others read of this worker and no event counts.
-void Worker::update_statistics() {
-  constexpr TimeMs kRatePeriodMs = 1000;
-  WorkerStatistics& record = statistics();
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
-  record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
-  record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
-  record.process_id.store(static_cast<std::uint64_t>(getpid()), std::memory_order_relaxed);
-  record.connected_clients.store(connection_count_, std::memory_order_relaxed);
-  record.waiting_clients.store(hub_.clients().waiting_count(), std::memory_order_relaxed);
-  const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
-  StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
-  if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
-  const std::int64_t elapsed_ms = now_ms - rated_ms_;
-  if (elapsed_ms < kRatePeriodMs) return;
-  give_back_memory();
-  const std::uint64_t executed = record.executed.load(std::memory_order_relaxed);
-  const std::uint64_t rate = (executed - rated_executed_) * 1000 / static_cast<std::uint64_t>(elapsed_ms);
-  record.operations_per_second.store(rated_ms_ == 0 ? 0 : rate, std::memory_order_relaxed);
-  rated_executed_ = executed;
-  rated_ms_ = now_ms;
-}
-
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
   hub_.serve();  // a wake-up FIFO may have been lost
   if (router_ != nullptr)
     router_->look(monotonic_time_ns() / 1'000'000, [this](int descriptor) { return client_at(descriptor); });
-  accept_log_.flush_due(context_.log);
   memory_log_.flush_due(context_.log);
-  update_statistics();
-  const bool is_busy = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background) ||
-                       hub_.clients().has_waiting();
+  const bool is_busy = background_.tick(connections_.served_count()) || hub_.clients().has_waiting();
   set_timer(timer_, is_busy ? kBusyTickMs : kTickMs);
-  if (accepting_ || ending_) return;
-  accepting_ = true;
-  for_each_listener([&](Fd& listener) { accepting_ = watch(listener.get()) && accepting_; });
+  acceptor_.tick();
 }
 
 }  // namespace
 
 int run_worker(WorkerContext context) {
   // Buffers of long requests come and go: given back to the kernel each time, their pages would cost more than the work.
-  mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
-  mallopt(M_MMAP_THRESHOLD, kKeptHeapBytes / 4);
+  mallopt(M_TRIM_THRESHOLD, Background::kKeptHeapBytes);
+  mallopt(M_MMAP_THRESHOLD, Background::kKeptHeapBytes / 4);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of the call then
   return Worker(std::move(context)).run();

@@ -1,0 +1,63 @@
+// See background.h.
+#include "worker/net/background.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace memento {
+namespace {
+
+constexpr std::int64_t kMaintenanceUs = 1000;
+constexpr std::int64_t kRatePeriodMs = 1000;
+
+}  // namespace
+
+bool Background::tick(std::size_t connection_count) {
+  update_statistics(connection_count);
+  return keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background);
+}
+
+// What clients have made the heap grow by lies between what is used: only there for the next ones, or for nobody.
+void Background::give_back_memory() {
+  const std::size_t free_bytes = mallinfo2().fordblks;
+  if (free_bytes > trimmed_bytes_ + kKeptHeapBytes) {
+    malloc_trim(kKeptHeapBytes);
+    trimmed_bytes_ = mallinfo2().fordblks;
+  } else {
+    trimmed_bytes_ = std::min(trimmed_bytes_, free_bytes);
+  }
+}
+
+// What others read of this worker and no event counts.
+void Background::update_statistics(std::size_t connection_count) {
+  WorkerStatistics& record = context_.settings.statistics[context_.process];
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
+  record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
+  record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
+  record.process_id.store(static_cast<std::uint64_t>(getpid()), std::memory_order_relaxed);
+  record.connected_clients.store(connection_count, std::memory_order_relaxed);
+  record.waiting_clients.store(hub_.clients().waiting_count(), std::memory_order_relaxed);
+  const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
+  StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
+  if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  if (now_ms - rated_ms_ < kRatePeriodMs) return;
+  give_back_memory();
+  update_rate(record, now_ms);
+}
+
+void Background::update_rate(WorkerStatistics& record, std::int64_t now_ms) {
+  const auto elapsed_ms = static_cast<std::uint64_t>(now_ms - rated_ms_);
+  const std::uint64_t executed = record.executed.load(std::memory_order_relaxed);
+  const std::uint64_t rate = (executed - rated_executed_) * 1000 / elapsed_ms;
+  record.operations_per_second.store(rated_ms_ == 0 ? 0 : rate, std::memory_order_relaxed);
+  rated_executed_ = executed;
+  rated_ms_ = now_ms;
+}
+
+}  // namespace memento

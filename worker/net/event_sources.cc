@@ -1,0 +1,38 @@
+// See event_sources.h.
+#include "worker/net/event_sources.h"
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include <csignal>
+
+namespace memento {
+
+bool set_timer(const Fd& timer, std::int64_t after_ms) {
+  const itimerspec times{{}, timespec{after_ms / 1000, after_ms % 1000 * 1'000'000}};
+  return timerfd_settime(timer.get(), 0, &times, nullptr) == 0;
+}
+
+Fd make_timer(std::int64_t after_ms) {
+  Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (timer && !set_timer(timer, after_ms)) timer.reset();
+  return timer;
+}
+
+Fd make_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGINT, SIGHUP}) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  sigdelset(&set, SIGINT);  // the terminal sends these to all; they are the master's
+  sigdelset(&set, SIGHUP);
+  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+bool watch_input(const Fd& epoll, int descriptor) {
+  epoll_event event{EPOLLIN, {.fd = descriptor}};
+  return epoll_ctl(epoll.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+}  // namespace memento
