@@ -14,7 +14,6 @@
 //                 one by one
 #include <benchmark/benchmark.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +29,7 @@
 
 #include "benchmark/key_distribution.h"
 #include "benchmark/keyspace_store.h"
+#include "shm/os/mapping.h"
 
 namespace memento {
 namespace {
@@ -174,9 +174,9 @@ void run_forked(const Forked& what, Segment& segment, const KeyTexts& keys, std:
 
 /// Runs the given processes (0, 1 or both) at once.
 Cost forked_cost(Forked what, SmallStore& store, const std::vector<std::uint32_t>& processes) {
-  void* page = mmap(nullptr, sizeof(Race), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) give_up(system_error("mmap for two processes").message);
-  Race& race = *new (page) Race;
+  const Result<Mapping> page = Mapping::shared_memory(sizeof(Race), "what two processes tell each other");
+  if (!page) give_up(page.error().message);
+  Race& race = *new (page->data()) Race;
   std::vector<pid_t> children;
   for (const std::uint32_t process : processes) {
     const pid_t child = fork();
@@ -198,7 +198,6 @@ Cost forked_cost(Forked what, SmallStore& store, const std::vector<std::uint32_t
     cost.elapsed_ns += static_cast<double>(race.elapsed_ns[processes[index]].load()) / operation_count;
     cost.cpu_ns += static_cast<double>(race.cpu_ns[processes[index]].load()) / operation_count;
   }
-  munmap(page, sizeof(Race));
   return cost;
 }
 

@@ -3,8 +3,6 @@
 // for the password (password.h); the statistics are in a memory file of their own.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -13,6 +11,7 @@
 
 #include "conf/password.h"
 #include "conf/statistics.h"
+#include "shm/os/mapping.h"
 #include "shm/os/result.h"
 
 namespace memento {
@@ -33,27 +32,23 @@ struct LiveSettings {
   StatisticsRecords statistics;
 };
 
-/// Owns the mapping of the settings. Move-only; children inherit the mapping.
+/// Owns the mapping of the settings. Move-only; children inherit the mapping. The settings themselves are
+/// never destroyed: all processes share them, and one that ends must not close what the others still use.
 class SharedSettings {
  public:
   static Result<SharedSettings> create() {
-    void* page =
-        mmap(nullptr, sizeof(LiveSettings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) return system_error("mmap of the live settings");
-    return SharedSettings(new (page) LiveSettings);
-  }
-  SharedSettings(SharedSettings&& other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
-  SharedSettings& operator=(SharedSettings&&) = delete;
-  ~SharedSettings() {
-    if (page_ != nullptr) munmap(page_, sizeof(LiveSettings));
+    Result<Mapping> page = Mapping::shared_memory(sizeof(LiveSettings), "the live settings");
+    if (!page) return page.error();
+    new (page->data()) LiveSettings;
+    return SharedSettings(std::move(*page));
   }
 
-  LiveSettings& operator*() const { return *page_; }
-  LiveSettings* operator->() const { return page_; }
+  LiveSettings& operator*() const { return *std::launder(reinterpret_cast<LiveSettings*>(page_.data())); }
+  LiveSettings* operator->() const { return &**this; }
 
  private:
-  explicit SharedSettings(LiveSettings* page) : page_(page) {}
-  LiveSettings* page_;
+  explicit SharedSettings(Mapping page) : page_(std::move(page)) {}
+  Mapping page_;
 };
 
 }  // namespace memento

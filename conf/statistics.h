@@ -8,13 +8,17 @@
 #pragma once
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <new>
+#include <utility>
+
+#include "shm/os/fd.h"
+#include "shm/os/file.h"
+#include "shm/os/mapping.h"
 
 namespace memento {
 
@@ -93,38 +97,31 @@ struct StatisticsFront {
   StatisticsWord memory_peak_bytes;
 };
 
-/// The front by ->, the records by []. Children inherit the mapping, which nothing ends but its process.
+/// The front by ->, the records by []. Children inherit the mapping.
 class StatisticsRecords {
  public:
-  StatisticsRecords() : StatisticsRecords(memfd_create("memento-statistics", MFD_CLOEXEC)) {}
-  ~StatisticsRecords() {
-    munmap(front_, kBytes);
-    close(file_);
+  /// All zero, which is an empty record.
+  StatisticsRecords() : file_(memfd_create("memento-statistics", MFD_CLOEXEC)) {
+    if (!file_ || ftruncate(file_.get(), kBytes) != 0 || !map()) throw std::bad_alloc();
+    use(1);
   }
   StatisticsRecords(const StatisticsRecords&) = delete;
   StatisticsRecords& operator=(const StatisticsRecords&) = delete;
 
   StatisticsFront* operator->() const { return front_; }
   WorkerStatistics& operator[](std::size_t record) const { return records_[record]; }
-  int descriptor() const { return file_; }
+  int descriptor() const { return file_.get(); }
 
   /// Notes the layout of these records: a number that differs when a word of the file means something else.
   void begin(std::uint64_t layout) { front_->layout = layout_of(layout); }
   /// Goes on with the records that another program left in this file. False, and the file is closed, when
   /// they have another layout.
-  bool take_over(int file, std::uint64_t layout) {
-    struct stat status {};
-    if (fstat(file, &status) != 0 || status.st_size != static_cast<off_t>(kBytes)) return close(file), false;
-    void* const memory = map(file);
-    auto* const front = static_cast<StatisticsFront*>(memory);
-    if (memory == MAP_FAILED || front->layout.load() != layout_of(layout)) {
-      if (memory != MAP_FAILED) munmap(memory, kBytes);
-      return close(file), false;
-    }
-    munmap(front_, kBytes);
-    close(file_);
-    file_ = file;
-    set(memory);
+  bool take_over(Fd file, std::uint64_t layout) {
+    if (file_size_bytes(file.get()) != kBytes) return false;
+    Result<Mapping> mapping = Mapping::of_file(file.get(), kBytes, kObject);
+    if (!mapping || front_of(*mapping)->layout.load() != layout_of(layout)) return false;
+    file_ = std::move(file);
+    set(std::move(*mapping));
     return true;
   }
   /// Notes that a process is about to get this record.
@@ -137,22 +134,26 @@ class StatisticsRecords {
   static_assert(sizeof(StatisticsFront) <= kFrontBytes);
   static constexpr std::size_t kBytes = kFrontBytes + sizeof(WorkerStatistics) * kStatisticsLimit;
 
-  explicit StatisticsRecords(int file) : file_(file) {  // all zero, which is an empty record
-    void* const memory = file < 0 || ftruncate(file, kBytes) != 0 ? MAP_FAILED : map(file);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    set(memory);
-    use(1);
-  }
-  static void* map(int file) { return mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); }
+  static constexpr const char* kObject = "the statistics";
+
   static std::uint64_t layout_of(std::uint64_t layout) { return layout * 31 + sizeof(StatisticsFront); }
-  void set(void* memory) {
-    front_ = static_cast<StatisticsFront*>(memory);
-    records_ = reinterpret_cast<WorkerStatistics*>(static_cast<char*>(memory) + kFrontBytes);
+  static StatisticsFront* front_of(const Mapping& mapping) {
+    return reinterpret_cast<StatisticsFront*>(mapping.data());
+  }
+  bool map() {
+    Result<Mapping> mapping = Mapping::of_file(file_.get(), kBytes, kObject);
+    return mapping ? set(std::move(*mapping)), true : false;
+  }
+  void set(Mapping mapping) {
+    mapping_ = std::move(mapping);
+    front_ = front_of(mapping_);
+    records_ = reinterpret_cast<WorkerStatistics*>(mapping_.data() + kFrontBytes);
   }
 
-  int file_;
-  StatisticsFront* front_;
-  WorkerStatistics* records_;
+  Fd file_;
+  Mapping mapping_;
+  StatisticsFront* front_ = nullptr;
+  WorkerStatistics* records_ = nullptr;
 };
 
 }  // namespace memento

@@ -3,13 +3,14 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <cstdlib>
 #include <sstream>
 #include <string_view>
+
+#include "shm/os/file.h"
 
 namespace memento {
 namespace {
@@ -112,9 +113,7 @@ Result<Fd> Handover::write() const {
   Fd file(memfd_create("memento-handover", MFD_CLOEXEC));
   if (!file) return system_error("memfd_create for the handover");
   const std::string& text = writer.text();
-  if (pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return system_error("write of the handover");
-  }
+  if (!write_at(file.get(), 0, text.data(), text.size())) return system_error("write of the handover");
   return file;
 }
 
@@ -133,12 +132,10 @@ Result<std::optional<Handover>> Handover::received() {
   read_number(variable, &number);
   announce(-1);
   const Fd file(number);
-  struct stat status {};
-  if (!file || fstat(file.get(), &status) != 0)
-    return broken("is not there; unset " + std::string(kVariable));
-  std::string text(static_cast<std::size_t>(status.st_size), '\0');
-  if (pread(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-    return broken("cannot be read");
+  const std::optional<std::uint64_t> size_bytes = file_size_bytes(file.get());
+  if (!size_bytes) return broken("is not there; unset " + std::string(kVariable));
+  std::string text(*size_bytes, '\0');
+  if (!read_at(file.get(), 0, text.data(), text.size())) return broken("cannot be read");
   Handover handover;
   for (std::size_t at = 0; at < text.size();) {
     const std::string name = next_part(text, &at);

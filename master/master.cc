@@ -202,7 +202,7 @@ void Master::warn_of_the_place() {
 
 void Master::take_over_statistics() {
   StatisticsRecords& statistics = (*settings_)->statistics;
-  if (handover_ && statistics.take_over(handover_->statistics, statistics_layout())) return;
+  if (handover_ && statistics.take_over(Fd(handover_->statistics), statistics_layout())) return;
   statistics.begin(statistics_layout());
   if (handover_) log_->info("The statistics of commands begin anew: the binary before counts others");
 }

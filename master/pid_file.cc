@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "shm/os/file.h"
 #include "shm/os/private_file.h"
 
 namespace memento {
@@ -26,7 +27,7 @@ Result<PidFile> PidFile::take(const std::string& path) {
   }
   const std::string text = std::to_string(getpid()) + "\n";
   if (ftruncate(pid_file.file_.get(), 0) != 0 ||
-      pwrite(pid_file.file_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+      !write_at(pid_file.file_.get(), 0, text.data(), text.size())) {
     return system_error("write(" + path + ") of the pid file");
   }
   return pid_file;

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -20,6 +19,8 @@
 #include "shm/format/layout.h"
 #include "shm/keyspace/change_counters.h"
 #include "shm/messages/mailbox_file.h"
+#include "shm/os/file.h"
+#include "shm/os/mapping.h"
 #include "shm/os/private_file.h"
 
 namespace memento {
@@ -62,10 +63,9 @@ void forget_clients(Header& header, Mailbox& mailbox, std::uint32_t index) {
 // A free address for a mapping of `bytes`, at the beginning of a huge page, so that huge pages can be mapped there;
 // null: wherever the kernel likes.
 void* aligned_address(std::uint64_t bytes) {
-  void* area = mmap(nullptr, bytes + Segment::kHugePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (area == MAP_FAILED) return nullptr;
-  munmap(area, bytes + Segment::kHugePageBytes);
-  return reinterpret_cast<void*>(round_up(reinterpret_cast<std::uintptr_t>(area), Segment::kHugePageBytes));
+  const Result<Mapping> area = Mapping::addresses(bytes + Segment::kHugePageBytes, "an address for the segment");
+  if (!area) return nullptr;
+  return reinterpret_cast<void*>(round_up(reinterpret_cast<std::uintptr_t>(area->data()), Segment::kHugePageBytes));
 }
 
 // Maps the open file by its path: which must lead to it.
@@ -104,12 +104,7 @@ int Segment::descriptor() const { return impl_->file.get(); }
 
 bool Segment::commit_memory(std::uint64_t begin, std::uint64_t end) {
   if (!impl_->file) return true;
-  begin = begin / 4096 * 4096;
-  int result = 0;
-  do {
-    result = fallocate(impl_->file.get(), 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
-  } while (result != 0 && errno == EINTR);
-  return result == 0;
+  return reserve_range(impl_->file.get(), begin / 4096 * 4096, end);
 }
 
 void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_bytes.store(limit_bytes); }

@@ -29,6 +29,8 @@
 
 #include "bus/core/cluster_state.h"
 #include "shm/format/layout.h"
+#include "shm/os/fd.h"
+#include "shm/os/mapping.h"
 #include "shm/os/result.h"
 
 namespace memento {
@@ -216,11 +218,7 @@ class Channel {
   /// By the bus. Error: it is not there.
   static Result<Channel> open(const std::string& directory, std::uint32_t process, std::uint32_t node_count);
 
-  Channel(Channel&& other) noexcept;
-  Channel& operator=(Channel&&) = delete;
-  ~Channel();
-
-  ChannelHeader& header() const { return *reinterpret_cast<ChannelHeader*>(base_); }
+  ChannelHeader& header() const { return *reinterpret_cast<ChannelHeader*>(mapping_.data()); }
   RingWriter request_writer() const { return {header().requests, requests(), kChannelRingBytes}; }
   RingReader request_reader() const { return {header().requests, requests(), kChannelRingBytes}; }
   RingWriter reply_writer() const { return {header().replies, replies(), kChannelRingBytes}; }
@@ -235,20 +233,19 @@ class Channel {
  private:
   static constexpr std::uint64_t kHeaderBytes = (sizeof(ChannelHeader) + 4095) / 4096 * 4096;
 
-  Channel(char* base, std::uint32_t node_count) : base_(base), node_count_(node_count) {}
+  Channel(Mapping mapping, std::uint32_t node_count) : mapping_(std::move(mapping)), node_count_(node_count) {}
   static std::uint64_t file_bytes(std::uint32_t node_count) {
     return kHeaderBytes + 2 * kChannelRingBytes + 2 * node_count * peer_ring_bytes(node_count);
   }
-  std::uint64_t mapped_bytes() const { return 2 * file_bytes(node_count_) - kHeaderBytes; }
   static Result<Channel> map(const Fd& file, const std::string& path, std::uint32_t node_count);
   // Each ring is mapped twice.
-  char* requests() const { return base_ + kHeaderBytes; }
+  char* requests() const { return mapping_.data() + kHeaderBytes; }
   char* replies() const { return requests() + 2 * kChannelRingBytes; }
   std::uint64_t peer_bytes() const { return peer_ring_bytes(node_count_); }
   char* peer_requests(std::uint32_t node) const { return replies() + 2 * kChannelRingBytes + 4 * node * peer_bytes(); }
   char* peer_replies(std::uint32_t node) const { return peer_requests(node) + 2 * peer_bytes(); }
 
-  char* base_;
+  Mapping mapping_;
   std::uint32_t node_count_;
 };
 

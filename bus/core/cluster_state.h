@@ -13,7 +13,7 @@
 
 #include "shm/format/layout.h"
 #include "shm/format/limits.h"
-#include "shm/os/fd.h"
+#include "shm/os/mapping.h"
 #include "shm/os/result.h"
 
 namespace memento {
@@ -101,16 +101,12 @@ class ClusterStateFile {
   /// The one that a running server has. Error: of another layout.
   static Result<ClusterStateFile> adopt(const std::string& directory);
 
-  ClusterStateFile(ClusterStateFile&& other) noexcept;
-  ClusterStateFile& operator=(ClusterStateFile&&) = delete;
-  ~ClusterStateFile();
-
-  ClusterState& operator*() const { return *state_; }
-  ClusterState* operator->() const { return state_; }
+  ClusterState& operator*() const { return *reinterpret_cast<ClusterState*>(mapping_.data()); }
+  ClusterState* operator->() const { return &**this; }
 
  private:
-  explicit ClusterStateFile(ClusterState* state) : state_(state) {}
-  ClusterState* state_;
+  explicit ClusterStateFile(Mapping mapping) : mapping_(std::move(mapping)) {}
+  Mapping mapping_;
 };
 
 }  // namespace memento

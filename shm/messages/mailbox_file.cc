@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
+
+#include "shm/os/file.h"
 
 namespace memento {
 namespace {
@@ -21,29 +22,7 @@ bool in_pieces(std::uint64_t position, std::uint64_t count, Piece&& piece) {
   return piece(kRingOffset + begin, 0, head) && (head == count || piece(kRingOffset, head, count - head));
 }
 
-// Like in_pieces() with a call that may do less than it was asked to, as pread and pwrite.
-template <class Call>
-bool transfer(std::uint64_t position, std::uint64_t count, Call&& call) {
-  return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
-    while (size > 0) {
-      const ssize_t done = call(offset, before, size);
-      if (done < 0 && errno == EINTR) continue;
-      if (done <= 0) return false;
-      offset += static_cast<std::uint64_t>(done);
-      before += static_cast<std::uint64_t>(done);
-      size -= static_cast<std::uint64_t>(done);
-    }
-    return true;
-  });
-}
-
 }  // namespace
-
-MailboxFiles::~MailboxFiles() {
-  for (char* memory : tables_) {
-    if (memory != nullptr) munmap(memory, kRingOffset);
-  }
-}
 
 std::string MailboxFiles::path_of(std::uint32_t process) const {
   return segment_path_.substr(0, segment_path_.rfind('/')) + "/mailbox-" + std::to_string(process);
@@ -63,43 +42,38 @@ int MailboxFiles::open_file(std::uint32_t process, bool is_owner) {
 }
 
 bool MailboxFiles::commit_tables(std::uint32_t process, std::uint64_t begin, std::uint64_t end) {
-  const int file = open_file(process, true);
-  int result = 0;
-  do {
-    result = fallocate(file, 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
-  } while (result != 0 && errno == EINTR);
-  return result == 0 && tables(process) != nullptr;
+  return reserve_range(open_file(process, true), begin, end) && tables(process) != nullptr;
 }
 
 char* MailboxFiles::tables(std::uint32_t process) {
-  char*& memory = tables_[process];
-  if (memory != nullptr) return memory;
+  Mapping& memory = tables_[process];
+  if (memory) return memory.data();
   const int file = open_file(process, false);
   if (file < 0) return nullptr;
-  void* const mapped = mmap(nullptr, kRingOffset, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  return memory = static_cast<char*>(mapped);
+  Result<Mapping> mapped = Mapping::of_file(file, kRingOffset, "a mailbox's tables");
+  if (!mapped) return nullptr;
+  memory = std::move(*mapped);
+  return memory.data();
 }
 
 bool MailboxFiles::write(std::uint32_t process, std::uint64_t position, const char* bytes, std::uint64_t count) {
   const int file = open_file(process, true);
-  return transfer(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
-    return pwrite(file, bytes + before, size, static_cast<off_t>(offset));
+  return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    return write_at(file, offset, bytes + before, size);
   });
 }
 
 bool MailboxFiles::read(std::uint32_t process, std::uint64_t position, char* bytes, std::uint64_t count) {
   const int file = open_file(process, false);
-  return transfer(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
-    return pread(file, bytes + before, size, static_cast<off_t>(offset));
+  return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
+    return read_at(file, offset, bytes + before, size);
   });
 }
 
 void MailboxFiles::give_back(std::uint32_t process, std::uint64_t begin, std::uint64_t end) {
   const int file = open_file(process, false);
   in_pieces(begin, std::min(end - begin, kRingBytes), [&](std::uint64_t offset, std::uint64_t, std::uint64_t size) {
-    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                     static_cast<off_t>(size)) == 0;
+    return punch_hole(file, offset, offset + size);
   });
 }
 

@@ -15,6 +15,7 @@
 
 #include "shm/format/layout.h"
 #include "shm/os/fd.h"
+#include "shm/os/mapping.h"
 
 namespace memento {
 
@@ -22,7 +23,6 @@ class MailboxFiles {
  public:
   /// Beside the segment at this path; empty: without names, for one process.
   explicit MailboxFiles(std::string segment_path) : segment_path_(std::move(segment_path)) {}
-  ~MailboxFiles();
   MailboxFiles(const MailboxFiles&) = delete;
   MailboxFiles& operator=(const MailboxFiles&) = delete;
 
@@ -50,7 +50,7 @@ class MailboxFiles {
 
   const std::string segment_path_;
   std::array<Fd, kProcessLimit> files_;
-  std::array<char*, kProcessLimit> tables_{};
+  std::array<Mapping, kProcessLimit> tables_;
 };
 
 }  // namespace memento

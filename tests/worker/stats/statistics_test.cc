@@ -211,9 +211,9 @@ TEST_F(Statistics, AreHandedOver) {
   ask("CONFIG SET slowlog-log-slower-than 0");
   ask("GET a");
   LiveSettings next;
-  EXPECT_FALSE(next.statistics.take_over(dup(settings_.statistics.descriptor()), 8));
-  EXPECT_FALSE(next.statistics.take_over(-1, 7));
-  ASSERT_TRUE(next.statistics.take_over(dup(settings_.statistics.descriptor()), 7));
+  EXPECT_FALSE(next.statistics.take_over(Fd(dup(settings_.statistics.descriptor())), 8));
+  EXPECT_FALSE(next.statistics.take_over(Fd(), 7));
+  ASSERT_TRUE(next.statistics.take_over(Fd(dup(settings_.statistics.descriptor())), 7));
   WorkerServices services{facts_, next, *hub_};
   SessionContext context{*keyspace_, services};
   Conversation client(context);
