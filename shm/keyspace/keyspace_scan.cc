@@ -145,63 +145,6 @@ std::uint64_t Keyspace::scan_erased(std::uint32_t slot, std::uint64_t place, Sca
   return place;
 }
 
-// What a transaction's body has changed so far is part of what it sees.
-
-// Its writes by their places. Those noted before are never taken back while the body runs.
-void Keyspace::Transaction::note_places() {
-  for (; noted_places_ < write_count_; ++noted_places_) {
-    const Write& write = writes_[noted_places_];
-    by_place_.insert({write.slot, Cell::tag_of_hash(write.hash), noted_places_});
-  }
-}
-
-void Keyspace::Transaction::forget_places() {
-  by_place_.clear();
-  noted_places_ = 0;
-}
-
-bool Keyspace::Transaction::written_key(std::uint64_t number, std::string* key) const {
-  const Write& write = writes_[number];
-  if (!is_there(write)) return false;
-  *key = write.key;
-  return true;
-}
-
-bool Keyspace::Transaction::is_there(const Write& write) const {
-  return write.is_put && (write.expiry_ms == kNoExpiry || write.expiry_ms > impl_.now_ms);
-}
-
-void Keyspace::Transaction::read_piece(std::uint32_t slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece) {
-  note_places();
-  const auto own = by_place_.lower_bound({slot, wanted.begin, 0});
-  std::uint64_t own_count = 0;
-  std::uint64_t last_tag = wanted.begin;
-  for (auto at = own; at != by_place_.end() && at->slot == slot; ++at) {
-    if (++own_count > wanted.keys && at->tag != last_tag) {
-      wanted.end = at->tag;
-      break;
-    }
-    last_tag = at->tag;
-  }
-  piece->clear(wanted.end);
-  if (!is_flushed_) {
-    note_read(slot);
-    if (has_strayed_) return;
-    impl_.read_piece(slot, wanted, piece);
-  }
-  if (write_count_ == 0) return;
-  Impl::ScanPiece seen;
-  seen.clear(piece->end);
-  seen.steps = piece->steps + own_count;
-  for (std::size_t i = 0; i < piece->key_count(); ++i) {
-    if (find(hash_key(piece->key(i), impl_.header.hash_seed)) == nullptr) seen.add(piece->key(i));
-  }
-  for (auto at = own; at != by_place_.end() && at->slot == slot && at->tag < seen.end; ++at) {
-    if (is_there(writes_[at->index])) seen.add(writes_[at->index].key);
-  }
-  std::swap(*piece, seen);
-}
-
 // Drawing a key. The slot is drawn by how many entries it has, then a cell of its table until one holds an
 // entry. One that has expired makes all begin again, so that no key's chance grows by what lies around it.
 

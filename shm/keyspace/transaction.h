@@ -66,7 +66,6 @@ struct Keyspace::Transaction {
   void release_area();
   /// The body runs under the locks of what it changes.
   bool is_locked() const { return is_locked_; }
-  // keyspace_scan.cc
   void read_piece(std::uint32_t slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece);
   std::uint64_t write_count() const { return write_count_; }
   /// False: that key is not there any more.
@@ -121,22 +120,29 @@ struct Keyspace::Transaction {
     kOutOfMemory
   };
 
+  static constexpr std::size_t kSlotLockLimit = 1024;  ///< the kernel follows 2048 locks of a dead process
+
+  // transaction.cc: running the body until its result counts.
   WriteStatus run_until_done(BodyFunction body, void* context);
   void reclaim_noted();
   Attempt try_without_locks(BodyFunction body, void* context);
   Attempt try_locked(BodyFunction body, void* context);
   bool run_body(BodyFunction body, void* context);
   bool has_changes() const { return write_count_ > 0 || is_flushed_; }
+  void end();
+
+  // transaction_validation.cc: what was read, whether it still holds, and the locks.
   std::uint64_t steady_version(std::uint32_t slot);
+  void note(std::uint32_t slot, bool by_keys);
   bool versions_hold();
   bool versions_hold_locked() const;
-  void note(std::uint32_t slot, bool by_keys);
+  void follow(std::uint32_t slot, std::uint64_t before);
   void choose_locks();
   void learn_slots();
   void lock_all();
   void unlock_all();
-  void end();
 
+  // transaction_overlay.cc: what the body has written.
   Write* find(const HashedKey& key);
   Write& writable(const HashedKey& key);
   WriteStatus apply(const HashedKey& key, const Change& change, const EntryView* old);
@@ -146,23 +152,23 @@ struct Keyspace::Transaction {
   void note_places();
   void forget_places();
 
+  // transaction_memory.cc: what the commit will take.
   struct Needs {
     std::uint64_t places;
     std::uint64_t redo_entries;
   };
-  Needs needs() const;
+  void sort_writes();
   bool prepare_memory();
-  bool reserve();
   bool grows();
+  Needs needs() const;
+  bool reserve();
   bool ensure_area(std::uint64_t blocks, std::uint64_t redo_entries);
   bool reserve_block(std::uint64_t bytes);
-  bool ensure_tables();
-  void follow(std::uint32_t slot, std::uint64_t before);
   bool assign_blocks(std::size_t* lacking);
-  bool is_prepared();
+  bool ensure_tables();
   std::uint64_t put_count(std::size_t begin, std::size_t end) const;
   bool takes(const Slot& slot, std::uint64_t puts) const;
-  void sort_writes();
+  bool is_prepared();
   void drain_places(std::uint64_t end);
 
   // transaction_brief.cc
