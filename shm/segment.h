@@ -37,7 +37,7 @@ struct AttachReport {
 
 class Segment {
  public:
-  static constexpr std::uint64_t kHugePageBytes = 2ull << 20;  ///< x86-64, and arm64 with pages of 4 KiB
+  static constexpr std::uint64_t kHugePageBytes = 2ull << 20;  ///< x86-64's
 
   /// Creates or attaches, recovers and checks. Errors: directory or file not usable, or not this user's alone
   /// (os/private_file.h); another server runs on it.

@@ -25,6 +25,18 @@
 
 #include "shm/format/limits.h"
 
+// Only for x86-64, since readers without a lock rely on its ordering of stores. When a commit frees an
+// entry's block, the redo list moves the slot's version first (redo_list.h, invariant 2), and the process may
+// then write the next entry into the block with plain stores. A release store orders what stands before it,
+// not what comes after it, so C++ alone lets a reader see the next entry's bytes in the block together with
+// the old version, and take them for the old entry's value. On x86-64 the stores of one processor become
+// visible in program order, and loads are not reordered with loads (Intel SDM, volume 3A, "Memory Ordering";
+// Sewell et al., "x86-TSO", CACM 2010); RedoList::commit() holds the compiler to that order. On another
+// architecture, block reuse needs a release fence behind the commit, and tests that run there.
+#if !defined(__x86_64__)
+#error "memento runs on x86-64 only: lock-free readers rely on its ordering of stores, see above"
+#endif
+
 namespace memento {
 
 using Word = std::atomic<std::uint64_t>;

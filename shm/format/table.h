@@ -4,12 +4,10 @@
 // the first line with an empty cell.
 #pragma once
 
+#include <emmintrin.h>
+
 #include <bit>
 #include <cstdint>
-
-#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
-#include <emmintrin.h>
-#endif
 
 #include "shm/format/layout.h"
 
@@ -45,7 +43,7 @@ struct LineHints {
 };
 
 inline LineHints look_at_line(const Word* line, std::uint64_t tag) {
-#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+#if !defined(__SANITIZE_THREAD__)
   const auto* pairs = reinterpret_cast<const __m128i*>(line);
   const auto low_halves = [pairs](int first) {
     return _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(_mm_load_si128(pairs + first)),
@@ -62,7 +60,7 @@ inline LineHints look_at_line(const Word* line, std::uint64_t tag) {
   const __m128i empty = _mm_packs_epi32(_mm_cmpeq_epi32(first_four, zero), _mm_cmpeq_epi32(last_four, zero));
   const auto bits = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(with_tag, empty)));
   return {bits & 255, bits >> kCellsPerLine};
-#else
+#else  // ThreadSanitizer follows atomic loads only
   LineHints hints{0, 0};
   for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
     const std::uint64_t cell = line[i].load(std::memory_order_relaxed);

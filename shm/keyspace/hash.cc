@@ -4,9 +4,7 @@
 #define XXH_INLINE_ALL  // short keys: the call would cost as much as the hash
 #include <xxhash.h>
 
-#if defined(__x86_64__)
 #include <immintrin.h>
-#endif
 
 #include <array>
 #include <cstddef>
@@ -63,8 +61,6 @@ inline std::string_view hash_tag_of(std::string_view key) {
 
 inline std::uint32_t slot_of_crc(std::uint32_t crc) { return (crc & 16383u) >> 1; }
 inline std::uint32_t slot_of(std::string_view key) { return slot_of_crc(crc16_of(hash_tag_of(key))); }
-
-#if defined(__x86_64__)
 
 constexpr std::uint64_t kPolynomial = 0x11021;
 
@@ -158,12 +154,6 @@ inline std::uint32_t slot_of_any(std::string_view key) {
   const std::string_view tag = surely_has_no_tag(key) ? key : hash_tag_of(key);
   return slot_of_crc(tag.size() >= 8 ? crc16_by_multiplication(tag) : crc16_of(tag));
 }
-
-#else
-
-inline std::uint32_t slot_of_any(std::string_view key) { return slot_of(key); }
-
-#endif
 
 }  // namespace
 
