@@ -33,7 +33,9 @@ Result<Channel> Channel::open(const std::string& directory, std::uint32_t proces
 }
 
 Result<Channel> Channel::map(const Fd& file, const std::string& path, std::uint32_t node_count) {
-  const std::uint64_t mapped_bytes = 2 * file_bytes(node_count) - kHeaderBytes;  // all but the header is mapped twice
+  // All but the header is mapped twice.
+  const std::uint64_t mapped_bytes = 2 * file_bytes(node_count) - kHeaderBytes;
+  assert(node_count > 0 && node_count <= kNodeLimit);
   Result<Mapping> area = Mapping::addresses(mapped_bytes, "addresses for " + path);
   if (!area) return area.error();
   std::uint64_t at = 0;

@@ -21,6 +21,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -148,17 +149,24 @@ class RingWriter {
         memory_(memory),
         ring_bytes_(ring_bytes),
         tail_(state.tail.load()),
-        head_(state.head.load()) {}
+        head_(state.head.load()) {
+    assert(std::has_single_bit(ring_bytes));
+  }
 
   /// Room for so many bytes, a multiple of 8; nullptr: the reader has to read first.
   char* reserve(std::uint64_t bytes) {
+    assert(bytes % 8 == 0 && bytes <= ring_bytes_);
     if (tail_ + bytes - head_ > ring_bytes_) {
       head_ = state_->head.load(std::memory_order_acquire);
       if (tail_ + bytes - head_ > ring_bytes_) return nullptr;
     }
     return memory_ + (tail_ & (ring_bytes_ - 1));
   }
-  void advance(std::uint64_t bytes) { tail_ += bytes; }
+  /// REQUIRES: so many bytes were reserved.
+  void advance(std::uint64_t bytes) {
+    tail_ += bytes;
+    assert(tail_ - head_ <= ring_bytes_);
+  }
   /// Makes visible what was written. False: there was nothing.
   bool publish() {
     if (state_->tail.load(std::memory_order_relaxed) == tail_) return false;
@@ -184,7 +192,9 @@ class RingReader {
  public:
   RingReader() = default;
   RingReader(RingState& state, const char* memory, std::uint64_t ring_bytes)
-      : state_(&state), memory_(memory), ring_bytes_(ring_bytes), head_(state.head.load()) {}
+      : state_(&state), memory_(memory), ring_bytes_(ring_bytes), head_(state.head.load()) {
+    assert(std::has_single_bit(ring_bytes));
+  }
 
   bool has_more() const { return state_->tail.load(std::memory_order_acquire) != head_; }
   /// The fragments that are there; they stay until release().
@@ -193,7 +203,11 @@ class RingReader {
     return {memory_ + (head_ & (ring_bytes_ - 1)), std::min<std::uint64_t>(tail - head_, ring_bytes_)};
   }
   std::uint64_t position() const { return head_; }
-  void advance(std::uint64_t bytes) { head_ += bytes; }
+  /// REQUIRES: so many bytes are there.
+  void advance(std::uint64_t bytes) {
+    assert(bytes <= state_->tail.load(std::memory_order_relaxed) - head_);
+    head_ += bytes;
+  }
   /// Lets the writer have what was read.
   void release() { state_->head.store(head_, std::memory_order_release); }
   /// Nothing of what is there is wanted.
@@ -224,7 +238,10 @@ class Channel {
   RingWriter reply_writer() const { return {header().replies, replies(), kChannelRingBytes}; }
   RingReader reply_reader() const { return {header().replies, replies(), kChannelRingBytes}; }
 
-  PeerRings& peer(std::uint32_t node) const { return header().peers[node]; }
+  PeerRings& peer(std::uint32_t node) const {
+    assert(node < node_count_);
+    return header().peers[node];
+  }
   RingWriter peer_request_writer(std::uint32_t node) const { return {peer(node).requests, peer_requests(node), peer_bytes()}; }
   RingReader peer_request_reader(std::uint32_t node) const { return {peer(node).requests, peer_requests(node), peer_bytes()}; }
   RingWriter peer_reply_writer(std::uint32_t node) const { return {peer(node).replies, peer_replies(node), peer_bytes()}; }

@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include <cassert>
 #include <cstring>
 
 namespace memento::bus {
@@ -27,6 +28,7 @@ void seal_frame(char* frame, std::uint32_t payload_bytes, FrameType type, std::u
 }
 
 std::string FrameSender::frame(FrameType type, std::string_view payload) {
+  assert(payload.size() <= kFramePayloadLimitBytes);
   std::string frame(sizeof(FrameHeader), '\0');
   frame.append(payload);
   seal_frame(frame.data(), static_cast<std::uint32_t>(payload.size()), type, sequence_++, key_);
@@ -34,6 +36,7 @@ std::string FrameSender::frame(FrameType type, std::string_view payload) {
 }
 
 void FrameSender::seal(ByteBuffer& frame, FrameType type) {
+  assert(frame.size() >= sizeof(FrameHeader) && frame.size() - sizeof(FrameHeader) <= kFramePayloadLimitBytes);
   // The buffer is ours; view() shows it as constant.
   char* const bytes = const_cast<char*>(frame.view().data());
   seal_frame(bytes, static_cast<std::uint32_t>(frame.size() - sizeof(FrameHeader)), type, sequence_++, key_);

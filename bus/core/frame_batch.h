@@ -2,6 +2,7 @@
 // header, which is filled in when it is sent. Buffers that were sent come back to be used again.
 #pragma once
 
+#include <cassert>
 #include <cstring>
 #include <deque>
 #include <vector>
@@ -22,6 +23,7 @@ class FrameBatch {
 
   /// REQUIRES: header.payload_bytes == payload.size() <= kFragmentLimitBytes.
   void add(const FragmentHeader& header, std::string_view payload) {
+    assert(header.payload_bytes == payload.size() && payload.size() <= kFragmentLimitBytes);
     const std::size_t whole = fragment_bytes(payload.size());
     ByteBuffer& frame = current();
     char* const to = frame.reserve(whole);
@@ -34,6 +36,7 @@ class FrameBatch {
 
   /// Whole fragments, as they stand in a ring. REQUIRES: not more than kFrameBytes.
   void add_fragments(std::string_view fragments) {
+    assert(fragments.size() <= kFrameBytes && fragments.size() % 8 == 0);
     current().append(fragments);
     bytes_ += fragments.size();
   }

@@ -2,6 +2,7 @@
 #include "bus/core/lane_queue.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace memento::bus {
 namespace {
@@ -14,6 +15,7 @@ bool is_of(const FragmentHeader& fragment, const FragmentHeader& request) {
 }  // namespace
 
 void LaneQueue::add(const FragmentHeader& header, std::uint64_t begin, std::uint64_t end, const Fail& fail) {
+  assert(begin < end && (whole_.empty() || whole_.back().end <= begin));
   const bool is_first = (header.flags & kFirstFragment) != 0;
   const bool is_last = (header.flags & kLastFragment) != 0;
   if (is_first && is_last) {
@@ -53,6 +55,7 @@ void LaneQueue::on_worker_gone(std::uint64_t taken, const Fail& fail) {
 
 // What was taken in part, or not at all, is not executed.
 void LaneQueue::note_lost(std::uint64_t taken, std::uint64_t lost) {
+  assert(taken <= lost);
   const auto note = [&](Entry& entry) {
     if (entry.begin >= lost || entry.failure != Failure::kNone) return;
     const bool may_be_done = entry.end != 0 && entry.end <= taken && (entry.header.flags & kMayWrite) != 0;
@@ -66,6 +69,7 @@ void LaneQueue::give_failures(const Fail& fail) {
   while (!whole_.empty() && whole_.front().failure != Failure::kNone) {
     const Entry entry = whole_.front();
     whole_.pop_front();
+    assert(entry.end > entry.begin);  // it was whole
     if (entry.is_wanted) fail(entry.header, entry.failure);
   }
 }

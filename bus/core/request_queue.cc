@@ -1,6 +1,7 @@
 // See request_queue.h.
 #include "bus/core/request_queue.h"
 
+#include <cassert>
 #include <utility>
 
 namespace memento::bus {
@@ -23,6 +24,7 @@ void RequestQueue::note_passed(const FragmentHeader& header) {
 }
 
 void RequestQueue::add(const FragmentHeader& header, std::string_view payload) {
+  assert(header.process < kProcessLimit && header.lane < kLaneLimit);
   if (!is_first(header) || !is_last(header)) [[unlikely]] {
     Stream& stream = streams_[stream_of(header)];
     if (is_first(header)) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <deque>
 #include <functional>
 #include <span>
@@ -45,7 +46,11 @@ class RequestQueue {
 
   /// The request that the next reply belongs to; nullptr: there is none.
   const Sent* next_answered() const { return sent_.empty() ? nullptr : &sent_.front(); }
-  void pop_answered() { sent_.pop_front(); }
+  /// REQUIRES: next_answered() is not nullptr.
+  void pop_answered() {
+    assert(!sent_.empty());
+    sent_.pop_front();
+  }
 
   /// The link broke: nothing of what was sent will be answered. What was sent in part is dropped.
   void on_link_broken(const Fail& fail);

@@ -81,6 +81,7 @@ void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
 
 bool Arena::prepare_many(std::uint32_t size_class, std::size_t count) {
   static_assert(kManyLimit - 1 + 32 < kMagazineLimit);  // a refill adds 32 at most
+  assert(size_class < kSizeClasses.count && count <= kManyLimit);
   while (block_count(size_class) < count) {
     if (!refill(record_.magazines[size_class], size_class, false)) return false;
   }
@@ -128,7 +129,9 @@ void Arena::give_back_blocks() {
 
 // Takes blocks of the class from a page into the magazine. False: out of memory.
 bool Arena::refill(Magazine& magazine, std::uint32_t size_class, bool is_main) {
+  assert(size_class < kSizeClasses.count);
   const ClassGeometry& geometry = kSizeClasses.geometry[size_class];
+  assert(count_of(magazine) + geometry.batch < kMagazineLimit);
   for (;;) {
     {
       const LockGuard guard(owner_, header_.arena_lock);

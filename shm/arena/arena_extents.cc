@@ -121,7 +121,7 @@ void Arena::stage_run_start(std::uint64_t first_unit, bool begins) {
 }
 
 bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size) {
-  assert(record_.held[role].load(kRelaxed) == 0);
+  assert(role < kHeldLimit && units > 0 && record_.held[role].load(kRelaxed) == 0);
   ++searches;
   for (;;) {
     {
@@ -226,6 +226,7 @@ bool Arena::allocate_table(std::uint64_t lines) {
 }
 
 void Arena::free_held(std::uint32_t role) {
+  assert(role < kHeldLimit);
   const Extent extent{record_.held[role].load(kRelaxed)};
   if (extent.word == 0) return;
   const LockGuard guard(owner_, header_.arena_lock);

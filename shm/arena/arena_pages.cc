@@ -88,6 +88,7 @@ bool Arena::prepare_target(std::uint32_t size_class, bool is_main) {
 }
 
 std::uint64_t Arena::peek_target() const {
+  assert(count_of(record_.targets) > 0);
   return record_.targets.blocks[count_of(record_.targets) - 1].load(kRelaxed);
 }
 

@@ -2,6 +2,7 @@
 #include "shm/messages/mailbox.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "shm/messages/mailbox_file.h"
@@ -66,6 +67,7 @@ bool MessageRing::send(std::initializer_list<std::string_view> pieces,
                        const std::bitset<kProcessLimit>& readers) {
   Envelope envelope{0};
   for (const std::string_view piece : pieces) envelope.size_bytes += piece.size();
+  assert(envelope.size_bytes <= kMessageLimitBytes);
   const std::uint64_t bytes = place_bytes(envelope.size_bytes);
   sent_.clear();
   sent_.reserve(bytes);
@@ -183,6 +185,7 @@ void MessageRing::give_back() {
   const std::uint64_t kept = tail - std::min(tail, kRingBytes);
   const std::uint64_t begin = std::max(given_back_, (kept + kFilePageBytes - 1) / kFilePageBytes * kFilePageBytes);
   if (end <= begin || (!is_idle && end - begin < kGiveBackBytes)) return;
+  assert(end <= tail && tail - begin <= kRingBytes);
   segment_.mailboxes().give_back(process_, begin, end);
   given_back_ = end;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cassert>
 
 #include "shm/os/file.h"
 
@@ -17,6 +18,7 @@ constexpr std::uint64_t kRingOffset = 2 * kSubscriptionHalfBytes;
 // Calls piece(offset in the file, bytes before it, bytes) for what lies before the ring's end, and then for the rest.
 template <class Piece>
 bool in_pieces(std::uint64_t position, std::uint64_t count, Piece&& piece) {
+  assert(count <= kRingBytes);
   const std::uint64_t begin = position % kRingBytes;
   const std::uint64_t head = std::min(count, kRingBytes - begin);
   return piece(kRingOffset + begin, 0, head) && (head == count || piece(kRingOffset, head, count - head));
