@@ -58,7 +58,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace unit-test asan tsan fuzz fuzzers tidy format clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace bench-instructions unit-test asan tsan fuzz fuzzers tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -174,6 +174,12 @@ bench-keyspace:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/keyspace_benchmark
 	@$(BIN)/keyspace_benchmark --benchmark_filter='$(or $(filter-out *,$(FILTER)),all)'
 
+# Instructions a request; QUICK=1 for memento alone, RECORD=1 to write its figures down.
+bench-instructions:
+	@conf/install-packages build bench
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/floor
+	@benchmark/instructions
+
 asan: export LSAN_OPTIONS = suppressions=$(abspath tests/lsan.supp):print_suppressions=0
 asan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=asan test
@@ -233,6 +239,7 @@ help:
 	@echo "make cluster-test  kill, stop and cut off a cluster's nodes under load; ROUNDS=100 of each"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
+	@echo "make bench-instructions  count the instructions of a request by callgrind"
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"

@@ -4,6 +4,7 @@ A Server is started by `with`, on a port of its own and one core, and ended by i
 """
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -14,6 +15,13 @@ import time
 HOST = "127.0.0.1"
 START_LIMIT_S = 15
 MEMORY_MIB = 4096
+MEMCACHED_CONNECTIONS = 4096
+
+
+def allow_descriptors():
+    """A thousand connections for the client, and for each server that it starts."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def free_port():
@@ -145,7 +153,7 @@ class Redis(Server):
 class Memcached(Server):
     def arguments(self):
         as_user = ["-u", "root"] if os.geteuid() == 0 else []
-        return ["memcached", "-l", HOST, "-p", str(self.port), "-U", "0", "-t", "1", "-R", "200", "-c", "4096", "-m",
+        return ["memcached", "-l", HOST, "-p", str(self.port), "-U", "0", "-t", "1", "-R", "200", "-c", str(MEMCACHED_CONNECTIONS), "-m",
                 str(MEMORY_MIB)] + as_user
 
     @classmethod
