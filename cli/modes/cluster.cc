@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "cli/modes/session.h"
 #include "cli/net/cluster_nodes.h"
@@ -64,10 +65,12 @@ Result<std::vector<AskedNode>> reach_nodes(const Options& options) {
   Result<std::vector<ClusterNode>> nodes = ask_for_nodes(*first);
   if (!nodes) return nodes.error();
   std::vector<AskedNode> asked;
+  bool is_first_free = true;  // a reply may call several nodes `myself`
   for (ClusterNode& node : *nodes) {
     AskedNode one;
-    Result<Connection> connection =
-        node.is_myself ? std::move(first) : Connection::open(endpoint_of(node, options));
+    Result<Connection> connection = node.is_myself && std::exchange(is_first_free, false)
+                                        ? Result<Connection>(std::move(*first))
+                                        : Connection::open(endpoint_of(node, options));
     if (connection) {
       one.connection.emplace(std::move(*connection));
     } else {

@@ -82,7 +82,7 @@ class Pipe {
       is_open = *more;
       if (!is_open && !input_.empty() && !is_resp_) input_.push_back('\n');  // a last line without its end
       if (line_ == 0 && !input_.empty()) is_resp_ = input_[0] == '*';
-      const Outcome done = is_resp_ ? send_requests() : send_lines();
+      Outcome done = is_resp_ ? send_requests() : send_lines();
       if (!done) return done;
       if (Outcome flushed = pipeline_.flush(); !flushed) return flushed;
       show_progress();
