@@ -49,7 +49,7 @@ TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/%,$
 CRASH     := $(call objects,tests/crash)
 # The rooms' own tests, which start no server; of those the shared memory's alone.
 SHM_TESTS  := $(call objects,tests/shm)
-UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/bus tests/worker) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)
+UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/bus tests/master tests/worker) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)
 
 # The test of the crash tests runs beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
