@@ -209,6 +209,7 @@ $(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) 
 # Rooms, layout of the text, and what compilers do not look for.
 tidy:
 	@.ci/check-rooms
+	@.ci/check-readmes
 	@conf/install-packages build test bench tidy
 	@git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror
 	@git ls-files '*.cc' ':!tests' | xargs -P $(shell nproc) -n 1 .ci/check-file
