@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace memento::testing {
 namespace {
@@ -72,20 +73,22 @@ TEST_F(ChannelTest, RingsGoAroundWithoutACut) {
   const Channel worker = create();
   const Result<Channel> bus = Channel::open(folder_, 1, 3);
   ASSERT_TRUE(bus);
-  RingWriter writers[] = {worker.request_writer(),     bus->reply_writer(),
-                          bus->peer_request_writer(0), worker.peer_reply_writer(0),
-                          bus->peer_request_writer(2), worker.peer_reply_writer(2)};
-  RingReader readers[] = {bus->request_reader(),         worker.reply_reader(),
-                          worker.peer_request_reader(0), bus->peer_reply_reader(0),
-                          worker.peer_request_reader(2), bus->peer_reply_reader(2)};
+  std::vector<RingWriter> writers = {worker.request_writer(), bus->reply_writer()};
+  std::vector<RingReader> readers = {bus->request_reader(), worker.reply_reader()};
+  for (std::uint32_t node = 0; node < 3; ++node) {
+    writers.push_back(bus->peer_request_writer(node));
+    readers.push_back(worker.peer_request_reader(node));
+    writers.push_back(worker.peer_reply_writer(node));
+    readers.push_back(bus->peer_reply_reader(node));
+  }
   for (int round = 0; round < 100; ++round) {
-    for (std::size_t ring = 0; ring < std::size(writers); ++ring) {
+    for (std::size_t ring = 0; ring < writers.size(); ++ring) {
       const std::string payload(50'000 + ring, static_cast<char>('a' + ring));
       put(writers[ring], payload);
       put(writers[ring], payload);
       writers[ring].publish();
     }
-    for (std::size_t ring = 0; ring < std::size(writers); ++ring) {
+    for (std::size_t ring = 0; ring < writers.size(); ++ring) {
       const std::string payload(50'000 + ring, static_cast<char>('a' + ring));
       ASSERT_TRUE(take(readers[ring]) == payload + ";" + payload + ";") << ring;
     }
