@@ -111,10 +111,8 @@ void LockOwner::on_slow_wait(const void* what, std::uint32_t thread_id, SlowWait
       std::max(1u, header.lock_timeout_ms.load(std::memory_order_relaxed) / kWaitSliceMs);
   const std::uint64_t active_ns = active_time_ns(thread_id);
   const bool was_active = active_ns > wait->holder_active_ns;
-  if (std::exchange(wait->holder, thread_id) != thread_id || was_active) {
-    wait->holder_active_ns = active_ns;
-    wait->slices = 0;
-  }
+  wait->holder_active_ns = active_ns;  // also when it is less: one of its parts may have become unreadable
+  if (std::exchange(wait->holder, thread_id) != thread_id || was_active) wait->slices = 0;
   if (++wait->slices % limit != 0) return;
   if (is_master) {
     // Only its children hold what it waits for, and it has not reaped this one: the id is still theirs.

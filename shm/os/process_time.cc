@@ -35,7 +35,10 @@ std::uint64_t queued_time_ns(std::uint32_t process_id) {
 
 }  // namespace
 
-std::uint64_t active_time_ns(std::uint32_t process_id) { return cpu_time_ns(process_id) + queued_time_ns(process_id); }
+// To the clocks 0 would be the caller.
+std::uint64_t active_time_ns(std::uint32_t process_id) {
+  return process_id == 0 ? 0 : cpu_time_ns(process_id) + queued_time_ns(process_id);
+}
 
 void ActivityWatch::look(std::uint32_t process_id, std::int64_t now_ms) {
   const std::uint64_t active_ns = active_time_ns(process_id);
