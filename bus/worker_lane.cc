@@ -55,13 +55,13 @@ void WorkerLane::find_worker() {
       queue_.on_worker_lost(rings().taken_over.load(std::memory_order_acquire), fail_);
     }
     if (wanted == process_) return;
-    if (!queue_.empty()) {
+    if (queue_.awaits_worker()) {
       if (segment_.process(process_).pid.load() != 0) return;
       take_replies();
       queue_.on_worker_gone(rings().taken.load(std::memory_order_acquire), fail_);
     }
   }
-  if (!queue_.empty() || wanted == 0) return;
+  if (queue_.awaits_worker() || wanted == 0) return;
   channel_ = channels_.channel_of(wanted);
   if (channel_ == nullptr) return;
   process_ = wanted;

@@ -50,6 +50,7 @@ void LaneQueue::on_worker_lost(std::uint64_t taken, const Fail& fail) {
 
 void LaneQueue::on_worker_gone(std::uint64_t taken, const Fail& fail) {
   note_lost(taken, ~0ull);
+  for (Entry& entry : open_) entry.begin = 0;  // its end will be in the other ring
   give_failures(fail);
 }
 

@@ -6,6 +6,7 @@
 // written. What it had not taken is its successor's. Answers for a link that has ended are dropped.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -21,6 +22,12 @@ class LaneQueue {
   using Fail = std::function<void(const FragmentHeader& request, Failure failure)>;
 
   bool empty() const { return whole_.empty() && open_.empty(); }
+  /// Some request is the worker's still: only it, or its death, can answer that. What has failed already, and waits for its
+  /// last fragment to be told so in order, is not.
+  bool awaits_worker() const {
+    const auto awaits = [](const Entry& entry) { return entry.failure == Failure::kNone; };
+    return std::ranges::any_of(whole_, awaits) || std::ranges::any_of(open_, awaits);
+  }
 
   /// A fragment was put into the ring, where it stands from `begin` to `end`.
   void add(const FragmentHeader& header, std::uint64_t begin, std::uint64_t end, const Fail& fail);
@@ -30,7 +37,7 @@ class LaneQueue {
   bool on_reply(const FragmentHeader& header, std::uint64_t taken_over, const Fail& fail);
   /// A worker has died; it had taken what stands in front of `taken`, and its last replies were given.
   void on_worker_lost(std::uint64_t taken, const Fail& fail);
-  /// The same, and it has no successor: what it had not taken fails too.
+  /// The same, and it has no successor: what it had not taken fails too. What comes is put into another ring.
   void on_worker_gone(std::uint64_t taken, const Fail& fail);
   /// No more fragments come on the link, and no answers are wanted.
   void on_link_ended();

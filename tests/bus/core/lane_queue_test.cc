@@ -102,6 +102,25 @@ TEST_F(BusLaneQueue, AWorkerDiesInALongMessage) {
   EXPECT_TRUE(queue_.empty());
 }
 
+// Shows that a message of which a worker that has gone for good had the front does not keep the lane from the next worker,
+// and fails in its turn, when its end comes.
+TEST_F(BusLaneQueue, AWorkerGoesWithTheFrontOfAMessage) {
+  add(1, kFirstFragment);
+  EXPECT_TRUE(queue_.awaits_worker());
+  queue_.on_worker_gone(110, note());
+  EXPECT_FALSE(queue_.awaits_worker());
+  EXPECT_EQ(answers(), Answers{});
+  position_ = 20;  // the other ring
+  add(2, kWhole);
+  add(1, kLastFragment);
+  add(3, kWhole);
+  EXPECT_TRUE(queue_.awaits_worker());
+  reply(2);
+  reply(3);
+  EXPECT_EQ(answers(), (Answers{"reply 2", "down 1", "reply 3"}));
+  EXPECT_TRUE(queue_.empty());
+}
+
 // Shows that what a link asked is not answered on the next one, though the worker answers it.
 TEST_F(BusLaneQueue, ALinkEnds) {
   add(1, kWhole);
