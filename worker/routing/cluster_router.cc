@@ -62,7 +62,8 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
     return wait(client, kNoNode);
   if (is_formed_ && !client.is_redirected && !concerns(command, has_key, call.key)) return Route::kHere;
   const Admission admission = admit(client, command, call);
-  if (is_refused(admission)) return Route::kHere;  // where that is said
+  // Where a refusal is said; a client in MONITOR has little left, which is about itself.
+  if (is_refused(admission) || client.is_monitor()) return Route::kHere;
   if (refuse_while_forming(*command, context)) return Route::kAnswered;
   if (client.is_redirected && !command->has(kPublishes)) return redirect(*command, call, context);
   if (admission == Admission::kIsQueued) return Route::kHere;
