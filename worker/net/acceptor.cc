@@ -141,8 +141,8 @@ void Acceptor::add(Fd socket, const sockaddr_storage& peer, bool is_redirected) 
     refused_.add(connection, monotonic_time_ns() / 1'000'000, refusal);
     return;
   }
+  keyspace_.count(Counter::kConnectionsAccepted);  // first: whatever happens, its end will be counted
   hub_.clients().add(client);
-  keyspace_.count(Counter::kConnectionsAccepted);
 }
 
 void Acceptor::tell(ClosingQueue::Entry& refused) {

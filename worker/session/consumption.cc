@@ -174,7 +174,7 @@ Session::Consumption::Step Session::Consumption::execute_one(BatchRun& run, std:
     ends_batch = std::exchange(command_.ends_batch, false) || run.is_over();
   }
   if (client_.has_pushes) [[unlikely]] take_pushes();
-  session_.closing_ = command_.close_after_reply;
+  session_.closing_ |= command_.close_after_reply;
   return ends_batch ? Step::kEndsBatch : Step::kGoesOn;
 }
 

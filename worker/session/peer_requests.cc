@@ -187,6 +187,8 @@ void PeerRequests::run_batch(Peer& peer) {
 
 void PeerRequests::run_alone(Peer& peer, std::string_view message) {
   const FragmentHeader& header = headers_[0];
+  client_.transaction.reset();  // what a message before left when it ended without memory
+  client_.watched.clear();
   client_.protocol = protocol_of(header);
   CommandMeter meter(services_.settings, services_.facts.process, client_);
   CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
