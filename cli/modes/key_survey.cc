@@ -194,12 +194,7 @@ std::vector<std::string> keys_of(const Words& words) {
     if (words.size() > 1) keys.push_back(words[1]);
     return keys;
   }
-  if (command->keys.first == 0 || !command->accepts(words.size())) return keys;
-  const std::size_t last = std::min(command->last_key(words.size()), words.size() - 1);
-  for (auto i = static_cast<std::size_t>(command->keys.first); i <= last;
-       i += static_cast<std::size_t>(command->keys.step)) {
-    keys.push_back(words[i]);
-  }
+  if (command->accepts(words.size())) command->each_key(views, [&](std::string_view key) { keys.emplace_back(key); });
   return keys;
 }
 

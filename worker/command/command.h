@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "worker/command/join_kind.h"
+#include "worker/command/key_spec.h"
 
 namespace memento {
 
@@ -51,13 +52,6 @@ enum CommandFlag : std::uint32_t {
   kDebug = 1 << 22,          ///< only for clients that may debug
 };
 
-/// Where the keys stand among a call's words.
-struct KeyPositions {
-  int first = 0;  ///< 0: there are none
-  int last = 0;   ///< negative: from the end, -1 is the last word
-  int step = 0;
-};
-
 /// Which words of a command others may not see (shown_words.h).
 enum class Secrets : std::uint8_t {
   kNone,
@@ -70,7 +64,7 @@ struct Command {
   std::string_view name;  ///< upper case; a subcommand's is CONTAINER|NAME
   int arity;              ///< words with the name (a subcommand's: both); negative: at least so many
   std::uint32_t flags;
-  KeyPositions keys;
+  KeySpec keys;
   int text_rest;  ///< in the text protocol: index of the argument that is the rest of the line; 0: none
   CommandGroup group;
   std::string_view since;      ///< version of Redis that has it, or "memento"
@@ -95,20 +89,17 @@ struct Command {
   /// Calls visit(key) for each key of a call with these words.
   template <class Visit>
   void each_key(std::span<const std::string_view> words, Visit&& visit) const {
-    if (keys.first == 0) return;
-    const std::size_t last = last_key(words.size());
-    for (auto i = static_cast<std::size_t>(keys.first); i <= last; i += static_cast<std::size_t>(keys.step)) visit(words[i]);
+    const KeyRange range = keys.find(words);
+    for (std::size_t i = range.first; i < range.end; i += range.step) visit(words[i]);
   }
   /// SUBSCRIBE and its relatives: confirms each name.
   bool confirms_names() const { return has(kPubSubFlag) && has(kSubscribedToo); }
-  /// Index of the first key of a call with `count` words; 0: it has none.
-  std::size_t first_key(std::size_t count) const {
+  /// Index of the first key of a call with these words; 0: it has none.
+  std::size_t first_key(std::span<const std::string_view> words) const {
     const auto first = static_cast<std::size_t>(keys.first);
-    return first < count ? first : 0;
-  }
-  /// Index of the last key of a call with `count` words; below keys.first when there is none.
-  std::size_t last_key(std::size_t count) const {
-    return keys.last < 0 ? count - static_cast<std::size_t>(-keys.last) : static_cast<std::size_t>(keys.last);
+    if (first < words.size()) [[likely]] return first;
+    const KeyRange range = keys.find(words);
+    return range.first != range.end ? range.first : 0;
   }
 };
 

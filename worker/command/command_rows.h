@@ -12,12 +12,12 @@ namespace command_rows {
 
 using enum CommandGroup;
 
-inline constexpr KeyPositions kNoKey{};
-inline constexpr KeyPositions kOneKey{1, 1, 1};
-inline constexpr KeyPositions kTwoKeys{1, 2, 1};
-inline constexpr KeyPositions kAllWords{1, -1, 1};
-inline constexpr KeyPositions kPairs{1, -1, 2};
-inline constexpr KeyPositions kSecondWord{2, 2, 1};
+inline constexpr KeySpec kNoKey{};
+inline constexpr KeySpec kOneKey{1, 1, 1};
+inline constexpr KeySpec kTwoKeys{1, 2, 1};
+inline constexpr KeySpec kAllWords{1, -1, 1};
+inline constexpr KeySpec kPairs{1, -1, 2};
+inline constexpr KeySpec kSecondWord{2, 2, 1};
 
 inline constexpr std::uint32_t kReadFast = kReadonly | kFast;
 inline constexpr std::uint32_t kStore = kWrite | kDenyOom;

@@ -85,8 +85,8 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
 // As Redis: the keys have to be this node's, or all another's.
 ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call& call,
                                              CommandContext& context) {
-  if (command.keys.first == 0) return Route::kHere;
-  const auto first = static_cast<std::size_t>(command.keys.first);
+  const std::size_t first = command.first_key(call.args);
+  if (first == 0) return Route::kHere;
   const std::uint8_t owner = owner_of(slot_of_key(call[first]));
   bool is_one = true;
   command.each_key(call.args, [&](std::string_view key) { is_one &= owner_of(slot_of_key(key)) == owner; });
@@ -105,12 +105,11 @@ ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call&
 ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Call& call,
                                                CommandContext& context, ByteBuffer& output,
                                                std::size_t* begin) {
-  const auto first = static_cast<std::size_t>(command.keys.first);
-  const auto step = static_cast<std::size_t>(command.keys.step);
-  const std::size_t last = command.last_key(call.count());
+  const auto [first, end, step] = command.keys.find(call.args);
+  if (first == end) return Route::kHere;
   std::vector<std::uint8_t> owners;
   bool is_one = true;
-  for (std::size_t i = first; i <= last; i += step) {
+  for (std::size_t i = first; i < end; i += step) {
     owners.push_back(owner_of(i == first ? call.key.slot : slot_of_key(call[i])));
     is_one &= owners.back() == owners.front();
   }
@@ -170,7 +169,7 @@ ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& c
   auto join = std::make_unique<Join>(Join{command.join, command.has(kWrite)});
   join->element_count = owners.size();
   std::vector<Words> words;
-  const auto step = static_cast<std::size_t>(command.keys.step);
+  const KeyRange range = command.keys.find(call.args);
   for (std::size_t i = 0; i < owners.size(); ++i) {
     auto part = std::ranges::find(join->parts, owners[i], &JoinPart::node);
     if (part == join->parts.end()) {
@@ -180,7 +179,7 @@ ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& c
     }
     Words& its_words = words[static_cast<std::size_t>(part - join->parts.begin())];
     part->places.push_back(static_cast<std::uint32_t>(i));
-    const auto key = call.args.subspan(static_cast<std::size_t>(command.keys.first) + i * step, step);
+    const auto key = call.args.subspan(range.first + i * range.step, range.step);
     its_words.insert(its_words.end(), key.begin(), key.end());
   }
   return send_join(std::move(join), words, command, context, output, begin);
@@ -258,7 +257,7 @@ ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vec
 // What this node gives to a joined reply.
 std::string ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context) {
   Call call{words, {}};
-  if (const std::size_t first = command.first_key(words.size()); first != 0) call.key = context.keyspace.hash(words[first]);
+  if (const std::size_t first = command.first_key(words); first != 0) call.key = context.keyspace.hash(words[first]);
   return invoke_apart(context, command, call).bytes;
 }
 

@@ -17,7 +17,7 @@ static_assert(CommandMeter::kRunLimit == Batch::kLimit);
 void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
   request.has_key = request.is_plain = false;
   if (request.command == nullptr) return;
-  const std::size_t index = request.command->first_key(request.argument_count);
+  const std::size_t index = request.command->first_key(std::span(arguments).subspan(request.first_argument, request.argument_count));
   if (index == 0) return;
   const std::string_view key = arguments[request.first_argument + index];
   if (key.size() > kKeyLimitBytes) return;

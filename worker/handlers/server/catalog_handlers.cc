@@ -70,6 +70,45 @@ std::vector<std::string> key_flags(const Command& command) {
                              : std::vector<std::string>{"RO", "access"};
 }
 
+// How a client finds the keys: from where on it looks (begin_search), and what it takes there (find_keys).
+struct Search {
+  std::string_view name;
+  std::string_view type;
+  std::vector<std::pair<std::string_view, std::int64_t>> numbers;
+  std::string_view keyword = {};
+};
+
+void answer_search(ReplyWriter& reply, const Search& search) {
+  reply.field(search.name);
+  reply.begin_map(2);
+  reply.field("type");
+  reply.bulk(search.type);
+  reply.field("spec");
+  reply.begin_map(search.numbers.size() + (search.keyword.empty() ? 0 : 1));
+  if (!search.keyword.empty()) {
+    reply.field("keyword");
+    reply.bulk(search.keyword);
+  }
+  for (const auto& [name, number] : search.numbers) answer_pair(reply, name, number);
+  reply.end();
+  reply.end();
+}
+
+std::pair<Search, Search> searches_of(const KeySpec& keys) {
+  switch (keys.kind) {
+    case KeySpec::Kind::kRange: break;
+    case KeySpec::Kind::kCounted:
+      return {{"begin_search", "index", {{"index", keys.count_at}}},
+              {"find_keys", "keynum", {{"keynumidx", 0}, {"firstkey", 1}, {"keystep", 1}}}};
+    case KeySpec::Kind::kBehindWord:
+      return {{"begin_search", "keyword", {{"startfrom", 1}}, keys.word},
+              {"find_keys", "range", {{"lastkey", -1}, {"keystep", 1}, {"limit", 2}}}};
+  }
+  const int last = keys.last < 0 ? keys.last : keys.last - keys.first;
+  return {{"begin_search", "index", {{"index", keys.first}}},
+          {"find_keys", "range", {{"lastkey", last}, {"keystep", keys.step}, {"limit", 0}}}};
+}
+
 // Where the keys are, in the form that clients since Redis 7 read.
 void answer_key_specification(ReplyWriter& reply, const Command& command) {
   if (command.keys.first == 0) {
@@ -80,28 +119,18 @@ void answer_key_specification(ReplyWriter& reply, const Command& command) {
   reply.begin_map(3);
   reply.field("flags");
   answer_words(reply, key_flags(command));
-  reply.field("begin_search");
-  reply.begin_map(2);
-  reply.field("type");
-  reply.bulk("index");
-  reply.field("spec");
-  reply.begin_map(1);
-  answer_pair(reply, "index", command.keys.first);
+  const auto [begin_search, find_keys] = searches_of(command.keys);
+  answer_search(reply, begin_search);
+  answer_search(reply, find_keys);
   reply.end();
   reply.end();
-  reply.field("find_keys");
-  reply.begin_map(2);
-  reply.field("type");
-  reply.bulk("range");
-  reply.field("spec");
-  reply.begin_map(3);
-  answer_pair(reply, "lastkey", command.keys.last < 0 ? command.keys.last : command.keys.last - command.keys.first);
-  answer_pair(reply, "keystep", command.keys.step);
-  answer_pair(reply, "limit", 0);
-  reply.end();
-  reply.end();
-  reply.end();
-  reply.end();
+}
+
+// As it was told before Redis 7: only what stands at fixed places.
+void answer_key_places(ReplyWriter& reply, const KeySpec& keys) {
+  reply.integer(keys.is_movable() ? 0 : keys.first);
+  reply.integer(keys.is_movable() ? 0 : keys.last);
+  reply.integer(keys.is_movable() ? 0 : keys.step);
 }
 
 void answer_command(ReplyWriter& reply, const Command& command) {
@@ -109,9 +138,7 @@ void answer_command(ReplyWriter& reply, const Command& command) {
   reply.bulk(lower_case(command.name));
   reply.integer(command.arity);
   answer_words(reply, flag_names(command));
-  reply.integer(command.keys.first);
-  reply.integer(command.keys.last);
-  reply.integer(command.keys.step);
+  answer_key_places(reply, command.keys);
   answer_words(reply, categories(command));
   reply.begin_set(0);  // tips
   reply.end();
