@@ -104,7 +104,7 @@ std::string slot_ring(const std::vector<ClusterNode>& nodes, std::size_t columns
     const std::size_t begin = column * kClusterSlotCount / columns;
     const std::size_t end = (column + 1) * kClusterSlotCount / columns;
     std::vector<std::size_t> counts(nodes.size() + 1, 0);
-    for (std::size_t slot = begin; slot < end; ++slot) ++counts[static_cast<std::size_t>(owners[slot] + 1)];
+    for (std::size_t slot = begin; slot < end; ++slot) ++counts[static_cast<std::size_t>(owners[slot]) + 1];
     const auto most = static_cast<std::size_t>(std::ranges::max_element(counts) - counts.begin());
     // A part shows as '.' when any of its slots has no owner.
     ring += counts[0] > 0 || most == 0 ? '.' : static_cast<char>('A' + (most - 1) % 26);

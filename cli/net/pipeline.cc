@@ -38,7 +38,7 @@ Outcome BulkPipeline::finish() {
 
 Outcome BulkPipeline::send_collected() {
   if (output_.empty()) return Done{};
-  const Outcome sent = connection_.send_bytes(output_);
+  Outcome sent = connection_.send_bytes(output_);
   sent_bytes_ += output_.size();
   output_.clear();
   return sent;
