@@ -142,7 +142,8 @@ std::vector<std::uint32_t> order_of(Keys keys, std::size_t count, std::uint32_t 
   return order;
 }
 
-void run_forked(const Forked& what, Segment& segment, const KeyTexts& keys, std::uint32_t process, Race& race) {
+void run_forked(const Forked& what, Segment& segment, const KeyTexts& keys, std::uint32_t process,
+                Race& race) {
   cpu_set_t core;
   CPU_ZERO(&core);
   CPU_SET(process, &core);
@@ -318,13 +319,21 @@ BENCHMARK(small_get<kSmallKeyCount>)->Name("Small/get")->Apply(as_median);
 BENCHMARK(small_miss<kSmallKeyCount>)->Name("Small/miss")->Apply(as_median);
 BENCHMARK(small_set_replace<kSmallKeyCount>)->Name("Small/set_replace")->Apply(as_median);
 BENCHMARK(small_increment<kSmallKeyCount>)->Name("Small/increment")->Apply(as_median);
-BENCHMARK_CAPTURE(two_processes, 1, Forked{Does::kGet, Keys::kAll})->Name("Two/get_same_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 1, Forked{Does::kGet, Keys::kAll})
+    ->Name("Two/get_same_keys")
+    ->Apply(as_race);
 BENCHMARK_CAPTURE(two_processes, 2, Forked{Does::kGet, Keys::kZipf})->Name("Two/get_zipf")->Apply(as_race);
 BENCHMARK_CAPTURE(two_processes, 3, Forked{Does::kGet, Keys::kOne})->Name("Two/get_one_key")->Apply(as_race);
-BENCHMARK_CAPTURE(two_processes, 4, Forked{Does::kSet, Keys::kAll})->Name("Two/set_same_keys")->Apply(as_race);
-BENCHMARK_CAPTURE(two_processes, 5, Forked{Does::kSet, Keys::kOwnHalf})->Name("Two/set_different_keys")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 4, Forked{Does::kSet, Keys::kAll})
+    ->Name("Two/set_same_keys")
+    ->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 5, Forked{Does::kSet, Keys::kOwnHalf})
+    ->Name("Two/set_different_keys")
+    ->Apply(as_race);
 BENCHMARK_CAPTURE(two_processes, 6, Forked{Does::kSet, Keys::kZipf})->Name("Two/set_zipf")->Apply(as_race);
-BENCHMARK_CAPTURE(two_processes, 7, Forked{Does::kIncrement, Keys::kOne})->Name("Two/increment_one_key")->Apply(as_race);
+BENCHMARK_CAPTURE(two_processes, 7, Forked{Does::kIncrement, Keys::kOne})
+    ->Name("Two/increment_one_key")
+    ->Apply(as_race);
 BENCHMARK_CAPTURE(large_get, 1, false)->Name("Large/get_one_by_one")->Apply(as_median);
 BENCHMARK_CAPTURE(large_get, 2, true)->Name("Large/get_batch16")->Apply(as_median);
 BENCHMARK_CAPTURE(large_set_replace, 1, false)->Name("Large/set_one_by_one")->Apply(as_median);

@@ -51,8 +51,8 @@ Outcome ask(int socket, const std::string& what, std::string_view request) {
 Outcome greet(int socket, const LoadPlan& plan) {
   if (!plan.password.empty()) {
     Outcome let_in = plan.protocol == ServerProtocol::kText
-                               ? ask<TextScanner>(socket, "AUTH", "AUTH " + plan.password + "\n")
-                               : ask<RespScanner>(socket, "AUTH", resp_request({"AUTH", plan.password}));
+                         ? ask<TextScanner>(socket, "AUTH", "AUTH " + plan.password + "\n")
+                         : ask<RespScanner>(socket, "AUTH", resp_request({"AUTH", plan.password}));
     if (!let_in) return let_in;
   }
   if (plan.protocol != ServerProtocol::kResp3) return Done{};

@@ -67,7 +67,8 @@ Workload build_workload(BenchmarkOptions& options) {
     plan.first_sequence = static_cast<std::uint32_t>(monotonic_time_ns() / 1000);
   }
   const LoadPlan& load = options.load;
-  const bool sends_all_once = load.warmup_ns == 0 && load.duration_ns == 0 && load.rate_per_s == 0 && !options.sweeps;
+  const bool sends_all_once =
+      load.warmup_ns == 0 && load.duration_ns == 0 && load.rate_per_s == 0 && !options.sweeps;
   if (sends_all_once && !load.verifies) plan.needed_count = load.request_count;
   if (load.shows_progress) std::fprintf(stderr, "preparing the requests ...\n");
   return Workload(plan);

@@ -78,7 +78,8 @@ CLI::Option* declare_general(CLI::App& app, BenchmarkOptions& options, Given& gi
   app.add_option("PORT", load.server.port, "The server's port")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
-  app.add_option("-a,--password", load.password, "The server's password; the environment variable MEMENTO_AUTH is not seen by others");
+  app.add_option("-a,--password", load.password,
+                 "The server's password; the environment variable MEMENTO_AUTH is not seen by others");
   app.add_option("-c,--connections", load.connection_count, "Connections")
       ->capture_default_str()
       ->check(positive);
@@ -220,9 +221,11 @@ std::string check_together(BenchmarkOptions& options, const Given& given) {
     load.shows_progress = given.progress;  // the classic run is short, and shows itself
   }
   if (!load.password.empty()) {
-    if (load.protocol == ServerProtocol::kMemcached) return "--password: memcached's text protocol has no passwords";
+    if (load.protocol == ServerProtocol::kMemcached)
+      return "--password: memcached's text protocol has no passwords";
     if (load.protocol == ServerProtocol::kText && load.password.find_first_of(" \t\r\n") != std::string::npos)
-      return "--password: in the text protocol it cannot hold blanks or line ends; use a load with --protocol resp3";
+      return "--password: in the text protocol it cannot hold blanks or line ends; use a load with "
+             "--protocol resp3";
   }
   if (load.verifies) {
     if (workload.value_size_min_bytes < kVerifiableSizeBytes) {

@@ -1,5 +1,5 @@
-// See bus.h. A turn of the loop: libuv's callbacks read links; then (on_turn) what the workers ask and answer is
-// taken and everything is sent, one write a link and one wake-up FIFO a worker.
+// See bus.h. A turn of the loop: libuv's callbacks read links; then (on_turn) what the workers ask and answer
+// is taken and everything is sent, one write a link and one wake-up FIFO a worker.
 #include "bus/bus.h"
 
 #include <sys/random.h>
@@ -81,7 +81,8 @@ class Bus {
   WakeupFifo wakeup_;
   WorkerChannels channels_;
   WorkerLanes lanes_;
-  LogLimiter stranger_lines_{"connections to the bus port were closed or refused", kStrangerLines, kStrangerLinesMs};
+  LogLimiter stranger_lines_{"connections to the bus port were closed or refused", kStrangerLines,
+                             kStrangerLinesMs};
   uv_loop_t loop_{};
   BusContext context_;
   std::vector<std::unique_ptr<Peer>> peers_;  ///< by node; none for this one
@@ -165,11 +166,13 @@ void Bus::accept() {
   if (make_room_for(*newcomer)) inbound_links_.push_back(std::move(newcomer));
 }
 
-// Members that have proved themselves have places of their own. Those that greet yet have so many: of too many the
-// one goes that came first, rather than one from a member's address, so whoever greets at once comes in.
+// Members that have proved themselves have places of their own. Those that greet yet have so many: of too
+// many the one goes that came first, rather than one from a member's address, so whoever greets at once comes
+// in.
 bool Bus::make_room_for(const InboundLink& newcomer) {
   const auto is_stranger = [](const auto& link) { return link->is_stranger(); };
-  if (static_cast<std::size_t>(std::ranges::count_if(inbound_links_, is_stranger)) < kStrangerLimit) return true;
+  if (static_cast<std::size_t>(std::ranges::count_if(inbound_links_, is_stranger)) < kStrangerLimit)
+    return true;
   auto oldest = std::ranges::find_if(inbound_links_, [&](const auto& link) {
     return link->is_stranger() && !link->has_address_of_member();
   });
@@ -277,8 +280,8 @@ void Bus::begin_to_leave() {
 
 bool Bus::has_unanswered() const {
   return lanes_.has_unanswered() || std::ranges::any_of(peers_, [](const auto& peer) {
-    return peer != nullptr && peer->unanswered_count() > 0;
-  });
+           return peer != nullptr && peer->unanswered_count() > 0;
+         });
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ void InboundLink::close(const std::string& why) {
 void InboundLink::on_tick(std::int64_t now_ms) {
   if (is_closed_) return;
   if (!is_ready_) {
-    if (now_ms - accepted_ms_ >= std::min(kGreetingMs, context_.timeout_ms)) close("no greeting came in time");
+    if (now_ms - accepted_ms_ >= std::min(kGreetingMs, context_.timeout_ms))
+      close("no greeting came in time");
     return;
   }
   if (!is_reading_) heard_ms_ = now_ms;
@@ -99,8 +100,8 @@ bool InboundLink::on_frame(const Frame& frame) {
   const std::string answer = handshake_.on_frame(frame, sender_, receiver_);
   if (!answer.empty()) tcp_->send(answer);
   if (handshake_.state() == Handshake::State::kRefused) {
-    context_.stranger_lines.warning(
-        context_.log, "a node at " + tcp_->peer_text() + " is refused: " + handshake_.reason());
+    context_.stranger_lines.warning(context_.log,
+                                    "a node at " + tcp_->peer_text() + " is refused: " + handshake_.reason());
     close(handshake_.reason());
   }
   return handshake_.state() != Handshake::State::kDone || on_ready();

@@ -174,8 +174,8 @@ Peer::Peer(BusContext& context, std::uint8_t node, std::int64_t now_ms) : contex
   this->node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
 }
 
-// With another number of lanes requests go by other links: what waits for the ones before is refused, or it might be
-// overtaken.
+// With another number of lanes requests go by other links: what waits for the ones before is refused, or it
+// might be overtaken.
 void Peer::set_lane_count(std::uint32_t count, std::int64_t now_ms) {
   for (const auto& link : links_) link->refuse_unsent();
   while (links_.size() > count) links_.pop_back();
@@ -204,7 +204,7 @@ void Peer::update_state(std::int64_t now_ms) {
   const auto is_down = [](const auto& link) { return !link->is_up(); };
   const auto down = std::ranges::find_if(links_, is_down);
   const LinkState before = state_;
-  state_ = down == links_.end()     ? LinkState::kUp
+  state_ = down == links_.end()    ? LinkState::kUp
            : (*down)->is_refused() ? LinkState::kRefused
                                    : LinkState::kDown;
   if (state_ == before) return;

@@ -1,8 +1,8 @@
-// OutboundLink: one of this node's links to another one, for one of its lanes: requests go out, their replies come
-// back. Runs in the bus process. The rules are in core/link_rules.h and core/request_queue.h.
+// OutboundLink: one of this node's links to another one, for one of its lanes: requests go out, their replies
+// come back. Runs in the bus process. The rules are in core/link_rules.h and core/request_queue.h.
 //
-// Peer: the links to one node, of which it says how many there are to be. A request goes by its lane, so those
-// of one connection stay in order.
+// Peer: the links to one node, of which it says how many there are to be. A request goes by its lane, so
+// those of one connection stay in order.
 #pragma once
 
 #include <memory>

@@ -179,7 +179,8 @@ void WorkerChannels::on_tick(std::int64_t now_ms) {
     if (std::exchange(worker.seen_head, head) != head || worker.backlog.empty()) worker.watch.reset();
     if (worker.backlog.empty()) continue;
     worker.watch.look(segment_.process(process).pid.load(), now_ms);
-    worker.is_stalled |= worker.watch.idle_ms(now_ms) >= kStoppedPatienceMs || worker.watch.waited_ms(now_ms) >= kBusyPatienceMs;
+    worker.is_stalled |= worker.watch.idle_ms(now_ms) >= kStoppedPatienceMs ||
+                         worker.watch.waited_ms(now_ms) >= kBusyPatienceMs;
   }
 }
 

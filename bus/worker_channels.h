@@ -1,10 +1,10 @@
 // WorkerChannels: the bus's ends of the channels of this node's workers. Runs in the bus process.
 //
 // Requests are always taken: what a node does not take waits in its RequestQueue, and each worker has only so
-// many bytes on their way to each node. Replies that a worker does not take wait here; while much waits the links
-// are not read (is_congested). A worker that takes nothing is busy (it runs) or stopped (it does not): a stopped one holds
-// up the links for kStoppedPatienceMs, a busy one for kBusyPatienceMs. Then its replies are dropped, each told as lost,
-// until it takes some: nobody else waits for it longer than that.
+// many bytes on their way to each node. Replies that a worker does not take wait here; while much waits the
+// links are not read (is_congested). A worker that takes nothing is busy (it runs) or stopped (it does not):
+// a stopped one holds up the links for kStoppedPatienceMs, a busy one for kBusyPatienceMs. Then its replies
+// are dropped, each told as lost, until it takes some: nobody else waits for it longer than that.
 #pragma once
 
 #include <array>

@@ -47,7 +47,8 @@ void WorkerLane::set_inbound(InboundLink* inbound) {
 // A worker that was replaced first answers all it was given. One that has died has a successor with the same
 // channel; or, when it was to be replaced, none: then the position where it stopped is final.
 void WorkerLane::find_worker() {
-  const auto wanted = static_cast<std::uint16_t>(state_.worker_processes[worker_].load(std::memory_order_relaxed));
+  const auto wanted =
+      static_cast<std::uint16_t>(state_.worker_processes[worker_].load(std::memory_order_relaxed));
   if (channel_ != nullptr) {
     const std::uint64_t generation = channel_->header().generation.load(std::memory_order_acquire);
     if (std::exchange(generation_, generation) != generation) {
@@ -92,17 +93,18 @@ bool WorkerLane::put(std::string_view fragments, std::size_t* taken) {
   char* const place = requests_.reserve(0);
   std::memcpy(place, fitting.data(), fitting.size());
   bool is_good = true;
-  const bool is_whole = for_each_fragment({place, fitting.size()}, [&](FragmentHeader header, std::string_view payload) {
-    is_good = is_request(header);
-    if (!is_good) return false;
-    header.link = link_;
-    std::memcpy(place + *taken, &header, sizeof header);
-    const std::uint64_t begin = requests_.position();
-    requests_.advance(fragment_bytes(payload.size()));
-    *taken += fragment_bytes(payload.size());
-    queue_.add(header, begin, requests_.position(), fail_);
-    return true;
-  });
+  const bool is_whole =
+      for_each_fragment({place, fitting.size()}, [&](FragmentHeader header, std::string_view payload) {
+        is_good = is_request(header);
+        if (!is_good) return false;
+        header.link = link_;
+        std::memcpy(place + *taken, &header, sizeof header);
+        const std::uint64_t begin = requests_.position();
+        requests_.advance(fragment_bytes(payload.size()));
+        *taken += fragment_bytes(payload.size());
+        queue_.add(header, begin, requests_.position(), fail_);
+        return true;
+      });
   return is_good && (is_whole || fitting.size() < fragments.size());
 }
 
@@ -118,7 +120,8 @@ void WorkerLane::take_replies() {
     if (!queue_.on_reply(header, taken_over, fail_)) {
       send_run();
     } else {
-      run_ = run_.empty() ? fragments.substr(taken, bytes) : std::string_view(run_.data(), run_.size() + bytes);
+      run_ =
+          run_.empty() ? fragments.substr(taken, bytes) : std::string_view(run_.data(), run_.size() + bytes);
     }
     taken += bytes;
     return true;
@@ -160,8 +163,9 @@ WorkerLanes::WorkerLanes(Segment& segment, ClusterState& state, WorkerChannels& 
 WorkerLane& WorkerLanes::at(std::size_t node, std::uint32_t lane) {
   const std::size_t place = node * count_ + lane;
   if (by_place_[place] == nullptr) {
-    by_place_[place] = std::make_unique<WorkerLane>(segment_, state_, channels_, static_cast<std::uint8_t>(node),
-                                                    static_cast<std::uint32_t>(place % worker_count_));
+    by_place_[place] =
+        std::make_unique<WorkerLane>(segment_, state_, channels_, static_cast<std::uint8_t>(node),
+                                     static_cast<std::uint32_t>(place % worker_count_));
     used_.push_back(by_place_[place].get());
   }
   return *by_place_[place];

@@ -1,10 +1,10 @@
-// WorkerLane: the way of another node's requests to one worker of this node, and of its replies. Runs in the bus
-// process, which only carries: what the worker does not take now is not read from the link (has_room), and what
-// the link does not take now stays in the worker's ring, so that only this lane waits. The rules are in
-// core/lane_queue.h; one inbound link link at a time uses it, the newest.
+// WorkerLane: the way of another node's requests to one worker of this node, and of its replies. Runs in the
+// bus process, which only carries: what the worker does not take now is not read from the link (has_room),
+// and what the link does not take now stays in the worker's ring, so that only this lane waits. The rules are
+// in core/lane_queue.h; one inbound link link at a time uses it, the newest.
 //
-// The worker may die or be replaced in an upgrade: then what it was given is answered for, and the next one gets
-// what comes. WorkerLanes: those of all nodes.
+// The worker may die or be replaced in an upgrade: then what it was given is answered for, and the next one
+// gets what comes. WorkerLanes: those of all nodes.
 #pragma once
 
 #include <memory>
@@ -31,8 +31,8 @@ class WorkerLane {
   void find_worker();
   /// The worker takes a fragment now.
   bool has_room();
-  /// As many of the fragments as the worker takes now, `taken` bytes. With the next publish() they are on their way.
-  /// False: what comes behind those is not a request.
+  /// As many of the fragments as the worker takes now, `taken` bytes. With the next publish() they are on
+  /// their way. False: what comes behind those is not a request.
   bool put(std::string_view fragments, std::size_t* taken);
   /// Replies for the inbound link, as long as it takes them.
   void take_replies();

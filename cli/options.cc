@@ -291,8 +291,8 @@ std::optional<CliStatus> choose_pattern(const CLI::App& app, const Given& given,
   return std::nullopt;
 }
 
-/// Whether a line of the words says the same as the words: no blank or line end in one, none empty. A single word is a
-/// line as it was given.
+/// Whether a line of the words says the same as the words: no blank or line end in one, none empty. A single
+/// word is a line as it was given.
 bool is_one_line(const Words& words) {
   return words.size() <= 1 || std::ranges::none_of(words, [](const std::string& word) {
            return word.empty() || word.find_first_of(" \t\r\n") != word.npos;
@@ -325,8 +325,8 @@ std::optional<CliStatus> choose_output(const CLI::App& app, bool is_positional_s
   if (given.protocol == "text" && !knows_text) {
     return usage_error("--protocol text goes with commands, scripts, the prompt and --pipe alone");
   }
-  // HOST PORT COMMAND and scripts go as they are, a line each: their values are the rest of the line. Arguments that a line
-  // would tear apart go as RESP.
+  // HOST PORT COMMAND and scripts go as they are, a line each: their values are the rest of the line.
+  // Arguments that a line would tear apart go as RESP.
   const bool is_plain = given.protocol.empty() && format == nullptr && !options->format.pretty &&
                         !options->last_from_stdin && !options->endpoint.is_foreign;
   const bool is_line =

@@ -43,8 +43,8 @@ struct Options {
   Mode mode = Mode::kPrompt;
   Endpoint endpoint;
   FormatOptions format;
-  Words command;                   ///< kCommand, kCluster: words; kSubscribe: channels
-  bool shows_plainly = false;      ///< as the text protocol writes replies, errors among them, whatever is spoken
+  Words command;               ///< kCommand, kCluster: words; kSubscribe: channels
+  bool shows_plainly = false;  ///< as the text protocol writes replies, errors among them, whatever is spoken
   bool last_from_stdin = false;    ///< -x
   std::string script_path;         ///< -f; empty: stdin
   std::uint64_t repeat_count = 1;  ///< 0: until interrupted

@@ -1,5 +1,5 @@
-// A line of the configuration file: `name value`. The value is the rest of the line, or stands in quotes: in double ones
-// \n \r \t \a \b \\ \" and \xHH are escapes, in single ones only \' is. Master.
+// A line of the configuration file: `name value`. The value is the rest of the line, or stands in quotes: in
+// double ones \n \r \t \a \b \\ \" and \xHH are escapes, in single ones only \' is. Master.
 #pragma once
 
 #include <string>

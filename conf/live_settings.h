@@ -19,14 +19,15 @@ namespace memento {
 inline constexpr std::int64_t kTcpKeepaliveLimitS = 32'767;  // the kernel's
 
 struct LiveSettings {
-  std::atomic<int> max_clients{0};         ///< of all workers together
-  std::atomic<int> quit_timeout_ms{0};     ///< how long QUIT lets connections finish
-  std::atomic<bool> protected_mode{true};  ///< without a password only this machine is served
+  std::atomic<int> max_clients{0};                 ///< of all workers together
+  std::atomic<int> quit_timeout_ms{0};             ///< how long QUIT lets connections finish
+  std::atomic<bool> protected_mode{true};          ///< without a password only this machine is served
   std::atomic<std::int64_t> tcp_keepalive_s{300};  ///< of connections from now on; 0: off
   Password password;
   std::atomic<std::int64_t> slow_after_us{10'000};  ///< commands that take as long are logged; negative: none
   std::atomic<std::int64_t> slow_shown{128};        ///< lines of SLOWLOG
-  std::atomic<std::int64_t> latency_after_ms{0};    ///< commands that take as long are samples of LATENCY; 0: none
+  std::atomic<std::int64_t> latency_after_ms{
+      0};  ///< commands that take as long are samples of LATENCY; 0: none
   std::atomic<bool> expires_in_background{
       true};  ///< workers remove expired keys; DEBUG SET-ACTIVE-EXPIRE clears it
   StatisticsRecords statistics;

@@ -26,7 +26,8 @@ Outcome Log::reopen() {
   struct stat status {};
   // A file with a second link may be another user's, who linked it here; its owner is not changed.
   const bool is_plain = fstat(file->get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
-  if (owner_ && is_plain && status.st_uid != *owner_ && fchown(file->get(), *owner_, static_cast<gid_t>(-1)) != 0) {
+  if (owner_ && is_plain && status.st_uid != *owner_ &&
+      fchown(file->get(), *owner_, static_cast<gid_t>(-1)) != 0) {
     return system_error("fchown(" + path_ + ") of the log");
   }
   file_ = std::move(*file);
@@ -43,7 +44,8 @@ void Log::write(const char* level, std::string_view message) {
   if (!role_.empty()) line += role_ + " (pid " + std::to_string(getpid()) + "): ";
   line.append(message).append("\n");
   // A failure to write the log cannot be logged.
-  [[maybe_unused]] const ssize_t written = ::write(file_ ? file_.get() : STDERR_FILENO, line.data(), line.size());
+  [[maybe_unused]] const ssize_t written =
+      ::write(file_ ? file_.get() : STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace memento

@@ -1,7 +1,8 @@
 // LogLimiter: log lines of one kind that strangers can cause at will; it keeps them from filling the disk. It
 // writes a few of them in each period, and one line that tells how many more there were. Any process.
 //
-// The count is written with the kind's next line of a later period, or by flush_due(), which a process with a timer calls.
+// The count is written with the kind's next line of a later period, or by flush_due(), which a process with a
+// timer calls.
 #pragma once
 
 #include <cstdint>

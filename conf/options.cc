@@ -22,7 +22,8 @@ constexpr std::uint64_t kSmallestMemoryBytes = 16ull << 20;
 constexpr std::uint64_t kLargestValueBytes = 1ull << 30;
 
 // Options that say what this start does; the file cannot hold them.
-constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help", "fresh", "cluster", "nodes", "name"};
+constexpr const char* kCommandLineOnly[] = {"config", "test",    "version", "help",
+                                            "fresh",  "cluster", "nodes",   "name"};
 
 constexpr const char* kAllKeys = "allkeys";
 constexpr const char* kResp = "resp";
@@ -34,9 +35,11 @@ Check number_between(std::int64_t least, std::int64_t most, const std::string& w
   return [=](const std::string& text) {
     std::int64_t number = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool good = failure == std::errc() && end == text.data() + text.size() && number >= least && number <= most;
+    const bool good =
+        failure == std::errc() && end == text.data() + text.size() && number >= least && number <= most;
     return good ? std::string()
-                : "'" + text + "' is not " + what + " (" + std::to_string(least) + " to " + std::to_string(most) + ")";
+                : "'" + text + "' is not " + what + " (" + std::to_string(least) + " to " +
+                      std::to_string(most) + ")";
   };
 }
 
@@ -44,8 +47,10 @@ Check size_between(std::uint64_t least, std::uint64_t most) {
   return [=](const std::string& text) {
     std::uint64_t size_bytes = 0;
     if (!parse_size(text, &size_bytes)) return "'" + text + "' is not a size such as 512MiB or 4g";
-    if (size_bytes < least) return "'" + text + "' is too small, at least " + format_size(least) + " are needed";
-    if (size_bytes > most) return "'" + text + "' is too large, at most " + format_size(most) + " are possible";
+    if (size_bytes < least)
+      return "'" + text + "' is too small, at least " + format_size(least) + " are needed";
+    if (size_bytes > most)
+      return "'" + text + "' is too large, at most " + format_size(most) + " are possible";
     return std::string();
   };
 }
@@ -61,7 +66,9 @@ std::string is_inline_replies(const std::string& text) {
 
 std::string not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
 
-std::string yes_or_no(const std::string& text) { return text == "yes" || text == "no" ? "" : "'" + text + "' is not yes or no"; }
+std::string yes_or_no(const std::string& text) {
+  return text == "yes" || text == "no" ? "" : "'" + text + "' is not yes or no";
+}
 
 std::string is_debug_policy(const std::string& text) {
   return text == "no" || text == "local" || text == "yes" ? "" : "'" + text + "' is not no, local or yes";
@@ -69,7 +76,9 @@ std::string is_debug_policy(const std::string& text) {
 
 class Parser {
  public:
-  explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") { add_options(options); }
+  explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") {
+    add_options(options);
+  }
 
   /// Returns what is wrong; empty: nothing.
   std::string parse(std::vector<std::string> arguments) {
@@ -96,9 +105,11 @@ class Parser {
 
  private:
   template <class Target>
-  CLI::Option* add(const std::string& names, Target& target, const Check& check, const std::string& help, const char* type) {
-    return app_.add_option_function<std::string>(
-                   names, [&target](const std::string& text) { assign(target, text); }, help)
+  CLI::Option* add(const std::string& names, Target& target, const Check& check, const std::string& help,
+                   const char* type) {
+    return app_
+        .add_option_function<std::string>(
+            names, [&target](const std::string& text) { assign(target, text); }, help)
         ->check(CLI::Validator(check, ""))
         ->type_name(type);
   }
@@ -126,7 +137,8 @@ class Parser {
         ->each([&o](const std::string&) { o.address_is_given = true; });
     add("-p,--port", o.port, number_between(1, 65535, "a port"), "Port (6737)", "PORT")
         ->each([&o](const std::string&) { o.port_is_given = true; });
-    add("-w,--workers", o.workers, number_between(1, 128, "a number of workers"), "Worker processes (one per CPU)", "COUNT");
+    add("-w,--workers", o.workers, number_between(1, 128, "a number of workers"),
+        "Worker processes (one per CPU)", "COUNT");
     add("-m,--memory", o.memory_bytes, size_between(kSmallestMemoryBytes, 1ull << 40),
         "Memory for all data (half of what the machine or its cgroup allows)", "SIZE");
     add("-C,--config", o.config_file, not_empty, "Configuration file", "FILE");
@@ -137,19 +149,23 @@ class Parser {
     app_.add_flag("-t,--test", o.test_only, "Check the configuration and exit");
     add("--dir", o.directory, not_empty, "Folder of the data, on a tmpfs (/dev/shm/memento-PORT)", "FOLDER");
     app_.add_flag("--fresh", o.fresh, "Start empty; data that is there is set aside");
-    add("--value-limit", o.value_limit_bytes, size_between(1, kLargestValueBytes), "Longest value (512MiB)", "SIZE");
-    add("--eviction", o.eviction, is_eviction_policy, "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)",
-        "POLICY");
-    add("--huge-pages", o.huge_pages, yes_or_no, "Turn memory that is in use into huge pages: yes or no (yes)", "YES|NO");
+    add("--value-limit", o.value_limit_bytes, size_between(1, kLargestValueBytes), "Longest value (512MiB)",
+        "SIZE");
+    add("--eviction", o.eviction, is_eviction_policy,
+        "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)", "POLICY");
+    add("--huge-pages", o.huge_pages, yes_or_no,
+        "Turn memory that is in use into huge pages: yes or no (yes)", "YES|NO");
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),
         "Clients served at the same time (10000)", "COUNT");
     add("--quit-timeout", o.quit_timeout_s, number_between(0, 86400, "a number of seconds"),
         "How long QUIT and an upgrade let connections finish (10)", "SECONDS");
     add("--lock-timeout", o.lock_timeout_s, number_between(1, 3600, "a number of seconds"),
         "How long a stopped worker may block others before it is killed (5)", "SECONDS");
-    add("--requirepass", o.password, not_empty, "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
+    add("--requirepass", o.password, not_empty,
+        "Password of clients; others can see a command line, so rather in a file", "PASSWORD");
     add("--requirepass-file", o.password_file, not_empty, "File whose first line is the password", "FILE");
-    add("--protected-mode", o.protected_mode, yes_or_no, "Without a password serve only this machine: yes or no (yes)", "YES|NO");
+    add("--protected-mode", o.protected_mode, yes_or_no,
+        "Without a password serve only this machine: yes or no (yes)", "YES|NO");
     add("--enable-debug-command", o.debug_command, is_debug_policy,
         "Clients that may use DEBUG: no, local (on this machine) or yes (no)", "NO|LOCAL|YES");
     add("--inline-replies", o.inline_replies, is_inline_replies,
@@ -161,7 +177,8 @@ class Parser {
         "Log commands that take as long in SLOWLOG; -1: none (10000)", "MICROSECONDS");
     add("--slowlog-max-len", o.slow_shown, number_between(0, 1'000'000, "a number of lines"),
         "Lines that SLOWLOG shows, at most 128 for each worker (128)", "COUNT");
-    add("--latency-monitor-threshold", o.latency_after_ms, number_between(0, kDayUs / 1000, "a number of milliseconds"),
+    add("--latency-monitor-threshold", o.latency_after_ms,
+        number_between(0, kDayUs / 1000, "a number of milliseconds"),
         "Sample commands that take as long for LATENCY; 0: none (0)", "MILLISECONDS");
     app_.add_flag("-c,--cluster", o.cluster, "Be a node of a cluster");
     add("-f,--nodes", o.nodes_file, not_empty, "Cluster: file of the nodes (~/.memento)", "FILE");
@@ -184,7 +201,8 @@ std::string apply_line(const std::string& text, const std::vector<std::string>& 
   if (std::ranges::find(keys, name) == keys.end()) return "unknown key '" + name + "'";
   if (!line.error.empty()) return line.error;
   if (line.value.empty()) return name + ": the value is empty; leave the line out for the default";
-  if (name == "daemon" && line.value != "yes" && line.value != "no") return "daemon: '" + line.value + "' is not yes or no";
+  if (name == "daemon" && line.value != "yes" && line.value != "no")
+    return "daemon: '" + line.value + "' is not yes or no";
   const std::string error = Parser(options).parse({"--" + name + "=" + line.value});
   return error.starts_with("--") ? error.substr(2) : error;
 }
@@ -193,7 +211,8 @@ std::string apply_line(const std::string& text, const std::vector<std::string>& 
 std::string apply_file(const std::string& path, const std::string& folder, Options& options) {
   const std::filesystem::path place = std::filesystem::path(folder) / path;
   std::ifstream file(place);
-  if (!file || std::filesystem::is_directory(place)) return path + ": cannot be read; name a readable file with -C\n";
+  if (!file || std::filesystem::is_directory(place))
+    return path + ": cannot be read; name a readable file with -C\n";
   const std::vector<std::string> keys = config_keys();
   std::string errors;
   int number = 0;
@@ -212,7 +231,8 @@ void make_absolute(std::string& path, const std::string& folder) {
 
 void resolve(Options& options, const std::string& folder) {
   if (options.workers == 0) options.workers = std::min(usable_cpu_count(), 128u);
-  if (options.memory_bytes == 0) options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
+  if (options.memory_bytes == 0)
+    options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
   if (options.directory.empty()) options.directory = "/dev/shm/memento-" + std::to_string(options.port);
   for (std::string* path :
        {&options.directory, &options.pid_file, &options.log_file, &options.cluster_secret_file})
@@ -243,7 +263,9 @@ std::string read_nodes(Options& options, const std::string& folder) {
   return "";
 }
 
-ParsedCommandLine end(ExitStatus status, std::string text) { return ParsedCommandLine{{}, true, status, std::move(text)}; }
+ParsedCommandLine end(ExitStatus status, std::string text) {
+  return ParsedCommandLine{{}, true, status, std::move(text)};
+}
 
 }  // namespace
 
@@ -258,7 +280,8 @@ ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, 
   const std::string error = parser.parse(arguments);
   if (parser.asks("--help")) return end(ExitStatus::kOk, parser.help());
   if (parser.asks("--version")) return end(ExitStatus::kOk, std::string("memento ") + kVersion + "\n");
-  if (!error.empty()) return end(ExitStatus::kUsage, "memento: " + error + "; memento --help lists the options\n");
+  if (!error.empty())
+    return end(ExitStatus::kUsage, "memento: " + error + "; memento --help lists the options\n");
   if (!given.cluster && (parser.asks("--nodes") || parser.asks("--name"))) {
     return end(ExitStatus::kUsage, "memento: -f and -i are for a node of a cluster; add -c\n");
   }

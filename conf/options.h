@@ -1,7 +1,8 @@
-// The server's options: one table serves the command line and the configuration file. Master, at start and on HUP.
+// The server's options: one table serves the command line and the configuration file. Master, at start and on
+// HUP.
 //
-// The file holds `key value` lines (config_line.h), # begins a comment; keys are the long options' names. The command
-// line wins.
+// The file holds `key value` lines (config_line.h), # begins a comment; keys are the long options' names. The
+// command line wins.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +45,7 @@ struct Options {
   bool protected_mode = true;
   DebugPolicy debug_command = DebugPolicy::kNo;
   InlineReplies inline_replies = InlineReplies::kText;
-  int tcp_keepalive_s = 300;  ///< 0: off
+  int tcp_keepalive_s = 300;            ///< 0: off
   std::int64_t slow_after_us = 10'000;  ///< negative: no command is logged as slow
   std::int64_t slow_shown = 128;
   std::int64_t latency_after_ms = 0;  ///< 0: nothing is sampled
@@ -68,9 +69,9 @@ struct ParsedCommandLine {
   std::string text;  ///< for stdout when the status is kOk, else for stderr; whole lines
 };
 
-/// Parses the command line and the file it names. A wrong command line ends with kUsage, a wrong file with kConfig
-/// and a line for each error: "FILE:LINE: what is wrong".
-/// Relative paths, on the line and in the file, start at `folder`.
+/// Parses the command line and the file it names. A wrong command line ends with kUsage, a wrong file with
+/// kConfig and a line for each error: "FILE:LINE: what is wrong". Relative paths, on the line and in the
+/// file, start at `folder`.
 ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments, const std::string& folder);
 
 /// Names of the keys a configuration file may hold.

@@ -1,12 +1,13 @@
-// Password: the server's password in memory that all its processes share. The master sets it at start and on HUP,
-// CONFIG SET in a worker; each worker compares. A password is at most kLimitBytes long, empty means that there is none.
+// Password: the server's password in memory that all its processes share. The master sets it at start and on
+// HUP, CONFIG SET in a worker; each worker compares. A password is at most kLimitBytes long, empty means that
+// there is none.
 //
-// Each process that sets has two places of its own. It writes the one that is not in use and then makes it the current
-// one, so that no two processes write the same place, a reader sees an old or a new password whole, and a writer that
-// dies has changed nothing. No process waits for another.
+// Each process that sets has two places of its own. It writes the one that is not in use and then makes it
+// the current one, so that no two processes write the same place, a reader sees an old or a new password
+// whole, and a writer that dies has changed nothing. No process waits for another.
 //
-// Invariant: a place that is current is not written. turn_ counts the settings beside naming the place, so a reader that
-// was overtaken sees that and reads again.
+// Invariant: a place that is current is not written. turn_ counts the settings beside naming the place, so a
+// reader that was overtaken sees that and reads again.
 #pragma once
 
 #include <array>
@@ -31,7 +32,8 @@ class Password {
     return std::string(now.bytes.data(), now.size_bytes);
   }
 
-  /// `setter`: the process record of the caller. REQUIRES: text.size() <= kLimitBytes; no other process sets as `setter`.
+  /// `setter`: the process record of the caller. REQUIRES: text.size() <= kLimitBytes; no other process sets
+  /// as `setter`.
   void set(std::string_view text, std::uint32_t setter) {
     assert(setter < kSetterLimit && text.size() <= kLimitBytes);
     Copy fresh;
@@ -49,8 +51,10 @@ class Password {
   bool matches(std::string_view candidate) const {
     const Copy expected = copy();
     std::array<char, kLimitBytes + 1> padded{};
-    std::memcpy(padded.data(), candidate.data(), candidate.size() < kLimitBytes ? candidate.size() : kLimitBytes);
-    std::uint32_t difference = expected.size_bytes ^ static_cast<std::uint32_t>(candidate.size() & 0xffffffff);
+    std::memcpy(padded.data(), candidate.data(),
+                candidate.size() < kLimitBytes ? candidate.size() : kLimitBytes);
+    std::uint32_t difference =
+        expected.size_bytes ^ static_cast<std::uint32_t>(candidate.size() & 0xffffffff);
     for (std::size_t i = 0; i < padded.size(); ++i) {
       difference |= static_cast<std::uint32_t>(static_cast<unsigned char>(padded[i] ^ expected.bytes[i]));
     }
@@ -87,7 +91,9 @@ class Password {
   };
 
   static std::uint32_t place_of(std::uint64_t turn) { return static_cast<std::uint32_t>(turn & 0xffff); }
-  static std::uint64_t after(std::uint64_t turn, std::uint32_t place) { return (((turn >> 16) + 1) << 16) | place; }
+  static std::uint64_t after(std::uint64_t turn, std::uint32_t place) {
+    return (((turn >> 16) + 1) << 16) | place;
+  }
 
   Copy copy() const {
     for (;;) {

@@ -38,15 +38,18 @@ Result<std::string> find_password(const Options& options) {
     if (variable != nullptr) password = variable;
   }
   if (password.size() > Password::kLimitBytes) {
-    return wrong("requirepass: the password is longer than " + std::to_string(Password::kLimitBytes) + " bytes");
+    return wrong("requirepass: the password is longer than " + std::to_string(Password::kLimitBytes) +
+                 " bytes");
   }
   return password;
 }
 
 Outcome check_bus_is_guarded(const std::string& password, bool has_secret) {
   if (password.empty() || has_secret) return Done{};
-  return wrong("clients need a password, but the cluster's bus has no secret and would execute anybody's commands without one: give "
-               "all nodes the same secret in a file (--cluster-secret-file)");
+  return wrong(
+      "clients need a password, but the cluster's bus has no secret and would execute anybody's commands "
+      "without one: give "
+      "all nodes the same secret in a file (--cluster-secret-file)");
 }
 
 Result<std::string> find_cluster_secret(const Options& options) {

@@ -8,9 +8,9 @@
 
 namespace memento {
 
-/// The option requirepass, else the first line of the file that requirepass-file names, else the environment variable
-/// MEMENTO_REQUIREPASS; empty when there is none of them. An error when the file cannot be read, holds no password, or a
-/// password is too long.
+/// The option requirepass, else the first line of the file that requirepass-file names, else the environment
+/// variable MEMENTO_REQUIREPASS; empty when there is none of them. An error when the file cannot be read,
+/// holds no password, or a password is too long.
 Result<std::string> find_password(const Options& options);
 
 /// An error when clients of a cluster's node need a password, but a connection to its bus needs no secret.

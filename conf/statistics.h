@@ -1,6 +1,7 @@
-// Statistics of the workers beside the keyspace's own counters: commands, error codes, slow commands. They lie in a
-// memory file that all processes of a server share: a front, and one record for each process record of the segment.
-// Records that nobody used are never touched. An upgrade hands the file over; it ends with the server.
+// Statistics of the workers beside the keyspace's own counters: commands, error codes, slow commands. They
+// lie in a memory file that all processes of a server share: a front, and one record for each process record
+// of the segment. Records that nobody used are never touched. An upgrade hands the file over; it ends with
+// the server.
 //
 // A record is written by its worker alone, with plain relaxed stores; the worker that next gets the same
 // process record goes on with it. To reset is to count up a generation: each owner clears its record when it

@@ -20,7 +20,8 @@ namespace {
     if (got > 0) report.append(bytes, static_cast<std::size_t>(got));
     if (!report.empty() && report[0] == 0) _exit(0);
   }
-  if (report.empty()) report = std::string(1, static_cast<char>(ExitStatus::kRuntime)) + "the server died while it started";
+  if (report.empty())
+    report = std::string(1, static_cast<char>(ExitStatus::kRuntime)) + "the server died while it started";
   std::fprintf(stderr, "memento: %s\n", report.c_str() + 1);
   _exit(static_cast<unsigned char>(report[0]));
 }

@@ -1,5 +1,5 @@
-// Detaching from the terminal. The starting process waits until the server says it is ready, and ends with its
-// status; the server goes on in a grandchild, in a session of its own.
+// Detaching from the terminal. The starting process waits until the server says it is ready, and ends with
+// its status; the server goes on in a grandchild, in a session of its own.
 #pragma once
 
 #include <string>

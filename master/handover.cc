@@ -79,7 +79,8 @@ void keep_over_exec(int descriptor, bool keep) {
 std::vector<int> Handover::descriptors() const {
   std::vector<int> all = sockets;
   all.insert(all.end(), redirect_sockets.begin(), redirect_sockets.end());
-  for (const int one : {segment, pid_file_lock, statistics, stuck_lock_reader, stuck_lock_writer, bus_socket}) {
+  for (const int one :
+       {segment, pid_file_lock, statistics, stuck_lock_reader, stuck_lock_writer, bus_socket}) {
     if (one >= 0) all.push_back(one);
   }
   return all;

@@ -39,7 +39,7 @@ struct Handover {
   std::int64_t start_monotonic_ms = 0;
   std::string configured;  ///< LiveValues::text(): as read from the configuration
   std::string in_use;      ///< and as CONFIG SET left them
-  int segment = -1;  ///< descriptors; the receiver makes Fds of them
+  int segment = -1;        ///< descriptors; the receiver makes Fds of them
   int pid_file_lock = -1;
   int statistics = -1;
   int stuck_lock_reader = -1;  ///< ends of the pipe; its old workers write into it

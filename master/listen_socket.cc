@@ -24,13 +24,15 @@ Result<Addresses> resolve(const std::string& address, std::uint16_t port) {
   addrinfo* found = nullptr;
   const int code = getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (code != 0) {
-    return Error{ExitStatus::kConfig, 0, "address " + address + ": " + gai_strerror(code) + "; choose another with --address"};
+    return Error{ExitStatus::kConfig, 0,
+                 "address " + address + ": " + gai_strerror(code) + "; choose another with --address"};
   }
   return Addresses(found, &freeaddrinfo);
 }
 
 // A bound socket, or one with an errno from the call that failed.
-Result<Fd> bind_socket(const sockaddr* address, socklen_t address_bytes, bool shared, const std::string& where) {
+Result<Fd> bind_socket(const sockaddr* address, socklen_t address_bytes, bool shared,
+                       const std::string& where) {
   Fd socket(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return system_error("socket for " + where);
   const int on = 1;
@@ -50,7 +52,8 @@ Outcome probe(const addrinfo& address, const std::string& where) {
     if (probed) return Done{};
     if (probed.error().error_number != EADDRINUSE || waited_ms >= kPortWaitMs) {
       Error error = probed.error();
-      if (error.error_number == EADDRINUSE) error.message += "; stop the other server or choose another --port";
+      if (error.error_number == EADDRINUSE)
+        error.message += "; stop the other server or choose another --port";
       return error;
     }
     const timespec pause{0, 10'000'000};
@@ -65,7 +68,8 @@ std::string socket_address_text(const std::string& address, std::uint16_t port) 
   return (is_ipv6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
 }
 
-Result<std::vector<Fd>> bind_listen_sockets(const std::string& address, std::uint16_t port, std::uint32_t count) {
+Result<std::vector<Fd>> bind_listen_sockets(const std::string& address, std::uint16_t port,
+                                            std::uint32_t count) {
   const Result<Addresses> addresses = resolve(address, port);
   if (!addresses) return addresses.error();
   const addrinfo& first = **addresses;
@@ -91,7 +95,8 @@ Outcome add_listen_sockets(std::vector<Fd>& sockets, std::uint32_t count) {
   sockaddr_storage address{};
   socklen_t bytes = sizeof address;
   auto* const general = reinterpret_cast<sockaddr*>(&address);
-  if (getsockname(sockets.front().get(), general, &bytes) != 0) return system_error("getsockname of a listening socket");
+  if (getsockname(sockets.front().get(), general, &bytes) != 0)
+    return system_error("getsockname of a listening socket");
   while (sockets.size() < count) {
     Result<Fd> socket = bind_socket(general, bytes, true, "another worker");
     if (!socket) return socket.error();

@@ -18,12 +18,16 @@ struct NumberField {
 constexpr NumberField kNumbers[] = {
     {"max_clients", &LiveValues::max_clients,
      [](LiveSettings& s, std::int64_t value) { s.max_clients = static_cast<int>(value); }},
-    {"protected_mode", &LiveValues::protected_mode, [](LiveSettings& s, std::int64_t value) { s.protected_mode = value != 0; }},
-    {"slow_after_us", &LiveValues::slow_after_us, [](LiveSettings& s, std::int64_t value) { s.slow_after_us = value; }},
-    {"slow_shown", &LiveValues::slow_shown, [](LiveSettings& s, std::int64_t value) { s.slow_shown = value; }},
+    {"protected_mode", &LiveValues::protected_mode,
+     [](LiveSettings& s, std::int64_t value) { s.protected_mode = value != 0; }},
+    {"slow_after_us", &LiveValues::slow_after_us,
+     [](LiveSettings& s, std::int64_t value) { s.slow_after_us = value; }},
+    {"slow_shown", &LiveValues::slow_shown,
+     [](LiveSettings& s, std::int64_t value) { s.slow_shown = value; }},
     {"latency_after_ms", &LiveValues::latency_after_ms,
      [](LiveSettings& s, std::int64_t value) { s.latency_after_ms = value; }},
-    {"tcp_keepalive_s", &LiveValues::tcp_keepalive_s, [](LiveSettings& s, std::int64_t value) { s.tcp_keepalive_s = value; }},
+    {"tcp_keepalive_s", &LiveValues::tcp_keepalive_s,
+     [](LiveSettings& s, std::int64_t value) { s.tcp_keepalive_s = value; }},
 };
 constexpr std::string_view kPassword = "password";
 constexpr std::string_view kHexDigits = "0123456789abcdef";
@@ -48,13 +52,18 @@ std::string from_hex(std::string_view text) {
 }  // namespace
 
 LiveValues LiveValues::configured(const Options& options, const std::string& password) {
-  return {options.max_clients, options.protected_mode,   options.slow_after_us,
-          options.slow_shown,  options.latency_after_ms, options.tcp_keepalive_s, password};
+  return {options.max_clients,
+          options.protected_mode,
+          options.slow_after_us,
+          options.slow_shown,
+          options.latency_after_ms,
+          options.tcp_keepalive_s,
+          password};
 }
 
 LiveValues LiveValues::in_use(const LiveSettings& settings) {
-  return {settings.max_clients, settings.protected_mode,   settings.slow_after_us,
-          settings.slow_shown,  settings.latency_after_ms, settings.tcp_keepalive_s, settings.password.text()};
+  return {settings.max_clients,      settings.protected_mode,  settings.slow_after_us,  settings.slow_shown,
+          settings.latency_after_ms, settings.tcp_keepalive_s, settings.password.text()};
 }
 
 void LiveValues::apply_changes_since(const LiveValues& before, LiveSettings& settings) const {

@@ -1,5 +1,5 @@
-// memento: the server's entry. Parses, detaches if asked to, and runs the master; or goes on where the binary before it
-// left off, when that has handed over to this one.
+// memento: the server's entry. Parses, detaches if asked to, and runs the master; or goes on where the binary
+// before it left off, when that has handed over to this one.
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -18,8 +18,10 @@ int main(int argc, char** argv) {
   Readiness readiness;
   Result<std::optional<Handover>> handover = Handover::received();
   if (!handover) return readiness.failed(handover.error());
-  std::error_code unreadable;  // a folder that was removed: paths then stay relative, and fail where they are used
-  const std::string start_folder = *handover ? (*handover)->start_folder : std::filesystem::current_path(unreadable).string();
+  std::error_code
+      unreadable;  // a folder that was removed: paths then stay relative, and fail where they are used
+  const std::string start_folder =
+      *handover ? (*handover)->start_folder : std::filesystem::current_path(unreadable).string();
   ParsedCommandLine parsed = parse_command_line(arguments, start_folder);
   if (parsed.ends) {
     std::fputs(parsed.text.c_str(), parsed.status == ExitStatus::kOk ? stdout : stderr);
@@ -31,5 +33,7 @@ int main(int argc, char** argv) {
     if (!detached) return readiness.failed(detached.error());
     readiness = std::move(*detached);
   }
-  return Master(std::move(parsed.options), std::move(program), start_folder, std::move(readiness), std::move(*handover)).run();
+  return Master(std::move(parsed.options), std::move(program), start_folder, std::move(readiness),
+                std::move(*handover))
+      .run();
 }

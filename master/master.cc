@@ -28,19 +28,20 @@ constexpr std::int64_t kStopPatienceMs = 5000;
 constexpr std::int64_t kQuitGraceMs = 2000;  // beyond the workers' own time limit
 constexpr std::int64_t kHugePagePauseMs = 20;
 constexpr std::int64_t kHugePageCheckMs = 1000;
-constexpr rlim_t kOwnDescriptors = 192;        // at least
-constexpr rlim_t kDescriptorsPerWorker = 5;    // its listening socket; wake-up FIFOs and mailboxes, also of predecessors
+constexpr rlim_t kOwnDescriptors = 192;  // at least
+constexpr rlim_t kDescriptorsPerWorker =
+    5;  // its listening socket; wake-up FIFOs and mailboxes, also of predecessors
 constexpr std::uint64_t kMemoryStepBytes = 64 * 1024;  // a segment has whole pages
 
 // What the master does about each signal; it learns of them through one signalfd.
 const int kSignals[] = {
-    SIGCHLD,              // reap, repair, respawn
-    SIGTERM,              // stop
-    SIGINT,               // stop; the second one at once
-    SIGQUIT,              // let connections finish, then stop
-    SIGHUP,               // read the configuration again
-    SIGUSR1,              // open the log again
-    SIGUSR2,              // upgrade
+    SIGCHLD,  // reap, repair, respawn
+    SIGTERM,  // stop
+    SIGINT,   // stop; the second one at once
+    SIGQUIT,  // let connections finish, then stop
+    SIGHUP,   // read the configuration again
+    SIGUSR1,  // open the log again
+    SIGUSR2,  // upgrade
 };
 
 Result<Fd> block_signals() {
@@ -65,7 +66,8 @@ int Master::run() {
   }
   readiness_.ready();
   while (state_ == State::kRunning ? !all_given_up() : any_running()) {
-    pollfd waits[] = {{signals_.get(), POLLIN, 0}, {ready_reader_.get(), POLLIN, 0}, {stuck_lock_reader_.get(), POLLIN, 0}};
+    pollfd waits[] = {
+        {signals_.get(), POLLIN, 0}, {ready_reader_.get(), POLLIN, 0}, {stuck_lock_reader_.get(), POLLIN, 0}};
     poll(waits, std::size(waits), wait_timeout_ms());
     on_signals();
     on_ready();
@@ -117,7 +119,8 @@ Outcome Master::start() {
       if (const Outcome spawned = spawn(i); !spawned) return spawned.error();
     }
   }
-  log_->info((handover_ ? std::string("Upgraded to version ") + kVersion + ", accepting" : std::string("Accepting")) +
+  log_->info((handover_ ? std::string("Upgraded to version ") + kVersion + ", accepting"
+                        : std::string("Accepting")) +
              " connections on " + socket_address_text(options_.address, options_.port) + " (" +
              std::to_string(options_.workers) + (options_.workers == 1 ? " worker, " : " workers, ") +
              format_size(options_.memory_bytes) + " of memory, data in " + segment_->path() + ")");
@@ -170,17 +173,21 @@ Outcome Master::open_segment() {
   warn_of_the_place();
   if (!report.set_aside_message.empty()) log_->warning(report.set_aside_message);
   if (report.attached) {
-    log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) + " ms");
+    log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) +
+               " ms");
   }
   return Done{};
 }
 
 Outcome Master::create_or_attach_segment(AttachReport* report) {
-  if (const Outcome made = user_ ? user_->make_folder(options_.directory) : Done{}; !made) return made.error();
+  if (const Outcome made = user_ ? user_->make_folder(options_.directory) : Done{}; !made)
+    return made.error();
   const RightsOf rights(user_);
   if (!rights.outcome()) return rights.outcome().error();
-  Result<std::unique_ptr<Segment>> segment = Segment::create_or_attach(
-      {options_.directory, options_.memory_bytes, options_.workers, options_.value_limit_bytes, options_.fresh}, report);
+  Result<std::unique_ptr<Segment>> segment =
+      Segment::create_or_attach({options_.directory, options_.memory_bytes, options_.workers,
+                                 options_.value_limit_bytes, options_.fresh},
+                                report);
   if (!segment) return segment.error();
   segment_ = std::move(*segment);
   return Done{};
@@ -191,12 +198,15 @@ void Master::warn_of_the_place() {
   struct statfs system {};
   const bool is_known = statfs(options_.directory.c_str(), &system) == 0;
   if (is_known && system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC) {
-    log_->warning("the folder " + options_.directory + " is on a disk, no tmpfs: changed data is written to it all the time, which "
+    log_->warning("the folder " + options_.directory +
+                  " is on a disk, no tmpfs: changed data is written to it all the time, which "
                   "is slow, and is yet not safe from a power cut; choose a --dir below /dev/shm");
   }
   if (const std::uint64_t usable_bytes = usable_memory_bytes(); options_.memory_bytes > usable_bytes) {
-    log_->warning("the memory of " + format_size(options_.memory_bytes) + " for data is more than the " + format_size(usable_bytes) +
-                  " that this machine or its cgroup has: before it is full the kernel ends processes; choose a smaller --memory");
+    log_->warning("the memory of " + format_size(options_.memory_bytes) + " for data is more than the " +
+                  format_size(usable_bytes) +
+                  " that this machine or its cgroup has: before it is full the kernel ends processes; choose "
+                  "a smaller --memory");
   }
 }
 
@@ -262,7 +272,8 @@ Outcome Master::take_over() {
   }
   apply_settings();
   if (options_.workers > listen_sockets_.size()) {
-    if (const Outcome added = add_listen_sockets(listen_sockets_, options_.workers); !added) return added.error();
+    if (const Outcome added = add_listen_sockets(listen_sockets_, options_.workers); !added)
+      return added.error();
     if (options_.cluster) {
       if (const Outcome added = add_listen_sockets(redirect_sockets_, options_.workers); !added)
         return added.error();
@@ -317,7 +328,8 @@ int Master::wait_timeout_ms() const {
   if (upgrade_check_.is_running()) next_ns = std::min(next_ns, upgrade_check_.kill_at_ns());
   if (state_ == State::kRunning && options_.huge_pages) next_ns = std::min(next_ns, huge_pages_at_ns_);
   if (next_ns == INT64_MAX) return -1;
-  return static_cast<int>(std::clamp<std::int64_t>((next_ns - monotonic_time_ns()) / kNsPerMs + 1, 0, 60'000));
+  return static_cast<int>(
+      std::clamp<std::int64_t>((next_ns - monotonic_time_ns()) / kNsPerMs + 1, 0, 60'000));
 }
 
 // Makes one huge page in a turn of the loop and pauses after each: signals must not wait, and others need the
@@ -333,20 +345,29 @@ void Master::on_signals() {
   while (read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
     const int number = static_cast<int>(signal.ssi_signo);
     switch (number) {
-      case SIGCHLD: reap(); break;
-      case SIGTERM: stop(State::kStopping, SIGTERM, kStopPatienceMs); break;
+      case SIGCHLD:
+        reap();
+        break;
+      case SIGTERM:
+        stop(State::kStopping, SIGTERM, kStopPatienceMs);
+        break;
       case SIGINT:
         stop(State::kStopping, SIGTERM, state_ == State::kStopping ? 0 : kStopPatienceMs);
         break;
       case SIGQUIT:
-        if (state_ == State::kRunning) stop(State::kQuitting, SIGQUIT, options_.quit_timeout_s * 1000 + kQuitGraceMs);
+        if (state_ == State::kRunning)
+          stop(State::kQuitting, SIGQUIT, options_.quit_timeout_s * 1000 + kQuitGraceMs);
         break;
-      case SIGHUP: reload(); break;
+      case SIGHUP:
+        reload();
+        break;
       case SIGUSR1:
         if (const Outcome reopened = log_->reopen(); !reopened) log_->warning(reopened.error().message);
         signal_all(SIGUSR1);
         break;
-      case SIGUSR2: begin_upgrade(); break;
+      case SIGUSR2:
+        begin_upgrade();
+        break;
     }
   }
 }
@@ -356,7 +377,8 @@ void Master::on_signals() {
 void Master::reload() {
   const ParsedCommandLine parsed = parse_command_line(program_.arguments, start_folder_);
   if (parsed.ends) {
-    log_->error("configuration not changed: " + parsed.text.substr(0, parsed.text.find_last_not_of('\n') + 1));
+    log_->error("configuration not changed: " +
+                parsed.text.substr(0, parsed.text.find_last_not_of('\n') + 1));
     return;
   }
   const Options& fresh = parsed.options;
@@ -387,7 +409,8 @@ void Master::reload() {
   }
   apply_settings();
   const std::string waiting = changes_that_wait(fresh, false);
-  log_->info("Configuration read again" + (waiting.empty() ? "" : "; changes that need a restart: " + waiting));
+  log_->info("Configuration read again" +
+             (waiting.empty() ? "" : "; changes that need a restart: " + waiting));
 }
 
 std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) const {
@@ -411,7 +434,8 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
 }
 
 void Master::stop(State state, int signal_number, std::int64_t patience_ms) {
-  if (state_ == State::kRunning) log_->info(state == State::kQuitting ? "Letting connections finish" : "Stopping");
+  if (state_ == State::kRunning)
+    log_->info(state == State::kQuitting ? "Letting connections finish" : "Stopping");
   upgrade_check_.stop();
   // Asking again can shorten the time that workers have, never lengthen it.
   const std::int64_t patience_end_ns = monotonic_time_ns() + patience_ms * kNsPerMs;

@@ -3,9 +3,9 @@
 // serves no client. It takes a lock in the segment only to repair the record of a dead child, and to allocate
 // what eviction needs when that is switched on. Runs in the process that main() started (or its daemon).
 //
-// Invariants: the master has one thread; worker i serves listening socket i, and i + count, and so on; a process record
-// has one owner, or none; a worker's replacement has the worker's record and sockets. A cluster's node has one child more,
-// the last: the bus.
+// Invariants: the master has one thread; worker i serves listening socket i, and i + count, and so on; a
+// process record has one owner, or none; a worker's replacement has the worker's record and sockets. A
+// cluster's node has one child more, the last: the bus.
 #pragma once
 
 #include <sys/types.h>
@@ -36,8 +36,8 @@ namespace memento {
 
 class Master {
  public:
-  /// `program`: exec'd on USR2; its command line is parsed again on HUP, with relative paths from `start_folder`.
-  /// `handover`: what the binary before this one left, if one did.
+  /// `program`: exec'd on USR2; its command line is parsed again on HUP, with relative paths from
+  /// `start_folder`. `handover`: what the binary before this one left, if one did.
   Master(Options options, Program program, std::string start_folder, Readiness readiness,
          std::optional<Handover> handover)
       : options_(std::move(options)),
@@ -55,9 +55,9 @@ class Master {
     std::uint32_t record = 0;  ///< 0: none yet
     bool is_ready = false;     ///< accepts connections
     std::int64_t started_ns = 0;
-    int failures = 0;                 ///< in a row, each soon after its start and by its own fault
-    std::int64_t respawn_at_ns = 0;   ///< when pid is 0
-    bool given_up = false;            ///< ended with kConfig
+    int failures = 0;                ///< in a row, each soon after its start and by its own fault
+    std::int64_t respawn_at_ns = 0;  ///< when pid is 0
+    bool given_up = false;           ///< ended with kConfig
   };
   enum class State { kRunning, kStopping, kQuitting };
 
@@ -140,18 +140,18 @@ class Master {
   std::optional<HugePages> huge_pages_;
   std::int64_t huge_pages_at_ns_ = 0;
   std::optional<SharedSettings> settings_;
-  LiveValues configured_;  ///< as last read from the configuration
-  std::vector<Fd> listen_sockets_;  ///< at least as many as workers
+  LiveValues configured_;             ///< as last read from the configuration
+  std::vector<Fd> listen_sockets_;    ///< at least as many as workers
   std::vector<Fd> redirect_sockets_;  ///< of a cluster's node: as many
   Fd bus_socket_;
   std::optional<ClusterStateFile> cluster_;
   std::string cluster_secret_;
-  std::vector<Child> children_;     ///< by worker's index
+  std::vector<Child> children_;  ///< by worker's index
   std::vector<Predecessor> predecessors_;
   UpgradeCheck upgrade_check_;
   State state_ = State::kRunning;
   std::int64_t kill_at_ns_ = 0;  ///< when stopping: patience ends
-  std::int64_t start_ms_ = 0;  ///< monotonic
+  std::int64_t start_ms_ = 0;    ///< monotonic
   LogLimiter end_lines_{"ends of processes", 20, 1000};
 };
 

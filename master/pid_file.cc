@@ -21,9 +21,10 @@ Result<PidFile> PidFile::take(const std::string& path) {
   if (fcntl(pid_file.file_.get(), F_SETLK, &lock) != 0) {
     if (errno != EAGAIN && errno != EACCES) return system_error("fcntl(" + path + ") to lock the pid file");
     const bool known = fcntl(pid_file.file_.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    return Error{ExitStatus::kSystem, 0, "pid file " + path + " is held by process " +
-                                             (known ? std::to_string(lock.l_pid) : std::string("unknown")) +
-                                             "; stop that server or choose another --pidfile"};
+    return Error{ExitStatus::kSystem, 0,
+                 "pid file " + path + " is held by process " +
+                     (known ? std::to_string(lock.l_pid) : std::string("unknown")) +
+                     "; stop that server or choose another --pidfile"};
   }
   const std::string text = std::to_string(getpid()) + "\n";
   if (ftruncate(pid_file.file_.get(), 0) != 0 ||

@@ -18,12 +18,14 @@ Result<std::optional<ServerUser>> ServerUser::find(const std::string& name) {
   if (name.empty()) return std::optional<ServerUser>();
   const passwd* const entry = getpwnam(name.c_str());
   if (entry == nullptr) {
-    return Error{ExitStatus::kConfig, 0, "user: '" + name + "' is no user of this system; make it or name another --user"};
+    return Error{ExitStatus::kConfig, 0,
+                 "user: '" + name + "' is no user of this system; make it or name another --user"};
   }
   if (entry->pw_uid == geteuid()) return std::optional<ServerUser>();
   if (geteuid() != 0) {
-    return Error{ExitStatus::kConfig, 0, "user: only root can run workers as '" + name + "', and this is user " +
-                                             std::to_string(geteuid()) + "; start as root or leave --user out"};
+    return Error{ExitStatus::kConfig, 0,
+                 "user: only root can run workers as '" + name + "', and this is user " +
+                     std::to_string(geteuid()) + "; start as root or leave --user out"};
   }
   ServerUser user{name, entry->pw_uid, entry->pw_gid};
   int count = 0;
@@ -50,7 +52,8 @@ Outcome ServerUser::make_folder(const std::string& path) const {
   if (!folder || fstat(folder.get(), &status) != 0) return system_error("open(" + path + ")");
   // Another process may have put a folder of its own there meanwhile. It is left as it is, and refused when
   // the data is opened in it.
-  if (status.st_uid == geteuid() && fchown(folder.get(), id, group) != 0) return system_error("fchown(" + path + ")");
+  if (status.st_uid == geteuid() && fchown(folder.get(), id, group) != 0)
+    return system_error("fchown(" + path + ")");
   return Done{};
 }
 
@@ -61,7 +64,8 @@ RightsOf::RightsOf(const std::optional<ServerUser>& user) {
   own_groups_.resize(static_cast<std::size_t>(getgroups(0, nullptr)));
   getgroups(static_cast<int>(own_groups_.size()), own_groups_.data());
   prctl(PR_GET_PDEATHSIG, &death_signal_);
-  if (setgroups(user->groups.size(), user->groups.data()) != 0 || setegid(user->group) != 0 || seteuid(user->id) != 0) {
+  if (setgroups(user->groups.size(), user->groups.data()) != 0 || setegid(user->group) != 0 ||
+      seteuid(user->id) != 0) {
     outcome_ = system_error("taking the rights of user " + user->name);
   }
 }
@@ -70,7 +74,8 @@ RightsOf::~RightsOf() {
   if (!is_other_) return;
   // Root can take its rights back. A master that could not would neither signal nor replace its children, so
   // it ends.
-  if (seteuid(0) != 0 || setegid(own_group_) != 0 || setgroups(own_groups_.size(), own_groups_.data()) != 0) std::abort();
+  if (seteuid(0) != 0 || setegid(own_group_) != 0 || setgroups(own_groups_.size(), own_groups_.data()) != 0)
+    std::abort();
   prctl(PR_SET_PDEATHSIG, death_signal_);  // which the kernel cleared
 }
 

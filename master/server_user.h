@@ -20,7 +20,8 @@ struct ServerUser {
   gid_t group = 0;
   std::vector<gid_t> groups{};  ///< all groups of the user
 
-  /// Nothing when the name is empty, or this process is that user. Errors (kConfig): unknown; this process is not root.
+  /// Nothing when the name is empty, or this process is that user. Errors (kConfig): unknown; this process is
+  /// not root.
   static Result<std::optional<ServerUser>> find(const std::string& name);
 
   /// Makes this process that user's for good. Clears PR_SET_PDEATHSIG, as the kernel does whenever a user

@@ -1,5 +1,6 @@
-// See check.h. One pass over slots and records notes what is in use, a second over the pages compares. The slots of a
-// large segment are shared out among threads, which note what they find in bitmaps of atomic words.
+// See check.h. One pass over slots and records notes what is in use, a second over the pages compares. The
+// slots of a large segment are shared out among threads, which note what they find in bitmaps of atomic
+// words.
 #include "shm/check.h"
 
 #include <linux/futex.h>
@@ -36,7 +37,9 @@ class SharedBits {
     const std::uint64_t mask = 1ull << bit % 64;
     return (words_[bit / 64].fetch_or(mask, std::memory_order_relaxed) & mask) == 0;
   }
-  bool operator[](std::uint64_t bit) const { return words_[bit / 64].load(std::memory_order_relaxed) >> bit % 64 & 1; }
+  bool operator[](std::uint64_t bit) const {
+    return words_[bit / 64].load(std::memory_order_relaxed) >> bit % 64 & 1;
+  }
 
  private:
   std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
@@ -105,12 +108,14 @@ class Checker {
 
   void check_slot(std::uint32_t number, const Slot& slot) {
     // Most slots of a small segment were never used; naming each would take longer than all the checks.
-    if (slot.lock.word.load() == 0 && slot.table.load() == 0 && slot.cells.load() == 0 && slot.bytes.load() == 0) {
+    if (slot.lock.word.load() == 0 && slot.table.load() == 0 && slot.cells.load() == 0 &&
+        slot.bytes.load() == 0) {
       return;
     }
     const std::string name = "slot " + std::to_string(number);
     check_lock(name, slot.lock);
-    if (slot.is_changing() && (slot.lock.word.load() & FUTEX_OWNER_DIED) == 0) fail(name + ": marked as changing");
+    if (slot.is_changing() && (slot.lock.word.load() & FUTEX_OWNER_DIED) == 0)
+      fail(name + ": marked as changing");
     const Extent table{slot.table.load()};
     const bool current = slot.generation.load() == header_.flush_generation.load();
     std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
@@ -118,7 +123,8 @@ class Checker {
       if (!own_extent(name + " table", table)) return;
       walk_table(name, table, current ? static_cast<int>(number) : -1, &live, &used, &bytes, &expiring);
     }
-    if ((slot.cells.load() & 0xffffffff) != live || slot.cells.load() >> 32 != used) fail(name + ": cell counts differ");
+    if ((slot.cells.load() & 0xffffffff) != live || slot.cells.load() >> 32 != used)
+      fail(name + ": cell counts differ");
     if (slot.bytes.load() != (bytes | expiring << 40)) fail(name + ": byte or expiry counts differ");
     if (current) key_count_ += live;
   }
@@ -162,7 +168,8 @@ class Checker {
     if (Cell::tag_of_hash(hash_in_slot(key, header_.hash_seed)) != Cell::tag(cell)) {
       fail(name + ": a cell's tag is not its key's");
     }
-    if (slot >= 0 && slot_of_key(key) != static_cast<std::uint32_t>(slot)) fail(name + ": a key of another slot");
+    if (slot >= 0 && slot_of_key(key) != static_cast<std::uint32_t>(slot))
+      fail(name + ": a key of another slot");
     check_search(name, cells, table.size(), index, key);
   }
 
@@ -177,7 +184,8 @@ class Checker {
         if (at == index) return;
         const std::uint64_t cell = cells[at].load();
         has_empty |= cell == 0;
-        if (Cell::live(cell) && Cell::tag(cell) == tag && holds(cell, key)) fail(name + ": a key is there twice");
+        if (Cell::live(cell) && Cell::tag(cell) == tag && holds(cell, key))
+          fail(name + ": a key is there twice");
       }
       if (has_empty && index / kCellsPerLine != line) break;
     }
@@ -187,7 +195,8 @@ class Checker {
   bool holds(std::uint64_t cell, std::string_view key) const {
     if (!in_arena(Cell::offset(cell), 8)) return false;
     const Entry entry = Entry::parse(base_ + Cell::offset(cell));
-    return in_arena(Cell::offset(cell), entry.total_bytes()) && std::string_view(entry.key(), entry.key_bytes) == key;
+    return in_arena(Cell::offset(cell), entry.total_bytes()) &&
+           std::string_view(entry.key(), entry.key_bytes) == key;
   }
 
   bool own_block(const std::string& who, std::uint64_t offset, std::uint64_t bytes) {
@@ -214,7 +223,8 @@ class Checker {
   }
 
   bool own_extent(const std::string& who, Extent extent) {
-    if (!in_arena(extent.offset(), extent.size() * (extent.kind() == Extent::kRun ? kUnitBytes : kLineBytes))) {
+    if (!in_arena(extent.offset(),
+                  extent.size() * (extent.kind() == Extent::kRun ? kUnitBytes : kLineBytes))) {
       fail(who + ": outside the arena");
       return false;
     }
@@ -231,7 +241,8 @@ class Checker {
       fail(who + ": a table that is not on a page of tables");
       return false;
     }
-    return own_bits(who, page, (in_arena_offset % kPageBytes - kLinePageHeaderBytes) / kLineBytes, extent.size());
+    return own_bits(who, page, (in_arena_offset % kPageBytes - kLinePageHeaderBytes) / kLineBytes,
+                    extent.size());
   }
 
   void note_run_start(std::uint64_t offset) { run_starts_.set((offset - header_.arena_offset) / kUnitBytes); }
@@ -270,7 +281,8 @@ class Checker {
         fail(name + ": a magazine without a free place");
         continue;
       }
-      for (std::uint64_t i = 0; i < magazine.count.load(); ++i) own_block(name + " magazine", magazine.blocks[i].load(), 0);
+      for (std::uint64_t i = 0; i < magazine.count.load(); ++i)
+        own_block(name + " magazine", magazine.blocks[i].load(), 0);
     }
     for (const Magazine* magazine : {&record.targets, &record.evacuated}) {
       for (std::uint64_t i = 0; i < magazine->count.load(); ++i) {
@@ -331,12 +343,14 @@ class Checker {
       if (kind == 0) {
         if (info.run_starts() != run_starts_of(page)) fail(name + ": beginnings of runs differ");
         for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
-          if ((unit_bits >> unit & 1) && !owned_units_[page * kUnitsPerPage + unit]) fail(name + ": a lost unit");
+          if ((unit_bits >> unit & 1) && !owned_units_[page * kUnitsPerPage + unit])
+            fail(name + ": a lost unit");
         }
         continue;
       }
       if (unit_bits != 0xffff) fail(name + ": in use but marked free");
-      const std::uint64_t blocks = kind == kLinePage ? kLinesPerPage : kSizeClasses.geometry[kind - 1].block_count;
+      const std::uint64_t blocks =
+          kind == kLinePage ? kLinesPerPage : kSizeClasses.geometry[kind - 1].block_count;
       const auto* words = reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
       std::uint64_t set = 0;
       for (std::uint64_t bit = 0; bit < blocks; ++bit) {
@@ -353,7 +367,8 @@ class Checker {
     }
     for (const bool is_main : {false, true}) {
       for (std::uint32_t c = 0; c < kClassLimit; ++c) {
-        if (open_pages[is_main][c] != header_.open_pages[is_main][c].load()) fail("count of pages with free blocks differs");
+        if (open_pages[is_main][c] != header_.open_pages[is_main][c].load())
+          fail("count of pages with free blocks differs");
       }
     }
     if (free_pages != header_.free_pages.load()) fail("count of free pages differs");
@@ -367,8 +382,8 @@ class Checker {
   Word* page_infos_;
   std::uint64_t page_count_;
   SharedBits owned_units_;
-  SharedBits owned_blocks_;  ///< kBlocksPerPage for each page
-  SharedBits run_starts_;    ///< units at which an entry's run begins
+  SharedBits owned_blocks_;     ///< kBlocksPerPage for each page
+  SharedBits run_starts_;       ///< units at which an entry's run begins
   std::vector<bool> draining_;  ///< pages that some process's record says it is emptying
   std::mutex report_mutex_;
   std::atomic<std::uint64_t> key_count_{0};

@@ -31,7 +31,9 @@ namespace ipc = boost::interprocess;
 constexpr std::uint64_t kSmallestBytes = 16ull << 20;
 constexpr int kOtherServerWaitMs = 3000;
 
-constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) { return (value + step - 1) / step * step; }
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
+  return (value + step - 1) / step * step;
+}
 
 // Fills in the offsets of everything behind the header for a segment of `size_bytes`.
 void set_geometry(Header& header, std::uint64_t size_bytes) {
@@ -44,8 +46,8 @@ void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
   header.change_counters_offset = round_up(header.page_ages_offset + most_pages * 8, 4096);
   header.change_counter_count = ChangeCounters::count_for(size_bytes);
-  header.arena_offset =
-      round_up(header.change_counters_offset + ChangeCounters::bytes_for(header.change_counter_count), kPageBytes);
+  header.arena_offset = round_up(
+      header.change_counters_offset + ChangeCounters::bytes_for(header.change_counter_count), kPageBytes);
   header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
 }
 
@@ -60,12 +62,14 @@ void forget_clients(Header& header, Mailbox& mailbox, std::uint32_t index) {
   header.monitors.fetch_sub(mailbox.monitors.exchange(0));
 }
 
-// A free address for a mapping of `bytes`, at the beginning of a huge page, so that huge pages can be mapped there;
-// null: wherever the kernel likes.
+// A free address for a mapping of `bytes`, at the beginning of a huge page, so that huge pages can be mapped
+// there; null: wherever the kernel likes.
 void* aligned_address(std::uint64_t bytes) {
-  const Result<Mapping> area = Mapping::addresses(bytes + Segment::kHugePageBytes, "an address for the segment");
+  const Result<Mapping> area =
+      Mapping::addresses(bytes + Segment::kHugePageBytes, "an address for the segment");
   if (!area) return nullptr;
-  return reinterpret_cast<void*>(round_up(reinterpret_cast<std::uintptr_t>(area->data()), Segment::kHugePageBytes));
+  return reinterpret_cast<void*>(
+      round_up(reinterpret_cast<std::uintptr_t>(area->data()), Segment::kHugePageBytes));
 }
 
 // Maps the open file by its path: which must lead to it.
@@ -80,7 +84,8 @@ Result<ipc::mapped_region> map_file(const Fd& file, const std::string& path, std
     }
     return ipc::mapped_region(mapping, ipc::read_write, 0, size_bytes, aligned_address(size_bytes));
   } catch (const ipc::interprocess_exception& exception) {
-    return Error{ExitStatus::kSystem, exception.get_native_error(), "mapping " + path + ": " + exception.what()};
+    return Error{ExitStatus::kSystem, exception.get_native_error(),
+                 "mapping " + path + ": " + exception.what()};
   }
 }
 
@@ -133,7 +138,8 @@ void Segment::watch_locks(int master_pid, int lock_timeout_ms) {
 
 std::uint32_t Segment::lock_holder(std::uint64_t offset) const {
   const auto& header = *reinterpret_cast<const Header*>(base_);
-  const std::uint64_t locks_end = header.processes_offset + header.process_count.load() * sizeof(ProcessRecord);
+  const std::uint64_t locks_end =
+      header.processes_offset + header.process_count.load() * sizeof(ProcessRecord);
   if (offset % alignof(RobustLock) != 0 || offset + sizeof(RobustLock) > locks_end) return 0;
   if (offset >= header.processes_offset) {
     const std::uint64_t in_records = offset - header.processes_offset;
@@ -188,7 +194,8 @@ std::string file_mismatch(const Fd& file, std::uint64_t found_bytes, std::uint64
 std::string mismatch(const Header& header, std::uint64_t size_bytes) {
   const std::string unknown = unknown_layout(header);
   if (!unknown.empty()) return unknown;
-  if (header.process_count > kProcessLimit) return differ("most processes", kProcessLimit, header.process_count);
+  if (header.process_count > kProcessLimit)
+    return differ("most processes", kProcessLimit, header.process_count);
   if (header.struct_hash != kStructHash) return differ("struct hash", kStructHash, header.struct_hash);
   if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
   Header expected{};
@@ -254,12 +261,14 @@ Outcome lock_file(const Fd& file, const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions& options, AttachReport* report) {
+Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions& options,
+                                                           AttachReport* report) {
   const std::int64_t begin_ns = monotonic_time_ns();
   const std::uint64_t size_bytes = options.size_bytes / kPageBytes * kPageBytes;
   if (size_bytes < kSmallestBytes) {
-    return Error{ExitStatus::kConfig, 0, "memory of " + std::to_string(options.size_bytes) +
-                                             " bytes is too small: at least 16 MiB are needed"};
+    return Error{ExitStatus::kConfig, 0,
+                 "memory of " + std::to_string(options.size_bytes) +
+                     " bytes is too small: at least 16 MiB are needed"};
   }
   const Result<Fd> folder = open_private_folder(options.directory);
   if (!folder) return folder.error();
@@ -285,8 +294,8 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     segment->impl_->mailboxes->remove_all();
     segment->size_bytes_ = size_bytes;
     if (reason.empty()) {
-      const std::uint64_t fixed_end = 4096 + sizeof(Slot) * kSlotCount +
-                                      sizeof(ProcessRecord) * (options.worker_count + 1);
+      const std::uint64_t fixed_end =
+          4096 + sizeof(Slot) * kSlotCount + sizeof(ProcessRecord) * (options.worker_count + 1);
       if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(size_bytes)) != 0 ||
                        !segment->commit_memory(0, fixed_end + 8192))) {
         return system_error("making " + path + " of " + std::to_string(size_bytes) + " bytes");
@@ -318,9 +327,11 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     }
     const std::string aside = path + ".set-aside-" + std::to_string(wall_time_ms());
     if (rename(path.c_str(), aside.c_str()) != 0) return system_error("rename(" + path + ", " + aside + ")");
-    report->set_aside_message = "segment " + path + " not used (" + reason + "); it was set aside as " + aside;
+    report->set_aside_message =
+        "segment " + path + " not used (" + reason + "); it was set aside as " + aside;
   }
-  return Error{ExitStatus::kSystem, 0, "segment " + path + " appears again and again; is somebody else writing it?"};
+  return Error{ExitStatus::kSystem, 0,
+               "segment " + path + " appears again and again; is somebody else writing it?"};
 }
 
 Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& directory) {
@@ -350,7 +361,8 @@ Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions&
   try {
     segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_);
   } catch (const ipc::interprocess_exception& exception) {
-    return Error{ExitStatus::kSystem, exception.get_native_error(), std::string("mapping memory: ") + exception.what()};
+    return Error{ExitStatus::kSystem, exception.get_native_error(),
+                 std::string("mapping memory: ") + exception.what()};
   }
   segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
   format_segment(segment->header(), options, segment->size_bytes_);

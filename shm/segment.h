@@ -41,10 +41,11 @@ class Segment {
 
   /// Creates or attaches, recovers and checks. Errors: directory or file not usable, or not this user's alone
   /// (os/private_file.h); another server runs on it.
-  static Result<std::unique_ptr<Segment>> create_or_attach(const SegmentOptions& options, AttachReport* report);
+  static Result<std::unique_ptr<Segment>> create_or_attach(const SegmentOptions& options,
+                                                           AttachReport* report);
 
-  /// Maps the segment that this open file is, which `path` must still name, without recovering: processes of the same
-  /// server are working on it. Error (kConfig): another layout, said as expected and found.
+  /// Maps the segment that this open file is, which `path` must still name, without recovering: processes of
+  /// the same server are working on it. Error (kConfig): another layout, said as expected and found.
   static Result<std::unique_ptr<Segment>> adopt(Fd file, const std::string& directory);
 
   /// A private segment without a file, for tests and benchmarks.
@@ -64,16 +65,18 @@ class Segment {
   /// REQUIRES: this thread has no Keyspace: a thread has one robust list.
   void recover_process(std::uint32_t index);
 
-  /// Makes record `index` usable: commits its memory. False: the tmpfs is full. The master calls it before it forks
-  /// the record's owner. REQUIRES: index < kProcessLimit.
+  /// Makes record `index` usable: commits its memory. False: the tmpfs is full. The master calls it before it
+  /// forks the record's owner. REQUIRES: index < kProcessLimit.
   bool open_process(std::uint32_t index);
 
-  /// From now on waiters tell this process, the master, of a lock that its holder keeps for `lock_timeout_ms`.
+  /// From now on waiters tell this process, the master, of a lock that its holder keeps for
+  /// `lock_timeout_ms`.
   void watch_locks(int master_pid, int lock_timeout_ms);
   /// Into which pipe they tell it (StuckLock), in this process and those it forks. -1, at first: nowhere.
   void set_master_pipe(int descriptor) { master_pipe_ = descriptor; }
   int master_pipe() const { return master_pipe_; }
-  /// The thread that holds the lock at this offset, or whose pin lies there and is set; 0: nobody, or it is neither.
+  /// The thread that holds the lock at this offset, or whose pin lies there and is set; 0: nobody, or it is
+  /// neither.
   std::uint32_t lock_holder(std::uint64_t offset) const;
 
   std::uint64_t size_bytes() const { return size_bytes_; }

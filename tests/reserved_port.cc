@@ -15,8 +15,8 @@ namespace {
 constexpr int kTries = 1000;
 constexpr int kLargestPort = 65535;
 
-/// A socket bound to the port, 0: to one that the kernel chooses; empty when another has it. Only afterwards it lets a server
-/// share it: two reservations never do.
+/// A socket bound to the port, 0: to one that the kernel chooses; empty when another has it. Only afterwards
+/// it lets a server share it: two reservations never do.
 Fd bind_port(int port) {
   Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};

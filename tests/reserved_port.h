@@ -1,6 +1,7 @@
-// ReservedPort: a port of 127.0.0.1 that a test gives to a server of its own. The kernel chooses it, and as long as the object
-// lives it gives it to nobody else: a socket of the test is bound to it. That socket does not listen, so nobody is connected,
-// and a server can bind the port beside it (both with SO_REUSEADDR), stop, and start on it again.
+// ReservedPort: a port of 127.0.0.1 that a test gives to a server of its own. The kernel chooses it, and as
+// long as the object lives it gives it to nobody else: a socket of the test is bound to it. That socket does
+// not listen, so nobody is connected, and a server can bind the port beside it (both with SO_REUSEADDR),
+// stop, and start on it again.
 #pragma once
 
 #include <cstdint>

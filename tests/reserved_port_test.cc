@@ -12,8 +12,8 @@
 namespace memento::testing {
 namespace {
 
-// Shows that a reserved port is closed, that a server can listen on it, stop, and listen again, and that another cannot
-// listen beside it.
+// Shows that a reserved port is closed, that a server can listen on it, stop, and listen again, and that
+// another cannot listen beside it.
 TEST(ReservedPortTest, OneServerAtATime) {
   const ReservedPort port;
   const Address address{"127.0.0.1", port.number()};

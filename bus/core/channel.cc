@@ -14,7 +14,8 @@ std::string Channel::path_of(const std::string& directory, std::uint32_t process
   return directory + "/channel-" + std::to_string(process);
 }
 
-Result<Channel> Channel::create(const std::string& directory, std::uint32_t process, std::uint32_t node_count) {
+Result<Channel> Channel::create(const std::string& directory, std::uint32_t process,
+                                std::uint32_t node_count) {
   const std::string path = path_of(directory, process);
   const Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return system_error("open(" + path + ") for the way to the bus");
@@ -47,7 +48,8 @@ Result<Channel> Channel::map(const Fd& file, const std::string& path, std::uint3
     file_offset += bytes;
     return true;
   };
-  bool is_mapped = map_part(kHeaderBytes, 1) && map_part(kChannelRingBytes, 2) && map_part(kChannelRingBytes, 2);
+  bool is_mapped =
+      map_part(kHeaderBytes, 1) && map_part(kChannelRingBytes, 2) && map_part(kChannelRingBytes, 2);
   for (std::uint32_t ring = 0; is_mapped && ring < 2 * node_count; ++ring) {
     is_mapped = map_part(peer_ring_bytes(node_count), 2);
   }

@@ -2,9 +2,9 @@
 // N being the worker's process record. Any process; each side has one object.
 //
 //   ChannelHeader           whole pages
-//   request ring            kChannelRingBytes: the worker writes, the bus reads: its clients' requests to other nodes
-//   reply ring              kChannelRingBytes: the bus writes, the worker reads
-//   for each node           two rings of peer_ring_bytes(): that node's requests, which the bus writes and the worker
+//   request ring            kChannelRingBytes: the worker writes, the bus reads: its clients' requests to
+//   other nodes reply ring              kChannelRingBytes: the bus writes, the worker reads for each node two
+//   rings of peer_ring_bytes(): that node's requests, which the bus writes and the worker
 //                           executes, and the worker's replies
 //
 // A ring is mapped twice in a row, so that no fragment is ever cut by its end. Who writes makes a whole batch
@@ -12,9 +12,9 @@
 // between has written, or read, nothing of it. Each side says before it sleeps that it wants to be woken, and
 // looks once more: a wake-up FIFO is woken once for a batch, and only for who sleeps.
 //
-// The worker makes the file and begins it anew by a new generation, which every fragment carries: what is meant
-// for a dead worker is dropped. A bus that takes over notes how far the one before had read. Requests of other
-// nodes that a worker had not taken when it died are its successor's.
+// The worker makes the file and begins it anew by a new generation, which every fragment carries: what is
+// meant for a dead worker is dropped. A bus that takes over notes how far the one before had read. Requests
+// of other nodes that a worker had not taken when it died are its successor's.
 #pragma once
 
 #include <algorithm>
@@ -39,12 +39,15 @@ namespace memento {
 inline constexpr std::uint64_t kChannelRingBytes = 2 << 20;
 /// Requests of one connection to a node take one lane, in which they stay in order.
 inline constexpr std::uint32_t kLaneLimit = 16;
-constexpr std::uint8_t lane_of(std::uint64_t client_id) { return static_cast<std::uint8_t>(client_id % kLaneLimit); }
+constexpr std::uint8_t lane_of(std::uint64_t client_id) {
+  return static_cast<std::uint8_t>(client_id % kLaneLimit);
+}
 
-/// Of each of the rings for one node's requests and replies: all nodes' together take a few MiB, but in very large
-/// clusters.
+/// Of each of the rings for one node's requests and replies: all nodes' together take a few MiB, but in very
+/// large clusters.
 constexpr std::uint64_t peer_ring_bytes(std::uint32_t node_count) {
-  return std::clamp<std::uint64_t>(std::bit_floor((std::uint64_t{4} << 20) / std::max(node_count, 1u)), 128 << 10, 512 << 10);
+  return std::clamp<std::uint64_t>(std::bit_floor((std::uint64_t{4} << 20) / std::max(node_count, 1u)),
+                                   128 << 10, 512 << 10);
 }
 inline constexpr std::uint32_t kFragmentLimitBytes = 64 * 1024;  ///< of a fragment's payload
 
@@ -70,8 +73,8 @@ enum FragmentFlag : std::uint8_t {
   kMayWrite = 4,  ///< of a request: it may change something
 };
 
-/// In front of each fragment of a request or reply, in rings and in the bus's frames; the next fragment follows the
-/// payload at a multiple of 8 bytes.
+/// In front of each fragment of a request or reply, in rings and in the bus's frames; the next fragment
+/// follows the payload at a multiple of 8 bytes.
 struct FragmentHeader {
   std::uint32_t payload_bytes;
   std::uint32_t number;      ///< the worker's, given back with the reply
@@ -94,8 +97,8 @@ constexpr std::uint64_t fragment_bytes(std::uint64_t payload_bytes) {
 static_assert(fragment_bytes(kFragmentLimitBytes) * 4 <= kChannelRingBytes);
 static_assert(fragment_bytes(kFragmentLimitBytes) <= peer_ring_bytes(kNodeLimit));
 
-/// Calls on_fragment(header, payload), which returns whether to go on, for each fragment. False: it did not, or the
-/// bytes are not whole fragments; those before the fault were given.
+/// Calls on_fragment(header, payload), which returns whether to go on, for each fragment. False: it did not,
+/// or the bytes are not whole fragments; those before the fault were given.
 template <class OnFragment>
 bool for_each_fragment(std::string_view bytes, OnFragment&& on_fragment) {
   while (!bytes.empty()) {
@@ -120,9 +123,9 @@ struct RingState {
 struct PeerRings {
   RingState requests;
   RingState replies;
-  alignas(64) Word taken;  ///< the worker's: requests in front of it were executed, or are about to be
-  Word taken_over;         ///< what `taken` was when this worker began
-  Word worker_waits;       ///< not 0: it wants its wake-up FIFO when replies are taken
+  alignas(64) Word taken;      ///< the worker's: requests in front of it were executed, or are about to be
+  Word taken_over;             ///< what `taken` was when this worker began
+  Word worker_waits;           ///< not 0: it wants its wake-up FIFO when replies are taken
   alignas(64) Word bus_waits;  ///< not 0: it wants its wake-up FIFO when requests are taken
 };
 
@@ -228,7 +231,8 @@ class Channel {
  public:
   static std::string path_of(const std::string& directory, std::uint32_t process);
   /// By the worker: makes the file if it is not there.
-  static Result<Channel> create(const std::string& directory, std::uint32_t process, std::uint32_t node_count);
+  static Result<Channel> create(const std::string& directory, std::uint32_t process,
+                                std::uint32_t node_count);
   /// By the bus. Error: it is not there.
   static Result<Channel> open(const std::string& directory, std::uint32_t process, std::uint32_t node_count);
 
@@ -242,15 +246,24 @@ class Channel {
     assert(node < node_count_);
     return header().peers[node];
   }
-  RingWriter peer_request_writer(std::uint32_t node) const { return {peer(node).requests, peer_requests(node), peer_bytes()}; }
-  RingReader peer_request_reader(std::uint32_t node) const { return {peer(node).requests, peer_requests(node), peer_bytes()}; }
-  RingWriter peer_reply_writer(std::uint32_t node) const { return {peer(node).replies, peer_replies(node), peer_bytes()}; }
-  RingReader peer_reply_reader(std::uint32_t node) const { return {peer(node).replies, peer_replies(node), peer_bytes()}; }
+  RingWriter peer_request_writer(std::uint32_t node) const {
+    return {peer(node).requests, peer_requests(node), peer_bytes()};
+  }
+  RingReader peer_request_reader(std::uint32_t node) const {
+    return {peer(node).requests, peer_requests(node), peer_bytes()};
+  }
+  RingWriter peer_reply_writer(std::uint32_t node) const {
+    return {peer(node).replies, peer_replies(node), peer_bytes()};
+  }
+  RingReader peer_reply_reader(std::uint32_t node) const {
+    return {peer(node).replies, peer_replies(node), peer_bytes()};
+  }
 
  private:
   static constexpr std::uint64_t kHeaderBytes = (sizeof(ChannelHeader) + 4095) / 4096 * 4096;
 
-  Channel(Mapping mapping, std::uint32_t node_count) : mapping_(std::move(mapping)), node_count_(node_count) {}
+  Channel(Mapping mapping, std::uint32_t node_count)
+      : mapping_(std::move(mapping)), node_count_(node_count) {}
   static std::uint64_t file_bytes(std::uint32_t node_count) {
     return kHeaderBytes + 2 * kChannelRingBytes + 2 * node_count * peer_ring_bytes(node_count);
   }
@@ -259,7 +272,9 @@ class Channel {
   char* requests() const { return mapping_.data() + kHeaderBytes; }
   char* replies() const { return requests() + 2 * kChannelRingBytes; }
   std::uint64_t peer_bytes() const { return peer_ring_bytes(node_count_); }
-  char* peer_requests(std::uint32_t node) const { return replies() + 2 * kChannelRingBytes + 4 * node * peer_bytes(); }
+  char* peer_requests(std::uint32_t node) const {
+    return replies() + 2 * kChannelRingBytes + 4 * node * peer_bytes();
+  }
   char* peer_replies(std::uint32_t node) const { return peer_requests(node) + 2 * peer_bytes(); }
 
   Mapping mapping_;

@@ -72,10 +72,11 @@ struct ClusterState {
   std::atomic<std::uint64_t> bus_seen_ms;       ///< monotonic: the bus ran then
   /// By worker: its record in the segment; 0: none yet. Written by workers.
   std::array<std::atomic<std::uint64_t>, kProcessLimit> worker_processes;
-  alignas(64) std::atomic<std::uint64_t> bus_sleeps;  ///< it wants its wake-up FIFO to be woken; cleared by who rings
-  alignas(64) std::atomic<std::uint64_t> forwarded;   ///< requests, by workers
-  std::atomic<std::uint64_t> refused;                 ///< answered CLUSTERDOWN, by workers
-  std::atomic<std::uint64_t> outcome_unknown;         ///< by workers
+  alignas(64)
+      std::atomic<std::uint64_t> bus_sleeps;  ///< it wants its wake-up FIFO to be woken; cleared by who rings
+  alignas(64) std::atomic<std::uint64_t> forwarded;  ///< requests, by workers
+  std::atomic<std::uint64_t> refused;                ///< answered CLUSTERDOWN, by workers
+  std::atomic<std::uint64_t> outcome_unknown;        ///< by workers
   std::array<NodeState, kNodeLimit> nodes;
 
   const NodeState& self_node() const { return nodes[self]; }

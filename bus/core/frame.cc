@@ -36,7 +36,8 @@ std::string FrameSender::frame(FrameType type, std::string_view payload) {
 }
 
 void FrameSender::seal(ByteBuffer& frame, FrameType type) {
-  assert(frame.size() >= sizeof(FrameHeader) && frame.size() - sizeof(FrameHeader) <= kFramePayloadLimitBytes);
+  assert(frame.size() >= sizeof(FrameHeader) &&
+         frame.size() - sizeof(FrameHeader) <= kFramePayloadLimitBytes);
   // The buffer is ours; view() shows it as constant.
   char* const bytes = const_cast<char*>(frame.view().data());
   seal_frame(bytes, static_cast<std::uint32_t>(frame.size() - sizeof(FrameHeader)), type, sequence_++, key_);

@@ -1,8 +1,8 @@
 // Frames: what two nodes' buses send each other. Pure: bytes in, frames out.
 //
 //   FrameHeader   32 bytes, little-endian
-//   payload       payload_bytes: by type a handshake's message, or fragments (bus/core/channel.h), each at a multiple
-//   of 8 bytes
+//   payload       payload_bytes: by type a handshake's message, or fragments (bus/core/channel.h), each at a
+//   multiple of 8 bytes
 //
 // The checksum is XXH3 over the header before it and the payload, seeded with the link's key, which both
 // sides find in the handshake; sequence counts the frames of one direction. So a frame of another link, or

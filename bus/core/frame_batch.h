@@ -15,7 +15,8 @@ namespace memento::bus {
 class FrameBatch {
  public:
   static constexpr std::size_t kFrameBytes = 192 * 1024;  ///< about as long is one
-  static_assert(2 * kFrameBytes <= kFramePayloadLimitBytes && kFrameBytes >= fragment_bytes(kFragmentLimitBytes));
+  static_assert(2 * kFrameBytes <= kFramePayloadLimitBytes &&
+                kFrameBytes >= fragment_bytes(kFragmentLimitBytes));
 
   bool empty() const { return frames_.empty(); }
   /// Of all fragments.

@@ -27,7 +27,8 @@ struct Introduction {
   std::uint32_t version;
   std::uint32_t slot_count;
   std::uint32_t node_count;
-  std::uint32_t lane;  ///< a connector: which of the other's lanes the link is for; an acceptor: how many it has
+  std::uint32_t
+      lane;  ///< a connector: which of the other's lanes the link is for; an acceptor: how many it has
   ClusterId cluster_id;
   std::array<char, kNodeNameBytes> name;
   std::array<char, kNodeNameBytes> peer;  ///< whom it wants to talk to; an acceptor: whom it heard

@@ -1,9 +1,9 @@
-// LaneQueue: the requests of another node that a worker of this one was given, each until it is answered. Pure.
-// They were given by one ring, whose positions say how far the worker has taken them. It answers in the order
-// in which their last fragments came, and in that order answers are sent.
+// LaneQueue: the requests of another node that a worker of this one was given, each until it is answered.
+// Pure. They were given by one ring, whose positions say how far the worker has taken them. It answers in the
+// order in which their last fragments came, and in that order answers are sent.
 //
-// A worker that dies has maybe executed what it had taken whole: that may-be is the answer, when it could have
-// written. What it had not taken is its successor's. Answers for a link that has ended are dropped.
+// A worker that dies has maybe executed what it had taken whole: that may-be is the answer, when it could
+// have written. What it had not taken is its successor's. Answers for a link that has ended are dropped.
 #pragma once
 
 #include <algorithm>
@@ -22,8 +22,8 @@ class LaneQueue {
   using Fail = std::function<void(const FragmentHeader& request, Failure failure)>;
 
   bool empty() const { return whole_.empty() && open_.empty(); }
-  /// Some request is the worker's still: only it, or its death, can answer that. What has failed already, and waits for its
-  /// last fragment to be told so in order, is not.
+  /// Some request is the worker's still: only it, or its death, can answer that. What has failed already, and
+  /// waits for its last fragment to be told so in order, is not.
   bool awaits_worker() const {
     const auto awaits = [](const Entry& entry) { return entry.failure == Failure::kNone; };
     return std::ranges::any_of(whole_, awaits) || std::ranges::any_of(open_, awaits);
@@ -33,7 +33,8 @@ class LaneQueue {
   void add(const FragmentHeader& header, std::uint64_t begin, std::uint64_t end, const Fail& fail);
   /// What comes instead of replies and is due. Call it behind the last fragment that on_reply() got.
   void give_failures(const Fail& fail);
-  /// A fragment of a reply. Whether it is to be sent. `taken_over`: as in on_worker_lost(), which may have yet to be told.
+  /// A fragment of a reply. Whether it is to be sent. `taken_over`: as in on_worker_lost(), which may have
+  /// yet to be told.
   bool on_reply(const FragmentHeader& header, std::uint64_t taken_over, const Fail& fail);
   /// A worker has died; it had taken what stands in front of `taken`, and its last replies were given.
   void on_worker_lost(std::uint64_t taken, const Fail& fail);

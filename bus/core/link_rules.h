@@ -1,9 +1,9 @@
 // When a link to another node is tried, kept, given up. Pure: events and the time in, what to do out.
 //
-// Each side sends a ping when it has sent nothing for a ping's pause, so a healthy link is never silent, whatever
-// the nodes execute meanwhile; a link that nothing was heard on for timeout_ms is closed. A closed link is tried again after a pause that doubles from
-// kFirstPauseMs to kLongestPauseMs. Requests wait for a link that is down until it has been so for
-// timeout_ms; from then on they are refused at once.
+// Each side sends a ping when it has sent nothing for a ping's pause, so a healthy link is never silent,
+// whatever the nodes execute meanwhile; a link that nothing was heard on for timeout_ms is closed. A closed
+// link is tried again after a pause that doubles from kFirstPauseMs to kLongestPauseMs. Requests wait for a
+// link that is down until it has been so for timeout_ms; from then on they are refused at once.
 #pragma once
 
 #include <algorithm>

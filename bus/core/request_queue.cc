@@ -76,7 +76,8 @@ void RequestQueue::on_link_broken(const Fail& fail) {
   for (std::size_t i = 0; i < kStreams; ++i) {
     if (!is_cut[i]) continue;  // else its last fragment has yet to come
     streams_[i].drops = true;
-    fail(static_cast<std::uint16_t>(i / kLaneLimit), streams_[i].generation, streams_[i].number, Failure::kDown);
+    fail(static_cast<std::uint16_t>(i / kLaneLimit), streams_[i].generation, streams_[i].number,
+         Failure::kDown);
   }
 }
 

@@ -1,9 +1,9 @@
 // RequestQueue: this node's requests on one link to another node: those that wait to be sent, and those that
 // wait for their reply. Pure. Replies come in the order in which the requests' last fragments were sent.
 //
-// A request of which no fragment, or not the last one, was sent has not been executed and never will be: it is
-// refused, or waits for the link. One that was sent whole when the link breaks may have been executed: if it
-// may write, the answer is that its outcome is unknown; it is never sent again.
+// A request of which no fragment, or not the last one, was sent has not been executed and never will be: it
+// is refused, or waits for the link. One that was sent whole when the link breaks may have been executed: if
+// it may write, the answer is that its outcome is unknown; it is never sent again.
 #pragma once
 
 #include <array>
@@ -73,7 +73,9 @@ class RequestQueue {
     std::uint64_t bytes;
   };
 
-  static std::size_t stream_of(const FragmentHeader& header) { return header.process * kLaneLimit + header.lane; }
+  static std::size_t stream_of(const FragmentHeader& header) {
+    return header.process * kLaneLimit + header.lane;
+  }
   void note_passed(const FragmentHeader& header);
 
   FrameBatch batch_;

@@ -194,7 +194,8 @@ std::vector<std::string> keys_of(const Words& words) {
     if (words.size() > 1) keys.push_back(words[1]);
     return keys;
   }
-  if (command->accepts(words.size())) command->each_key(views, [&](std::string_view key) { keys.emplace_back(key); });
+  if (command->accepts(words.size()))
+    command->each_key(views, [&](std::string_view key) { keys.emplace_back(key); });
   return keys;
 }
 

@@ -1,8 +1,9 @@
 // How memento-cli talks to a server without a terminal: one command, or a script. prompt.h is the third way,
 // and shares what is here.
 //
-// Each returns the tool's exit status. The tool's own messages go to stderr, with what to do next; so do error
-// replies, but for those of plain text sessions (options.h), which stay in their place among the replies.
+// Each returns the tool's exit status. The tool's own messages go to stderr, with what to do next; so do
+// error replies, but for those of plain text sessions (options.h), which stay in their place among the
+// replies.
 #pragma once
 
 #include <string>

@@ -29,8 +29,8 @@ struct Address {
   std::string to_string() const;
 };
 
-/// A connected TCP socket (TCP_NODELAY, CLOEXEC); tries each address the host name has, for so long (-1: as long as the
-/// kernel does). The error's number is ETIMEDOUT when time was up.
+/// A connected TCP socket (TCP_NODELAY, CLOEXEC); tries each address the host name has, for so long (-1: as
+/// long as the kernel does). The error's number is ETIMEDOUT when time was up.
 Result<Fd> connect_tcp(const Address& address, int timeout_ms = -1);
 
 /// True for replies that say a command failed: "(error) ...", "(Unknown command)", "(Out of memory)".

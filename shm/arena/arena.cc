@@ -88,7 +88,8 @@ bool Arena::prepare_many(std::uint32_t size_class, std::size_t count) {
   return true;
 }
 
-bool Arena::stage_exchange_many(std::uint32_t size_class, std::size_t taken, std::span<const std::uint64_t> freed_offsets) {
+bool Arena::stage_exchange_many(std::uint32_t size_class, std::size_t taken,
+                                std::span<const std::uint64_t> freed_offsets) {
   Magazine& magazine = record_.magazines[size_class];
   const std::uint64_t before = count_of(magazine);
   assert(taken <= before);
@@ -284,7 +285,8 @@ std::uint64_t Arena::free_reserve_pages() const {
   return std::clamp<std::uint64_t>(header_.page_count / 64, 2, 2 + header_.process_count);
 }
 
-// Of all pages, committed or not: what takes no more memory than it gives back needs some before it gives any.
+// Of all pages, committed or not: what takes no more memory than it gives back needs some before it gives
+// any.
 std::uint64_t Arena::reserve_pages() const {
   const std::uint64_t wanted = std::max(header_.page_count / kReserveShare, kReservePages);
   return std::max(free_reserve_pages(), std::min(wanted, header_.page_count / 8));
@@ -299,7 +301,8 @@ bool Arena::may_take_pages(std::uint64_t pages) const {
 
 // A page stays for tables, whatever else goes.
 bool Arena::can_ever_hold(std::uint64_t bytes) const {
-  const std::uint64_t kept_pages = reserve_pages() + 1 + Extent{header_.ghosts.load(kRelaxed)}.size() / kUnitsPerPage;
+  const std::uint64_t kept_pages =
+      reserve_pages() + 1 + Extent{header_.ghosts.load(kRelaxed)}.size() / kUnitsPerPage;
   return header_.page_count > kept_pages && bytes <= (header_.page_count - kept_pages) * kPageBytes;
 }
 
@@ -307,7 +310,8 @@ bool Arena::can_ever_hold(std::uint64_t bytes) const {
 bool Arena::commit_more_pages(std::uint64_t pages) {
   ++searches;
   const std::uint64_t before = header_.committed_pages.load(std::memory_order_acquire);
-  const std::uint64_t limit = header_.page_count - (reserve_users_ > 0 ? 0 : reserve_pages() - free_reserve_pages());
+  const std::uint64_t limit =
+      header_.page_count - (reserve_users_ > 0 ? 0 : reserve_pages() - free_reserve_pages());
   if (before >= limit) return false;
   std::uint64_t after = std::min(limit, before + std::max(pages, kCommitChunkPages));
   const auto grant = [&](std::uint64_t base, std::uint64_t begin, std::uint64_t end) {

@@ -6,8 +6,8 @@
 // Invariants between transactions: 1. a block whose bit is set is in exactly one place: a cell, a magazine, a
 // transaction area, or (runs, tables) a held extent; 2. every magazine has a free place, so that a commit can
 // always return the block it replaces; 3. a few committed pages stay free for moving entries (evacuation.cc)
-// when memory is short, and some more, committed or not, for writes that take no more memory than they give back: only
-// who holds a UseOfReserve takes them.
+// when memory is short, and some more, committed or not, for writes that take no more memory than they give
+// back: only who holds a UseOfReserve takes them.
 #pragma once
 
 #include <array>
@@ -50,8 +50,10 @@ class Arena {
     const Magazine& magazine = record_.magazines[size_class];
     return magazine.blocks[count_of(magazine) - 1 - below_top].load(std::memory_order_relaxed);
   }
-  /// Stages that the topmost `taken` blocks of the class are taken, and these given back. False: there is no room.
-  bool stage_exchange_many(std::uint32_t size_class, std::size_t taken, std::span<const std::uint64_t> freed_offsets);
+  /// Stages that the topmost `taken` blocks of the class are taken, and these given back. False: there is no
+  /// room.
+  bool stage_exchange_many(std::uint32_t size_class, std::size_t taken,
+                           std::span<const std::uint64_t> freed_offsets);
 
   /// Stages the exchange: takes the peeked block of `taken` (or none: kNoClass) and gives back the block at
   /// `freed_offset` (or none: 0), which may be a run, which goes to an old-run place.
@@ -124,11 +126,12 @@ class Arena {
 
   /// Bytes of the block or run that an entry of so many bytes takes.
   static std::uint64_t bytes_for(std::uint64_t entry_bytes) {
-    return entry_bytes <= kLargestBlockBytes ? kSizeClasses.geometry[class_of_size(entry_bytes)].block_bytes
-                                             : (entry_bytes + sizeof(Word) + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+    return entry_bytes <= kLargestBlockBytes
+               ? kSizeClasses.geometry[class_of_size(entry_bytes)].block_bytes
+               : (entry_bytes + sizeof(Word) + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
   }
-  /// Whether blocks and runs of so many bytes could be there at once if nothing else were: who wants more is refused
-  /// before anything is given up for it.
+  /// Whether blocks and runs of so many bytes could be there at once if nothing else were: who wants more is
+  /// refused before anything is given up for it.
   bool can_ever_hold(std::uint64_t bytes) const;
 
   /// Bytes an entry at `offset` may take: its block's or run's size.

@@ -23,12 +23,14 @@ constexpr std::uint64_t bits(std::uint64_t first, std::uint64_t count) {
 
 }  // namespace
 
-// REQUIRES: arena lock held. First fit over the unit bitmap, from where extents of about this size were found last.
+// REQUIRES: arena lock held. First fit over the unit bitmap, from where extents of about this size were found
+// last.
 bool Arena::find_units(std::uint64_t units, bool may_take_free_page, std::uint64_t* first) {
   const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
   Word& hint = unit_hint(units);
   const std::uint64_t begin = std::min(hint.load(kRelaxed), pages);
-  const std::uint64_t pages_of_extent = units / kUnitsPerPage + 2;  // one may begin before the hint and end behind it
+  const std::uint64_t pages_of_extent =
+      units / kUnitsPerPage + 2;  // one may begin before the hint and end behind it
   if (!find_units_in(begin, pages, units, may_take_free_page, first) &&
       !find_units_in(0, std::min(begin + pages_of_extent, pages), units, may_take_free_page, first)) {
     return false;
@@ -44,7 +46,8 @@ void Arena::lower_unit_hints(std::uint64_t page) {
 }
 
 Word& Arena::unit_hint(std::uint64_t units) {
-  return header_.unit_hints[std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(units)), kUnitHintLimit) - 1];
+  return header_
+      .unit_hints[std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(units)), kUnitHintLimit) - 1];
 }
 
 // Among pages [page, end), outside those that are being emptied.
@@ -127,8 +130,8 @@ bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind
     {
       const LockGuard guard(owner_, header_.arena_lock);
       std::uint64_t first = 0;
-      if (find_units(units, true, &first) && (may_take_pages(free_pages_around(first, units)) ||
-                                              find_units(units, false, &first))) {
+      if (find_units(units, true, &first) &&
+          (may_take_pages(free_pages_around(first, units)) || find_units(units, false, &first))) {
         const std::uint64_t offset = header_.arena_offset + first * kUnitBytes;
         if (kind == Extent::kRun) reinterpret_cast<Word*>(base_ + offset)->store(units, kRelaxed);
         stage_units(first, units, true);
@@ -294,7 +297,8 @@ bool Arena::free_old_runs() {
   return all_free;
 }
 
-// Readers that copy the old runs finish without us, but for one that was stopped: that is the master's to end.
+// Readers that copy the old runs finish without us, but for one that was stopped: that is the master's to
+// end.
 void Arena::wait_for_readers(ReaderWait* wait) {
   if (free_old_runs()) return;
   usleep(kReaderWaitUs);
@@ -319,7 +323,8 @@ std::uint64_t Arena::block_word(std::uint64_t entry_offset) const {
   return Extent::make(run, reinterpret_cast<Word*>(base_ + run)->load(kRelaxed), Extent::kRun).word;
 }
 
-// Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives that back.
+// Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives
+// that back.
 void Arena::give_back_from(Word& place, std::uint64_t entry_offset) {
   for (ReaderWait wait; !has_room_for(entry_offset);) wait_for_readers(&wait);
   settle(entry_offset);  // a dead predecessor may have left the magazine full

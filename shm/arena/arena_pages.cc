@@ -13,8 +13,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-// Whose pages these are is said by the records, under the arena's lock; the marks on the pages only keep allocations away.
-// The record names them before the first is marked, and until the last mark is off, so that a successor finds them.
+// Whose pages these are is said by the records, under the arena's lock; the marks on the pages only keep
+// allocations away. The record names them before the first is marked, and until the last mark is off, so that
+// a successor finds them.
 bool Arena::begin_draining(std::uint64_t first_page, std::uint64_t count) {
   assert(record_.draining.load(kRelaxed) == 0);
   {

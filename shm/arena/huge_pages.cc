@@ -24,7 +24,8 @@ bool HugePages::advance() {
   const std::uint64_t committed_end = header.arena_offset + header.committed_pages.load() * kPageBytes;
   if (!is_possible_ || next_ + Segment::kHugePageBytes > committed_end) return false;
   const bool made = madvise(segment_.base() + next_, Segment::kHugePageBytes, MADV_COLLAPSE) == 0;
-  is_possible_ = made || errno != EINVAL;  // an older kernel, or no tmpfs; otherwise this one piece has to stay as it is
+  is_possible_ =
+      made || errno != EINVAL;  // an older kernel, or no tmpfs; otherwise this one piece has to stay as it is
   made_count_ += made;
   next_ += Segment::kHugePageBytes;
   return is_possible_;

@@ -1,4 +1,5 @@
-// Looking through staged entries, which only arena transactions that touch one word several times need; and recovery.
+// Looking through staged entries, which only arena transactions that touch one word several times need; and
+// recovery.
 #include "shm/commit/redo_list.h"
 
 namespace memento {

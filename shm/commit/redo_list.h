@@ -21,8 +21,8 @@ class RedoList {
   RedoList(char* base, ProcessRecord& record)
       : base_(base), record_(record), entries_(record.redo.data()), limit_(kRedoLimit) {}
 
-  /// Lists longer than a record's: from here on entries go to the area. REQUIRES: nothing staged, and the record holds
-  /// the area as kHeldTransaction until use_record().
+  /// Lists longer than a record's: from here on entries go to the area. REQUIRES: nothing staged, and the
+  /// record holds the area as kHeldTransaction until use_record().
   void use_area(TransactionArea& area) {
     entries_ = area.redo();
     limit_ = static_cast<std::uint32_t>(area.redo_limit);
@@ -63,7 +63,8 @@ class RedoList {
   }
   void abandon() { count_ = 0; }
 
-  /// Applies and withdraws what a dead owner committed. REQUIRES: the record's repair lock, or nobody else alive.
+  /// Applies and withdraws what a dead owner committed. REQUIRES: the record's repair lock, or nobody else
+  /// alive.
   static void complete(char* base, ProcessRecord& record);
 
  private:

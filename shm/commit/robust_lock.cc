@@ -45,7 +45,9 @@ ProcessRecord& record_at(char* base, std::uint32_t process) {
 }  // namespace
 
 LockOwner::LockOwner(char* segment_base, std::uint32_t process, int master_pipe)
-    : base_(segment_base), master_pipe_(master_pipe), thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))) {
+    : base_(segment_base),
+      master_pipe_(master_pipe),
+      thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))) {
   holder_ = (process + 1) | record_at(base_, process).incarnation.load(std::memory_order_acquire) << 8;
   head_.list.next = &head_.list;
   head_.futex_offset =
@@ -59,8 +61,8 @@ LockOwner::~LockOwner() {
   syscall(SYS_set_robust_list, nullptr, sizeof head_);
 }
 
-// The former owner died. Until the repair is complete `holder` keeps naming it: should we die too, the next one
-// repairs.
+// The former owner died. Until the repair is complete `holder` keeps naming it: should we die too, the next
+// one repairs.
 void LockOwner::repair_for(RobustLock& lock) {
   const std::uint32_t dead = lock.holder.load(std::memory_order_acquire);
   if (planted(Plant::kHolderBeforeRepair)) lock.holder.store(holder_);

@@ -3,9 +3,9 @@
 // uses what the lock guards.
 //
 // A holder that neither dies nor goes on (it was stopped) would block its waiters for ever. Who has waited
-// for one holder for Header::lock_timeout_ms, in which that used no processor time at all, tells the master, which
-// kills it: then it is a dead holder as any other. The master, when it is the one that waits, kills it itself. A holder
-// that runs is waited for, however long it takes. A waiter whose master is dead leaves.
+// for one holder for Header::lock_timeout_ms, in which that used no processor time at all, tells the master,
+// which kills it: then it is a dead holder as any other. The master, when it is the one that waits, kills it
+// itself. A holder that runs is waited for, however long it takes. A waiter whose master is dead leaves.
 //
 // Order of locks: the gate, slots ascending, the flush lock, the arena's, a record's repair lock.
 #pragma once
@@ -19,8 +19,8 @@
 
 namespace memento {
 
-/// What a waiter writes into the pipe to the master: that a lock, or a pin on a run, is not let go, and who held it. No
-/// signal: the master may be root's and the waiter not.
+/// What a waiter writes into the pipe to the master: that a lock, or a pin on a run, is not let go, and who
+/// held it. No signal: the master may be root's and the waiter not.
 struct StuckLock {
   std::uint64_t offset = 0;  ///< of the RobustLock or the pin
   std::uint64_t thread_id = 0;
@@ -28,8 +28,8 @@ struct StuckLock {
 
 /// One wait for what others hold, in slices of LockOwner::kWaitSliceMs.
 struct SlowWait {
-  std::uint32_t holder = 0;       ///< thread id
-  std::uint32_t slices = 0;       ///< that this holder was waited for
+  std::uint32_t holder = 0;            ///< thread id
+  std::uint32_t slices = 0;            ///< that this holder was waited for
   std::uint64_t holder_active_ns = 0;  ///< active_time_ns() of it as last looked at
 };
 
@@ -69,9 +69,9 @@ class LockOwner {
     head_.list_op_pending = nullptr;
   }
 
-  /// After each slice in which `thread_id` held a lock, or a run by a pin, that we wait for: tells the master when it did
-  /// not run for lock-timeout, and ends this process when its master is dead. Slices are counted, not the clock read: a
-  /// waiter that was stopped together with the holder counts one.
+  /// After each slice in which `thread_id` held a lock, or a run by a pin, that we wait for: tells the master
+  /// when it did not run for lock-timeout, and ends this process when its master is dead. Slices are counted,
+  /// not the clock read: a waiter that was stopped together with the holder counts one.
   void on_slow_wait(const void* what, std::uint32_t thread_id, SlowWait* wait) const;
 
   /// Completes the committed changes of a record whose owner is dead. `incarnation` is the dead owner's: when

@@ -1,10 +1,11 @@
-// What one commit does to one slot, staged into the process's redo list. SlotChange is for what changes data: a key gets a
-// value, loses it, gets an expiry. SlotMove is for what changes only where things lie: it is no change to anybody but
-// readers without locks.
+// What one commit does to one slot, staged into the process's redo list. SlotChange is for what changes data:
+// a key gets a value, loses it, gets an expiry. SlotMove is for what changes only where things lie: it is no
+// change to anybody but readers without locks.
 //
-// The order is what those rely on: first the words that lead to data or are data (cells, expiries, parts of long values),
-// then the slot's version, then its counts, then what becomes of blocks that are out of use (the caller's).
-// REQUIRES, of both: the slot's lock, from the beginning until the list is committed. Writers of the keyspace.
+// The order is what those rely on: first the words that lead to data or are data (cells, expiries, parts of
+// long values), then the slot's version, then its counts, then what becomes of blocks that are out of use
+// (the caller's). REQUIRES, of both: the slot's lock, from the beginning until the list is committed. Writers
+// of the keyspace.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +18,16 @@
 
 namespace memento {
 
-inline constexpr std::uint64_t kOneExpiry = 1ull << 40;      ///< in Slot::bytes
-inline constexpr std::uint64_t kOneUsedCell = 1ull << 32;    ///< in Slot::cells
+inline constexpr std::uint64_t kOneExpiry = 1ull << 40;    ///< in Slot::bytes
+inline constexpr std::uint64_t kOneUsedCell = 1ull << 32;  ///< in Slot::cells
 
 /// What an entry adds to Slot::bytes.
 inline std::uint64_t weight_of(std::uint64_t key_bytes, std::uint64_t value_bytes, bool expires) {
   return key_bytes + value_bytes + (expires ? kOneExpiry : 0);
 }
-inline std::uint64_t weight_of(const Entry& entry) { return weight_of(entry.key_bytes, entry.value_bytes, entry.expires()); }
+inline std::uint64_t weight_of(const Entry& entry) {
+  return weight_of(entry.key_bytes, entry.value_bytes, entry.expires());
+}
 
 class SlotChange {
  public:
@@ -64,7 +67,8 @@ class SlotChange {
     redo_.stage(slot_.version, slot_.version.load(kRelaxed) + 1);
     if (cells_ != slot_.cells.load(kRelaxed)) redo_.stage(slot_.cells, cells_);
     if (planted(Plant::kStoreOutsideList)) return slot_.bytes.store(bytes_, kRelaxed);
-    if (bytes_ != slot_.bytes.load(kRelaxed) && !planted(Plant::kCounterAfterCommit)) redo_.stage(slot_.bytes, bytes_);
+    if (bytes_ != slot_.bytes.load(kRelaxed) && !planted(Plant::kCounterAfterCommit))
+      redo_.stage(slot_.bytes, bytes_);
   }
 
   std::uint64_t bytes() const { return bytes_; }

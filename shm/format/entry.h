@@ -3,15 +3,16 @@
 //   header     creation time in ms since Header::time_base_ms 40 bits | key length 8 | value length 15 |
 //              has an expiry word 1. A value length of 0x7fff says that an extension word follows.
 //   extension  key length 20 bits | value length 44 bits << 20
-//   expiry     ms since the Unix epoch; kNoExpiry: the key does not expire. Extended entries always have this word, so that
+//   expiry     ms since the Unix epoch; kNoExpiry: the key does not expire. Extended entries always have this
+//   word, so that
 //              a long value need not be copied to get an expiry
 //
-// Once an entry is reachable, words of it change only through a redo list: the expiry; of entries in runs, which nobody
-// reads without a pin, a part of the value, and the extension when the value grows into what the run has left
-// (keyspace_update.cc).
+// Once an entry is reachable, words of it change only through a redo list: the expiry; of entries in runs,
+// which nobody reads without a pin, a part of the value, and the extension when the value grows into what the
+// run has left (keyspace_update.cc).
 //
-// Worked example: key "ab", value "xyz", created at base + 5: header 0x0003'0200'0000'0005 >> as fields 5, 2, 3, 0; then
-// "abxyz": 13 bytes.
+// Worked example: key "ab", value "xyz", created at base + 5: header 0x0003'0200'0000'0005 >> as fields 5, 2,
+// 3, 0; then "abxyz": 13 bytes.
 #pragma once
 
 #include <cstdint>
@@ -84,7 +85,8 @@ struct Entry {
 
   static constexpr std::uint64_t kExtendedValue = 0x7fff;
 
-  static Entry shape(std::uint64_t key_bytes, std::uint64_t value_bytes, bool expires, std::uint64_t created) {
+  static Entry shape(std::uint64_t key_bytes, std::uint64_t value_bytes, bool expires,
+                     std::uint64_t created) {
     Entry entry;
     entry.created = created & ((1ull << 40) - 1);
     entry.key_bytes = key_bytes;
@@ -123,11 +125,14 @@ struct Entry {
   bool expires() const { return has_expiry_word && raw_expiry_ms() != kNoExpiry; }
   /// Compared as the words that they are, where kNoExpiry is later than every time.
   bool expired(TimeMs now_ms) const {
-    return has_expiry_word && static_cast<std::uint64_t>(raw_expiry_ms()) <= static_cast<std::uint64_t>(now_ms);
+    return has_expiry_word &&
+           static_cast<std::uint64_t>(raw_expiry_ms()) <= static_cast<std::uint64_t>(now_ms);
   }
   /// REQUIRES: extended.
   Word& extension_word() const { return *reinterpret_cast<Word*>(const_cast<char*>(at) + 8); }
-  static std::uint64_t word_of_lengths(std::uint64_t key_bytes, std::uint64_t value_bytes) { return key_bytes | value_bytes << 20; }
+  static std::uint64_t word_of_lengths(std::uint64_t key_bytes, std::uint64_t value_bytes) {
+    return key_bytes | value_bytes << 20;
+  }
 
   /// Writes this entry's expiry into a copy of it. REQUIRES: has_expiry_word.
   void write_expiry(char* copy) const {

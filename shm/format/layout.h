@@ -4,14 +4,14 @@
 //   slots        Slot[8192]        one cache line each
 //   processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
 //   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
-//   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free (page_info.h)
-//   page ages    u64[]             one word per 64 KiB page: when it was taken, counted in pages
-//   counters     u32[]             changes of keys that somebody watches (change_counters.h)
-//   arena        64 KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
+//   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free
+//   (page_info.h) page ages    u64[]             one word per 64 KiB page: when it was taken, counted in
+//   pages counters     u32[]             changes of keys that somebody watches (change_counters.h) arena 64
+//   KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
 //                                  and runs of 4 KiB units (large values, large tables)
 //
-// Each process's ring of messages to all others, and what its clients subscribe to, lie in a file of its own beside
-// the segment (mailbox_file.h), made when first used.
+// Each process's ring of messages to all others, and what its clients subscribe to, lie in a file of its own
+// beside the segment (mailbox_file.h), made when first used.
 //
 // Offsets count from the segment's start; there are no pointers, but for the robust list links, which only
 // the kernel follows, in the process that wrote them. Every word that several processes write is an
@@ -113,16 +113,17 @@ enum HeldRole : std::uint32_t {
   kHeldNewRun,
   kHeldNewTable,
   kHeldOldTable,
-  kHeldDeadTable,  ///< a flushed slot's table; its blocks are being freed
+  kHeldDeadTable,    ///< a flushed slot's table; its blocks are being freed
   kHeldTransaction,  ///< a run that holds a TransactionArea
   kHeldMovedRun,     ///< where a run is being moved to
-  kHeldOldRun,     ///< the first of kOldRunLimit places for replaced runs that wait for readers' pins
+  kHeldOldRun,       ///< the first of kOldRunLimit places for replaced runs that wait for readers' pins
 };
 inline constexpr std::uint32_t kOldRunLimit = 8;
 inline constexpr std::uint32_t kHeldLimit = kHeldOldRun + kOldRunLimit;
 
-/// The memory of changes to several keys at once, in a run: blocks[block_limit], then redo[redo_limit]. A block or run
-/// is listed while it is reserved for the commit, and again when the commit has put it out of use.
+/// The memory of changes to several keys at once, in a run: blocks[block_limit], then redo[redo_limit]. A
+/// block or run is listed while it is reserved for the commit, and again when the commit has put it out of
+/// use.
 struct TransactionArea {
   std::uint64_t run_units;  ///< as at the front of every run
   std::uint64_t block_limit;
@@ -140,19 +141,19 @@ struct TransactionArea {
 inline constexpr std::uint64_t kSubscriptionHalfBytes = 3 << 20 | 512 * 1024;
 inline constexpr std::uint64_t kRingBytes = 64 << 20;
 
-/// What a process tells the others, and how far it has read what they told. Written by its owner, but for `woken`. Goes
-/// through no redo list: a word at a time is all that is ever changed.
+/// What a process tells the others, and how far it has read what they told. Written by its owner, but for
+/// `woken`. Goes through no redo list: a word at a time is all that is ever changed.
 struct Mailbox {
   alignas(64) Word tail;  ///< bytes put into the ring since ever: whole messages
   Word reserved;          ///< up to here the ring may be overwritten right now
   Word listens;           ///< not 0: the owner reads the others' rings
-  Word woken;              ///< not 0: somebody has woken the owner's wake-up FIFO and it has not looked since
+  Word woken;             ///< not 0: somebody has woken the owner's wake-up FIFO and it has not looked since
   Word table;             ///< which table is valid (subscription_table.h); 0: no subscriptions
   Word pattern_version;   ///< moves when a pattern's count does
   Word monitors;          ///< clients in MONITOR
   Word question;          ///< not 0: the owner asks the others about their clients, by this number
   std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
-  Word answers;           ///< not 0: the owner has clients, and answers questions about them
+  Word answers;  ///< not 0: the owner has clients, and answers questions about them
 };
 
 /// One process's part. Written by its owner alone, except by a recoverer, under `repair`, after its death.
@@ -165,11 +166,11 @@ struct alignas(64) ProcessRecord {
   static constexpr std::uint64_t kLongList = 1ull << 63;
   std::array<RedoEntry, kRedoLimit> redo;
   std::array<Magazine, kClassLimit> magazines;
-  Magazine targets;    ///< blocks that entries of a page which is being emptied move to
-  Magazine evacuated;  ///< blocks that they left
-  Word draining;       ///< the pages this process is emptying: first << 32 | count, 0: none
-  std::array<Word, kHeldLimit> held;                     ///< Extent words
-  alignas(64) std::array<Word, kPinLimit> pins;          ///< offsets of runs being copied without a lock
+  Magazine targets;                   ///< blocks that entries of a page which is being emptied move to
+  Magazine evacuated;                 ///< blocks that they left
+  Word draining;                      ///< the pages this process is emptying: first << 32 | count, 0: none
+  std::array<Word, kHeldLimit> held;  ///< Extent words
+  alignas(64) std::array<Word, kPinLimit> pins;  ///< offsets of runs being copied without a lock
   alignas(64) std::array<Word, static_cast<std::size_t>(Counter::kCount)> counters;
   Mailbox mailbox;
 };
@@ -181,11 +182,12 @@ struct Header {
   std::uint64_t size_bytes;
   std::uint64_t hash_seed;
   std::uint64_t time_base_ms;  ///< entries' creation times count from here
-  Word recoveries;         ///< how often the segment was attached to after its processes had died
-  Word value_limit_bytes;  ///< the longest value that commands accept; the master sets it
+  Word recoveries;             ///< how often the segment was attached to after its processes had died
+  Word value_limit_bytes;      ///< the longest value that commands accept; the master sets it
   std::uint64_t slots_offset;
   std::uint64_t processes_offset;
-  Word process_count;  ///< records below it may be in use: 0 the master's, then workers'; at most kProcessLimit
+  Word process_count;  ///< records below it may be in use: 0 the master's, then workers'; at most
+                       ///< kProcessLimit
   std::uint64_t unit_bitmap_offset;
   std::uint64_t page_infos_offset;
   std::uint64_t page_ages_offset;
@@ -193,17 +195,18 @@ struct Header {
   std::uint64_t change_counter_count;  ///< a power of two
   std::uint64_t arena_offset;
   std::uint64_t page_count;
-  std::atomic<std::uint32_t> master_pid;       ///< whom waiters tell of a lock that is never let go; 0: nobody
+  std::atomic<std::uint32_t> master_pid;  ///< whom waiters tell of a lock that is never let go; 0: nobody
   std::atomic<std::uint32_t> lock_timeout_ms;  ///< after how long
-  alignas(64) Word flush_generation;  ///< changed under flush_lock
+  alignas(64) Word flush_generation;           ///< changed under flush_lock
   RobustLock flush_lock;
-  /// Set while its holder changes the whole keyspace. Whoever locks a slot and finds `exclusive` set lets go of it and
-  /// waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and clears it.
+  /// Set while its holder changes the whole keyspace. Whoever locks a slot and finds `exclusive` set lets go
+  /// of it and waits for gate_lock; whoever gets gate_lock and finds it set owns what a dead holder left, and
+  /// clears it.
   RobustLock gate_lock;
   Word exclusive;
   std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys
-  Word evicts;  ///< not 0: when memory is short, keys are evicted; the master sets it
-  alignas(64) Word monitors;  ///< clients in MONITOR; never too small, after deaths perhaps too large
+  Word evicts;                       ///< not 0: when memory is short, keys are evicted; the master sets it
+  alignas(64) Word monitors;         ///< clients in MONITOR; never too small, after deaths perhaps too large
   Word pause;  ///< CLIENT PAUSE: its end, ms since 1970 << 1 | all commands, not only writes; 0: none
   /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
   alignas(64) RobustLock arena_lock;
@@ -212,10 +215,12 @@ struct Header {
   Word free_pages;     ///< committed pages without a unit in use
   Word page_sequence;  ///< age of the page taken last
   Word ghosts;         ///< Extent of the run with the evicted keys' fingerprints (eviction.cc), or 0
-  std::array<Word, kUnitHintLimit> unit_hints;  ///< page to look from for extents of [2^i, 2^(i+1)) units; hints
-  alignas(64) Word page_hint;                 ///< where to look for a free page first; a hint
-  std::array<std::array<Word, kClassLimit>, 2> open_pages;  ///< pages of the class with free blocks; main pages second
-  Word memory_shortages;                      ///< counted up to ask every process to give its blocks back; a hint
+  std::array<Word, kUnitHintLimit>
+      unit_hints;              ///< page to look from for extents of [2^i, 2^(i+1)) units; hints
+  alignas(64) Word page_hint;  ///< where to look for a free page first; a hint
+  std::array<std::array<Word, kClassLimit>, 2>
+      open_pages;         ///< pages of the class with free blocks; main pages second
+  Word memory_shortages;  ///< counted up to ask every process to give its blocks back; a hint
   std::array<Word, kClassLimit> class_hints;  ///< page with free blocks of the class; hints
   std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
   Word client_ids;                            ///< connections numbered since the segment was made

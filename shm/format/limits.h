@@ -1,5 +1,5 @@
-// The numbers that every room of the server counts with: slots, the longest key, an expiry that never comes, and the
-// counters of a process. Constants only.
+// The numbers that every room of the server counts with: slots, the longest key, an expiry that never comes,
+// and the counters of a process. Constants only.
 #pragma once
 
 #include <cstddef>

@@ -14,7 +14,9 @@ constexpr int kUntilShift = 1;  // in Slot::marks, above kChanging
 
 std::int64_t monotonic_ms() { return monotonic_time_ns() / 1'000'000; }
 // Another one after each recovery: what was watched before is not counted any more.
-std::uint64_t segment_name(const Header& header) { return header.hash_seed + header.recoveries.load(kRelaxed); }
+std::uint64_t segment_name(const Header& header) {
+  return header.hash_seed + header.recoveries.load(kRelaxed);
+}
 std::uint64_t monotonic_s() { return static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000'000); }
 
 // REQUIRES: locked. One word, one store: whoever locks the slot from now on counts what it changes.
@@ -28,7 +30,9 @@ void watch(Slot& slot) {
 // Their memory is granted with the first key that is watched. False: there is none.
 bool Keyspace::Impl::grant_change_counters() {
   const std::uint64_t begin = header.change_counters_offset;
-  has_change_counters = has_change_counters || segment.commit_memory(begin, begin + ChangeCounters::bytes_for(header.change_counter_count));
+  has_change_counters =
+      has_change_counters ||
+      segment.commit_memory(begin, begin + ChangeCounters::bytes_for(header.change_counter_count));
   return has_change_counters;
 }
 
@@ -67,7 +71,8 @@ bool Keyspace::is_unchanged(const HashedKey& key, const ChangeMark& mark) const 
   Transaction& transaction = *impl.transaction;
   if (transaction.is_open()) transaction.note_read_of(key);
   if (mark.segment != segment_name(impl.header)) return false;
-  const bool was_flushed = impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation;
+  const bool was_flushed =
+      impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation;
   if (mark.exists != 0 && was_flushed) return false;
   if (mark.expiry_ms != kNoExpiry && mark.expiry_ms <= impl.now_ms) return false;
   if (monotonic_ms() - mark.marked_ms >= ChangeCounters::kWatchS * 1000) {

@@ -1,16 +1,17 @@
 // ChangeCounters: how WATCH learns that a key was changed, even when it looks as before. Every process.
 //
-// A key has kPerKey counters, chosen by its hash among all; a change counts up all of them before it is committed, so
-// they never show less than what happened. While one of them stays, the key was not changed. All of them move without
-// a change only when other keys share each one (a counting Bloom filter: Fan et al., "Summary Cache", 2000): with n keys
-// changed meanwhile, about (kPerKey * n / count)^kPerKey.
+// A key has kPerKey counters, chosen by its hash among all; a change counts up all of them before it is
+// committed, so they never show less than what happened. While one of them stays, the key was not changed.
+// All of them move without a change only when other keys share each one (a counting Bloom filter: Fan et al.,
+// "Summary Cache", 2000): with n keys changed meanwhile, about (kPerKey * n / count)^kPerKey.
 //
-// Changes are counted only in slots that somebody watches: Slot::marks says until when (kWatchS seconds from the last
-// WATCH on; monotonic clock), under the slot's lock. What is watched for longer is judged by the slot's version. So
-// nothing has to be undone: not when the client goes, nor its worker, nor, in a cluster, the node that asked.
+// Changes are counted only in slots that somebody watches: Slot::marks says until when (kWatchS seconds from
+// the last WATCH on; monotonic clock), under the slot's lock. What is watched for longer is judged by the
+// slot's version. So nothing has to be undone: not when the client goes, nor its worker, nor, in a cluster,
+// the node that asked.
 //
-// The counters are no part of a redo list: a death between count and commit is a change that did not happen, at worst
-// a transaction refused for nothing.
+// The counters are no part of a redo list: a death between count and commit is a change that did not happen,
+// at worst a transaction refused for nothing.
 #pragma once
 
 #include <array>
@@ -62,7 +63,9 @@ class ChangeCounters {
   using Counter = std::atomic<std::uint32_t>;
   static_assert(sizeof(Counter) == 4 && Counter::is_always_lock_free);
 
-  Counter& place(std::uint64_t hash, std::size_t i) const { return counters_[(hash + i * (hash >> 32 | 1)) & mask_]; }
+  Counter& place(std::uint64_t hash, std::size_t i) const {
+    return counters_[(hash + i * (hash >> 32 | 1)) & mask_];
+  }
 
   Counter* counters_;
   std::uint64_t mask_;

@@ -2,9 +2,8 @@
 #include "shm/keyspace/hash.h"
 
 #define XXH_INLINE_ALL  // short keys: the call would cost as much as the hash
-#include <xxhash.h>
-
 #include <immintrin.h>
+#include <xxhash.h>
 
 #include <array>
 #include <cstddef>
@@ -101,7 +100,8 @@ inline bool surely_has_no_tag(std::string_view key) {
   if (size - 8 > 24) return false;
   const __m128i brace = _mm_set1_epi8('{');
   if (size <= 16) {
-    const __m128i bytes = _mm_set_epi64x(static_cast<long long>(load_word(key.data() + size - 8)), static_cast<long long>(load_word(key.data())));
+    const __m128i bytes = _mm_set_epi64x(static_cast<long long>(load_word(key.data() + size - 8)),
+                                         static_cast<long long>(load_word(key.data())));
     return _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, brace)) == 0;
   }
   const auto front = _mm_loadu_si128(reinterpret_cast<const __m128i*>(key.data()));
@@ -114,9 +114,9 @@ inline bool surely_has_no_tag(std::string_view key) {
 
 inline __m128i from_word(std::uint64_t word) { return _mm_cvtsi64_si128(static_cast<long long>(word)); }
 
-// The bytes as one polynomial, the first byte its highest powers: what is in front of the last 8 is folded into 64 bits
-// that have the same remainder, 8 bytes at a time, then all is reduced. Gopal et al., "Fast CRC Computation for Generic
-// Polynomials Using PCLMULQDQ Instruction", Intel, 2009. REQUIRES: at least 8 bytes.
+// The bytes as one polynomial, the first byte its highest powers: what is in front of the last 8 is folded
+// into 64 bits that have the same remainder, 8 bytes at a time, then all is reduced. Gopal et al., "Fast CRC
+// Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009. REQUIRES: at least 8 bytes.
 std::uint32_t crc16_by_multiplication(std::string_view bytes) {
   const __m128i powers = _mm_set_epi64x(power_of_x(64), power_of_x(80));
   const __m128i barrett = _mm_set_epi64x(kPolynomial, quotient_of_x64());
@@ -133,13 +133,15 @@ std::uint32_t crc16_by_multiplication(std::string_view bytes) {
   }
   __m128i folded = from_word(head);
   for (; at != last; at += 8) {
-    const __m128i sum = _mm_xor_si128(_mm_clmulepi64_si128(folded, powers, 0x10), from_word(__builtin_bswap64(load_word(at))));
+    const __m128i sum = _mm_xor_si128(_mm_clmulepi64_si128(folded, powers, 0x10),
+                                      from_word(__builtin_bswap64(load_word(at))));
     folded = _mm_xor_si128(_mm_clmulepi64_si128(sum, powers, 0x11), sum);  // its lower half counts
   }
   const __m128i end = _mm_slli_si128(from_word(__builtin_bswap64(load_word(last))), 2);  // times x^16
   const __m128i sum = _mm_xor_si128(_mm_clmulepi64_si128(folded, powers, 0x00), end);
   const __m128i dividend = _mm_xor_si128(_mm_clmulepi64_si128(sum, powers, 0x11), sum);
-  const __m128i quotient = _mm_srli_si128(_mm_clmulepi64_si128(_mm_srli_epi64(dividend, 16), barrett, 0x00), 6);
+  const __m128i quotient =
+      _mm_srli_si128(_mm_clmulepi64_si128(_mm_srli_epi64(dividend, 16), barrett, 0x00), 6);
   const __m128i remainder = _mm_xor_si128(_mm_clmulepi64_si128(quotient, barrett, 0x10), dividend);
   return static_cast<std::uint32_t>(_mm_cvtsi128_si32(remainder)) & 0xffff;
 }

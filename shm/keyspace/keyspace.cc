@@ -35,7 +35,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       transaction(std::make_unique<Transaction>(*this)) {
   assert(process < header.process_count);
   block_key.reserve(kKeyLimitBytes);  // nothing is allocated while a page is being emptied
-  record.mailbox.answers.store(0);  // until it has clients
+  record.mailbox.answers.store(0);    // until it has clients
   record.pid.store(static_cast<std::uint32_t>(getpid()), kRelaxed);
 }
 

@@ -86,8 +86,8 @@ class Keyspace {
   void set_now_ms(TimeMs now_ms);
   TimeMs now_ms() const;
 
-  /// Differs after a call that may have taken long for another reason than the size of what was given or got: it waited
-  /// for a lock, or memory had to be found.
+  /// Differs after a call that may have taken long for another reason than the size of what was given or got:
+  /// it waited for a lock, or memory had to be found.
   std::uint64_t slow_path_count() const { return *contentions_ + *searches_; }
 
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
@@ -125,11 +125,12 @@ class Keyspace {
         context_of(decide));
   }
 
-  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's reads and writes see
-  /// each other's changes; all become visible together when it returned true, none when it returned false (kUnchanged),
-  /// memory is short (kOutOfMemory) or others change what it reads again and again (kBusy). It may run several times and
-  /// must begin anew each time; what the last run has read was true at one moment. It holds no lock, or, after conflicts,
-  /// those of the keys' slots: `keys` are those it is expected to use. REQUIRES: not inside another body.
+  /// Changes several keys as one. Inside `body`, which returns whether to go on, this object's reads and
+  /// writes see each other's changes; all become visible together when it returned true, none when it
+  /// returned false (kUnchanged), memory is short (kOutOfMemory) or others change what it reads again and
+  /// again (kBusy). It may run several times and must begin anew each time; what the last run has read was
+  /// true at one moment. It holds no lock, or, after conflicts, those of the keys' slots: `keys` are those it
+  /// is expected to use. REQUIRES: not inside another body.
   template <class Body>
   WriteStatus transact(std::span<const HashedKey> keys, Body&& body) {
     return transact_erased(
@@ -146,7 +147,8 @@ class Keyspace {
         context_of(body));
   }
 
-  /// Inside a body: its result will not count, and others may be waiting for it; a long body asks from time to time.
+  /// Inside a body: its result will not count, and others may be waiting for it; a long body asks from time
+  /// to time.
   bool must_stop();
 
   /// Reads several keys as they were at one instant: copy(index, const EntryView*) for each, nullptr when it
@@ -162,17 +164,17 @@ class Keyspace {
 
   /// Notes the key as it is now. Nothing: out of memory.
   std::optional<ChangeMark> mark(const HashedKey& key);
-  /// False: it was changed since, or has expired. Others keys' changes don't count, but when the mark is older than ten
-  /// minutes. REQUIRES: `mark` is this key's.
+  /// False: it was changed since, or has expired. Others keys' changes don't count, but when the mark is
+  /// older than ten minutes. REQUIRES: `mark` is this key's.
   bool is_unchanged(const HashedKey& key, const ChangeMark& mark) const;
 
   /// Removes every key at once, in O(1); their memory comes back in the background.
   void flush();
 
-  /// Calls visit(std::string_view key) for the live keys of a slot from a place on, in the order of their places, until
-  /// the limit is reached. The place to go on at: a walk begins at 0 and ends at kScanEnd, and a key that is there from
-  /// its beginning to its end is visited once, and once more only if it was removed meanwhile and came again. Visits hold
-  /// no lock and may use the keyspace.
+  /// Calls visit(std::string_view key) for the live keys of a slot from a place on, in the order of their
+  /// places, until the limit is reached. The place to go on at: a walk begins at 0 and ends at kScanEnd, and
+  /// a key that is there from its beginning to its end is visited once, and once more only if it was removed
+  /// meanwhile and came again. Visits hold no lock and may use the keyspace.
   template <class Visit>
   std::uint64_t scan(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, Visit&& visit) {
     return scan_erased(

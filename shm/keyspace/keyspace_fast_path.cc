@@ -1,6 +1,6 @@
-// What nearly all reads and SETs come to, as straight code that a processor runs ahead through: the first entry
-// with the key's tag in its home line is it. Whatever is not as usual is left to the general code, which does the
-// same and more (keyspace.cc, keyspace_write.cc).
+// What nearly all reads and SETs come to, as straight code that a processor runs ahead through: the first
+// entry with the key's tag in its home line is it. Whatever is not as usual is left to the general code,
+// which does the same and more (keyspace.cc, keyspace_write.cc).
 #include <bit>
 #include <cstring>
 
@@ -14,7 +14,8 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-// The cells of the tag's home line; nullptr: there is no table, or it is not to be touched without looking closer.
+// The cells of the tag's home line; nullptr: there is no table, or it is not to be touched without looking
+// closer.
 [[gnu::always_inline]] inline Word* Keyspace::Impl::home_cells(const Slot& slot, std::uint64_t tag) const {
   const Extent table{slot.table.load(std::memory_order_acquire)};
   const std::uint64_t line = table.offset() + home_line(tag, table.size()) * kLineBytes;
@@ -26,7 +27,8 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
   return reinterpret_cast<Word*>(base + line);
 }
 
-// Only the home line is looked at, where most keys are; what is found there may be outdated and is only a hint.
+// Only the home line is looked at, where most keys are; what is found there may be outdated and is only a
+// hint.
 void Keyspace::prefetch_entry(const HashedKey& key) const {
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
   const Word* const line = impl_->home_cells(impl_->slots[key.slot], tag);
@@ -39,7 +41,9 @@ void Keyspace::prefetch_entry(const HashedKey& key) const {
 }
 
 // kHit and kMiss (an empty cell ends the search) are certain; kTorn: read() is to find out.
-[[gnu::always_inline]] inline Keyspace::Impl::Search Keyspace::Impl::read_fast(const HashedKey& key, CopyFunction copy, void* context) {
+[[gnu::always_inline]] inline Keyspace::Impl::Search Keyspace::Impl::read_fast(const HashedKey& key,
+                                                                               CopyFunction copy,
+                                                                               void* context) {
 #if defined(__SANITIZE_THREAD__)
   (void)key, (void)copy, (void)context;
   return Search::kTorn;
@@ -53,9 +57,7 @@ void Keyspace::prefetch_entry(const HashedKey& key) const {
   const LineHints hints = look_at_line(places, tag);
   if (hints.with_tag == 0) {
     const bool ends = has_empty_cell(places, hints);
-    return ends && unchanged_since(slot, version)
-               ? Search::kMiss
-               : Search::kTorn;
+    return ends && unchanged_since(slot, version) ? Search::kMiss : Search::kTorn;
   }
   Word& cell = places[std::countr_zero(hints.with_tag)];
   const std::uint64_t value = cell.load(std::memory_order_acquire);
@@ -84,12 +86,11 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
   return hit;
 }
 
-// A key that is there gets a value whose entry is of the old one's size class: the two blocks change places, and
-// the magazine stays as full as it was. False: nothing was changed, set() is to do it.
+// A key that is there gets a value whose entry is of the old one's size class: the two blocks change places,
+// and the magazine stays as full as it was. False: nothing was changed, set() is to do it.
 bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, TimeMs expiry_ms) {
   if (key.bytes.size() > 255 || value.size() >= Entry::kExtendedValue) return false;
-  const Entry now = Entry::shape(key.bytes.size(), value.size(), expiry_ms != kNoExpiry,
-                                 creation_time());
+  const Entry now = Entry::shape(key.bytes.size(), value.size(), expiry_ms != kNoExpiry, creation_time());
   const std::uint64_t needed = now.total_bytes();
   if (needed > kLargestBlockBytes) return false;
   const std::uint32_t size_class = class_of_size(needed);
@@ -123,7 +124,8 @@ bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, Time
   }
   SlotChange change(redo, slot);
   change.set(cell, fresh_cell(offset, key.hash, before));
-  change.count_weight(weight_of(0, old.value_bytes, old.expires()), weight_of(0, now.value_bytes, now.has_expiry_word));
+  change.count_weight(weight_of(0, old.value_bytes, old.expires()),
+                      weight_of(0, now.value_bytes, now.has_expiry_word));
   change.finish();
   arena.stage_exchange_of_class(size_class, old_offset);
   commit_change(slot, key.hash);

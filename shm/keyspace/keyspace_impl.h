@@ -18,7 +18,7 @@
 
 namespace memento {
 
-inline constexpr int kFindMemoryLimit = 10'000;          ///< others may take what is found
+inline constexpr int kFindMemoryLimit = 10'000;  ///< others may take what is found
 
 /// Writes the pieces of a new value; a piece without data stands for zeros.
 void copy_pieces(char* to, const Change& change);
@@ -34,7 +34,8 @@ struct Keyspace::Impl {
 
   Impl(Segment& segment, std::uint32_t process);
 
-  /// The time of creation of an entry made now. A clock that was set back to before the segment was made gives its begin.
+  /// The time of creation of an entry made now. A clock that was set back to before the segment was made
+  /// gives its begin.
   std::uint64_t creation_time() const {
     const auto now = static_cast<std::uint64_t>(now_ms);
     return now > header.time_base_ms ? now - header.time_base_ms : 0;
@@ -59,8 +60,8 @@ struct Keyspace::Impl {
     return offset >= header.arena_offset &&
            (offset + bytes <= committed_end || offset + bytes <= find_committed_end());
   }
-  /// The same by one comparison for a line of a table, or an entry of any length that has no extension word. False
-  /// also for those in the last page that is committed.
+  /// The same by one comparison for a line of a table, or an entry of any length that has no extension word.
+  /// False also for those in the last page that is committed.
   bool is_surely_committed(std::uint64_t offset) const { return offset - header.arena_offset < sure_bytes; }
   static_assert(Entry::kExtendedValue + 255 + 16 < kPageBytes);
   std::uint64_t find_committed_end() const {
@@ -96,13 +97,14 @@ struct Keyspace::Impl {
 
   // change_counters.cc
   bool grant_change_counters();
-  /// From now on the key's changes are counted: its counters. Nothing: out of memory. REQUIRES: nothing locked.
+  /// From now on the key's changes are counted: its counters. Nothing: out of memory. REQUIRES: nothing
+  /// locked.
   std::optional<ChangeCounters::Values> watch_key(const HashedKey& key);
   void forget_watch(Slot& slot);
 
   // keyspace_write.cc
-  /// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and look
-  /// at `exclusive` themselves: they must let go of all before they wait.
+  /// A slot's lock while nobody changes the whole keyspace. Holders of other slots' locks use owner.lock and
+  /// look at `exclusive` themselves: they must let go of all before they wait.
   void lock_slot(Slot& slot) {
     for (;;) {
       owner.lock(slot.lock);
@@ -281,11 +283,13 @@ struct Keyspace::Impl {
   std::unique_ptr<Transaction> transaction;
 };
 
-/// A run's entry is being read without a lock, for a scope: its bytes stay as they are. REQUIRES: the slot's lock when it
-/// begins.
+/// A run's entry is being read without a lock, for a scope: its bytes stay as they are. REQUIRES: the slot's
+/// lock when it begins.
 class Keyspace::Pin {
  public:
-  Pin(Word& pin, std::uint64_t entry_offset) : pin_(pin) { pin_.store(entry_offset, std::memory_order_release); }
+  Pin(Word& pin, std::uint64_t entry_offset) : pin_(pin) {
+    pin_.store(entry_offset, std::memory_order_release);
+  }
   ~Pin() { pin_.store(0, std::memory_order_release); }
   Pin(const Pin&) = delete;
   Pin& operator=(const Pin&) = delete;

@@ -1,11 +1,13 @@
 // Read-modify-write of one key. See keyspace.h for the contract.
 //
-// Short values are decided on and copied under the slot's lock. A long one (a run) would hold up everybody else who wants
-// the slot: it is pinned under the lock, which keeps its bytes as they are, decided on and copied without it, and
-// committed under it when the key is still as it was. A change that costs less than a copy is made in the run itself:
+// Short values are decided on and copied under the slot's lock. A long one (a run) would hold up everybody
+// else who wants the slot: it is pinned under the lock, which keeps its bytes as they are, decided on and
+// copied without it, and committed under it when the key is still as it was. A change that costs less than a
+// copy is made in the run itself:
 //
 //   expiry   one word
-//   patch    a part of a value whose length stays: its words go through the redo list. Who reads a run finds it under
+//   patch    a part of a value whose length stays: its words go through the redo list. Who reads a run finds
+//   it under
 //            the lock and pins it, and what another process has pinned is not patched
 //   growth   what comes behind the end goes into the room that the run has left; then one word says so
 //
@@ -112,9 +114,7 @@ WriteStatus Keyspace::Update::run() {
   while (outcome == Outcome::kAgain) {
     impl_.make_room();
     const bool is_ready = prepared_bytes_ == 0 || prepare(prepared_bytes_);
-    outcome = !is_ready                                ? Outcome::kOutOfMemory
-              : is_long_ && overtaken_ < kTries ? in_steps()
-                                                       : under_lock();
+    outcome = !is_ready ? Outcome::kOutOfMemory : is_long_ && overtaken_ < kTries ? in_steps() : under_lock();
   }
   impl_.arena.settle(freed_offset_);
   impl_.arena.free_held(kHeldNewRun);
@@ -130,7 +130,8 @@ WriteStatus Keyspace::Update::run() {
 
 Keyspace::Update::Found Keyspace::Update::find() const {
   Found found;
-  found.is_there = impl_.find(Extent{slot_.table.load(kRelaxed)}, key_, &found.entry, &found.cell) == Impl::Search::kHit;
+  found.is_there =
+      impl_.find(Extent{slot_.table.load(kRelaxed)}, key_, &found.entry, &found.cell) == Impl::Search::kHit;
   found.is_live = found.is_there && !found.entry.expired(impl_.now_ms);
   found.offset = found.is_there ? static_cast<std::uint64_t>(found.entry.at - impl_.base) : 0;
   return found;
@@ -157,7 +158,8 @@ Keyspace::Update::Outcome Keyspace::Update::under_lock() {
   if (change.action == Change::Action::kKeep || (!old.is_live && change.action != Change::Action::kReplace)) {
     return Outcome::kUnchanged;
   }
-  if (!impl_.arena.has_room_for(old.offset)) return Outcome::kAgain;  // making room for something else took it
+  if (!impl_.arena.has_room_for(old.offset))
+    return Outcome::kAgain;  // making room for something else took it
   if (change.action == Change::Action::kErase) return commit_erase(old);
   if (change.action == Change::Action::kSetExpiry) {
     if (old.entry.has_expiry_word) return commit_expiry(old, change.expiry_ms);
@@ -173,14 +175,17 @@ Keyspace::Update::Outcome Keyspace::Update::under_lock() {
   }
   if (!impl_.is_ready(needed, &size_class_) || (!old.is_there && !may_insert_)) {
     // What takes no more memory than it gives back is written even when memory is full.
-    if (!reserve_ && old.is_there && Arena::bytes_for(needed) <= Arena::bytes_for(old.entry.total_bytes())) reserve_.emplace(impl_.arena);
+    if (!reserve_ && old.is_there && Arena::bytes_for(needed) <= Arena::bytes_for(old.entry.total_bytes()))
+      reserve_.emplace(impl_.arena);
     prepared_bytes_ = needed;
     may_insert_ = may_insert_ || !old.is_there;
     return Outcome::kAgain;
   }
   const std::uint64_t offset = impl_.block_offset(size_class_);
   copy_pieces(entry.write(impl_.base + offset, key_.bytes, change.expiry_ms), change);
-  Word* const cell = old.is_there ? old.cell : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
+  Word* const cell = old.is_there
+                         ? old.cell
+                         : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
   impl_.commit_put(slot_, key_, *cell, old.is_there ? &old.entry : nullptr, offset, size_class_);
   freed_offset_ = old.offset;
   return Outcome::kDone;
@@ -239,12 +244,12 @@ Keyspace::Update::Outcome Keyspace::Update::apply_in_steps(Change change, const 
   return Outcome::kAgain;
 }
 
-// REQUIRES: locked. The key is as it was when it was looked at. A run is pinned: so nobody has it, or has changed it, if
-// the key is still there; but it may have grown, and its expiry may have been set.
+// REQUIRES: locked. The key is as it was when it was looked at. A run is pinned: so nobody has it, or has
+// changed it, if the key is still there; but it may have grown, and its expiry may have been set.
 bool Keyspace::Update::still_is(const Found& old, const Found& now) const {
   if (!is_run(old)) return slot_.version.load(kRelaxed) == version_;
-  return now.is_live == old.is_live && now.offset == old.offset && now.entry.value_bytes == old.entry.value_bytes &&
-         now.entry.expiry_ms() == old.entry.expiry_ms();
+  return now.is_live == old.is_live && now.offset == old.offset &&
+         now.entry.value_bytes == old.entry.value_bytes && now.entry.expiry_ms() == old.entry.expiry_ms();
 }
 
 Keyspace::Update::Outcome Keyspace::Update::replace_in_steps(const Change& change, const Found& old) {
@@ -258,7 +263,8 @@ Keyspace::Update::Outcome Keyspace::Update::replace_in_steps(const Change& chang
   const Entry entry = shape(change, old);
   const std::uint64_t needed = entry.total_bytes();
   const std::uint64_t old_bytes = old.is_there ? Arena::bytes_for(old.entry.total_bytes()) : 0;
-  if (is_run(old) && !impl_.arena.can_ever_hold(Arena::bytes_for(needed) + old_bytes)) return Outcome::kOutOfMemory;
+  if (is_run(old) && !impl_.arena.can_ever_hold(Arena::bytes_for(needed) + old_bytes))
+    return Outcome::kOutOfMemory;
   if (!reserve_ && Arena::bytes_for(needed) <= old_bytes) reserve_.emplace(impl_.arena);
   // Who appends is likely to do so again.
   const std::uint64_t headroom = appends ? std::min(needed / 8, kHeadroomLimitBytes) : 0;
@@ -269,15 +275,20 @@ Keyspace::Update::Outcome Keyspace::Update::replace_in_steps(const Change& chang
   if (!lock(!old.is_there)) return Outcome::kOutOfMemory;
   const HeldSlot held(impl_, slot_);
   const Found now = find();
-  if (!still_is(old, now) || impl_.rooms_made != rooms_made || !impl_.arena.has_room_for(now.offset)) return Outcome::kAgain;
-  Word* const cell = now.is_there ? now.cell : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
+  if (!still_is(old, now) || impl_.rooms_made != rooms_made || !impl_.arena.has_room_for(now.offset))
+    return Outcome::kAgain;
+  Word* const cell = now.is_there
+                         ? now.cell
+                         : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
   impl_.commit_put(slot_, key_, *cell, now.is_there ? &now.entry : nullptr, offset, size_class_);
   freed_offset_ = now.offset;
   return Outcome::kDone;
 }
 
-// What of a pinned run changes when the rest of the new value stands where it stood. Nothing: it has to be copied.
-std::optional<Keyspace::Update::Hull> Keyspace::Update::patch_of(const Change& change, const Found& old) const {
+// What of a pinned run changes when the rest of the new value stands where it stood. Nothing: it has to be
+// copied.
+std::optional<Keyspace::Update::Hull> Keyspace::Update::patch_of(const Change& change,
+                                                                 const Found& old) const {
   if (!is_run(old) || !old.is_live || change.value_bytes() != old.entry.value_bytes) return std::nullopt;
   const std::string_view value(old.entry.value(), old.entry.value_bytes);
   Hull hull{value.size(), 0};
@@ -290,7 +301,8 @@ std::optional<Keyspace::Update::Hull> Keyspace::Update::patch_of(const Change& c
     position += piece.size();
   }
   hull.begin = std::min(hull.begin, hull.end);
-  if ((hull.end - hull.begin) * 2 > value.size()) return std::nullopt;  // its redo list would be as long as a copy
+  if ((hull.end - hull.begin) * 2 > value.size())
+    return std::nullopt;  // its redo list would be as long as a copy
   return hull;
 }
 
@@ -356,15 +368,18 @@ std::optional<Change> Keyspace::Update::addition_of(const Change& change, const 
   if (!is_run(old) || !old.is_live) return std::nullopt;
   const std::string_view value(old.entry.value(), old.entry.value_bytes);
   Change addition = change;
-  const auto first = std::ranges::find_if(addition.pieces, [](std::string_view piece) { return !piece.empty(); });
-  if (first == addition.pieces.end() || !is_at(*first, value, 0) || first->size() != value.size()) return std::nullopt;
+  const auto first =
+      std::ranges::find_if(addition.pieces, [](std::string_view piece) { return !piece.empty(); });
+  if (first == addition.pieces.end() || !is_at(*first, value, 0) || first->size() != value.size())
+    return std::nullopt;
   *first = {};
   return addition;
 }
 
 bool Keyspace::Update::grows_in_place(const Change& change, const Found& old) const {
   const std::uint64_t grown_bytes = old.entry.key_offset() + old.entry.key_bytes + change.value_bytes();
-  return old.entry.extended && change.expiry_ms == old.entry.expiry_ms() && grown_bytes <= impl_.arena.capacity(old.offset);
+  return old.entry.extended && change.expiry_ms == old.entry.expiry_ms() &&
+         grown_bytes <= impl_.arena.capacity(old.offset);
 }
 
 Keyspace::Update::Outcome Keyspace::Update::grow_in_place(const Change& addition, const Found& old) {

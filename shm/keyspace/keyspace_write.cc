@@ -1,5 +1,5 @@
-// Writes of one process: SET, erasing, table growth, FLUSH. See keyspace.h for the contract and shm/README.md for the
-// redo list. Read-modify-write is in keyspace_update.cc, several keys at once in transaction.cc.
+// Writes of one process: SET, erasing, table growth, FLUSH. See keyspace.h for the contract and shm/README.md
+// for the redo list. Read-modify-write is in keyspace_update.cc, several keys at once in transaction.cc.
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,8 +45,8 @@ bool Keyspace::Impl::make_current(Slot& slot) {
   return true;
 }
 
-// Makes room for `inserts` more entries. `rebuilt_from`: gets the slot's version before, when it has a new table then.
-// REQUIRES: no lock held. False: out of memory.
+// Makes room for `inserts` more entries. `rebuilt_from`: gets the slot's version before, when it has a new
+// table then. REQUIRES: no lock held. False: out of memory.
 bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts, std::optional<std::uint64_t>* rebuilt_from) {
   const std::uint64_t live = slot.cells.load(kRelaxed) & 0xffffffff;
   std::uint64_t lines = Extent{slot.table.load(std::memory_order_acquire)}.size();
@@ -58,7 +58,8 @@ bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts, std::optional<std::
   }
   return rebuild(slot, lines, [&](const Slot& now) {
     const Extent table{now.table.load(kRelaxed)};
-    const bool is_short = table.word == 0 || (now.cells.load(kRelaxed) >> 32) + inserts > fill_limit(table.size());
+    const bool is_short =
+        table.word == 0 || (now.cells.load(kRelaxed) >> 32) + inserts > fill_limit(table.size());
     if (is_short && rebuilt_from != nullptr) *rebuilt_from = now.version.load(kRelaxed);
     return is_short;
   });
@@ -70,7 +71,8 @@ std::uint64_t Keyspace::Impl::capacity_of(const HashedKey& key) {
   const SlotGuard guard(*this, slot);
   Entry entry;
   Word* cell = nullptr;
-  if (!is_current(slot) || find(Extent{slot.table.load(kRelaxed)}, key, &entry, &cell) != Search::kHit) return 0;
+  if (!is_current(slot) || find(Extent{slot.table.load(kRelaxed)}, key, &entry, &cell) != Search::kHit)
+    return 0;
   return Arena::bytes_for(entry.total_bytes());
 }
 
@@ -106,7 +108,8 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   if (planted(Plant::kChangeCountedLate) && slot.marks.load(kRelaxed) != 0) change_counters.count(key.hash);
 }
 
-// REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage, and the commit.
+// REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage, and
+// the commit.
 void Keyspace::Impl::stage_erase(Slot& slot, Word& cell, const Entry& old) {
   Word* const cells = table_cells(base, Extent{slot.table.load(kRelaxed)});
   Word* const line = cells + (&cell - cells) / kCellsPerLine * kCellsPerLine;
@@ -188,8 +191,8 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   if (options.condition == SetCondition::kAlways && impl.set_fast(key, value, options.expiry_ms)) {
     return WriteStatus::kDone;
   }
-  const Entry entry = Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry,
-                                   impl.creation_time());
+  const Entry entry =
+      Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry, impl.creation_time());
   Slot& slot = impl.slots[key.slot];
   std::uint32_t size_class = 0;
   std::uint64_t offset = 0;
@@ -201,7 +204,8 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
     impl.make_room();
     if (!impl.prepare_block(entry.total_bytes(), &size_class)) {
       // What takes no more memory than it gives back is written even when memory is full.
-      if (reserve || impl.capacity_of(key) < Arena::bytes_for(entry.total_bytes())) return WriteStatus::kOutOfMemory;
+      if (reserve || impl.capacity_of(key) < Arena::bytes_for(entry.total_bytes()))
+        return WriteStatus::kOutOfMemory;
       reserve.emplace(impl.arena);
       continue;
     }
@@ -264,8 +268,9 @@ bool Keyspace::Impl::try_flush() {
   const LockGuard guard(owner, header.flush_lock);
   if (header.exclusive.load(std::memory_order_acquire) != 0) return false;
   const std::uint64_t next = header.flush_generation.load(kRelaxed) + 1;
-  // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this lock: a list
-  // committed by a dead process would take effect only when the master reaps it, after writes acknowledged meanwhile.
+  // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this
+  // lock: a list committed by a dead process would take effect only when the master reaps it, after writes
+  // acknowledged meanwhile.
   if (planted(Plant::kFlushByList)) {
     redo.stage(header.flush_generation, next);
     redo.commit();

@@ -85,7 +85,8 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
     Entry entry;
     Word* cell = nullptr;
     const Extent table{slot.table.load(kRelaxed)};
-    if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms)) return false;
+    if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms))
+      return false;
     offset = static_cast<std::uint64_t>(entry.at - base);
     commit_erase(slot, key, *cell, entry);
   }

@@ -1,6 +1,6 @@
-// A transaction's runs: when its body is run again, under which conditions its result counts, and when it is given up. See
-// transaction.h. The other parts: transaction_overlay.cc, transaction_validation.cc, transaction_memory.cc,
-// transaction_commit.cc, transaction_brief.cc.
+// A transaction's runs: when its body is run again, under which conditions its result counts, and when it is
+// given up. See transaction.h. The other parts: transaction_overlay.cc, transaction_validation.cc,
+// transaction_memory.cc, transaction_commit.cc, transaction_brief.cc.
 #include "shm/keyspace/transaction.h"
 
 #include <algorithm>
@@ -77,7 +77,8 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
   return WriteStatus::kBusy;
 }
 
-// What FLUSH has emptied looks changed when somebody frees it: done before the next run, it is not done during it.
+// What FLUSH has emptied looks changed when somebody frees it: done before the next run, it is not done
+// during it.
 void Keyspace::Transaction::reclaim_noted() {
   for (const Noted& noted : noted_) impl_.reclaim_slot(impl_.slots[noted.slot]);
 }
@@ -89,7 +90,8 @@ Keyspace::Transaction::Attempt Keyspace::Transaction::try_without_locks(BodyFunc
   learn_slots();
   if (!goes_on || !has_changes()) return versions_hold() ? Attempt::kRefused : Attempt::kConflict;
   commits_briefly_ = is_brief() && prepare_briefly();
-  if (!commits_briefly_ && !prepare_memory()) return versions_hold() ? Attempt::kOutOfMemory : Attempt::kConflict;
+  if (!commits_briefly_ && !prepare_memory())
+    return versions_hold() ? Attempt::kOutOfMemory : Attempt::kConflict;
   choose_locks();
   next_place_ = reserved_.size();
   lock_all();
@@ -118,7 +120,8 @@ Keyspace::Transaction::Attempt Keyspace::Transaction::try_locked(BodyFunction bo
   lock_all();
   is_locked_ = true;
   has_strayed_ = has_overrun_ = false;
-  stop_ticks_ = cpu_ticks() + static_cast<std::uint64_t>(static_cast<double>(kLockedLimitNs) * ticks_per_ns());
+  stop_ticks_ =
+      cpu_ticks() + static_cast<std::uint64_t>(static_cast<double>(kLockedLimitNs) * ticks_per_ns());
   generation_ = impl_.header.flush_generation.load(std::memory_order_acquire);
   const bool goes_on = run_body(body, context);
   is_locked_ = false;
@@ -177,8 +180,10 @@ void Keyspace::Transaction::end() {
   release_area();
   forget_places();
   is_flushed_ = false;
-  std::size_t kept_bytes = scratch_.capacity() + built_.capacity() + writes_.capacity() * (sizeof(Write) + sizeof(std::uint64_t) * 8);
-  for (std::size_t i = 0; i < write_count_; ++i) kept_bytes += writes_[i].value.capacity() + writes_[i].key.capacity();
+  std::size_t kept_bytes = scratch_.capacity() + built_.capacity() +
+                           writes_.capacity() * (sizeof(Write) + sizeof(std::uint64_t) * 8);
+  for (std::size_t i = 0; i < write_count_; ++i)
+    kept_bytes += writes_[i].value.capacity() + writes_[i].key.capacity();
   if (kept_bytes < kKeptOverlayBytes) return;
   writes_ = {};
   write_count_ = 0;

@@ -2,24 +2,27 @@
 // Keyspace.
 //
 // A body runs over an overlay: what it writes is kept in this process's own memory, what it reads comes from
-// there or from the segment. It runs without any lock, and the version of each slot that it reads is noted before
-// the first read. Then the memory that its writes take is reserved, the slots it has read or written are locked, and
-// when the versions are still as noted, everything is committed as one redo list: what the body saw is true at that
-// moment. Otherwise it runs again. A body that refuses, or writes nothing, is believed on the same condition.
+// there or from the segment. It runs without any lock, and the version of each slot that it reads is noted
+// before the first read. Then the memory that its writes take is reserved, the slots it has read or written
+// are locked, and when the versions are still as noted, everything is committed as one redo list: what the
+// body saw is true at that moment. Otherwise it runs again. A body that refuses, or writes nothing, is
+// believed on the same condition.
 //
-// From the second run on the keys that it reads are noted too, with their counters of changes (change_counters.h): then
-// others may change other keys of the same slots. After kConflictsBeforeLocks conflicts in a row a body that is known to be
-// brief runs with its slots locked, and then has to end within kLockedLimitNs (Keyspace::must_stop()). One that takes longer
-// is tried without locks kConflictLimit times, or for kPatienceNs; then the answer is kBusy.
+// From the second run on the keys that it reads are noted too, with their counters of changes
+// (change_counters.h): then others may change other keys of the same slots. After kConflictsBeforeLocks
+// conflicts in a row a body that is known to be brief runs with its slots locked, and then has to end within
+// kLockedLimitNs (Keyspace::must_stop()). One that takes longer is tried without locks kConflictLimit times,
+// or for kPatienceNs; then the answer is kBusy.
 //
-// Locked are slots in ascending order; for FLUSH among the changes, or more slots than the kernel follows in a
-// robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
+// Locked are slots in ascending order; for FLUSH among the changes, or more slots than the kernel follows in
+// a robust list (2048), the gate (layout.h: Header::exclusive) and no slot.
 //
 // Reserved blocks, and those the commit puts out of use, are listed in the record's TransactionArea: a
-// successor finds them there. A brief transaction (transaction_brief.cc) needs none: its blocks come from the magazines and
-// go there.
+// successor finds them there. A brief transaction (transaction_brief.cc) needs none: its blocks come from the
+// magazines and go there.
 //
-// Optimistic concurrency control by validation: Kung, Robinson, "On Optimistic Methods for Concurrency Control", 1981.
+// Optimistic concurrency control by validation: Kung, Robinson, "On Optimistic Methods for Concurrency
+// Control", 1981.
 #pragma once
 
 #include <array>
@@ -61,7 +64,8 @@ struct Keyspace::Transaction {
   /// The body has held its locks for as long as it may: it is to return, and its result does not count.
   bool must_stop();
 
-  /// An area for a redo list longer than a record's, of a change to one key. REQUIRES: not open. False: out of memory.
+  /// An area for a redo list longer than a record's, of a change to one key. REQUIRES: not open. False: out
+  /// of memory.
   bool ensure_redo_area(std::uint64_t redo_entries) { return ensure_area(0, redo_entries); }
   void release_area();
   /// The body runs under the locks of what it changes.
@@ -202,27 +206,27 @@ struct Keyspace::Transaction {
   Impl& impl_;
   bool is_open_ = false;
   bool is_locked_ = false;
-  bool is_whole_ = false;    ///< the gate is taken instead of slots
-  bool wants_all_ = false;   ///< under locks nobody else is to write anything
+  bool is_whole_ = false;   ///< the gate is taken instead of slots
+  bool wants_all_ = false;  ///< under locks nobody else is to write anything
   bool is_flushed_ = false;
-  bool has_strayed_ = false;  ///< under locks the body came to a slot that is not locked
-  bool has_overrun_ = false;  ///< must_stop() has said so
-  bool ran_out_ = false;      ///< of this process's own memory, in the body
+  bool has_strayed_ = false;      ///< under locks the body came to a slot that is not locked
+  bool has_overrun_ = false;      ///< must_stop() has said so
+  bool ran_out_ = false;          ///< of this process's own memory, in the body
   std::uint64_t generation_ = 0;  ///< of FLUSH, when the body began: a later one comes after the transaction
   std::uint64_t body_ticks_ = 0;  ///< that its last run took
   std::uint64_t longest_read_bytes_ = 0;  ///< of an entry that the body has read
-  std::uint64_t stop_ticks_ = 0;  ///< when it has to end, under locks
-  std::vector<Noted> noted_;      ///< slots that the body has read, without locks
+  std::uint64_t stop_ticks_ = 0;          ///< when it has to end, under locks
+  std::vector<Noted> noted_;              ///< slots that the body has read, without locks
   SlotSet noted_slots_;
-  SlotSet read_slots_;            ///< of those, the ones of which more was read than read_keys_
+  SlotSet read_slots_;  ///< of those, the ones of which more was read than read_keys_
   bool notes_keys_ = false;
-  std::vector<ReadKey> read_keys_;  ///< when notes_keys_: what was read one by one
-  FlatMap read_index_;              ///< hash of a key: its place in read_keys_
+  std::vector<ReadKey> read_keys_;      ///< when notes_keys_: what was read one by one
+  FlatMap read_index_;                  ///< hash of a key: its place in read_keys_
   std::vector<std::uint32_t> slots_;    ///< ascending: what a run under locks is known to need
   std::vector<std::uint32_t> locking_;  ///< ascending: those locked now
-  std::vector<Write> writes_;         ///< the first write_count_; the rest keep their memory for later
+  std::vector<Write> writes_;           ///< the first write_count_; the rest keep their memory for later
   std::size_t write_count_ = 0;
-  FlatMap index_;                      ///< hash of a key: its place in writes_
+  FlatMap index_;  ///< hash of a key: its place in writes_
   struct WritePlace {
     std::uint32_t slot;
     std::uint64_t tag;
@@ -244,17 +248,17 @@ struct Keyspace::Transaction {
     std::uint64_t offset;
   };
   bool commits_briefly_ = false;
-  bool is_too_long_ = false;           ///< a brief commit was tried in vain
+  bool is_too_long_ = false;  ///< a brief commit was tried in vain
   std::vector<ClassUse> class_uses_;
   std::vector<std::uint64_t> blocks_;  ///< for each write, when it is committed briefly: its block
   std::vector<Freed> freed_;           ///< what a brief commit puts out of use
-  std::uint64_t next_place_ = 0;  ///< of the area, for what an erased key leaves
-  FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
+  std::uint64_t next_place_ = 0;       ///< of the area, for what an erased key leaves
+  FlatMap staged_cells_;               ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;
   std::vector<const Write*> noted_changes_;  ///< what the list being staged changes
-  bool cells_cleared_ = false;  ///< its other cells will be 0
-  std::string scratch_;  ///< what an update() is shown
-  std::string built_;    ///< what a write's value was before, or will be
+  bool cells_cleared_ = false;               ///< its other cells will be 0
+  std::string scratch_;                      ///< what an update() is shown
+  std::string built_;                        ///< what a write's value was before, or will be
 };
 
 template <class Visit>

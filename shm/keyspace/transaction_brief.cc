@@ -1,6 +1,7 @@
-// Transactions of a few keys with short values, which most are: their blocks come straight from this process's magazines,
-// and what they replace goes back there, as for a single SET; entries are written before anything is locked, and one short
-// redo list changes all. Whatever does not go so is left to the general way (transaction.cc, transaction_commit.cc).
+// Transactions of a few keys with short values, which most are: their blocks come straight from this
+// process's magazines, and what they replace goes back there, as for a single SET; entries are written before
+// anything is locked, and one short redo list changes all. Whatever does not go so is left to the general way
+// (transaction.cc, transaction_commit.cc).
 #include <algorithm>
 
 #include "shm/keyspace/transaction.h"
@@ -14,7 +15,9 @@ static_assert(kBriefWrites <= Arena::kManyLimit && kBriefWrites * 12 + 64 < kRed
 }  // namespace
 
 bool Keyspace::Transaction::is_brief() const {
-  const auto is_short = [&](const Write& write) { return !write.is_put || write.shape().total_bytes() <= kLargestBlockBytes; };
+  const auto is_short = [&](const Write& write) {
+    return !write.is_put || write.shape().total_bytes() <= kLargestBlockBytes;
+  };
   return !is_flushed_ && !is_too_long_ && write_count_ <= kBriefWrites &&
          std::all_of(writes_.begin(), writes_.begin() + static_cast<std::ptrdiff_t>(write_count_), is_short);
 }
@@ -46,12 +49,15 @@ bool Keyspace::Transaction::prepare_briefly() {
     const Write& write = writes_[i];
     if (!write.is_put) continue;
     const Entry entry = write.shape();
-    ClassUse& use = *std::ranges::find(class_uses_, class_of_size(entry.total_bytes()), &ClassUse::size_class);
+    ClassUse& use =
+        *std::ranges::find(class_uses_, class_of_size(entry.total_bytes()), &ClassUse::size_class);
     blocks_[i] = impl_.arena.peek_below(use.size_class, --use.taken);
     copy_bytes(entry.write(impl_.base + blocks_[i], write.key, write.expiry_ms), write.value);
   }
   for (std::size_t i = 0; i < write_count_; ++i) {
-    if (blocks_[i] != 0) ++std::ranges::find(class_uses_, class_of_size(writes_[i].shape().total_bytes()), &ClassUse::size_class)->taken;
+    if (blocks_[i] != 0)
+      ++std::ranges::find(class_uses_, class_of_size(writes_[i].shape().total_bytes()), &ClassUse::size_class)
+            ->taken;
   }
   return true;
 }
@@ -83,7 +89,8 @@ bool Keyspace::Transaction::stage_briefly() {
   for (std::size_t i = 0; i < freed_.size(); ++i) {
     const std::uint32_t size_class = freed_[i].size_class;
     const bool is_first = i == 0 || freed_[i - 1].size_class != size_class;
-    if (is_first && std::ranges::find(class_uses_, size_class, &ClassUse::size_class) == class_uses_.end()) exchange(size_class, 0);
+    if (is_first && std::ranges::find(class_uses_, size_class, &ClassUse::size_class) == class_uses_.end())
+      exchange(size_class, 0);
   }
   if (!fits) {
     redo.abandon();

@@ -39,17 +39,19 @@ void Keyspace::Transaction::stage_all() {
   redo.use_record();
 }
 
-// The changes are counted now that nothing comes between: a commit that does not happen must not look like a change to
-// the next run of the same transaction.
+// The changes are counted now that nothing comes between: a commit that does not happen must not look like a
+// change to the next run of the same transaction.
 void Keyspace::Transaction::commit_staged() {
   for (const Write* write : noted_changes_) impl_.note_change(impl_.slots[write->slot], write->hash);
   if (shows_in_parts()) stage_changing(false);
   impl_.redo.commit();
 }
 
-// Who reads one key of it after the other must not see the first changed and the second not yet; nor a key that was
-// flushed and is about to be set.
-bool Keyspace::Transaction::shows_in_parts() const { return write_count_ > 1 || (is_flushed_ && write_count_ > 0); }
+// Who reads one key of it after the other must not see the first changed and the second not yet; nor a key
+// that was flushed and is about to be set.
+bool Keyspace::Transaction::shows_in_parts() const {
+  return write_count_ > 1 || (is_flushed_ && write_count_ > 0);
+}
 
 void Keyspace::Transaction::stage_slots() {
   noted_changes_.clear();
@@ -71,7 +73,8 @@ void Keyspace::Transaction::leave_block(std::uint64_t entry_offset) {
     const PageInfo page = impl_.arena.info(impl_.arena.page_of(entry_offset));
     freed_.push_back({page.kind() == 0 ? Arena::kNoClass : page.size_class(), entry_offset});
   } else {
-    impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++), impl_.arena.block_word(entry_offset));
+    impl_.redo.stage(impl_.arena.transaction_area()->block(next_place_++),
+                     impl_.arena.block_word(entry_offset));
   }
 }
 
@@ -113,8 +116,7 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
   const std::uint64_t count = table.size() * kCellsPerLine;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t cell = cells[i].load(kRelaxed);
-    if (Cell::live(cell))
-      leave_block(Cell::offset(cell));
+    if (Cell::live(cell)) leave_block(Cell::offset(cell));
   }
   for (std::uint64_t i = 0; i < count; i += 65535) {
     impl_.redo.stage_fill(cells[i], 0, std::min<std::uint64_t>(65535, count - i));
@@ -125,7 +127,8 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChan
   noted_changes_.push_back(&write);
   const std::uint64_t offset = block_for(write);
   const Entry entry = write.shape();
-  if (!commits_briefly_) copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
+  if (!commits_briefly_)
+    copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
   Entry old;
   Word* cell = nullptr;
   const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
@@ -142,7 +145,8 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChan
     if (replaces) leave_block(old_offset);
   } else {  // the old block takes the new one's place in the area
     const std::size_t place = assigned_[static_cast<std::size_t>(&write - writes_.data())];
-    impl_.redo.stage(impl_.arena.transaction_area()->block(place), replaces ? impl_.arena.block_word(old_offset) : 0);
+    impl_.redo.stage(impl_.arena.transaction_area()->block(place),
+                     replaces ? impl_.arena.block_word(old_offset) : 0);
   }
 }
 

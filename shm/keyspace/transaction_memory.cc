@@ -1,6 +1,6 @@
-// The memory that a transaction's commit will take: blocks, the area that lists them, tables large enough. See transaction.h.
-// It is reserved while nothing is locked; is_prepared() says under the locks whether it is still enough. A brief
-// transaction (transaction_brief.cc) uses the tables' part only.
+// The memory that a transaction's commit will take: blocks, the area that lists them, tables large enough.
+// See transaction.h. It is reserved while nothing is locked; is_prepared() says under the locks whether it is
+// still enough. A brief transaction (transaction_brief.cc) uses the tables' part only.
 #include <algorithm>
 #include <cassert>
 #include <optional>
@@ -78,9 +78,11 @@ bool Keyspace::Transaction::reserve() {
     ++puts;
     put_bytes += Arena::bytes_for(writes_[i].shape().total_bytes());
   }
-  if (!impl_.arena.can_ever_hold(put_bytes + longest_read_bytes_)) return false;  // before anything is evicted for it
+  if (!impl_.arena.can_ever_hold(put_bytes + longest_read_bytes_))
+    return false;  // before anything is evicted for it
   reserved_.reserve(reserved_.size() + puts + 1);
-  for (std::size_t pool = 0; pool < wanted.size(); ++pool) by_class_[pool].reserve(by_class_[pool].size() + wanted[pool] + 1);
+  for (std::size_t pool = 0; pool < wanted.size(); ++pool)
+    by_class_[pool].reserve(by_class_[pool].size() + wanted[pool] + 1);
   const Needs need = needs();
   const std::uint64_t slack = need.places / 8 + 16;  // for what changes before the slots are locked
   if (!ensure_area(reserved_.size() + 2 * puts + need.places + slack, need.redo_entries + slack))

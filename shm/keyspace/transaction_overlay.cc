@@ -1,5 +1,5 @@
-// A transaction's overlay: what its body has written so far, and what it reads. See transaction.h. All of it runs while the body
-// does, so it changes nothing in the segment but what reading counts.
+// A transaction's overlay: what its body has written so far, and what it reads. See transaction.h. All of it
+// runs while the body does, so it changes nothing in the segment but what reading counts.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -47,11 +47,13 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
   if (has_strayed_) return false;
   if (!is_locked_) {
     auto measured = [&](const EntryView& view) {
-      longest_read_bytes_ = std::max(longest_read_bytes_, Arena::bytes_for(view.value.size() + key.bytes.size()));
+      longest_read_bytes_ =
+          std::max(longest_read_bytes_, Arena::bytes_for(view.value.size() + key.bytes.size()));
       copy(context, view);
     };
     return impl_.read(
-        key, [](void* to, const EntryView& view) { (*static_cast<decltype(measured)*>(to))(view); }, &measured);
+        key, [](void* to, const EntryView& view) { (*static_cast<decltype(measured)*>(to))(view); },
+        &measured);
   }
   Entry entry;
   const bool is_there = impl_.find_locked(impl_.slots[key.slot], generation_, key, &entry);
@@ -138,7 +140,8 @@ void Keyspace::Transaction::put(const HashedKey& key, const Change& change, std:
 // Changes what is not where it was already. False: a piece comes from elsewhere in the value.
 bool Keyspace::Transaction::patch(const Change& change, std::string* value) {
   const auto is_inside = [&](std::string_view piece) {
-    return piece.data() != nullptr && piece.data() + piece.size() > value->data() && piece.data() < value->data() + value->size();
+    return piece.data() != nullptr && piece.data() + piece.size() > value->data() &&
+           piece.data() < value->data() + value->size();
   };
   std::size_t position = 0;
   for (const std::string_view piece : change.pieces) {

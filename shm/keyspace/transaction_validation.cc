@@ -1,5 +1,5 @@
-// Which slots a transaction has read and at which versions, whether these still hold, and the locks it takes to commit. See
-// transaction.h.
+// Which slots a transaction has read and at which versions, whether these still hold, and the locks it takes
+// to commit. See transaction.h.
 #include <algorithm>
 
 #include "shm/keyspace/transaction.h"
@@ -12,7 +12,8 @@ constexpr int kSteadyTries = 16;
 
 }  // namespace
 
-// A version at which the slot is as its last change has left it, counts and all: nobody was in the middle of one.
+// A version at which the slot is as its last change has left it, counts and all: nobody was in the middle of
+// one.
 std::uint64_t Keyspace::Transaction::steady_version(std::uint32_t number) {
   Slot& slot = impl_.slots[number];
   for (int attempt = 0; attempt < kSteadyTries; ++attempt) {
@@ -112,7 +113,8 @@ void Keyspace::Transaction::choose_locks() {
 void Keyspace::Transaction::learn_slots() {
   const std::size_t known = slots_.size();
   const auto learn = [&](std::uint32_t slot) {
-    if (!std::binary_search(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(known), slot)) slots_.push_back(slot);
+    if (!std::binary_search(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(known), slot))
+      slots_.push_back(slot);
   };
   for (const Noted& noted : noted_) learn(noted.slot);
   for (std::size_t i = 0; i < write_count_; ++i) learn(writes_[i].slot);

@@ -91,8 +91,7 @@ bool MessageRing::send(std::initializer_list<std::string_view> pieces,
 
 // As if a whole ring had been overwritten.
 void MessageRing::lose() {
-  const std::uint64_t position =
-      std::max(mailbox_.reserved.load(), mailbox_.tail.load()) + 2 * kRingBytes;
+  const std::uint64_t position = std::max(mailbox_.reserved.load(), mailbox_.tail.load()) + 2 * kRingBytes;
   mailbox_.reserved.store(position);
   mailbox_.tail.store(position);
   const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
@@ -183,7 +182,8 @@ void MessageRing::give_back() {
   const std::uint64_t end = read_by_all(tail) / kFilePageBytes * kFilePageBytes;
   // What lies a whole ring in front of the tail has been written over by what came last.
   const std::uint64_t kept = tail - std::min(tail, kRingBytes);
-  const std::uint64_t begin = std::max(given_back_, (kept + kFilePageBytes - 1) / kFilePageBytes * kFilePageBytes);
+  const std::uint64_t begin =
+      std::max(given_back_, (kept + kFilePageBytes - 1) / kFilePageBytes * kFilePageBytes);
   if (end <= begin || (!is_idle && end - begin < kGiveBackBytes)) return;
   assert(end <= tail && tail - begin <= kRingBytes);
   segment_.mailboxes().give_back(process_, begin, end);

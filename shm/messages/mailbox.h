@@ -2,9 +2,9 @@
 // own ring only; each reader keeps its own place in every ring (Mailbox::cursors).
 //
 // A message is made visible by one release store of the tail, so a writer that dies in the middle has sent
-// nothing. A writer waits for nobody: it overwrites what is a whole ring old, read or not. A reader that is so
-// far behind (it was stopped, or is too busy) finds that out by itself, from `reserved`, which is moved before
-// the first byte is overwritten and never goes back: it has lost messages, and receive() says so.
+// nothing. A writer waits for nobody: it overwrites what is a whole ring old, read or not. A reader that is
+// so far behind (it was stopped, or is too busy) finds that out by itself, from `reserved`, which is moved
+// before the first byte is overwritten and never goes back: it has lost messages, and receive() says so.
 //
 // The memory of what all who listen have read is given back, by the writer's receive().
 //
@@ -38,14 +38,15 @@ class MessageRing {
   void stop_listening() { mailbox_.listens.store(0); }
   bool is_listening() const { return mailbox_.listens.load(std::memory_order_relaxed) != 0; }
 
-  /// Sends pieces as one message and wakes `readers`. False: the tmpfs is full, nothing was sent. REQUIRES: together
-  /// they are not longer than kMessageLimitBytes.
+  /// Sends pieces as one message and wakes `readers`. False: the tmpfs is full, nothing was sent. REQUIRES:
+  /// together they are not longer than kMessageLimitBytes.
   bool send(std::initializer_list<std::string_view> pieces, const std::bitset<kProcessLimit>& readers);
 
   /// Something could not be sent: all who listen have lost messages. Needs no memory.
   void lose();
 
-  /// Calls on_message(bytes) for each message that came; its own wake-up FIFO is written to when there are more. False: some were lost.
+  /// Calls on_message(bytes) for each message that came; its own wake-up FIFO is written to when there are
+  /// more. False: some were lost.
   bool receive(const std::function<void(std::string_view)>& on_message);
 
   /// Rings its wake-up FIFO, so that it looks.
@@ -64,10 +65,10 @@ class MessageRing {
   Mailbox& mailbox_;
   const std::uint32_t process_;
   WakeupFifo wakeup_;
-  std::uint64_t given_back_;      ///< up to this position
-  std::uint64_t seen_tail_ = 0;   ///< when give_back() last looked
-  std::string sent_;              ///< reused
-  std::string received_;          ///< reused
+  std::uint64_t given_back_;     ///< up to this position
+  std::uint64_t seen_tail_ = 0;  ///< when give_back() last looked
+  std::string sent_;             ///< reused
+  std::string received_;         ///< reused
 };
 
 }  // namespace memento

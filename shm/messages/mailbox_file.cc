@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::uint64_t kRingOffset = 2 * kSubscriptionHalfBytes;
 
-// Calls piece(offset in the file, bytes before it, bytes) for what lies before the ring's end, and then for the rest.
+// Calls piece(offset in the file, bytes before it, bytes) for what lies before the ring's end, and then for
+// the rest.
 template <class Piece>
 bool in_pieces(std::uint64_t position, std::uint64_t count, Piece&& piece) {
   assert(count <= kRingBytes);
@@ -38,7 +39,8 @@ int MailboxFiles::open_file(std::uint32_t process, bool is_owner) {
   Fd& file = files_[process];
   if (!file && segment_path_.empty()) file = Fd(memfd_create("memento-mailbox", MFD_CLOEXEC));
   if (!file) {
-    file = Fd(open(path_of(process).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | (is_owner ? O_CREAT : 0), 0600));
+    file =
+        Fd(open(path_of(process).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | (is_owner ? O_CREAT : 0), 0600));
   }
   return file.get();
 }
@@ -58,7 +60,8 @@ char* MailboxFiles::tables(std::uint32_t process) {
   return memory.data();
 }
 
-bool MailboxFiles::write(std::uint32_t process, std::uint64_t position, const char* bytes, std::uint64_t count) {
+bool MailboxFiles::write(std::uint32_t process, std::uint64_t position, const char* bytes,
+                         std::uint64_t count) {
   const int file = open_file(process, true);
   return in_pieces(position, count, [&](std::uint64_t offset, std::uint64_t before, std::uint64_t size) {
     return write_at(file, offset, bytes + before, size);
@@ -74,9 +77,10 @@ bool MailboxFiles::read(std::uint32_t process, std::uint64_t position, char* byt
 
 void MailboxFiles::give_back(std::uint32_t process, std::uint64_t begin, std::uint64_t end) {
   const int file = open_file(process, false);
-  in_pieces(begin, std::min(end - begin, kRingBytes), [&](std::uint64_t offset, std::uint64_t, std::uint64_t size) {
-    return punch_hole(file, offset, offset + size);
-  });
+  in_pieces(begin, std::min(end - begin, kRingBytes),
+            [&](std::uint64_t offset, std::uint64_t, std::uint64_t size) {
+              return punch_hole(file, offset, offset + size);
+            });
 }
 
 std::uint64_t MailboxFiles::memory_bytes(std::uint32_t process) {

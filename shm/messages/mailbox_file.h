@@ -1,12 +1,12 @@
-// MailboxFiles: the memory behind the processes' mailboxes (layout.h), a file each beside the segment. Its owner
-// makes it when it first needs it; the others open it when they first look into it, and keep it open.
+// MailboxFiles: the memory behind the processes' mailboxes (layout.h), a file each beside the segment. Its
+// owner makes it when it first needs it; the others open it when they first look into it, and keep it open.
 //
 //   0             two halves for a subscription table (subscription_table.h), mapped by whoever reads them
 //   kRingOffset   the ring of messages (mailbox.h), read and written by system calls only: a hole in it is no
 //                 memory, reading it makes none, and a full tmpfs is an error and not SIGBUS
 //
-// What a file holds means nothing without the words of the process record that say what is valid, so a start removes
-// them all. Thread safety: none.
+// What a file holds means nothing without the words of the process record that say what is valid, so a start
+// removes them all. Thread safety: none.
 #pragma once
 
 #include <array>
@@ -29,12 +29,14 @@ class MailboxFiles {
   /// REQUIRES: no process of the server runs.
   void remove_all();
 
-  /// Makes [begin, end) of the tables safe to touch. False: the tmpfs is full. REQUIRES: the caller owns the mailbox.
+  /// Makes [begin, end) of the tables safe to touch. False: the tmpfs is full. REQUIRES: the caller owns the
+  /// mailbox.
   bool commit_tables(std::uint32_t process, std::uint64_t begin, std::uint64_t end);
   /// nullptr: not there. REQUIRES: only what the owner has committed is touched.
   char* tables(std::uint32_t process);
 
-  /// Of the ring, from this position on; around its end. False: the tmpfs is full. REQUIRES: the caller owns the mailbox.
+  /// Of the ring, from this position on; around its end. False: the tmpfs is full. REQUIRES: the caller owns
+  /// the mailbox.
   bool write(std::uint32_t process, std::uint64_t position, const char* bytes, std::uint64_t count);
   /// False: not there.
   bool read(std::uint32_t process, std::uint64_t position, char* bytes, std::uint64_t count);

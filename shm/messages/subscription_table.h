@@ -51,7 +51,8 @@ class SubscriptionTable {
   std::uint64_t used_cells_ = 0;
   std::uint64_t pattern_cells_ = 0;
   std::uint64_t heap_bytes_ = 0;
-  std::map<std::string, std::uint64_t, std::less<>> pattern_places_;  ///< in the list, which only readers walk
+  std::map<std::string, std::uint64_t, std::less<>>
+      pattern_places_;  ///< in the list, which only readers walk
 };
 
 /// How many clients of that process subscribe to the name. REQUIRES: kind is not kPattern.

@@ -1,6 +1,7 @@
-// WakeupFifo: how a process that sleeps in epoll_wait is told to look into the mailboxes. Each process has a FIFO
-// beside the segment, under its record's number: whoever is started later, or by another binary, finds it.
-// A wake-up may be lost (its sender may die before it writes), so who listens looks from time to time anyway.
+// WakeupFifo: how a process that sleeps in epoll_wait is told to look into the mailboxes. Each process has a
+// FIFO beside the segment, under its record's number: whoever is started later, or by another binary, finds
+// it. A wake-up may be lost (its sender may die before it writes), so who listens looks from time to time
+// anyway.
 #pragma once
 
 #include <array>

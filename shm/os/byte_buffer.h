@@ -1,5 +1,5 @@
-// ByteBuffer: bytes that grow at the end and are consumed at the front, without zero-filling what is about to be
-// written. One owner, no sharing. Used for requests that came in part and for replies on their way out.
+// ByteBuffer: bytes that grow at the end and are consumed at the front, without zero-filling what is about to
+// be written. One owner, no sharing. Used for requests that came in part and for replies on their way out.
 #pragma once
 
 #include <cstddef>
@@ -92,7 +92,8 @@ class ByteBuffer {
     } else {
       if (count > kLimitBytes - used) throw std::bad_alloc();
       std::size_t capacity = capacity_ < 4096 ? 4096 : capacity_;
-      while (capacity - used < count) capacity = capacity < kLimitBytes / 3 * 2 ? capacity + capacity / 2 : kLimitBytes;
+      while (capacity - used < count)
+        capacity = capacity < kLimitBytes / 3 * 2 ? capacity + capacity / 2 : kLimitBytes;
       char* grown = static_cast<char*>(std::malloc(capacity));
       if (grown == nullptr) throw std::bad_alloc();
       if (used > 0) std::memcpy(grown, bytes_.get() + begin_, used);

@@ -18,7 +18,8 @@ std::string owner_text(uid_t owner) {
 
 std::string mode_text(mode_t mode) {
   std::string text = "0000";
-  for (int digit = 3; digit > 0; --digit, mode >>= 3) text[static_cast<std::size_t>(digit)] = static_cast<char>('0' + (mode & 7));
+  for (int digit = 3; digit > 0; --digit, mode >>= 3)
+    text[static_cast<std::size_t>(digit)] = static_cast<char>('0' + (mode & 7));
   return text;
 }
 
@@ -43,8 +44,10 @@ Result<Fd> open_private_folder(const std::string& path) {
   if (!folder) return open_error(AT_FDCWD, path.c_str(), path, "open(" + path + ")");
   struct stat status {};
   if (fstat(folder.get(), &status) != 0) return system_error("fstat(" + path + ")");
-  if (status.st_uid != geteuid()) return refused(path, owner_text(status.st_uid) +
-                             "; remove it or choose another folder, or chown -R it when it is your own server's that had another user");
+  if (status.st_uid != geteuid())
+    return refused(path, owner_text(status.st_uid) +
+                             "; remove it or choose another folder, or chown -R it when it is your own "
+                             "server's that had another user");
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return refused(path, "others may write to it (mode " + mode_text(status.st_mode) +
                              "), so what is in it may be theirs; look at it, then remove it or chmod 700 it");
@@ -72,8 +75,10 @@ Result<Fd> open_trusted_file(const std::string& path, int flags, mode_t mode, co
   struct stat status {};
   if (!file) {
     const int number = errno;
-    if (number != ELOOP || !is_link(AT_FDCWD, path.c_str(), &status)) return errno = number, system_error(call);
-    if (status.st_uid != 0 && status.st_uid != geteuid()) return refused(path, "it is another user's symbolic link");
+    if (number != ELOOP || !is_link(AT_FDCWD, path.c_str(), &status))
+      return errno = number, system_error(call);
+    if (status.st_uid != 0 && status.st_uid != geteuid())
+      return refused(path, "it is another user's symbolic link");
     file = Fd(open(path.c_str(), flags | O_CLOEXEC, mode));
     if (!file) return system_error(call);
   }

@@ -16,12 +16,13 @@ namespace {
 std::uint64_t cpu_time_ns(std::uint32_t process_id) {
   clockid_t clock{};
   timespec used{};
-  if (clock_getcpuclockid(static_cast<pid_t>(process_id), &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  if (clock_getcpuclockid(static_cast<pid_t>(process_id), &clock) != 0 || clock_gettime(clock, &used) != 0)
+    return 0;
   return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
 }
 
-// The second number of schedstat: time on a run queue (Linux: Documentation/scheduler/sched-stats). Kernels without it say
-// nothing.
+// The second number of schedstat: time on a run queue (Linux: Documentation/scheduler/sched-stats). Kernels
+// without it say nothing.
 std::uint64_t queued_time_ns(std::uint32_t process_id) {
   std::array<char, 64> path{};
   std::snprintf(path.data(), path.size(), "/proc/%u/schedstat", process_id);

@@ -7,11 +7,13 @@
 
 namespace memento {
 
-/// Nanoseconds that a process, all of its threads, has run or, its main thread, waited for a processor. It grows while
-/// the process is busy, also on a machine that gives it little; not while it is stopped, sleeps, or is dead. 0: not known, or there is no such process (also for id 0).
+/// Nanoseconds that a process, all of its threads, has run or, its main thread, waited for a processor. It
+/// grows while the process is busy, also on a machine that gives it little; not while it is stopped, sleeps,
+/// or is dead. 0: not known, or there is no such process (also for id 0).
 std::uint64_t active_time_ns(std::uint32_t process_id);
 
-/// Tells, of a process that somebody waits for, how long it has done nothing, and how long it was looked at at all.
+/// Tells, of a process that somebody waits for, how long it has done nothing, and how long it was looked at
+/// at all.
 class ActivityWatch {
  public:
   /// From time to time while one waits.

@@ -23,7 +23,7 @@ constexpr int kEvictionRounds = 300;
 constexpr int kYieldRounds = 32;
 constexpr unsigned kRoundPauseUs = 100;
 constexpr std::uint64_t kLineKind = kClassLimit;  // index of pages of tables among the kinds
-constexpr std::uint64_t kUsefulLines = 32;          // lines
+constexpr std::uint64_t kUsefulLines = 32;        // lines
 constexpr std::uint64_t kKinds = 2 * (kClassLimit + 1);
 
 }  // namespace
@@ -111,7 +111,8 @@ void Keyspace::Impl::evacuate_page(std::uint64_t page, const Judge& judge) {
 bool Keyspace::Impl::clear_range(std::uint64_t units, bool evicts) {
   if (!evicts && range_failed_ms == now_ms) return false;
   PageRange range;
-  if (!sparse_range(units, evicts, &range) || !arena.begin_draining(range.first_page, range.page_count)) return false;
+  if (!sparse_range(units, evicts, &range) || !arena.begin_draining(range.first_page, range.page_count))
+    return false;
   const Judge evict_all = [](std::uint64_t) { return Verdict{false, 0, false}; };
   bool is_free = true;
   for (std::uint64_t page = range.first_page; page < range.first_page + range.page_count; ++page) {

@@ -62,7 +62,8 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
   }
   if (!has_target) return false;
   const std::uint64_t target = arena.peek_target();
-  // Who empties the page of the target may look at the block without a lock, and checks afterwards (refers_to).
+  // Who empties the page of the target may look at the block without a lock, and checks afterwards
+  // (refers_to).
   racy_copy(base + target, base + offset, entry.total_bytes());
   SlotMove(redo, slot).move(*cell, Cell::moved(value, target, verdict.heat));
   arena.stage_moved(offset);
@@ -71,7 +72,8 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
 }
 
 // What is no entry looks like one, or like none.
-MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t offset, std::uint64_t block_bytes) {
+MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t offset,
+                                                                  std::uint64_t block_bytes) {
   const Entry entry = Entry::parse(base + offset);
   if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > block_bytes) return std::nullopt;
   block_key.resize(entry.key_bytes);
@@ -79,7 +81,8 @@ MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t 
   return hash_key(block_key, header.hash_seed);
 }
 
-bool Keyspace::Impl::refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry, Word** cell) const {
+bool Keyspace::Impl::refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry,
+                               Word** cell) const {
   const Slot& slot = slots[referrer.slot];
   return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, referrer, entry, cell) == Search::kHit &&
          entry->at == base + offset;
@@ -98,7 +101,8 @@ void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
 }
 
 // Copies the run that begins at an offset to another place. The copy is made without the slot's lock, under a
-// pin: while that is there the run's bytes stay as they are, but for its expiry and what grows behind its end.
+// pin: while that is there the run's bytes stay as they are, but for its expiry and what grows behind its
+// end.
 void Keyspace::Impl::move_run(std::uint64_t run) {
   const std::uint64_t offset = run + sizeof(Word);
   const std::optional<HashedKey> key = referrer_of(offset, find_committed_end() - offset);

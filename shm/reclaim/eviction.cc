@@ -95,7 +95,8 @@ bool Keyspace::Impl::evict_runs(std::uint64_t page, const Judge& judge) {
 }
 
 bool Keyspace::Impl::evict_run_at(std::uint64_t run, const Judge& judge) {
-  const std::optional<HashedKey> key = referrer_of(run + sizeof(Word), find_committed_end() - run - sizeof(Word));
+  const std::optional<HashedKey> key =
+      referrer_of(run + sizeof(Word), find_committed_end() - run - sizeof(Word));
   if (!key) return false;
   if (!arena.has_room_for_run() && !arena.free_old_runs())
     return false;  // readers copy what was evicted before

@@ -39,12 +39,13 @@ TEST(BenchmarkRun, Classic) {
   EXPECT_EQ(server.request("COUNT"), "2001");
 }
 
-// Shows that a password is given in each protocol, on the command line and in the environment, and that the server's word is
-// shown when it refuses.
+// Shows that a password is given in each protocol, on the command line and in the environment, and that the
+// server's word is shown when it refuses.
 TEST(BenchmarkRun, Password) {
   const TestServer server({"--requirepass", "secret"});
   for (const char* protocol : {"text", "resp2", "resp3"}) {
-    const std::vector<std::string> load = {"-n", "200", "-c", "3", "--fill", "-r", "200", "--protocol", protocol};
+    const std::vector<std::string> load = {"-n", "200", "-c",         "3",     "--fill",
+                                           "-r", "200", "--protocol", protocol};
     const auto with = [&](std::vector<std::string> more) {
       more.insert(more.end(), load.begin(), load.end());
       return run_benchmark(server, more);
@@ -64,7 +65,8 @@ TEST(BenchmarkRun, Password) {
   EXPECT_EQ(run_benchmark(server, {"-a", "x", "--mix", "1", "--protocol", "memcached"}).status, 2);
 }
 
-// Shows that a server which serves no more clients is quoted, and that a load tells when it prepares its requests.
+// Shows that a server which serves no more clients is quoted, and that a load tells when it prepares its
+// requests.
 TEST(BenchmarkRun, RefusalAndPreparationAreTold) {
   const TestServer server({"--max-clients", "2"});
   const Finished run = run_benchmark(server, {"-c", "20", "--mix", "50", "-n", "1000", "--progress"});
@@ -195,7 +197,8 @@ TEST(BenchmarkRun, WrongUsageAndWrongServer) {
       run_benchmark(server, {"--protocol", "memcached", "--mix", "50", "-n", "10", "-c", "1"});
   EXPECT_EQ(wrong.status, 1);
   EXPECT_NE(wrong.errors.find("does the server speak it?"), std::string::npos) << wrong.errors;
-  const Finished none = run_program("memento-benchmark", {"127.0.0.1", std::to_string(ReservedPort().number())});
+  const Finished none =
+      run_program("memento-benchmark", {"127.0.0.1", std::to_string(ReservedPort().number())});
   EXPECT_EQ(none.status, 1);
   EXPECT_NE(none.errors.find("is the server running?"), std::string::npos) << none.errors;
 }

@@ -81,7 +81,8 @@ TEST_F(CliRun, ExitStatuses) {
   EXPECT_NE(error.errors.find("wrong number of arguments"), std::string::npos);
   EXPECT_EQ(run({"--ignore-errors", "INCR"}).status, 0);
   EXPECT_EQ(run({"--no-such-option"}).status, 2);
-  const Finished refused = run_program("memento-cli", {"-p", std::to_string(testing::ReservedPort().number()), "PING"});
+  const Finished refused =
+      run_program("memento-cli", {"-p", std::to_string(testing::ReservedPort().number()), "PING"});
   EXPECT_EQ(refused.status, 3);
   EXPECT_NE(refused.errors.find("is the server running?"), std::string::npos);
   EXPECT_EQ(run({"-r", "2", "INCR", "n"}).output, "1\n2\n");

@@ -1,5 +1,5 @@
-// Nodes that are busy, with a command that takes long or a value that is long, are not taken for dead: nobody is told
-// so, for any key, and no link ends.
+// Nodes that are busy, with a command that takes long or a value that is long, are not taken for dead: nobody
+// is told so, for any key, and no link ends.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -69,8 +69,7 @@ TEST(ClusterBusy, SlowCommandsAreWaitedFor) {
   EXPECT_EQ(*client.request("SET " + tag + "b " + repeated("ba", 5000)), "OK");
   const Others others(cluster);
   constexpr int kCommands = 8;
-  for (int i = 0; i < kCommands; ++i)
-    ASSERT_TRUE(client.send_line("LCS " + tag + "a " + tag + "b LEN"));
+  for (int i = 0; i < kCommands; ++i) ASSERT_TRUE(client.send_line("LCS " + tag + "a " + tag + "b LEN"));
   for (int i = 0; i < kCommands; ++i) {
     const Result<std::string> reply = client.read_reply();
     ASSERT_TRUE(reply);
@@ -112,8 +111,9 @@ TEST(ClusterBusy, ALongValuePasses) {
   EXPECT_TRUE(*read == value) << read->size() << " bytes: " << read->substr(0, 100);
 }
 
-// Shows that replies that wait for a worker which is busy with another client's command are not dropped, though they are
-// more than the bus has room for and the command takes longer than a stopped worker would be waited for.
+// Shows that replies that wait for a worker which is busy with another client's command are not dropped,
+// though they are more than the bus has room for and the command takes longer than a stopped worker would be
+// waited for.
 TEST(ClusterBusy, RepliesWaitForABusyWorker) {
   TestCluster cluster({2, false, {"--workers", "1"}});
   const std::string tag = "{" + cluster.key_of(0) + "}";
@@ -125,13 +125,16 @@ TEST(ClusterBusy, RepliesWaitForABusyWorker) {
   EXPECT_EQ(cluster.request(0, "SET " + key + " " + value), "OK");
   Client reads = cluster.connect(0);
   const std::vector<pid_t> processes = cluster.processes(1);
-  const auto is_worker = [&](pid_t process) { return process != cluster.master(1) && process != cluster.bus(1); };
+  const auto is_worker = [&](pid_t process) {
+    return process != cluster.master(1) && process != cluster.bus(1);
+  };
   const pid_t owner = *std::ranges::find_if(processes, is_worker);
   kill(owner, SIGSTOP);  // until the other is busy
   constexpr int kReads = 32;
   for (int i = 0; i < kReads; ++i) ASSERT_TRUE(reads.send_line("GET " + key));
   const std::string all_sent = "unanswered=" + std::to_string(kReads);
-  EXPECT_TRUE(wait_until([&] { return cluster.request(0, "INFO cluster").find(all_sent) != std::string::npos; }));
+  EXPECT_TRUE(
+      wait_until([&] { return cluster.request(0, "INFO cluster").find(all_sent) != std::string::npos; }));
   ASSERT_TRUE(computes.send_line("LCS " + tag + "a " + tag + "b LEN"));
   kill(owner, SIGCONT);
   for (int i = 0; i < kReads; ++i) {

@@ -146,14 +146,16 @@ TEST_F(ClusterCommands, AllKeysAreOfAllNodes) {
   for (std::size_t node = 0; node < 5; ++node) EXPECT_EQ(ask(node, "COUNT"), "0");
 }
 
-// Shows that RANDOMKEY draws each key as often as any other, wherever it is; and that CLUSTER RANDOMKEY tells of one node.
+// Shows that RANDOMKEY draws each key as often as any other, wherever it is; and that CLUSTER RANDOMKEY tells
+// of one node.
 TEST_F(ClusterCommands, RandomKeysOfAllNodes) {
   EXPECT_EQ(ask(0, "RANDOMKEY"), "(null)");
   constexpr int kDraws = 4000;
   for (int i = 0; i < 90; ++i) EXPECT_EQ(ask(1, "SET {" + key_of(1) + "}" + std::to_string(i) + " v"), "OK");
   for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(2, "SET {" + key_of(2) + "}" + std::to_string(i) + " v"), "OK");
   EXPECT_TRUE(ask(1, "CLUSTER RANDOMKEY").starts_with("90\n{" + key_of(1) + "}"));
-  const std::vector<std::string> keys = pipeline(cluster_->connect(3), std::vector<std::string>(kDraws, "RANDOMKEY"));
+  const std::vector<std::string> keys =
+      pipeline(cluster_->connect(3), std::vector<std::string>(kDraws, "RANDOMKEY"));
   const auto is_of_second = [](const std::string& key) { return key.starts_with("{" + key_of(2) + "}"); };
   const double deviation = std::sqrt(kDraws * 0.1 * 0.9);
   EXPECT_NEAR(static_cast<double>(std::ranges::count_if(keys, is_of_second)), kDraws / 10, 6 * deviation);
@@ -164,7 +166,9 @@ TEST_F(ClusterCommands, KeysOfOneSlot) {
   const std::string slot = ask(0, "CLUSTER KEYSLOT a");
   const std::string beside = std::to_string(std::stoi(slot) ^ 1);
   std::size_t owner = 0;
-  while (owner < 5 && ask(owner, "SET {a}0 v") == "OK" && ask(owner, "CLUSTER COUNTKEYSINSLOT " + slot) != "1") ++owner;
+  while (owner < 5 && ask(owner, "SET {a}0 v") == "OK" &&
+         ask(owner, "CLUSTER COUNTKEYSINSLOT " + slot) != "1")
+    ++owner;
   ASSERT_LT(owner, 5u);
   for (int i = 1; i < 1000; ++i) EXPECT_EQ(ask(owner, "SET {a}" + std::to_string(i) + " v"), "OK");
   EXPECT_EQ(ask(owner, "CLUSTER COUNTKEYSINSLOT " + slot), "1000");
@@ -237,8 +241,9 @@ TEST_F(ClusterCommands, MessagesReachAllNodes) {
   }
 }
 
-// Shows that a shard channel may be subscribed to at any node, whose slot it ever is, and that its messages, and who
-// subscribes, are known to its own worker; and that subscribing inside EXEC is refused beside keys of another node.
+// Shows that a shard channel may be subscribed to at any node, whose slot it ever is, and that its messages,
+// and who subscribes, are known to its own worker; and that subscribing inside EXEC is refused beside keys of
+// another node.
 TEST_F(ClusterCommands, ShardChannels) {
   std::vector<Client> subscribers;
   const std::string channel = key_of(2);
@@ -253,7 +258,8 @@ TEST_F(ClusterCommands, ShardChannels) {
   }
   EXPECT_EQ(ask(1, "SPUBLISH " + channel + " nobody"), "0");
   Client client = cluster_->connect(0);
-  for (const std::string& line : {std::string("MULTI"), "SET " + key_of(3) + " 1", std::string("SUBSCRIBE news")}) {
+  for (const std::string& line :
+       {std::string("MULTI"), "SET " + key_of(3) + " 1", std::string("SUBSCRIBE news")}) {
     EXPECT_TRUE(client.request(line));
   }
   EXPECT_TRUE(client.request("EXEC")->starts_with("(error) SUBSCRIBE is about this node or connection"));
@@ -262,7 +268,8 @@ TEST_F(ClusterCommands, ShardChannels) {
   EXPECT_TRUE(ask(0, "DEBUG OBJECT " + key_of(3)).starts_with("Value at:"));
 }
 
-// Shows that values up to many times what rings and windows hold pass, both ways, and others' requests beside them.
+// Shows that values up to many times what rings and windows hold pass, both ways, and others' requests beside
+// them.
 TEST_F(ClusterCommands, ValuesOfAnySizePass) {
   for (const std::size_t size :
        {std::size_t{100'000}, std::size_t{131'072}, std::size_t{5'000'001}, std::size_t{60'000'000}}) {

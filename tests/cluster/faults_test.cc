@@ -120,7 +120,9 @@ TEST(ClusterFaults, AKilledNodeIsNamedAndTakenBack) {
   EXPECT_EQ(cluster.request(0, "SET " + cluster.key_of(1, 5) + " kept"), "OK");
   for (int round = 0; round < 2; ++round) {
     cluster.kill_node(1);
-    for (const std::size_t other : {std::size_t{0}, std::size_t{2}}) {  // each finds out by itself; a write that it sent before may have run
+    for (const std::size_t other :
+         {std::size_t{0},
+          std::size_t{2}}) {  // each finds out by itself; a write that it sent before may have run
       EXPECT_TRUE(wait_until([&] { return is_down(cluster.request(other, "GET " + cluster.key_of(1))); }));
     }
     const std::string reply = cluster.request(2, "SET " + cluster.key_of(1) + " x");

@@ -106,8 +106,8 @@ TEST(ClusterForming, BeyondThisMachineASecretIsNeeded) {
             0);
 }
 
-// Shows that a password for clients needs a secret for the bus, which would serve anybody without one: at the start, on HUP
-// and for CONFIG SET.
+// Shows that a password for clients needs a secret for the bus, which would serve anybody without one: at the
+// start, on HUP and for CONFIG SET.
 TEST(ClusterForming, APasswordNeedsASecret) {
   const TemporaryFolder folder;
   const ReservedPort port({kBusPortOffset, kRedirectPortOffset});
@@ -115,8 +115,9 @@ TEST(ClusterForming, APasswordNeedsASecret) {
   std::ofstream(path + "nodes") << "127.0.0.1 " << port.number() + kBusPortOffset << " a 1\n";
   std::ofstream(path + "secret") << "s\n";
   std::ofstream(path + "conf") << "requirepass pw\n";
-  const std::vector<std::string> node = {"-c", "-f", path + "nodes", "-C", path + "conf", "--dir", path + "data",
-                                         "-m", "64m", "-w", "1",  "-P", path + "pid", "-l", path + "log"};
+  const std::vector<std::string> node = {"-c",    "-f",          path + "nodes", "-C",  path + "conf",
+                                         "--dir", path + "data", "-m",           "64m", "-w",
+                                         "1",     "-P",          path + "pid",   "-l",  path + "log"};
   const auto run_node = [&](std::vector<std::string> more) {
     more.insert(more.end(), node.begin(), node.end());
     return run_program("memento", more);
@@ -138,7 +139,8 @@ TEST(ClusterForming, APasswordNeedsASecret) {
   EXPECT_TRUE(set && set->find("cluster-secret-file") != std::string::npos) << *set;
   std::ofstream(path + "conf") << "requirepass pw\n";
   kill(master, SIGHUP);
-  EXPECT_TRUE(wait_until([&] { return read_file(path + "log").find("configuration not changed: ") != std::string::npos; }));
+  EXPECT_TRUE(wait_until(
+      [&] { return read_file(path + "log").find("configuration not changed: ") != std::string::npos; }));
   EXPECT_EQ(*client->request("ECHO x"), "x");
   kill(master, SIGTERM);
   EXPECT_TRUE(wait_until([&] { return kill(master, 0) != 0; }));

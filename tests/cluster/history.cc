@@ -53,8 +53,10 @@ class Search {
     std::size_t taken = kNone;
   };
 
-  // Which operations are done, and the value, is what has been tried. False: this was, or nothing is left to do.
-  bool enter(std::size_t front, std::size_t required_done, const std::string& value, std::vector<Step>* steps) {
+  // Which operations are done, and the value, is what has been tried. False: this was, or nothing is left to
+  // do.
+  bool enter(std::size_t front, std::size_t required_done, const std::string& value,
+             std::vector<Step>* steps) {
     if (required_done == required_) return false;
     while (front < history_.size() && done_[front]) ++front;
     if (!tried_.insert(state_of(front, value)).second) return false;
@@ -68,7 +70,8 @@ class Search {
 
   // The next operation that may follow; kNone: there is none more.
   std::size_t next_of(Step* step) const {
-    for (std::size_t& i = step->candidate; i < history_.size() && history_[i].begin_ns <= step->first_end; ++i) {
+    for (std::size_t& i = step->candidate; i < history_.size() && history_[i].begin_ns <= step->first_end;
+         ++i) {
       const bool is_read = history_[i].kind == Operation::Kind::kRead;
       if (done_[i] || (is_read && history_[i].value != step->value)) continue;
       return i++;

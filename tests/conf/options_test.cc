@@ -35,7 +35,9 @@ class ConfigFile {
   char path_[32] = "/tmp/memento-conf-XXXXXX";
 };
 
-ParsedCommandLine parse(const std::vector<std::string>& arguments) { return parse_command_line(arguments, "/start"); }
+ParsedCommandLine parse(const std::vector<std::string>& arguments) {
+  return parse_command_line(arguments, "/start");
+}
 
 ParsedCommandLine parse_file(const std::string& text, std::vector<std::string> arguments = {}) {
   const ConfigFile file(text);
@@ -86,13 +88,15 @@ TEST(ConfOptions, ShortAndLongNames) {
     EXPECT_TRUE(parsed.options.log_file.starts_with("/") && parsed.options.log_file.ends_with("/l"));
   };
   check({"-a", "::1", "-p", "7000", "-w", "3", "-m", "1g", "-d", "-P", "p", "-l", "./l"});
-  check({"--address", "::1", "--port=7000", "--workers", "3", "--memory", "1GiB", "--daemon", "--pidfile", "p", "--logfile", "l"});
+  check({"--address", "::1", "--port=7000", "--workers", "3", "--memory", "1GiB", "--daemon", "--pidfile",
+         "p", "--logfile", "l"});
 }
 
 // Shows that the file's values hold where the command line says nothing.
 TEST(ConfOptions, CommandLineWinsOverFile) {
-  const ParsedCommandLine parsed =
-      parse_file("# comment\n\n  port\t7001  \nworkers 5\r\ndaemon yes\nquit-timeout 0\ndir /dev/shm/some where\n", {"-p", "7002"});
+  const ParsedCommandLine parsed = parse_file(
+      "# comment\n\n  port\t7001  \nworkers 5\r\ndaemon yes\nquit-timeout 0\ndir /dev/shm/some where\n",
+      {"-p", "7002"});
   ASSERT_FALSE(parsed.ends) << parsed.text;
   EXPECT_EQ(parsed.options.port, 7002);
   EXPECT_EQ(parsed.options.workers, 5u);
@@ -101,8 +105,8 @@ TEST(ConfOptions, CommandLineWinsOverFile) {
   EXPECT_EQ(parsed.options.directory, "/dev/shm/some where");
 }
 
-// Shows what a value in the file becomes: quotes are taken away, escapes in double quotes mean what they mean to Redis, and
-// a value without quotes is the rest of the line as it stands.
+// Shows what a value in the file becomes: quotes are taken away, escapes in double quotes mean what they mean
+// to Redis, and a value without quotes is the rest of the line as it stands.
 TEST(ConfOptions, QuotedValues) {
   const auto password = [](const std::string& value) {
     const ParsedCommandLine parsed = parse_file("requirepass " + value + "\n");
@@ -124,14 +128,16 @@ TEST(ConfOptions, QuotedValues) {
   EXPECT_EQ(password("\"pw"), "FILE:1: requirepass: the closing \" is missing\n");
   EXPECT_EQ(password("\"pw\\\""), "FILE:1: requirepass: the closing \" is missing\n");
   EXPECT_EQ(password("'pw' x"), "FILE:1: requirepass: there is more after the closing '\n");
-  EXPECT_EQ(password("\"\""), "FILE:1: requirepass: the value is empty; leave the line out for the default\n");
+  EXPECT_EQ(password("\"\""),
+            "FILE:1: requirepass: the value is empty; leave the line out for the default\n");
   EXPECT_EQ(parse_file("port \"7001\"\n").options.port, 7001);
 }
 
 // Shows that '=' between a name and its value is an error, and how it is written instead.
 TEST(ConfOptions, EqualsSignsAreNoSeparator) {
-  const std::string advice = "'=' does not belong between a name and its value; write 'requirepass VALUE' (a value that begins with "
-                             "'=' stands in quotes)\n";
+  const std::string advice =
+      "'=' does not belong between a name and its value; write 'requirepass VALUE' (a value that begins with "
+      "'=' stands in quotes)\n";
   EXPECT_EQ(parse_file("# a file\nrequirepass = pw\n").text, "FILE:2: " + advice);
   EXPECT_EQ(parse_file("requirepass=pw\n").text, "FILE:1: " + advice);
   EXPECT_EQ(parse_file("requirepass =pw\nfoo=1\n").text, "FILE:1: " + advice + "FILE:2: unknown key 'foo'\n");
@@ -140,7 +146,9 @@ TEST(ConfOptions, EqualsSignsAreNoSeparator) {
 // Shows that -t lists every error of a file with its line, and ends with 78.
 TEST(ConfOptions, EveryErrorOfTheFileIsListed) {
   const ParsedCommandLine parsed = parse_file(
-      "port 70000\nfoo bar\nworkers\nmemory 4q\naddress ::1\nmemory 1m\nworkers 129\nmax-clients x\nport 67 37\ndaemon maybe\ntest 1\n", {"-t"});
+      "port 70000\nfoo bar\nworkers\nmemory 4q\naddress ::1\nmemory 1m\nworkers 129\nmax-clients x\nport 67 "
+      "37\ndaemon maybe\ntest 1\n",
+      {"-t"});
   EXPECT_TRUE(parsed.ends);
   EXPECT_EQ(parsed.status, ExitStatus::kConfig);
   EXPECT_EQ(parsed.text,
@@ -176,13 +184,23 @@ TEST(ConfOptions, MissingFile) {
 
 // Shows that a wrong command line ends with 64 and a hint.
 TEST(ConfOptions, UsageErrors) {
-  const std::vector<std::vector<std::string>> wrong = {{"--bogus"}, {"-p"}, {"-p", "0"}, {"-p", "x"}, {"-w", "0"}, {"-m", "1"},
-                                                      {"stray"}, {"-a", ""}, {"--value-limit", "2g"}, {"-p", "99999999999999999999"}};
+  const std::vector<std::vector<std::string>> wrong = {{"--bogus"},
+                                                       {"-p"},
+                                                       {"-p", "0"},
+                                                       {"-p", "x"},
+                                                       {"-w", "0"},
+                                                       {"-m", "1"},
+                                                       {"stray"},
+                                                       {"-a", ""},
+                                                       {"--value-limit", "2g"},
+                                                       {"-p", "99999999999999999999"}};
   for (const std::vector<std::string>& arguments : wrong) {
     const ParsedCommandLine parsed = parse(arguments);
     EXPECT_TRUE(parsed.ends) << arguments.front();
     EXPECT_EQ(parsed.status, ExitStatus::kUsage) << arguments.front();
-    EXPECT_TRUE(parsed.text.starts_with("memento: ") && parsed.text.ends_with("; memento --help lists the options\n")) << parsed.text;
+    EXPECT_TRUE(parsed.text.starts_with("memento: ") &&
+                parsed.text.ends_with("; memento --help lists the options\n"))
+        << parsed.text;
   }
 }
 
@@ -200,7 +218,8 @@ TEST(ConfOptions, HelpAndVersion) {
   EXPECT_EQ(parse({"-v"}).status, ExitStatus::kOk);
   const ParsedCommandLine help = parse({"-h"});
   EXPECT_EQ(help.status, ExitStatus::kOk);
-  for (const std::string& key : config_keys()) EXPECT_NE(help.text.find("--" + key), std::string::npos) << key;
+  for (const std::string& key : config_keys())
+    EXPECT_NE(help.text.find("--" + key), std::string::npos) << key;
 }
 
 // Shows that the sample file holds every key with its default, commented out, and is valid when it isn't.
@@ -256,7 +275,8 @@ TEST(ConfOptions, EvictionPolicies) {
   EXPECT_EQ(parse({"--eviction", "noeviction"}).options.eviction, EvictionPolicy::kNoEviction);
   const ParsedCommandLine wrong = parse({"--eviction", "lru"});
   EXPECT_EQ(wrong.status, ExitStatus::kUsage);
-  EXPECT_NE(wrong.text.find("'lru' is not an eviction policy (noeviction or allkeys)"), std::string::npos) << wrong.text;
+  EXPECT_NE(wrong.text.find("'lru' is not an eviction policy (noeviction or allkeys)"), std::string::npos)
+      << wrong.text;
 }
 
 // Shows where the password comes from and which source wins; that a bad one is named; what matches it.
@@ -273,7 +293,8 @@ TEST(ConfPassword, Sources) {
   EXPECT_EQ(found(parse({}).options), "from environment");
   EXPECT_EQ(found(parse({"--requirepass-file", file.path()}).options), "from file");
   EXPECT_EQ(found(parse_file("requirepass given\nrequirepass-file " + file.path() + "\n").options), "given");
-  EXPECT_EQ(found(parse({"--requirepass", std::string(512, 'x')}).options), "error: requirepass: the password is longer than 511 bytes");
+  EXPECT_EQ(found(parse({"--requirepass", std::string(512, 'x')}).options),
+            "error: requirepass: the password is longer than 511 bytes");
   EXPECT_TRUE(found(parse({"--requirepass-file", empty.path()}).options).ends_with("is empty"));
   const ParsedCommandLine checked = parse({"-t", "--requirepass-file", "/nowhere/x"});
   EXPECT_EQ(checked.status, ExitStatus::kConfig);
@@ -300,21 +321,24 @@ TEST(ConfPassword, Sources) {
     EXPECT_TRUE(password.is_set());
     EXPECT_TRUE(password.matches(text));
     EXPECT_EQ(password.text(), text);
-    for (const std::string& other : {text + "x", text.substr(1), text + std::string(1, '\0'), std::string(), std::string(600, 'p')}) {
+    for (const std::string& other :
+         {text + "x", text.substr(1), text + std::string(1, '\0'), std::string(), std::string(600, 'p')}) {
       EXPECT_FALSE(password.matches(other));
     }
   }
 }
 
-// Shows that two processes that set passwords at the same time leave one of them whole, and that a reader sees no mixture:
-// two threads set passwords of one letter each, of different lengths.
+// Shows that two processes that set passwords at the same time leave one of them whole, and that a reader
+// sees no mixture: two threads set passwords of one letter each, of different lengths.
 TEST(ConfPassword, SettersAtOnceDoNotTearIt) {
   Password password;
   std::atomic<bool> ends{false};
   const auto set_many = [&](std::uint32_t setter, char first) {
     for (int i = 0; i < 1'000'000; ++i) {
       const int letter = i % 13;
-      password.set(std::string(static_cast<std::size_t>(100 + 30 * letter), static_cast<char>(first + letter)), setter);
+      password.set(
+          std::string(static_cast<std::size_t>(100 + 30 * letter), static_cast<char>(first + letter)),
+          setter);
     }
   };
   std::thread reader([&] {
@@ -346,7 +370,8 @@ TEST(ConfSize, ParsesAndFormats) {
   for (const char* text : {"3m", "3M", "3mb", "3MB", "3MiB", "3072k"}) EXPECT_EQ(size(text), 3 << 20) << text;
   EXPECT_EQ(size("2g"), 2ll << 30);
   EXPECT_EQ(size("1TiB"), 1ll << 40);
-  for (const char* text : {"", "k", "-1", "1.5g", "1 g", "1gg", "1ki", "1x", "99999999999999999999", "17179869184g"}) {
+  for (const char* text :
+       {"", "k", "-1", "1.5g", "1 g", "1gg", "1ki", "1x", "99999999999999999999", "17179869184g"}) {
     EXPECT_EQ(size(text), -1) << text;
   }
   EXPECT_EQ(format_size(512), "512 B");

@@ -252,8 +252,8 @@ void Aftermath::read_before_recovery(const Crash& crash) {
   const auto before = locks();
   // A change to several keys that is half made makes readers wait for it: there, they may lock.
   const auto* all_slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
-  const bool may_lock = std::any_of(all_slots, all_slots + kSlotCount,
-                                    [](const Slot& slot) { return slot.is_changing(); });
+  const bool may_lock =
+      std::any_of(all_slots, all_slots + kSlotCount, [](const Slot& slot) { return slot.is_changing(); });
   const Model seen = observe(reader, crash.allowed);
   // One key at a time: between them others may see a change half made. As of one instant: read_as_one().
   for (const auto& [key, value] : seen) {

@@ -1,5 +1,5 @@
-// What the aftermath looks at once all is recovered: the segment is sound, no lock is stuck, and the keys are as before the
-// operation or as after it.
+// What the aftermath looks at once all is recovered: the segment is sound, no lock is stuck, and the keys are
+// as before the operation or as after it.
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -75,7 +75,8 @@ void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed, bo
   Keyspace reader(*segment_, kReader);
   reader.set_now_ms(crash.now_ms);
   const Model seen = observe(reader, allowed);
-  if (!matches(crash, allowed, seen, others_wrote)) fail("the keys are neither as before the operation nor as after it");
+  if (!matches(crash, allowed, seen, others_wrote))
+    fail("the keys are neither as before the operation nor as after it");
   if (crash.watch == nullptr) return;
   const auto now = seen.find(crash.watch->key);
   const bool is_as_before = now == seen.end() ? !crash.watch->before : crash.watch->before == now->second;

@@ -88,7 +88,9 @@ Operation overwrite(const std::string& key, std::size_t begin, const std::string
     return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
       if (old == nullptr) return Change{};
       const std::string_view value = old->value;
-      return Change{Change::Action::kReplace, {value.substr(0, begin), part, value.substr(begin + part.size())}, old->expiry_ms};
+      return Change{Change::Action::kReplace,
+                    {value.substr(0, begin), part, value.substr(begin + part.size())},
+                    old->expiry_ms};
     });
   };
   const auto apply = [=](Model& model) {

@@ -83,9 +83,8 @@ INSTANTIATE_TEST_SUITE_P(Each, CrashPlants, testing::ValuesIn(kPlantings),
                          [](const auto& instance) { return instance.param.name; });
 
 TEST(CrashPlantsNone, NothingIsFound) {
-  for (const char* name :
-       {"set", "in place", "pinned run", "flush", "compaction of blocks", "eviction switched on", "watched",
-        "long value, pinned", "long value"}) {
+  for (const char* name : {"set", "in place", "pinned run", "flush", "compaction of blocks",
+                           "eviction switched on", "watched", "long value, pinned", "long value"}) {
     for (const std::string& failure : failures_of(name)) ADD_FAILURE() << failure;
   }
 }

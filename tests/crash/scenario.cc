@@ -152,7 +152,8 @@ class Run {
     watch_.key = scenario_.watched;
     if (!scenario_.watched.empty()) {
       watch_.mark = *victim_.mark(victim_.hash(scenario_.watched));
-      if (const auto found = model_.find(scenario_.watched); found != model_.end()) watch_.before = found->second;
+      if (const auto found = model_.find(scenario_.watched); found != model_.end())
+        watch_.before = found->second;
     }
     if (scenario_.prepare) scenario_.prepare(segment_);
     recorder_.sync();
@@ -176,7 +177,8 @@ class Run {
     return failures;
   }
 
-  // What may be found after a death inside the operation, which has just been executed; the model is as behind it.
+  // What may be found after a death inside the operation, which has just been executed; the model is as
+  // behind it.
   Crash crash_of(const Operation& operation, WriteStatus status) {
     Crash crash;
     crash.now_ms = operation.now_ms;
@@ -207,15 +209,16 @@ class Run {
       crash->number = number_;
       crash->list = states[i].list;
       const std::size_t known = failures->size();
-      if (crash->only_blocks) aftermath_.read_across(*crash, changes.data() + done, changes.size() - done, failures);
+      if (crash->only_blocks)
+        aftermath_.read_across(*crash, changes.data() + done, changes.size() - done, failures);
       if (last) {  // it has returned: acknowledged
         crash->allowed = {model_};
         crash->may_be_gone.clear();
       }
       aftermath_.explore(*crash, failures);
       for (std::size_t f = known; f < failures->size(); ++f) {
-        (*failures)[f] = "state " + std::to_string(i) + " at instruction " + std::to_string(states[i].instruction) +
-                         ": " + (*failures)[f];
+        (*failures)[f] = "state " + std::to_string(i) + " at instruction " +
+                         std::to_string(states[i].instruction) + ": " + (*failures)[f];
       }
     }
   }
@@ -223,7 +226,8 @@ class Run {
   void look_for_reached() {
     for (const Place& place : scenario_.reaches) {
       const char* word = reinterpret_cast<const char*>(&place.word(segment_));
-      if (result_.failures.empty() && !changed_.contains(static_cast<std::uint64_t>(word - segment_.base()))) {
+      if (result_.failures.empty() &&
+          !changed_.contains(static_cast<std::uint64_t>(word - segment_.base()))) {
         result_.failures.push_back(scenario_.name + ": never reaches " + place.name);
       }
     }

@@ -299,7 +299,9 @@ std::vector<Scenario> scenarios_of_compaction_and_eviction() {
 
 std::vector<Scenario> all_scenarios() {
   std::vector<Scenario> all;
-  for (const auto scenarios : {scenarios_of_single_keys, scenarios_of_background_work_and_flush, scenarios_of_several_keys, scenarios_of_memory, scenarios_of_compaction_and_eviction}) {
+  for (const auto scenarios :
+       {scenarios_of_single_keys, scenarios_of_background_work_and_flush, scenarios_of_several_keys,
+        scenarios_of_memory, scenarios_of_compaction_and_eviction}) {
     const std::vector<Scenario> some = scenarios();
     all.insert(all.end(), some.begin(), some.end());
   }

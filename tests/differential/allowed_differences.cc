@@ -23,7 +23,9 @@ bool expired(const Words&, const std::string& redis, const std::string& memento)
   return redis.starts_with(':') && (memento == "$-1\r\n" || memento == "_\r\n");
 }
 
-bool both_bulks(const Words&, const std::string& redis, const std::string& memento) { return is_bulk(redis) && is_bulk(memento); }
+bool both_bulks(const Words&, const std::string& redis, const std::string& memento) {
+  return is_bulk(redis) && is_bulk(memento);
+}
 
 bool close_times(const Words& request, const std::string& redis, const std::string& memento) {
   const bool in_ms = is_word(request[0].substr(0, 1), "P");
@@ -52,10 +54,12 @@ bool same_elements(const Words&, const std::string& redis, const std::string& me
   return redis.starts_with('*') && memento.starts_with('*') && sorted_lines(redis) == sorted_lines(memento);
 }
 
-// A walk that began at 0 with a large COUNT gives everything; where one goes on, each server knows only its own cursors.
+// A walk that began at 0 with a large COUNT gives everything; where one goes on, each server knows only its
+// own cursors.
 bool scans(const Words& request, const std::string& redis, const std::string& memento) {
   if (!redis.starts_with("*2\r\n") || !memento.starts_with("*2\r\n")) return false;
-  const bool is_whole = request.size() > 3 && request[1] == "0" && request[3] == "1000000" && is_word(request[2], "COUNT");
+  const bool is_whole =
+      request.size() > 3 && request[1] == "0" && request[3] == "1000000" && is_word(request[2], "COUNT");
   return !is_whole || same_elements(request, redis, memento) || std::ranges::count(request, "COUNT") > 1;
 }
 
@@ -67,18 +71,24 @@ bool refuses_arguments(const Words&, const std::string& redis, const std::string
   return redis.starts_with(':') && is_error(memento);
 }
 
-bool both_errors(const Words&, const std::string& redis, const std::string& memento) { return is_error(redis) && is_error(memento); }
+bool both_errors(const Words&, const std::string& redis, const std::string& memento) {
+  return is_error(redis) && is_error(memento);
+}
 
 bool redis_knows_it(const Words&, const std::string& redis, const std::string& memento) {
   return redis != memento && memento.starts_with("-ERR unknown");
 }
 
 bool has_parameters(const Words&, const std::string& redis, const std::string& memento) {
-  const auto is_map = [](const std::string& reply) { return reply.starts_with('*') || reply.starts_with('%'); };
+  const auto is_map = [](const std::string& reply) {
+    return reply.starts_with('*') || reply.starts_with('%');
+  };
   return (is_map(redis) && is_map(memento)) || (is_error(redis) && is_error(memento));
 }
 
-bool both_hello(const Words&, const std::string& redis, const std::string& memento) { return redis.size() > 60 && memento.size() > 60; }
+bool both_hello(const Words&, const std::string& redis, const std::string& memento) {
+  return redis.size() > 60 && memento.size() > 60;
+}
 
 struct Allowed {
   const char* command;
@@ -128,7 +138,8 @@ constexpr Allowed kAllowed[] = {
 const char* reason_to_differ(const Words& request, const std::string& redis, const std::string& memento) {
   for (const Allowed& allowed : kAllowed) {
     if (!is_word(request[0], allowed.command)) continue;
-    if (allowed.subcommand != nullptr && (request.size() < 2 || !is_word(request[1], allowed.subcommand))) continue;
+    if (allowed.subcommand != nullptr && (request.size() < 2 || !is_word(request[1], allowed.subcommand)))
+      continue;
     if (allowed.applies(request, redis, memento)) return allowed.reason;
   }
   return nullptr;

@@ -90,7 +90,9 @@ std::string histogram(const std::string& reply) {
   return with_replaced(reply, R"(\$14\r\nhistogram_usec\r\n[*%][0-9]+\r\n(:[0-9]+\r\n)*)", "buckets ");
 }
 
-std::string confirmations(const std::string& reply) { return with_replaced(reply, R"(>3(\r\n\$[0-9]+\r\n[ps]?(un)?subscribe))", "*3$1"); }
+std::string confirmations(const std::string& reply) {
+  return with_replaced(reply, R"(>3(\r\n\$[0-9]+\r\n[ps]?(un)?subscribe))", "*3$1");
+}
 
 struct Form {
   const char* sign;  ///< which replies it is for
@@ -109,7 +111,8 @@ constexpr Form kForms[] = {
     {R"(^\*[0-9]+\r\n\*6\r\n:[0-9]+\r\n:[0-9]+\r\n:[0-9]+\r\n\*)", slow_lines,
      "numbers, times and addresses"},
     {R"(\$14\r\nhistogram_usec\r\n)", histogram, "times"},
-    {R"(>3\r\n\$[0-9]+\r\n[ps]?(un)?subscribe)", confirmations, "in EXEC's array Redis confirms with pushes, memento with arrays"},
+    {R"(>3\r\n\$[0-9]+\r\n[ps]?(un)?subscribe)", confirmations,
+     "in EXEC's array Redis confirms with pushes, memento with arrays"},
 };
 
 struct Unordered {

@@ -1,5 +1,6 @@
-// memento against Debian's redis-server: the same random requests to both, and the same replies to the byte from both but for
-// what allowed_differences.cc lists. MEMENTO_SEED repeats a failure, MEMENTO_COMMANDS sets how many requests are sent.
+// memento against Debian's redis-server: the same random requests to both, and the same replies to the byte
+// from both but for what allowed_differences.cc lists. MEMENTO_SEED repeats a failure, MEMENTO_COMMANDS sets
+// how many requests are sent.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -21,7 +22,8 @@ bool same_replies(Peer& redis, Peer& memento, const std::vector<Words>& batch, s
   const std::vector<std::string> replies = memento.ask(batch);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (i >= expected.size() || i >= replies.size()) {
-      ADD_FAILURE() << (i >= expected.size() ? "redis" : "memento") << " ended the connection at " << printable(batch[i]);
+      ADD_FAILURE() << (i >= expected.size() ? "redis" : "memento") << " ended the connection at "
+                    << printable(batch[i]);
       return false;
     }
     if (expected[i] == replies[i]) continue;
@@ -30,8 +32,10 @@ bool same_replies(Peer& redis, Peer& memento, const std::vector<Words>& batch, s
       continue;
     }
     std::string context;
-    for (std::size_t j = i > 12 ? i - 12 : 0; j < i; ++j) context += "  " + printable(batch[j]) + " -> " + printable(std::string_view(replies[j])) + "\n";
-    ADD_FAILURE() << context << "request: " << printable(batch[i]) << "\nredis:   " << printable(std::string_view(expected[i]))
+    for (std::size_t j = i > 12 ? i - 12 : 0; j < i; ++j)
+      context += "  " + printable(batch[j]) + " -> " + printable(std::string_view(replies[j])) + "\n";
+    ADD_FAILURE() << context << "request: " << printable(batch[i])
+                  << "\nredis:   " << printable(std::string_view(expected[i]))
                   << "\nmemento: " << printable(std::string_view(replies[i]));
     return false;
   }

@@ -60,7 +60,8 @@ void Peer::talk(const std::vector<Words>& requests, const std::function<bool(std
     pollfd wait{socket_.get(), static_cast<short>(sent < bytes.size() ? POLLIN | POLLOUT : POLLIN), 0};
     if (poll(&wait, 1, -1) < 0) break;
     if ((wait.revents & POLLOUT) != 0) {
-      const ssize_t count = ::send(socket_.get(), bytes.data() + sent, bytes.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t count =
+          ::send(socket_.get(), bytes.data() + sent, bytes.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (count > 0) sent += static_cast<std::size_t>(count);
     }
     if ((wait.revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
@@ -106,7 +107,8 @@ RedisServer::RedisServer() {
     if (waitpid(process_, nullptr, WNOHANG) == process_) return process_ = 0, true;
     return static_cast<bool>(connect_tcp({"127.0.0.1", port_.number()}));
   });
-  if (!accepts || process_ == 0) ADD_FAILURE() << "redis-server does not run:\n" << read_file(folder_.path() + "/log");
+  if (!accepts || process_ == 0)
+    ADD_FAILURE() << "redis-server does not run:\n" << read_file(folder_.path() + "/log");
 }
 
 RedisServer::~RedisServer() {

@@ -1,5 +1,5 @@
-// One of the two servers that are compared, as a connection that speaks RESP; and Debian's redis-server, started for the
-// test with its files in a temporary folder and ended by its pid.
+// One of the two servers that are compared, as a connection that speaks RESP; and Debian's redis-server,
+// started for the test with its files in a temporary folder and ended by its pid.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,8 @@ class Peer {
   Peer(std::string name, std::uint16_t port);
 
   const std::string& name() const { return name_; }
-  /// Sends the requests in one piece and reads a reply for each, as it stands on the wire. Fewer: the connection ended.
+  /// Sends the requests in one piece and reads a reply for each, as it stands on the wire. Fewer: the
+  /// connection ended.
   std::vector<std::string> ask(const std::vector<Words>& requests);
   /// Sends the requests and PING marker, in one piece, and reads all that comes up to the reply to that,
   /// which it leaves out: replies, messages, lines of MONITOR. Nothing at the end: the connection ended.

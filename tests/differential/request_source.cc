@@ -11,6 +11,7 @@ namespace memento::testing {
 namespace {
 
 // Lower-case words are placeholders. A * behind one: any number of it, a ? : maybe.
+// clang-format off
 constexpr const char* kPatterns[] = {
     "GET key", "GET key", "SET key value", "SET key value", "SET key value", "SET key value", "SET key value", "SET key integer", "SET key value set-option*", "SET key value set-option* EX expiry",
     "SET key value PX expiry set-option*", "SET key value EXAT time", "SET key value PXAT time-ms", "SET key value KEEPTTL",
@@ -62,16 +63,20 @@ constexpr const char* kCopyOptions[] = {"REPLACE", "DB", "0", "16", "x", "replac
 constexpr const char* kScanOptions[] = {"MATCH *", "MATCH k*", "TYPE string", "TYPE list", "COUNT 1000000", "COUNT 0", "COUNT x", "MATCH"};
 constexpr const char* kRestoreOptions[] = {"REPLACE", "ABSTTL", "IDLETIME 3", "FREQ 300", "IDLETIME -1", "x"};
 constexpr const char* kGlobs[] = {"*", "k*", "k?", "k[1-3]", "k[^1]", "*1*", "\\k1", "[", "k[", "", "**a", "k[3-1]", "[\\", "k\\"};
+// clang-format on
 
 constexpr std::size_t kKeyCount = 12;
 
 // Redis would go there, memento refuses: it has only 0.
-bool is_other_database(const std::string& text) { return std::atoi(text.c_str()) > 0 && std::atoi(text.c_str()) < 16; }
+bool is_other_database(const std::string& text) {
+  return std::atoi(text.c_str()) > 0 && std::atoi(text.c_str()) < 16;
+}
 
 // A key that expires soon would be there for one server and not for the other.
 void avoid_short_lives(std::vector<std::string>* words) {
   constexpr const char* kWithExpiry[] = {"SET", "SETEX", "PSETEX", "GETEX", "EXPIRE", "PEXPIRE"};
-  if (std::ranges::none_of(kWithExpiry, [&](const char* name) { return is_word(words->front(), name); })) return;
+  if (std::ranges::none_of(kWithExpiry, [&](const char* name) { return is_word(words->front(), name); }))
+    return;
   for (std::size_t i = 2; i < words->size(); ++i) {
     const long number = std::atol((*words)[i].c_str());
     if (number > 0 && number < 1'000'000) (*words)[i] = "1000000";
@@ -153,7 +158,8 @@ void RequestSource::append_argument(std::string_view placeholder, Words* words) 
       words->push_back(pick(kCopyOptions));
     } else if (placeholder == "scan-option" || placeholder == "restore-option") {
       const std::string options = placeholder == "scan-option" ? pick(kScanOptions) : pick(kRestoreOptions);
-      for (std::string_view rest = options, word; !(word = take_word(&rest)).empty();) words->emplace_back(word);
+      for (std::string_view rest = options, word; !(word = take_word(&rest)).empty();)
+        words->emplace_back(word);
     } else if (placeholder == "glob") {
       words->push_back(glob());
     } else {
@@ -166,7 +172,9 @@ void RequestSource::append_argument(std::string_view placeholder, Words* words) 
 void RequestSource::spoil(Words* words) {
   const std::size_t place = below(words->size());
   switch (below(4)) {
-    case 0: words->push_back(value()); break;
+    case 0:
+      words->push_back(value());
+      break;
     case 1:
       if (words->size() > 1) words->pop_back();
       break;
@@ -183,12 +191,18 @@ std::string RequestSource::key() { return one_in(30) ? bytes(20) : "k" + std::to
 
 std::string RequestSource::value() {
   switch (below(8)) {
-    case 0: return integer();
-    case 1: return decimal();
-    case 2: return bytes(300);
-    case 3: return std::string(below(3), 'a');
-    case 4: return std::to_string(static_cast<std::int64_t>(random_()));
-    default: return bytes(12);
+    case 0:
+      return integer();
+    case 1:
+      return decimal();
+    case 2:
+      return bytes(300);
+    case 3:
+      return std::string(below(3), 'a');
+    case 4:
+      return std::to_string(static_cast<std::int64_t>(random_()));
+    default:
+      return bytes(12);
   }
 }
 
@@ -200,8 +214,12 @@ std::string RequestSource::glob() {
   return pattern;
 }
 
-std::string RequestSource::integer() { return one_in(2) ? pick(kIntegers) : std::to_string(static_cast<long>(below(40)) - 20); }
-std::string RequestSource::decimal() { return one_in(2) ? pick(kDecimals) : std::to_string(static_cast<double>(below(2000)) / 64 - 15); }
+std::string RequestSource::integer() {
+  return one_in(2) ? pick(kIntegers) : std::to_string(static_cast<long>(below(40)) - 20);
+}
+std::string RequestSource::decimal() {
+  return one_in(2) ? pick(kDecimals) : std::to_string(static_cast<double>(below(2000)) / 64 - 15);
+}
 
 // Letters of a small alphabet, or anything.
 std::string RequestSource::bytes(std::size_t limit) {

@@ -1,5 +1,5 @@
-// RequestSource: random requests, most of them sensible, some with wrong, hostile or missing arguments. The same seed gives
-// the same requests.
+// RequestSource: random requests, most of them sensible, some with wrong, hostile or missing arguments. The
+// same seed gives the same requests.
 #pragma once
 
 #include <random>

@@ -5,7 +5,8 @@
 // (lost), no value may be anything but one that was sent (torn), none older than one that was acknowledged or
 // seen before (stale).
 //
-// It goes on for 60 s, and until it has killed 5000 times. The environment: SEED; DURATION_S to go on for so long instead.
+// It goes on for 60 s, and until it has killed 5000 times. The environment: SEED; DURATION_S to go on for so
+// long instead.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -177,8 +178,8 @@ void flush_under_kills(StormLoad& load, Killer& killer, const TestServer& server
   flusher.join();
 }
 
-// The server is whole again: all workers, no zombie, no descriptor more than at its start, a log that tells and does not
-// flood.
+// The server is whole again: all workers, no zombie, no descriptor more than at its start, a log that tells
+// and does not flood.
 void expect_recovered(const TestServer& server, const Killer& killer) {
   std::vector<pid_t> workers;
   EXPECT_TRUE(wait_until([&] { return (workers = children_now(server.master())).size() == kWorkers; }))
@@ -203,17 +204,19 @@ void expect_sound_data(const std::string& folder, std::size_t keys) {
   EXPECT_TRUE(check.errors.empty()) << check.errors.front();
 }
 
-void print_summary(Killer& killer, const StormState& state, std::int64_t elapsed_s, std::size_t upgraded, int flushes) {
+void print_summary(Killer& killer, const StormState& state, std::int64_t elapsed_s, std::size_t upgraded,
+                   int flushes) {
   std::vector<double>& latencies = killer.latencies_ms();
   std::ranges::sort(latencies);
-  std::printf("%d kills in %lld s, %d of them of stopped workers; %d restarts, %zu of %d upgrades, %d flushes; %llu "
-              "operations, %llu connections broken\n",
-              killer.kills(), static_cast<long long>(elapsed_s), killer.stops(), killer.restarts(), upgraded,
-              killer.upgrades(), flushes, static_cast<unsigned long long>(state.operations),
-              static_cast<unsigned long long>(state.broken));
+  std::printf(
+      "%d kills in %lld s, %d of them of stopped workers; %d restarts, %zu of %d upgrades, %d flushes; %llu "
+      "operations, %llu connections broken\n",
+      killer.kills(), static_cast<long long>(elapsed_s), killer.stops(), killer.restarts(), upgraded,
+      killer.upgrades(), flushes, static_cast<unsigned long long>(state.operations),
+      static_cast<unsigned long long>(state.broken));
   if (!latencies.empty()) {
-    std::printf("replaced after %.1f ms (median), %.1f ms (99 %%), %.1f ms (most)\n", latencies[latencies.size() / 2],
-                latencies[latencies.size() * 99 / 100], latencies.back());
+    std::printf("replaced after %.1f ms (median), %.1f ms (99 %%), %.1f ms (most)\n",
+                latencies[latencies.size() / 2], latencies[latencies.size() * 99 / 100], latencies.back());
   }
   std::printf("%d lost, %d torn, %d stale\n", state.verdict.lost.load(), state.verdict.torn.load(),
               state.verdict.stale.load());

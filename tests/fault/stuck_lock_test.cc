@@ -154,8 +154,8 @@ TEST_F(StuckLock, StoppedHolderIsKilled) {
   EXPECT_EQ(server_->request("GET a"), "after");
 }
 
-// Shows the same when the workers are another user's, who may not signal the master, and after an upgrade, when the waiter is
-// the old binary's.
+// Shows the same when the workers are another user's, who may not signal the master, and after an upgrade,
+// when the waiter is the old binary's.
 TEST_F(StuckLock, StoppedHolderOfAnotherUserIsKilled) {
   if (geteuid() != 0) GTEST_SKIP() << "only root starts workers of another user";
   start({"--lock-timeout", "1", "--user", "nobody"});

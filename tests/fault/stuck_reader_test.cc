@@ -1,5 +1,5 @@
-// A process that was stopped while it copies large values without a lock: its pins keep replaced runs from being
-// freed, and whoever has no place left for another one waits for it.
+// A process that was stopped while it copies large values without a lock: its pins keep replaced runs from
+// being freed, and whoever has no place left for another one waits for it.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,8 +36,8 @@ std::uint64_t entry_offset(Segment& segment, Keyspace& keyspace, const std::stri
   return offset;
 }
 
-// Shows that a writer with no place left for a replaced run has the stopped readers whose pins are in its way ended, and
-// then goes on.
+// Shows that a writer with no place left for a replaced run has the stopped readers whose pins are in its way
+// ended, and then goes on.
 TEST(StuckReader, IsEndedForAWriterThatWaits) {
   auto segment = make_segment(64ull << 20, 1 + kReaders);
   std::array<pid_t, kReaders> readers{};
@@ -82,7 +82,8 @@ TEST(StuckReader, IsEndedForAWriterThatWaits) {
   expect_sound(*segment);
 }
 
-// Shows that a holder which runs is waited for, though it takes several times as long as a stopped one would be given.
+// Shows that a holder which runs is waited for, though it takes several times as long as a stopped one would
+// be given.
 TEST(BusyHolder, IsWaitedFor) {
   constexpr int kLockTimeoutMs = 1000;
   constexpr std::int64_t kBusyCpuS = 3;
@@ -114,7 +115,8 @@ TEST(BusyHolder, IsWaitedFor) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "it was killed";
 }
 
-// Shows that a process which is no child of the master is not killed, whatever a lock says: root's master would obey a worker.
+// Shows that a process which is no child of the master is not killed, whatever a lock says: root's master
+// would obey a worker.
 TEST(StuckReader, IsNotKilledUnlessItIsAChild) {
   auto segment = make_segment(16ull << 20, 2);
   int question[2];
@@ -147,7 +149,8 @@ TEST(StuckReader, IsNotKilledUnlessItIsAChild) {
   for (const int end : {question[0], question[1], answer[0]}) close(end);
 }
 
-// Shows what the master believes of a report: a pin that is set names its process, one that is not names nobody.
+// Shows what the master believes of a report: a pin that is set names its process, one that is not names
+// nobody.
 TEST(StuckReader, IsNamedByItsPin) {
   auto segment = make_segment(16ull << 20, 2);
   ProcessRecord& record = segment->process(2);

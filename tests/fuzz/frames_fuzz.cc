@@ -1,6 +1,6 @@
-// What another node sends, in fragments of any size: the frames, and the fragments and words within them. The first
-// byte of the input is the size of the fragments; a second byte that is odd seals the rest as a frame, so that
-// what is behind the checksum is reached. However it is cut, the same frames come out.
+// What another node sends, in fragments of any size: the frames, and the fragments and words within them. The
+// first byte of the input is the size of the fragments; a second byte that is odd seals the rest as a frame,
+// so that what is behind the checksum is reached. However it is cut, the same frames come out.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -26,7 +26,8 @@ std::vector<std::string> frames_of(std::string_view bytes, std::size_t fragment_
   for (std::size_t end = std::min(fragment_bytes, bytes.size());;
        end = std::min(end + fragment_bytes, bytes.size())) {
     for (;;) {
-      const std::string fragment(bytes.substr(begin, end - begin));  // of exact size: reading beyond it is seen
+      const std::string fragment(
+          bytes.substr(begin, end - begin));  // of exact size: reading beyond it is seen
       Frame frame;
       std::size_t taken = 0;
       const FrameReceiver::Outcome outcome = receiver.next(fragment, &frame, &taken);

@@ -1,5 +1,5 @@
-// Request parsers: whatever the bytes and wherever they are cut, the words are the same as from one piece. The first byte of
-// the input is the size of the pieces.
+// Request parsers: whatever the bytes and wherever they are cut, the words are the same as from one piece.
+// The first byte of the input is the size of the pieces.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -22,9 +22,11 @@ std::vector<Words> requests_of(std::string_view bytes, std::size_t piece_bytes) 
   RespParser parser;
   std::vector<Words> requests;
   std::size_t begin = 0;
-  for (std::size_t end = std::min(piece_bytes, bytes.size());; end = std::min(end + piece_bytes, bytes.size())) {
+  for (std::size_t end = std::min(piece_bytes, bytes.size());;
+       end = std::min(end + piece_bytes, bytes.size())) {
     for (;;) {
-      const std::string piece(bytes.substr(begin, end - begin));  // a copy of exact size: reading beyond it is seen
+      const std::string piece(
+          bytes.substr(begin, end - begin));  // a copy of exact size: reading beyond it is seen
       Arguments arguments;
       std::deque<std::string> unquoted;
       std::size_t taken = 0;

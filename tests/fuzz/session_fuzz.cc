@@ -1,5 +1,5 @@
-// A client that sends anything, in pieces of any size: a session over a small keyspace. The first byte of the input is the
-// size of the pieces. Nothing may crash, and the segment stays sound.
+// A client that sends anything, in pieces of any size: a session over a small keyspace. The first byte of the
+// input is the size of the pieces. Nothing may crash, and the segment stays sound.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +18,8 @@ constexpr std::uint64_t kValueLimitBytes = 64 * 1024;
 constexpr int kInputsPerCheck = 2000;
 
 struct World {
-  std::unique_ptr<Segment> segment = std::move(*Segment::create_anonymous({"", 16 << 20, 1, kValueLimitBytes, false}));
+  std::unique_ptr<Segment> segment =
+      std::move(*Segment::create_anonymous({"", 16 << 20, 1, kValueLimitBytes, false}));
   Keyspace keyspace{*segment, 1};
   ServerFacts facts{0, 1, 0, {}};
   LiveSettings settings;

@@ -1,5 +1,5 @@
-// What is parsed out of arguments and values: numbers, globs, DUMP's payloads. A payload that is accepted is the one that its
-// value gives; an integer that is accepted is written as it was read.
+// What is parsed out of arguments and values: numbers, globs, DUMP's payloads. A payload that is accepted is
+// the one that its value gives; an integer that is accepted is written as it was read.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

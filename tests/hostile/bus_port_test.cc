@@ -1,6 +1,5 @@
 // Strangers at the port where a cluster's nodes meet: they keep no node out, and fill no disk.
 #include <gtest/gtest.h>
-
 #include <sys/socket.h>
 
 #include <atomic>
@@ -26,8 +25,8 @@ std::string long_greeting() {
   return bus::FrameSender().frame(bus::FrameType::kHello, std::string(bus::kHandshakePayloadLimitBytes, 'x'));
 }
 
-// Holds more connections than there are places, on each of which a byte of a greeting comes now and then. Those that
-// are closed are made anew.
+// Holds more connections than there are places, on each of which a byte of a greeting comes now and then.
+// Those that are closed are made anew.
 class SlowGreeters {
  public:
   SlowGreeters(const TestCluster& cluster, std::size_t node, std::size_t count)

@@ -23,7 +23,8 @@ void limit_memory(pid_t process, std::size_t more_bytes) {
   ASSERT_EQ(prlimit(process, RLIMIT_AS, &limit, nullptr), 0);
 }
 
-// Shows it for the worker that asks and for the one that executes, with what is read and with what is written.
+// Shows it for the worker that asks and for the one that executes, with what is read and with what is
+// written.
 TEST(HostileClusterMemory, LongValues) {
   TestCluster cluster({2, false, {"--workers", "1"}});
   const std::string key = cluster.key_of(1);

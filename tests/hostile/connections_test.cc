@@ -47,7 +47,9 @@ std::string receive_all(const Fd& socket) {
   return text;
 }
 
-std::size_t lines_in(const std::string& text) { return static_cast<std::size_t>(std::ranges::count(text, '\n')); }
+std::size_t lines_in(const std::string& text) {
+  return static_cast<std::size_t>(std::ranges::count(text, '\n'));
+}
 
 std::size_t descriptors_of(pid_t pid) {
   DIR* const folder = opendir(("/proc/" + std::to_string(pid) + "/fd").c_str());
@@ -64,8 +66,8 @@ std::size_t memory_bytes_of(pid_t pid) {
   return at == std::string::npos ? 0 : std::stoull(text.substr(at + 8)) * 1024;
 }
 
-// Shows that who sends many requests that each take long is answered in turns, others in between, and that TERM does not
-// wait for the rest.
+// Shows that who sends many requests that each take long is answered in turns, others in between, and that
+// TERM does not wait for the rest.
 TEST(HostileConnections, ManyLongRequests) {
   constexpr std::size_t kRequests = 2000;  // about a hundredth of a second each
   TestServer server({"--workers", "1", "--memory", "512MiB"});
@@ -86,7 +88,8 @@ TEST(HostileConnections, ManyLongRequests) {
   EXPECT_EQ(replies.substr(0, 6), "1\r\n1\r\n");
 }
 
-// Shows that clients that are refused and stay are closed, whatever they said, and that the next ones are told why too.
+// Shows that clients that are refused and stay are closed, whatever they said, and that the next ones are
+// told why too.
 TEST(HostileConnections, RefusedOnesThatStay) {
   TestServer server({"--workers", "1", "--max-clients", "1"});
   Client served = server.connect();
@@ -194,8 +197,10 @@ TEST(HostileConnections, ManyStrangers) {
   for (int i = 0; i < 500; ++i) {
     strangers.push_back(connect_raw(server));
     // What it refuses it does not read to its end.
-    const std::string many = i % 2 == 0 ? "AUTH " + std::string(1'000'000, 'x') : "*3\r\n$16384\r\n" + std::string(1'000'000, 'x');
-    [[maybe_unused]] const ssize_t sent = ::send(strangers.back().get(), many.data(), many.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const std::string many =
+        i % 2 == 0 ? "AUTH " + std::string(1'000'000, 'x') : "*3\r\n$16384\r\n" + std::string(1'000'000, 'x');
+    [[maybe_unused]] const ssize_t sent =
+        ::send(strangers.back().get(), many.data(), many.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   for (int i = 0; i < 500; ++i) {
     std::string told;
@@ -213,7 +218,8 @@ TEST(HostileConnections, ManyStrangers) {
 }
 
 #if !defined(__SANITIZE_ADDRESS__)  // it ends the process instead
-// Shows that a worker without memory answers so, or ends the connection that wants too much, and goes on with the others.
+// Shows that a worker without memory answers so, or ends the connection that wants too much, and goes on with
+// the others.
 TEST(HostileConnections, NoMemory) {
   TestServer server({"--workers", "1", "--memory", "512MiB"});
   Client bystander = server.connect();
@@ -236,7 +242,8 @@ TEST(HostileConnections, NoMemory) {
   const Fd endless = connect_raw(server);
   const std::string part = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\n" + std::string(1 << 20, 'x');
   ssize_t sent = 1;
-  for (int i = 0; i < 500 && sent > 0; ++i) sent = ::send(endless.get(), part.data() + (i == 0 ? 0 : 40), part.size() - 40, MSG_NOSIGNAL);
+  for (int i = 0; i < 500 && sent > 0; ++i)
+    sent = ::send(endless.get(), part.data() + (i == 0 ? 0 : 40), part.size() - 40, MSG_NOSIGNAL);
   EXPECT_EQ(receive_all(endless), "");
   EXPECT_EQ(*bystander.request("ECHO here"), "here");
   EXPECT_EQ(server.workers(1)[0], worker);
@@ -244,7 +251,8 @@ TEST(HostileConnections, NoMemory) {
 }
 #endif
 
-// Shows that what clients made a worker allocate is given back when they are gone, though it lies below what others use.
+// Shows that what clients made a worker allocate is given back when they are gone, though it lies below what
+// others use.
 TEST(HostileConnections, MemoryIsGivenBack) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "AddressSanitizer keeps what is freed";
@@ -259,7 +267,8 @@ TEST(HostileConnections, MemoryIsGivenBack) {
   }
   ASSERT_TRUE(wait_until([&] { return memory_bytes_of(worker) > before + (250u << 20); }));
   many.erase(many.begin(), many.end() - 1);
-  EXPECT_TRUE(wait_until([&] { return memory_bytes_of(worker) < before + (64u << 20); })) << memory_bytes_of(worker);
+  EXPECT_TRUE(wait_until([&] { return memory_bytes_of(worker) < before + (64u << 20); }))
+      << memory_bytes_of(worker);
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ Words fill(int count) {
   return words;
 }
 
-// Has `long_one` executed while another worker's client writes `key` all the time: the reply, and how many writes were
-// answered meanwhile.
+// Has `long_one` executed while another worker's client writes `key` all the time: the reply, and how many
+// writes were answered meanwhile.
 struct Contest {
   std::string reply;
   int writes = 0;
@@ -64,8 +64,9 @@ Contest contest(const TestServer& server, const std::vector<Words>& long_one, co
   return contest;
 }
 
-// Shows that an EXEC that computes for seconds, on keys of a slot that another worker writes, is executed, that the
-// other's writes are answered meanwhile, and that nobody takes its worker for stuck: the processes are the same.
+// Shows that an EXEC that computes for seconds, on keys of a slot that another worker writes, is executed,
+// that the other's writes are answered meanwhile, and that nobody takes its worker for stuck: the processes
+// are the same.
 TEST(HostileTransactions, LongOneOnABusySlot) {
   TestServer server({"--workers", "2"});
   const std::vector<pid_t> before = workers_of(server);
@@ -86,7 +87,8 @@ TEST(HostileTransactions, LongOneOnABusySlot) {
   EXPECT_EQ(workers_of(server), before);
 }
 
-// Shows the same of one over all keys, which takes the gate when it conflicts: each of its KEYS sees the same keys.
+// Shows the same of one over all keys, which takes the gate when it conflicts: each of its KEYS sees the same
+// keys.
 TEST(HostileTransactions, LongOneOverAllKeys) {
   TestServer server({"--workers", "2"});
   const std::vector<pid_t> before = workers_of(server);
@@ -128,8 +130,8 @@ TEST(HostileTransactions, FlushComesBeforeOrBehind) {
   }
 }
 
-// Shows that what MULTI collects is bounded: beyond, requests are refused, EXEC too, and the memory is given back; the
-// connection and the worker go on.
+// Shows that what MULTI collects is bounded: beyond, requests are refused, EXEC too, and the memory is given
+// back; the connection and the worker go on.
 TEST(HostileTransactions, QueueIsBounded) {
   TestServer server({"--workers", "1", "--value-limit", "1MiB"});
   const std::vector<pid_t> before = server.workers(1);
@@ -149,12 +151,18 @@ TEST(HostileTransactions, QueueIsBounded) {
   EXPECT_EQ(server.workers(1), before);
 }
 
-// Shows that EXEC tells each request its own words: empty ones, many, and one longer than the queue's first piece.
+// Shows that EXEC tells each request its own words: empty ones, many, and one longer than the queue's first
+// piece.
 TEST(HostileTransactions, WordsOfEverySize) {
   TestServer server({"--workers", "1"});
   Peer peer("memento", server.port());
   const std::string value(5000, 'v');
-  const std::vector<std::string> replies = peer.ask({{"MULTI"}, {"MSET", "", "", "k", "", "l", value}, {"MGET", "", "k", "l"}, {"GET", ""}, {"EXEC"}, {"MGET", "k", "l", ""}});
+  const std::vector<std::string> replies = peer.ask({{"MULTI"},
+                                                     {"MSET", "", "", "k", "", "l", value},
+                                                     {"MGET", "", "k", "l"},
+                                                     {"GET", ""},
+                                                     {"EXEC"},
+                                                     {"MGET", "k", "l", ""}});
   ASSERT_EQ(replies.size(), 6u);
   const std::string values = "*3\r\n$0\r\n\r\n$0\r\n\r\n$5000\r\n" + value + "\r\n";
   EXPECT_EQ(replies[4], "*3\r\n+OK\r\n" + values + "$0\r\n\r\n");

@@ -60,7 +60,8 @@ TEST(Daemon, HupReadsTheConfigurationAgain) {
   ASSERT_TRUE(log_says(server, "Configuration read again"));
   // A client counts until its worker has seen it leave.
   ASSERT_TRUE(wait_until([&] { return server.request("SET a 12345678901") == "OK"; }));
-  ASSERT_TRUE(wait_until([&] { return server.request("INFO clients").find("connected_clients:1") != std::string::npos; }));
+  ASSERT_TRUE(wait_until(
+      [&] { return server.request("INFO clients").find("connected_clients:1") != std::string::npos; }));
   Client one = server.connect();
   Result<std::string> reply = one.request("PING x");
   while (!reply || *reply != "x") {
@@ -73,8 +74,8 @@ TEST(Daemon, HupReadsTheConfigurationAgain) {
   EXPECT_EQ(*refusal, "(error) too many clients; see max-clients");
 }
 
-// Shows that HUP takes over thresholds of SLOWLOG and LATENCY that changed in the file, and otherwise leaves what CONFIG
-// SET made of them.
+// Shows that HUP takes over thresholds of SLOWLOG and LATENCY that changed in the file, and otherwise leaves
+// what CONFIG SET made of them.
 TEST(Daemon, HupAndTheThresholdsOfTheFile) {
   const TemporaryFolder folder;
   const std::string config = folder.path() + "/memento.conf";
@@ -93,7 +94,8 @@ TEST(Daemon, HupAndTheThresholdsOfTheFile) {
   EXPECT_NE(server.request("CONFIG GET slowlog-max-len").find("128"), std::string::npos);
 }
 
-// Shows that HUP leaves what CONFIG SET made of password, client limit and protected mode, unless the file changed there.
+// Shows that HUP leaves what CONFIG SET made of password, client limit and protected mode, unless the file
+// changed there.
 TEST(Daemon, HupLeavesWhatConfigSetChanged) {
   const TemporaryFolder folder;
   const std::string config = folder.path() + "/memento.conf";
@@ -122,14 +124,16 @@ TEST(Daemon, HupLeavesWhatConfigSetChanged) {
   EXPECT_NE(in_use("requirepass").find("other"), std::string::npos);
 }
 
-// Shows that a detached server finds its relative paths again on HUP, though it left the folder where it was started.
+// Shows that a detached server finds its relative paths again on HUP, though it left the folder where it was
+// started.
 TEST(Daemon, HupFindsRelativePaths) {
   const TemporaryFolder folder;
   std::ofstream(folder.path() + "/memento.conf") << "dir data\nlogfile log\nvalue-limit 10\n";
   const ReservedPort reserved;
   const std::uint16_t port = reserved.number();
   const Finished start = run_program(
-      "memento", {"-d", "-p", std::to_string(port), "-m", "64m", "-w", "1", "-P", "pid", "-C", "memento.conf"},
+      "memento",
+      {"-d", "-p", std::to_string(port), "-m", "64m", "-w", "1", "-P", "pid", "-C", "memento.conf"},
       folder.path());
   ASSERT_EQ(start.status, 0) << start.errors;
   const pid_t pid = pid_in(folder.path() + "/pid");

@@ -65,8 +65,8 @@ TEST(Daemon, ServesAsProcessOne) {
     if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) _exit(kNotAllowed);
     const pid_t inside = fork();
     if (inside == 0) {
-      execl(path.c_str(), path.c_str(), "-p", port.c_str(), "--dir", data.c_str(), "-m", "64m", "-w", "2", "-l",
-            log.c_str(), nullptr);
+      execl(path.c_str(), path.c_str(), "-p", port.c_str(), "--dir", data.c_str(), "-m", "64m", "-w", "2",
+            "-l", log.c_str(), nullptr);
       _exit(127);
     }
     int status = 0;
@@ -79,7 +79,8 @@ TEST(Daemon, ServesAsProcessOne) {
     if (ended == 0) ended = waitpid(outside, &status, WNOHANG);
     return ended == outside || read_file(log).find("Accepting") != std::string::npos;
   });
-  if (ended == outside && WEXITSTATUS(status) == kNotAllowed) GTEST_SKIP() << "no process namespace to be had";
+  if (ended == outside && WEXITSTATUS(status) == kNotAllowed)
+    GTEST_SKIP() << "no process namespace to be had";
   ASSERT_TRUE(accepts && ended == 0) << read_file(log);
   const std::vector<pid_t> server = children_of(outside);
   ASSERT_EQ(server.size(), 1u);
@@ -113,8 +114,10 @@ TEST(Daemon, WrongStartsEndWithTheirStatus) {
       {{"-C", folder.path() + "/none"}, 78, "cannot be read"},
       {{"-c", "-f", folder.path() + "/none"}, 78, "name the file of the cluster's nodes with -f"},
       {{"-d", "-C", config}, 78, ":1: port: '70000' is not a port"},
-      {{"-p", std::to_string(ReservedPort().number()), "--dir", folder.path() + "/data", "-m", "64m", "-l", "/nonexistent/log"},
-       71, "open(/nonexistent/log)"},
+      {{"-p", std::to_string(ReservedPort().number()), "--dir", folder.path() + "/data", "-m", "64m", "-l",
+        "/nonexistent/log"},
+       71,
+       "open(/nonexistent/log)"},
   };
   for (const auto& start : starts) {
     const Finished ended = run_program("memento", start.arguments);
@@ -136,9 +139,10 @@ TEST(Daemon, ListensOnNamesAndIpv6) {
   const TemporaryFolder folder;
   const std::string pid_file = folder.path() + "/pid";
   const Finished start =
-      run_program("memento", {"-d", "-a", "::1", "-p", std::to_string(port), "--dir", folder.path() + "/data", "-m",
-                              "64m", "-P", pid_file, "-l", folder.path() + "/log"});
-  if (start.errors.find("bind(") != std::string::npos || start.errors.find("socket for") != std::string::npos) {
+      run_program("memento", {"-d", "-a", "::1", "-p", std::to_string(port), "--dir", folder.path() + "/data",
+                              "-m", "64m", "-P", pid_file, "-l", folder.path() + "/log"});
+  if (start.errors.find("bind(") != std::string::npos ||
+      start.errors.find("socket for") != std::string::npos) {
     GTEST_SKIP() << "no IPv6 here: " << start.errors;
   }
   ASSERT_EQ(start.status, 0) << start.errors;
@@ -180,8 +184,9 @@ TEST(Daemon, DetachesWhenReady) {
   const ReservedPort reserved;
   const std::uint16_t port = reserved.number();
   const std::string pid_file = folder.path() + "/pid";
-  const std::vector<std::string> arguments = {"-d", "-p", std::to_string(port), "--dir", folder.path() + "/data", "-m", "64m",
-                                              "-P", pid_file, "-l", folder.path() + "/log"};
+  const std::vector<std::string> arguments = {
+      "-d",     "-p", std::to_string(port),  "--dir", folder.path() + "/data", "-m", "64m", "-P",
+      pid_file, "-l", folder.path() + "/log"};
   const Finished start = run_program("memento", arguments);
   EXPECT_EQ(start.status, 0) << start.errors;
   EXPECT_TRUE(Client::connect({"127.0.0.1", port}));
@@ -199,7 +204,8 @@ TEST(Daemon, DetachesWhenReady) {
     }
   }
 
-  const Finished second = run_program("memento", {"-d", "-p", std::to_string(ReservedPort().number()), "-P", pid_file, "--dir", folder.path() + "/other"});
+  const Finished second = run_program("memento", {"-d", "-p", std::to_string(ReservedPort().number()), "-P",
+                                                  pid_file, "--dir", folder.path() + "/other"});
   EXPECT_EQ(second.status, 71);
   EXPECT_NE(second.errors.find("held by process " + std::to_string(pid)), std::string::npos) << second.errors;
   EXPECT_EQ(pid_in(pid_file), pid);
@@ -211,7 +217,8 @@ TEST(Daemon, DetachesWhenReady) {
 TEST(Daemon, DetachingTellsFailure) {
   const TestServer server;
   const TemporaryFolder folder;
-  const Finished start = run_program("memento", {"-d", "-p", std::to_string(server.port()), "--dir", folder.path() + "/data"});
+  const Finished start =
+      run_program("memento", {"-d", "-p", std::to_string(server.port()), "--dir", folder.path() + "/data"});
   EXPECT_EQ(start.status, 71);
   EXPECT_NE(start.errors.find("Address already in use"), std::string::npos) << start.errors;
   EXPECT_FALSE(std::filesystem::exists(folder.path() + "/data"));
@@ -233,7 +240,8 @@ TEST(Daemon, StalePidFileIsReused) {
 // Shows that two servers don't share one folder of data.
 TEST(Daemon, DataFolderIsHeld) {
   const TestServer server;
-  const Finished second = run_program("memento", {"-p", std::to_string(ReservedPort().number()), "--dir", server.data_folder(), "-m", "256MiB"});
+  const Finished second = run_program("memento", {"-p", std::to_string(ReservedPort().number()), "--dir",
+                                                  server.data_folder(), "-m", "256MiB"});
   EXPECT_EQ(second.status, 71);
   EXPECT_NE(second.errors.find("in use by another server"), std::string::npos) << second.errors;
   EXPECT_TRUE(Client::connect({"127.0.0.1", server.port()}));
@@ -249,10 +257,12 @@ TEST(Daemon, Usr1OpensTheLogAgain) {
   EXPECT_TRUE(log_says(server, "a new one takes over"));
 }
 
-// Shows that a restart finds the data, after a clean stop and after a kill of everything, and --fresh does not.
+// Shows that a restart finds the data, after a clean stop and after a kill of everything, and --fresh does
+// not.
 TEST(Daemon, RestartFindsTheData) {
   TestServer server;
-  for (int i = 0; i < 50; ++i) ASSERT_EQ(server.request("SET k" + std::to_string(i) + " " + std::to_string(i * i)), "OK");
+  for (int i = 0; i < 50; ++i)
+    ASSERT_EQ(server.request("SET k" + std::to_string(i) + " " + std::to_string(i * i)), "OK");
   EXPECT_EQ(server.stop(), 0);
   server.start();
   EXPECT_NE(server.log().find("50 keys came back in "), std::string::npos) << server.log();
@@ -265,8 +275,8 @@ TEST(Daemon, RestartFindsTheData) {
 
   const std::string port = std::to_string(server.port());
   const std::string pid_file = server.folder().path() + "/pid";
-  const Finished fresh = run_program("memento", {"-d", "--fresh", "-p", port, "--dir", server.data_folder(), "-m", "256MiB",
-                                                 "-P", pid_file, "-l", server.log_path()});
+  const Finished fresh = run_program("memento", {"-d", "--fresh", "-p", port, "--dir", server.data_folder(),
+                                                 "-m", "256MiB", "-P", pid_file, "-l", server.log_path()});
   ASSERT_EQ(fresh.status, 0) << fresh.errors;
   EXPECT_EQ(server.request("COUNT"), "0");
   EXPECT_NE(server.log().find("was set aside as"), std::string::npos);
@@ -279,10 +289,12 @@ TEST(Daemon, OtherMemorySizeSetsTheDataAside) {
   ASSERT_EQ(server.request("SET a 1"), "OK");
   ASSERT_EQ(server.stop(), 0);
   const std::string pid_file = server.folder().path() + "/pid";
-  const Finished other = run_program("memento", {"-d", "-p", std::to_string(server.port()), "--dir", server.data_folder(), "-m",
-                                                 "128MiB", "-P", pid_file, "-l", server.log_path()});
+  const Finished other =
+      run_program("memento", {"-d", "-p", std::to_string(server.port()), "--dir", server.data_folder(), "-m",
+                              "128MiB", "-P", pid_file, "-l", server.log_path()});
   ASSERT_EQ(other.status, 0) << other.errors;
-  EXPECT_NE(server.log().find("size in bytes: expected 134217728, found 268435456"), std::string::npos) << server.log();
+  EXPECT_NE(server.log().find("size in bytes: expected 134217728, found 268435456"), std::string::npos)
+      << server.log();
   end_daemon(pid_in(pid_file));
   std::size_t segments = 0;
   for (const auto& file : std::filesystem::directory_iterator(server.data_folder())) {
@@ -314,12 +326,13 @@ TEST(Daemon, WarnsOfAPlaceThatDoesNotFit) {
   std::filesystem::remove_all(path);
 }
 
-// Shows that DEBUG in all its forms is refused where it was not allowed, inside MULTI too, and allowed where it was.
+// Shows that DEBUG in all its forms is refused where it was not allowed, inside MULTI too, and allowed where
+// it was.
 TEST(Daemon, DebugIsForThoseWhoMay) {
   TestServer server({"--enable-debug-command", "no"});
   ASSERT_EQ(server.request("SET k v"), "OK");
-  for (const char* request : {"DEBUG SLEEP 0", "debug object k", "DEBUG HELP", "DEBUG SET-ACTIVE-EXPIRE 0", "DEBUG PROTOCOL null", "DEBUG",
-                              "DEBUG NONE"}) {
+  for (const char* request : {"DEBUG SLEEP 0", "debug object k", "DEBUG HELP", "DEBUG SET-ACTIVE-EXPIRE 0",
+                              "DEBUG PROTOCOL null", "DEBUG", "DEBUG NONE"}) {
     EXPECT_NE(server.request(request).find("enable-debug-command"), std::string::npos) << request;
   }
   Client client = server.connect();

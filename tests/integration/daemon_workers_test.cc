@@ -1,4 +1,5 @@
-// The master's workers with a real server each: killed, failing, with connections that wait, and without their master.
+// The master's workers with a real server each: killed, failing, with connections that wait, and without
+// their master.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -37,13 +38,15 @@ TEST(Daemon, KilledWorkerIsReplaced) {
   }
 }
 
-// Shows that only a worker that keeps failing soon after its start waits for its replacement; a killed one does not.
+// Shows that only a worker that keeps failing soon after its start waits for its replacement; a killed one
+// does not.
 TEST(Daemon, FailingWorkersBackOff) {
   TestServer server({"--workers", "1"});
   const auto end_worker = [&](int number) {
     const pid_t victim = server.workers(1).front();
     kill(victim, number);
-    return wait_until([&] { return server.log().find("(pid " + std::to_string(victim) + ")") != std::string::npos; });
+    return wait_until(
+        [&] { return server.log().find("(pid " + std::to_string(victim) + ")") != std::string::npos; });
   };
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(end_worker(SIGKILL));
   EXPECT_EQ(server.log().find("a new one starts in"), std::string::npos) << server.log();
@@ -54,7 +57,8 @@ TEST(Daemon, FailingWorkersBackOff) {
   EXPECT_EQ(server.request("PING x"), "x");
 }
 
-// Shows that connections which waited to be accepted when their worker was killed are served by its replacement.
+// Shows that connections which waited to be accepted when their worker was killed are served by its
+// replacement.
 TEST(Daemon, WaitingConnectionsSurviveTheirWorker) {
   TestServer server;
   const std::vector<pid_t> workers = server.workers(2);
@@ -72,7 +76,8 @@ TEST(Daemon, WaitingConnectionsSurviveTheirWorker) {
   }
 }
 
-// Shows that the error about a line that is too long reaches a client that is still sending, and then the connection ends.
+// Shows that the error about a line that is too long reaches a client that is still sending, and then the
+// connection ends.
 TEST(Daemon, LineTooLongIsAnsweredBeforeTheEnd) {
   TestServer server({"--value-limit", "1MiB"});
   Client client = server.connect();
@@ -83,7 +88,8 @@ TEST(Daemon, LineTooLongIsAnsweredBeforeTheEnd) {
   EXPECT_EQ(server.request("EXISTS a"), "0");
 }
 
-// Shows that replies larger than the sockets take arrive whole, and that a client which takes none blocks nobody.
+// Shows that replies larger than the sockets take arrive whole, and that a client which takes none blocks
+// nobody.
 TEST(Daemon, LargeRepliesAndASlowReader) {
   TestServer server({"--workers", "1"});
   const std::string value(8 << 20, 'v');

@@ -1,5 +1,5 @@
-// A hundred kills under load: SIGKILL to each worker in turn while clients store values that can be checked. No
-// acknowledged value may be missing or wrong, and only the victims' connections may break.
+// A hundred kills under load: SIGKILL to each worker in turn while clients store values that can be checked.
+// No acknowledged value may be missing or wrong, and only the victims' connections may break.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,14 +36,17 @@ class Victims {
 };
 
 std::string value_of(int client, int key, int sequence) {
-  const std::string head = std::to_string(client) + "/" + std::to_string(key) + "/" + std::to_string(sequence) + "/";
-  return head + std::string(static_cast<std::size_t>((sequence * 37 + key) % 700), static_cast<char>('a' + sequence % 26));
+  const std::string head =
+      std::to_string(client) + "/" + std::to_string(key) + "/" + std::to_string(sequence) + "/";
+  return head + std::string(static_cast<std::size_t>((sequence * 37 + key) % 700),
+                            static_cast<char>('a' + sequence % 26));
 }
 
 /// Stores ever new values under its own keys, reading back each old one before.
 class Loader {
  public:
-  Loader(const TestServer& server, Victims& victims, int number) : server_(server), victims_(victims), number_(number) {}
+  Loader(const TestServer& server, Victims& victims, int number)
+      : server_(server), victims_(victims), number_(number) {}
 
   void run(const std::atomic<bool>& over) {
     connect();
@@ -57,7 +60,9 @@ class Loader {
 
   std::uint64_t acknowledged() const { return acknowledged_; }
   std::uint64_t broken() const { return broken_; }
-  int keys() const { return static_cast<int>(std::ranges::count_if(stored_, [](int sequence) { return sequence > 0; })); }
+  int keys() const {
+    return static_cast<int>(std::ranges::count_if(stored_, [](int sequence) { return sequence > 0; }));
+  }
 
  private:
   std::string name(int key) const { return "c" + std::to_string(number_) + ":" + std::to_string(key); }
@@ -71,7 +76,8 @@ class Loader {
   }
   void reconnect() {
     ++broken_;
-    EXPECT_TRUE(victims_.has(worker_)) << "a connection to worker " << worker_ << " broke, which nobody killed";
+    EXPECT_TRUE(victims_.has(worker_))
+        << "a connection to worker " << worker_ << " broke, which nobody killed";
     connect();
   }
   std::string request_until_answered(const std::string& line) {
@@ -89,14 +95,15 @@ class Loader {
     } else if (uncertain_[place] > 0 && reply == value_of(number_, key, uncertain_[place])) {
       stored_[place] = std::exchange(uncertain_[place], 0);
     } else {
-      ADD_FAILURE() << name(key) << ": stored " << stored_[place] << ", on its way " << uncertain_[place] << ", found "
-                    << reply.substr(0, 40);
+      ADD_FAILURE() << name(key) << ": stored " << stored_[place] << ", on its way " << uncertain_[place]
+                    << ", found " << reply.substr(0, 40);
     }
   }
   void store(int key) {
     const auto place = static_cast<std::size_t>(key);
     ++sequence_;
-    const Result<std::string> reply = client_.request("SET " + name(key) + " " + value_of(number_, key, sequence_));
+    const Result<std::string> reply =
+        client_.request("SET " + name(key) + " " + value_of(number_, key, sequence_));
     if (!reply) {
       uncertain_[place] = sequence_;
       return reconnect();

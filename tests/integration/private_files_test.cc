@@ -18,7 +18,8 @@ constexpr uid_t kNobody = 65534;
 class PrivateFiles : public ::testing::Test {
  protected:
   Finished start(std::vector<std::string> more = {}) const {
-    more.insert(more.end(), {"-p", std::to_string(port_.number()), "--dir", data_, "-m", "64m", "-w", "1", "-d", "-P", pid_, "-l", log_});
+    more.insert(more.end(), {"-p", std::to_string(port_.number()), "--dir", data_, "-m", "64m", "-w", "1",
+                             "-d", "-P", pid_, "-l", log_});
     return run_program("memento", more);
   }
   /// It does not start, and says that it does not use this path for this reason.
@@ -43,8 +44,8 @@ class PrivateFiles : public ::testing::Test {
   const std::string pid_ = folder_.path() + "/pid";
 };
 
-// Shows that a folder of the data that others may write to, or a link to one, is refused, and that the server's own has mode
-// 0700 and its files 0600.
+// Shows that a folder of the data that others may write to, or a link to one, is refused, and that the
+// server's own has mode 0700 and its files 0600.
 TEST_F(PrivateFiles, TheFolderOfTheData) {
   fs::create_directory(data_);
   chmod(data_.c_str(), 0777);
@@ -81,7 +82,8 @@ TEST_F(PrivateFiles, TheSegment) {
   expect_start();
 }
 
-// Shows that what belongs to another user is refused: folder, segment, log, pid file, and a link of another's to one's own log.
+// Shows that what belongs to another user is refused: folder, segment, log, pid file, and a link of another's
+// to one's own log.
 TEST_F(PrivateFiles, ThatAreAnotherUsers) {
   if (geteuid() != 0) GTEST_SKIP() << "giving files away needs root";
   const auto give_away = [](const std::string& path) { return lchown(path.c_str(), kNobody, kNobody); };

@@ -1,7 +1,6 @@
-// Protected mode: who may be served by a server without a password that listens beyond this machine. Needs network
-// namespaces: a server in one, a client in another.
+// Protected mode: who may be served by a server without a password that listens beyond this machine. Needs
+// network namespaces: a server in one, a client in another.
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <csignal>
@@ -24,11 +23,12 @@ bool run(const std::string& command) { return std::system((command + " >/dev/nul
 class ProtectedMode : public ::testing::Test {
  protected:
   ProtectedMode() {
-    can_run_ = run("ip netns add " + server_space_) && run("ip netns add " + client_space_) &&
-               run("ip -n " + server_space_ + " link add eth0 type veth peer name eth0 netns " + client_space_) &&
-               run("ip -n " + server_space_ + " addr add " + kServerAddress + "/24 dev eth0") &&
-               run("ip -n " + client_space_ + " addr add 10.78.0.2/24 dev eth0") && set_up(server_space_) &&
-               set_up(client_space_);
+    can_run_ =
+        run("ip netns add " + server_space_) && run("ip netns add " + client_space_) &&
+        run("ip -n " + server_space_ + " link add eth0 type veth peer name eth0 netns " + client_space_) &&
+        run("ip -n " + server_space_ + " addr add " + kServerAddress + "/24 dev eth0") &&
+        run("ip -n " + client_space_ + " addr add 10.78.0.2/24 dev eth0") && set_up(server_space_) &&
+        set_up(client_space_);
   }
   ~ProtectedMode() override {
     stop();
@@ -41,9 +41,25 @@ class ProtectedMode : public ::testing::Test {
   }
   /// It is ready when this returns.
   void start(const std::vector<std::string>& arguments) {
-    std::vector<std::string> all = {"netns", "exec", server_space_, program("memento"), "-d", "-a", "0.0.0.0",
-                                    "-p", kPort, "-w", "1", "-m", "64m", "--dir", folder_.path() + "/data",
-                                    "-P", pid_path(), "-l", folder_.path() + "/log"};
+    std::vector<std::string> all = {"netns",
+                                    "exec",
+                                    server_space_,
+                                    program("memento"),
+                                    "-d",
+                                    "-a",
+                                    "0.0.0.0",
+                                    "-p",
+                                    kPort,
+                                    "-w",
+                                    "1",
+                                    "-m",
+                                    "64m",
+                                    "--dir",
+                                    folder_.path() + "/data",
+                                    "-P",
+                                    pid_path(),
+                                    "-l",
+                                    folder_.path() + "/log"};
     all.insert(all.end(), arguments.begin(), arguments.end());
     const Finished started = run_program("/sbin/ip", all);
     ASSERT_EQ(started.status, 0) << started.errors;
@@ -67,8 +83,8 @@ class ProtectedMode : public ::testing::Test {
   bool can_run_ = false;
 };
 
-// Shows that without a password only clients over loopback are served; that others are told what to do; and that a
-// password, or the option, opens it. DEBUG for local clients is not for others either.
+// Shows that without a password only clients over loopback are served; that others are told what to do; and
+// that a password, or the option, opens it. DEBUG for local clients is not for others either.
 TEST_F(ProtectedMode, ServesLoopbackOnly) {
   if (!can_run_) GTEST_SKIP() << "network namespaces need root";
   start({});
@@ -76,11 +92,13 @@ TEST_F(ProtectedMode, ServesLoopbackOnly) {
   const Finished refused = ask(client_space_, kServerAddress, {"ECHO", "far"});
   EXPECT_NE(refused.status, 0);
   EXPECT_EQ((refused.output + refused.errors).find("far"), std::string::npos);
-  EXPECT_NE((refused.output + refused.errors).find("protected-mode"), std::string::npos) << refused.output << refused.errors;
+  EXPECT_NE((refused.output + refused.errors).find("protected-mode"), std::string::npos)
+      << refused.output << refused.errors;
   stop();
   start({"--protected-mode", "no", "--enable-debug-command", "local"});
   EXPECT_EQ(ask(client_space_, kServerAddress, {"ECHO", "far"}).output, "far\n");
-  EXPECT_NE(ask(client_space_, kServerAddress, {"DEBUG", "SLEEP", "0"}).output.find("enable-debug-command"), std::string::npos);
+  EXPECT_NE(ask(client_space_, kServerAddress, {"DEBUG", "SLEEP", "0"}).output.find("enable-debug-command"),
+            std::string::npos);
   EXPECT_EQ(ask(server_space_, "127.0.0.1", {"DEBUG", "SLEEP", "0"}).output, "OK\n");
   stop();
   const std::string password_path = folder_.path() + "/password";

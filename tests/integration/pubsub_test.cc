@@ -110,8 +110,8 @@ TEST(PubSub, SlowSubscriberIsClosed) {
   EXPECT_GT(sent, 30);
 }
 
-// Shows that a worker that was stopped holds nobody up, whatever is published and written meanwhile, and tells its
-// subscribers, and the log, that they missed some of it.
+// Shows that a worker that was stopped holds nobody up, whatever is published and written meanwhile, and
+// tells its subscribers, and the log, that they missed some of it.
 TEST(PubSub, StoppedWorker) {
   TestServer server;
   Client subscriber = server.connect();
@@ -129,7 +129,8 @@ TEST(PubSub, StoppedWorker) {
   Result<std::string> got = subscriber.read_reply();
   while (got) got = subscriber.read_reply();
   EXPECT_TRUE(wait_until([&] {
-    return server.log().find("1 subscribers are closed: this worker did not read in time") != std::string::npos;
+    return server.log().find("1 subscribers are closed: this worker did not read in time") !=
+           std::string::npos;
   })) << server.log();
   EXPECT_TRUE(wait_until([&] { return ask(publisher, "PUBLISH news x") == "0"; }));
 }

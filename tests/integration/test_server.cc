@@ -74,7 +74,10 @@ pid_t pid_in(const std::string& path) { return std::atoi(read_file(path).c_str()
 void end_daemon(pid_t pid) {
   ASSERT_GT(pid, 0);
   kill(pid, SIGTERM);
-  EXPECT_TRUE(wait_until([&] { return kill(pid, 0) != 0 || read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") != std::string::npos; }));
+  EXPECT_TRUE(wait_until([&] {
+    return kill(pid, 0) != 0 ||
+           read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") != std::string::npos;
+  }));
 }
 
 TemporaryFolder::TemporaryFolder() : path_("/dev/shm/memento-test-XXXXXX") {
@@ -96,13 +99,13 @@ Finished run_program(const std::string& name, const std::vector<std::string>& ar
   return Finished{exit_status(status), read_file(output), read_file(errors)};
 }
 
-TestServer::TestServer(std::vector<std::string> arguments, std::string binary)
-    : binary_(std::move(binary)) {
+TestServer::TestServer(std::vector<std::string> arguments, std::string binary) : binary_(std::move(binary)) {
   arguments_ = {"--port", std::to_string(port()), "--logfile", log_path()};
   const auto given = [&](const char* name) { return std::ranges::find(arguments, name) != arguments.end(); };
   if (!given("--dir")) arguments_.insert(arguments_.end(), {"--dir", data_folder()});
   if (!given("--memory")) arguments_.insert(arguments_.end(), {"--memory", "256MiB"});
-  if (!given("--enable-debug-command")) arguments_.insert(arguments_.end(), {"--enable-debug-command", "local"});
+  if (!given("--enable-debug-command"))
+    arguments_.insert(arguments_.end(), {"--enable-debug-command", "local"});
   if (!given("--workers")) arguments_.insert(arguments_.end(), {"--workers", "2"});
   arguments_.insert(arguments_.end(), arguments.begin(), arguments.end());
   start();
@@ -114,7 +117,8 @@ void TestServer::start() {
     if (waitpid(master_, nullptr, WNOHANG) == master_) return master_ = 0, true;
     return static_cast<bool>(Client::connect({"127.0.0.1", port()}));
   });
-  if (!accepts || master_ == 0) ADD_FAILURE() << "the server does not accept connections; its log:\n" << log();
+  if (!accepts || master_ == 0)
+    ADD_FAILURE() << "the server does not accept connections; its log:\n" << log();
 }
 
 TestServer::~TestServer() {

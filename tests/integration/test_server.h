@@ -1,4 +1,5 @@
-// TestServer: a real daemon of its own on a port of its own, with its files in a temporary folder; ended by pid.
+// TestServer: a real daemon of its own on a port of its own, with its files in a temporary folder; ended by
+// pid.
 #pragma once
 
 #include <sys/types.h>

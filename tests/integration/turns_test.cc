@@ -1,6 +1,6 @@
-// Connections whose requests wait at the same time: a worker serves them in turns, stage by stage, and holds replies back
-// behind brief requests. Whatever stands beside each other in those turns, each connection gets its own replies, whole and
-// in order.
+// Connections whose requests wait at the same time: a worker serves them in turns, stage by stage, and holds
+// replies back behind brief requests. Whatever stands beside each other in those turns, each connection gets
+// its own replies, whole and in order.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -19,7 +19,7 @@ constexpr std::size_t kLongBytes = 100'000;  // a reply of that many is not held
 struct Exchange {
   std::string sent;
   std::string expected;
-  bool ends = false;   ///< the server closes behind the last reply
+  bool ends = false;    ///< the server closes behind the last reply
   bool leaves = false;  ///< the client closes without reading
 };
 

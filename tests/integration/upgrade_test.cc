@@ -114,8 +114,8 @@ TEST(Upgrade, LoadSeesNoOutage) {
   EXPECT_GT(load.state().broken, 0u);
   EXPECT_LE(open_files(server->master()), files);  // one may have been open for a moment at the start
   EXPECT_EQ(std::atoi(read_file(pid_file).c_str()), server->master());
-  const Finished second = run_program(
-      "memento", {"-p", std::to_string(ReservedPort().number()), "-P", pid_file, "--dir", folder.path() + "/data"});
+  const Finished second = run_program("memento", {"-p", std::to_string(ReservedPort().number()), "-P",
+                                                  pid_file, "--dir", folder.path() + "/data"});
   EXPECT_NE(second.errors.find("held by process " + std::to_string(server->master())), std::string::npos)
       << second.errors;
   EXPECT_TRUE(wait_until([&] {
@@ -272,14 +272,16 @@ TEST(Upgrade, ConfigSetGoesOn) {
   EXPECT_EQ(*after.request("AUTH secret"), "OK");
   EXPECT_NE(after.request("CONFIG GET maxclients")->find("50"), std::string::npos);
   server->signal(SIGHUP);
-  EXPECT_TRUE(wait_until([&] { return server->log().find("Configuration read again") != std::string::npos; }));
+  EXPECT_TRUE(
+      wait_until([&] { return server->log().find("Configuration read again") != std::string::npos; }));
   EXPECT_TRUE(server->request("GET a").starts_with("(error) NOAUTH")) << server->request("GET a");
 }
 
-// Shows that SLOWLOG, LATENCY and the counts of commands go on over upgrades, together with what workers of the binary
-// before still count, and that a reset reaches these too.
+// Shows that SLOWLOG, LATENCY and the counts of commands go on over upgrades, together with what workers of
+// the binary before still count, and that a reset reaches these too.
 TEST(Upgrade, StatisticsGoOn) {
-  UpgradeServer server({"--quit-timeout", "600", "--slowlog-log-slower-than", "0", "--latency-monitor-threshold", "1"});
+  UpgradeServer server(
+      {"--quit-timeout", "600", "--slowlog-log-slower-than", "0", "--latency-monitor-threshold", "1"});
   Client old = server->connect();
   const auto ask = [&](const std::string& line) {
     const Result<std::string> reply = old.request(line);
@@ -288,11 +290,14 @@ TEST(Upgrade, StatisticsGoOn) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(ask("SETEX k 100 v"), "OK");
   EXPECT_EQ(ask("DEBUG SLEEP 0.002"), "OK");
   const auto is_counted = [&](const std::string& calls) {
-    return server->request("INFO commandstats").find("cmdstat_setex:calls=" + calls + ",") != std::string::npos;
+    return server->request("INFO commandstats").find("cmdstat_setex:calls=" + calls + ",") !=
+           std::string::npos;
   };
   for (int upgrades = 1; upgrades <= 3; ++upgrades) {
     server->signal(SIGUSR2);
-    ASSERT_TRUE(wait_until([&] { return count_in(server->log(), "Upgraded to version") == static_cast<std::size_t>(upgrades); }));
+    ASSERT_TRUE(wait_until([&] {
+      return count_in(server->log(), "Upgraded to version") == static_cast<std::size_t>(upgrades);
+    }));
     EXPECT_TRUE(is_counted(std::to_string(4 + upgrades))) << server->request("INFO commandstats");
     EXPECT_EQ(ask("SETEX k 100 v"), "OK");
     EXPECT_TRUE(is_counted(std::to_string(5 + upgrades))) << server->request("INFO commandstats");

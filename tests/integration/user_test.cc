@@ -1,4 +1,5 @@
-// --user: root's master, workers and a bus of another user. Skipped, and said so, where the tests do not run as root.
+// --user: root's master, workers and a bus of another user. Skipped, and said so, where the tests do not run
+// as root.
 #include <gtest/gtest.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -75,8 +76,9 @@ class OtherUser : public ::testing::Test {
   gid_t group_ = 0;
 };
 
-// Shows that workers are the user's, without root's groups and rights, and the master root's; that the data is the user's
-// alone; that a killed worker's successor is the user's and finds the data; that both open a log that was moved away again.
+// Shows that workers are the user's, without root's groups and rights, and the master root's; that the data
+// is the user's alone; that a killed worker's successor is the user's and finds the data; that both open a
+// log that was moved away again.
 TEST_F(OtherUser, Workers) {
   TestServer server({"--user", kUser});
   EXPECT_TRUE(is_roots(server.master()));
@@ -100,15 +102,17 @@ TEST_F(OtherUser, Workers) {
   }
 }
 
-// Shows that the next start finds the data, and that a start with another user, or none, says whose it is and how to change it.
+// Shows that the next start finds the data, and that a start with another user, or none, says whose it is and
+// how to change it.
 TEST_F(OtherUser, Restart) {
   TestServer server({"--user", kUser});
   EXPECT_EQ(server.request("SET a 1"), "OK");
   EXPECT_EQ(server.stop(), 0);
-  const Finished refused =
-      run_program("memento", {"-p", std::to_string(ReservedPort().number()), "--dir", server.data_folder(), "-m", "256MiB"});
+  const Finished refused = run_program("memento", {"-p", std::to_string(ReservedPort().number()), "--dir",
+                                                   server.data_folder(), "-m", "256MiB"});
   EXPECT_EQ(refused.status, 71);
-  EXPECT_NE(refused.errors.find("it belongs to user " + std::to_string(id_) + ", this server runs as 0"), std::string::npos)
+  EXPECT_NE(refused.errors.find("it belongs to user " + std::to_string(id_) + ", this server runs as 0"),
+            std::string::npos)
       << refused.errors;
   EXPECT_NE(refused.errors.find("chown -R"), std::string::npos) << refused.errors;
   server.start();
@@ -116,7 +120,8 @@ TEST_F(OtherUser, Restart) {
   expect_all_files(server.data_folder());
 }
 
-// Shows that an upgrade goes on with the same user, and that the workers still leave when the master is killed.
+// Shows that an upgrade goes on with the same user, and that the workers still leave when the master is
+// killed.
 TEST_F(OtherUser, UpgradeAndTheMastersDeath) {
   TestServer server({"--user", kUser, "--quit-timeout", "0"});
   const std::vector<pid_t> old = server.workers(2);
@@ -124,7 +129,8 @@ TEST_F(OtherUser, UpgradeAndTheMastersDeath) {
   server.signal(SIGUSR2);
   EXPECT_TRUE(wait_until([&] {
     const std::vector<pid_t> now = server.workers(2);
-    return now.size() == 2 && std::ranges::none_of(now, [&](pid_t pid) { return std::ranges::find(old, pid) != old.end(); });
+    return now.size() == 2 &&
+           std::ranges::none_of(now, [&](pid_t pid) { return std::ranges::find(old, pid) != old.end(); });
   })) << server.log();
   EXPECT_NE(server.log().find("Upgraded to version"), std::string::npos);
   const std::vector<pid_t> workers = server.workers(2);
@@ -134,7 +140,8 @@ TEST_F(OtherUser, UpgradeAndTheMastersDeath) {
   server.signal(SIGKILL);
   server.wait();
   for (const pid_t worker : workers) {
-    EXPECT_TRUE(wait_until([&] { return kill(worker, 0) != 0 || status_of(worker, "State").front() == "Z"; })) << worker;
+    EXPECT_TRUE(wait_until([&] { return kill(worker, 0) != 0 || status_of(worker, "State").front() == "Z"; }))
+        << worker;
   }
 }
 
@@ -156,12 +163,15 @@ TEST(ServerUserName, IsChecked) {
   const Finished unknown = run_program(
       "memento", {"-p", std::to_string(ReservedPort().number()), "--user", "no such user", "-m", "16MiB"});
   EXPECT_EQ(unknown.status, 78);
-  EXPECT_NE(unknown.errors.find("'no such user' is no user of this system"), std::string::npos) << unknown.errors;
+  EXPECT_NE(unknown.errors.find("'no such user' is no user of this system"), std::string::npos)
+      << unknown.errors;
   const pid_t child = fork();
   if (child == 0) {
     if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) _exit(1);
     const auto found = ServerUser::find("root");
-    _exit(!found && found.error().message.find("only root") != std::string::npos ? static_cast<int>(found.error().status) : 2);
+    _exit(!found && found.error().message.find("only root") != std::string::npos
+              ? static_cast<int>(found.error().status)
+              : 2);
   }
   int status = 0;
   waitpid(child, &status, 0);

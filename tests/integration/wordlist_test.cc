@@ -1,5 +1,5 @@
-// Debian's word list through a socket: every word a key, its line number and the word reversed as the value. All is
-// read back, before and after a worker is killed, and some of it expires.
+// Debian's word list through a socket: every word a key, its line number and the word reversed as the value.
+// All is read back, before and after a worker is killed, and some of it expires.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -77,7 +77,9 @@ TEST_F(WordList, AllComesBack) {
   TestServer server;
   Pipeline pipeline(server);
   const auto get = [&](std::size_t i) { return "GET " + words_[i]; };
-  const auto is_stored = [&](std::size_t i, const std::string& reply) { ASSERT_EQ(reply, value_of(words_, i)) << words_[i]; };
+  const auto is_stored = [&](std::size_t i, const std::string& reply) {
+    ASSERT_EQ(reply, value_of(words_, i)) << words_[i];
+  };
 
   const std::size_t middle = words_.size() / 2;
   std::size_t stored = 0;
@@ -101,7 +103,11 @@ TEST_F(WordList, AllComesBack) {
   const auto tenth = [](std::size_t i) { return i % 10 == 0; };
   for_each_word(
       pipeline,
-      [&](std::size_t i) { return tenth(i) ? "PEXPIRE " + words_[i] + " 1" : i % 10 == 1 ? "EXPIRE " + words_[i] + " 3600" : "PING x"; },
+      [&](std::size_t i) {
+        return tenth(i)      ? "PEXPIRE " + words_[i] + " 1"
+               : i % 10 == 1 ? "EXPIRE " + words_[i] + " 3600"
+                             : "PING x";
+      },
       [&](std::size_t i, const std::string& reply) { ASSERT_EQ(reply, i % 10 < 2 ? "1" : "x"); });
   const std::size_t expired = (words_.size() + 9) / 10;
   EXPECT_TRUE(wait_until([&] { return server.request("COUNT") == std::to_string(words_.size() - expired); }))
@@ -109,7 +115,8 @@ TEST_F(WordList, AllComesBack) {
   for_each_word(pipeline, get, [&](std::size_t i, const std::string& reply) {
     ASSERT_EQ(reply, tenth(i) ? "(null)" : value_of(words_, i));
   });
-  EXPECT_NE(server.request("INFO stats").find("expired_keys:" + std::to_string(expired) + "\n"), std::string::npos);
+  EXPECT_NE(server.request("INFO stats").find("expired_keys:" + std::to_string(expired) + "\n"),
+            std::string::npos);
 }
 
 }  // namespace

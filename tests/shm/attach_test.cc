@@ -18,7 +18,8 @@ class Attach : public ::testing::Test {
   void SetUp() override { ASSERT_NE(mkdtemp(folder_), nullptr); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  std::unique_ptr<Segment> attach(std::uint32_t workers, AttachReport* report, std::uint64_t size_bytes = 32ull << 20) {
+  std::unique_ptr<Segment> attach(std::uint32_t workers, AttachReport* report,
+                                  std::uint64_t size_bytes = 32ull << 20) {
     auto segment = Segment::create_or_attach({folder_, size_bytes, workers}, report);
     EXPECT_TRUE(segment);
     return std::move(*segment);
@@ -92,7 +93,8 @@ TEST_F(Attach, ReasonsToSetAside) {
     file.seekp(offsetof(Header, layout_version));
     file.write(reinterpret_cast<const char*>(&version), sizeof version);
   };
-  const std::string other_version = "layout version: expected " + std::to_string(kLayoutVersion) + ", found 1";
+  const std::string other_version =
+      "layout version: expected " + std::to_string(kLayoutVersion) + ", found 1";
   for (const std::uint64_t file_bytes : {kSize, 2 * kSize, kSize / 2}) {
     set_version(1);
     std::filesystem::resize_file(path(), file_bytes);

@@ -28,7 +28,8 @@ void CallQueue::add(const Command& command, std::span<const std::string_view> wo
     words_.emplace_back(to, word.size());
     to += word.size();
   }
-  if (const std::size_t first = command.first_key(words); first != 0) calls_.back().key.bytes = this->words(size() - 1)[first];
+  if (const std::size_t first = command.first_key(words); first != 0)
+    calls_.back().key.bytes = this->words(size() - 1)[first];
   text_bytes_ += bytes;
   flags_ |= command.flags;
 }

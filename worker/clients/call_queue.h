@@ -1,6 +1,6 @@
-// CallQueue: the requests between MULTI and EXEC, with bytes of their own. What is in it does not move, so words are views
-// into it, as handlers want them; a queue of a few brief requests takes no memory beside the object's. One per client
-// inside MULTI, in its worker.
+// CallQueue: the requests between MULTI and EXEC, with bytes of their own. What is in it does not move, so
+// words are views into it, as handlers want them; a queue of a few brief requests takes no memory beside the
+// object's. One per client inside MULTI, in its worker.
 #pragma once
 
 #include <array>

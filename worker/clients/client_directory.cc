@@ -54,7 +54,8 @@ std::bitset<kProcessLimit> ClientDirectory::others_alive() const {
   std::bitset<kProcessLimit> alive;
   for (std::uint32_t process = 0; process < process_count(); ++process) {
     const ProcessRecord& record = segment_.process(process);
-    if (process != process_ && record.pid.load() != 0 && record.mailbox.answers.load() != 0) alive.set(process);
+    if (process != process_ && record.pid.load() != 0 && record.mailbox.answers.load() != 0)
+      alive.set(process);
   }
   return alive;
 }

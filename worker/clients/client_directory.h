@@ -2,11 +2,11 @@
 // Runs in workers.
 //
 // Who wants to know the other workers' clients puts a question: its number into the own mailbox, and a ring
-// of their wake-up FIFOs. Each answers with one message through its ring; from its answer on until the question is
-// taken back it reads the asker's ring, so an order (to close clients) finds everybody who answered. The
-// client that asked waits meanwhile, nobody else does: its request is executed when all have answered, or
-// without those that died (seen by their record, at the next tick after the master reaped them), or are
-// silent for kPatienceMs.
+// of their wake-up FIFOs. Each answers with one message through its ring; from its answer on until the
+// question is taken back it reads the asker's ring, so an order (to close clients) finds everybody who
+// answered. The client that asked waits meanwhile, nobody else does: its request is executed when all have
+// answered, or without those that died (seen by their record, at the next tick after the master reaped them),
+// or are silent for kPatienceMs.
 //
 // One question at a time; who comes while it is open waits for the next, since the answers may be older than
 // the request.

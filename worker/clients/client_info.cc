@@ -43,7 +43,9 @@ std::string address_of(int descriptor, int (*ask)(int, sockaddr*, socklen_t*)) {
 }
 
 // None when the clock was set back meanwhile.
-std::int64_t seconds_since(TimeMs before_ms, TimeMs now_ms) { return std::max<TimeMs>(now_ms - before_ms, 0) / 1000; }
+std::int64_t seconds_since(TimeMs before_ms, TimeMs now_ms) {
+  return std::max<TimeMs>(now_ms - before_ms, 0) / 1000;
+}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 // ClientPause: CLIENT PAUSE, one word in the segment for all workers. Read by each, changed by
-// compare-and-set; one that has run out is as good as none. Its times are of the monotonic clock. Runs in workers.
+// compare-and-set; one that has run out is as good as none. Its times are of the monotonic clock. Runs in
+// workers.
 #pragma once
 
 #include <algorithm>

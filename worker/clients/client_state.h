@@ -1,5 +1,5 @@
-// ClientState: what a worker knows of one connection beside its socket: protocol, name, password, transaction. Handlers
-// read and change it; the session owns it. One per connection, in its worker.
+// ClientState: what a worker knows of one connection beside its socket: protocol, name, password,
+// transaction. Handlers read and change it; the session owns it. One per connection, in its worker.
 #pragma once
 
 #include <algorithm>
@@ -80,29 +80,34 @@ struct ClientState : ClientTraits {
   TimeMs connected_ms = 0;
   TimeMs active_ms = 0;  ///< last request
   const Command* last_command = nullptr;
-  int descriptor = -1;  ///< the socket, for its addresses
+  int descriptor = -1;                       ///< the socket, for its addresses
   std::unique_ptr<Transaction> transaction;  ///< between MULTI and EXEC
   WatchedKeys watched;
   std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
-  ByteBuffer pushes;        ///< messages that are not on their way yet
-  bool has_pushes = false;  ///< the MessageHub lists it as pushed to
+  ByteBuffer pushes;                             ///< messages that are not on their way yet
+  bool has_pushes = false;                       ///< the MessageHub lists it as pushed to
   ClientWait waits = ClientWait::kNothing;
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
   std::size_t request_bytes = 0;         ///< of the CLIENT INFO or LIST that is executed, for its own line
   std::size_t argument_bytes = 0;
   const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST
   const ByteBuffer* waiting_output = nullptr;
-  bool may_debug = false;      ///< DEBUG (the option enable-debug-command)
-  bool is_redirected = false;  ///< on the listener that answers MOVED for slots of other nodes
+  bool may_debug = false;               ///< DEBUG (the option enable-debug-command)
+  bool is_redirected = false;           ///< on the listener that answers MOVED for slots of other nodes
   std::unique_ptr<ReplyQueue> replies;  ///< of other nodes; nullptr: it never had one
-  bool must_close = false;  ///< killed, or messages were lost: nothing more is executed
+  bool must_close = false;              ///< killed, or messages were lost: nothing more is executed
 
   /// Requests are executed as they come and answered.
-  bool is_ordinary() const { return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn && subscriptions == nullptr; }
+  bool is_ordinary() const {
+    return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn &&
+           subscriptions == nullptr;
+  }
   /// Receives messages: RESP2 allows it few commands.
   bool is_subscribed() const { return subscriptions != nullptr && subscriptions->has_names(); }
   bool is_monitor() const { return subscriptions != nullptr && subscriptions->monitors; }
-  std::size_t subscription_count(SubscriptionKind kind) const { return subscriptions == nullptr ? 0 : subscriptions->of(kind).size(); }
+  std::size_t subscription_count(SubscriptionKind kind) const {
+    return subscriptions == nullptr ? 0 : subscriptions->of(kind).size();
+  }
   /// Replies of other nodes have yet to come.
   bool has_pending_replies() const { return replies != nullptr && !replies->empty(); }
   int resp_version() const { return protocol == Protocol::kResp3 ? 3 : 2; }

@@ -36,7 +36,8 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
   segment.process(process).mailbox.answers.store(1);
 }
 
-MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKind kind, std::string_view name) {
+MessageHub::Subscribed MessageHub::subscribe(ClientState& client, SubscriptionKind kind,
+                                             std::string_view name) {
   messages_.listen();
   return subscribers_.add(client, kind, name);
 }
@@ -47,7 +48,9 @@ bool MessageHub::unsubscribe(ClientState& client, SubscriptionKind kind, std::st
   return true;
 }
 
-bool MessageHub::needs_messages() const { return !monitors_.empty() || clients_.is_asking() || !subscribers_.empty(); }
+bool MessageHub::needs_messages() const {
+  return !monitors_.empty() || clients_.is_asking() || !subscribers_.empty();
+}
 
 // Who asks may have sent an order before it took its question back.
 void MessageHub::stop_listening_if_idle() {
@@ -97,7 +100,8 @@ std::uint64_t MessageHub::count_receivers(SubscriptionKind kind, std::string_vie
 std::optional<std::uint64_t> MessageHub::publish(SubscriptionKind kind, std::string_view channel,
                                                  std::string_view message) {
   const Subscribers::Receivers receivers = subscribers_.others(kind, channel);
-  if (receivers.count != 0 && !messages_.send({type_of(kind)}, channel, message, receivers.processes)) return std::nullopt;
+  if (receivers.count != 0 && !messages_.send({type_of(kind)}, channel, message, receivers.processes))
+    return std::nullopt;
   return receivers.count + deliver(kind, channel, message);
 }
 
@@ -124,19 +128,20 @@ std::uint64_t MessageHub::deliver(SubscriptionKind kind, std::string_view channe
     count += audience->clients.size();
   }
   if (!is_channel) return count;
-  subscribers_.for_each_pattern(channel, [&](const std::string& pattern, const Subscribers::Audience& audience) {
-    for (ClientState* client : audience.clients) {
-      push(*client, [&](ReplyWriter& writer) {
-        writer.begin_push(4);
-        writer.bulk("pmessage");
-        writer.bulk(pattern);
-        writer.bulk(channel);
-        writer.bulk(message);
-        writer.end();
-      });
-    }
-    count += audience.clients.size();
-  });
+  subscribers_.for_each_pattern(channel,
+                                [&](const std::string& pattern, const Subscribers::Audience& audience) {
+                                  for (ClientState* client : audience.clients) {
+                                    push(*client, [&](ReplyWriter& writer) {
+                                      writer.begin_push(4);
+                                      writer.bulk("pmessage");
+                                      writer.bulk(pattern);
+                                      writer.bulk(channel);
+                                      writer.bulk(message);
+                                      writer.end();
+                                    });
+                                  }
+                                  count += audience.clients.size();
+                                });
   return count;
 }
 
@@ -192,7 +197,8 @@ void MessageHub::receive() {
       }))
     return;
   for (const SubscriptionKind kind : kSubscriptionKinds) {
-    for (const auto& [name, audience] : subscribers_.all(kind)) late_subscribers_ += pushes_.close_all(audience.clients);
+    for (const auto& [name, audience] : subscribers_.all(kind))
+      late_subscribers_ += pushes_.close_all(audience.clients);
   }
   late_subscribers_ += pushes_.close_all(monitors_.clients());
 }
@@ -219,7 +225,8 @@ void MessageHub::close_receivers(MessageType type, std::string_view name) {
   if (type == MessageType::kShown) missed_subscribers_ += pushes_.close_all(monitors_.clients());
   const std::optional<SubscriptionKind> kind = kind_of(type);
   if (!kind) return;
-  if (const auto* const audience = subscribers_.find(*kind, name)) missed_subscribers_ += pushes_.close_all(audience->clients);
+  if (const auto* const audience = subscribers_.find(*kind, name))
+    missed_subscribers_ += pushes_.close_all(audience->clients);
   if (kind != SubscriptionKind::kChannel) return;
   subscribers_.for_each_pattern(name, [&](const std::string&, const Subscribers::Audience& audience) {
     missed_subscribers_ += pushes_.close_all(audience.clients);
@@ -231,14 +238,17 @@ std::string MessageHub::take_losses() {
   const std::uint64_t missed = std::exchange(missed_subscribers_, 0) + pushes_.take_unwritten_count();
   const std::uint64_t unsent = messages_.take_unsent_count();
   std::string text;
-  if ((late | missed | unsent) == 0) [[likely]] return text;
+  if ((late | missed | unsent) == 0) [[likely]]
+    return text;
   const auto tell = [&](std::uint64_t count, const std::string& what) {
     if (count != 0) text += (text.empty() ? "" : "; ") + std::to_string(count) + what;
   };
   tell(late, " subscribers are closed: this worker did not read in time what others sent them");
   tell(missed, " subscribers are closed: a message for them was too long, or there was no memory for it");
-  tell(unsent, " messages could not be sent to other workers, whose subscribers are closed: no memory for them beside " +
-                   segment_.path());
+  tell(unsent,
+       " messages could not be sent to other workers, whose subscribers are closed: no memory for them "
+       "beside " +
+           segment_.path());
   return text;
 }
 

@@ -1,12 +1,15 @@
-// MessageHub: messages to this worker's clients: what is published, the values of watched keys, what MONITOR shows. It joins
-// who subscribes (subscribers.h), what is on its way to clients (pushes.h), the way between workers (worker_messages.h),
-// clients in MONITOR (monitors.h), and what workers ask each other about clients (client_directory.h). Runs in workers.
+// MessageHub: messages to this worker's clients: what is published, the values of watched keys, what MONITOR
+// shows. It joins who subscribes (subscribers.h), what is on its way to clients (pushes.h), the way between
+// workers (worker_messages.h), clients in MONITOR (monitors.h), and what workers ask each other about clients
+// (client_directory.h). Runs in workers.
 //
-// A message for clients of this worker is written to their pushes; one for others goes once into this worker's ring.
+// A message for clients of this worker is written to their pushes; one for others goes once into this
+// worker's ring.
 //
-// A client that cannot be told everything learns that by being closed: one whose pushes pass kPushLimitBytes; the receivers
-// of a message that is too long for any of them, or for which there was no memory when it was promised already; and all
-// subscribers and monitors of a worker that lost messages because others sent a whole ring before it read them.
+// A client that cannot be told everything learns that by being closed: one whose pushes pass kPushLimitBytes;
+// the receivers of a message that is too long for any of them, or for which there was no memory when it was
+// promised already; and all subscribers and monitors of a worker that lost messages because others sent a
+// whole ring before it read them.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +54,12 @@ class MessageHub {
   /// Nothing more of the client's is executed, and its connection is closed.
   void close(ClientState& client) { pushes_.close(client); }
   /// Over all workers, by name.
-  std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const { return subscribers_.subscriptions(kind); }
-  std::uint64_t count(SubscriptionKind kind, std::string_view name) const { return subscribers_.count(kind, name); }
+  std::map<std::string, std::uint64_t> subscriptions(SubscriptionKind kind) const {
+    return subscribers_.subscriptions(kind);
+  }
+  std::uint64_t count(SubscriptionKind kind, std::string_view name) const {
+    return subscribers_.count(kind, name);
+  }
 
   // Publishing.
 
@@ -96,8 +103,8 @@ class MessageHub {
   void wake(const std::bitset<kProcessLimit>& readers) { messages_.wake(readers); }
   void send(MessageType type, std::uint64_t number, std::string_view bytes,
             const std::bitset<kProcessLimit>& readers);
-  /// Takes what others sent, and answers what they ask; when there is much of it, a part: then it is woken again. Not
-  /// within a handler.
+  /// Takes what others sent, and answers what they ask; when there is much of it, a part: then it is woken
+  /// again. Not within a handler.
   void serve();
   /// A line for the log about messages that were lost since the last call; empty: none.
   std::string take_losses();

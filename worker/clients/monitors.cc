@@ -36,12 +36,14 @@ void Monitors::remove(ClientState& client) {
 }
 
 // A line that no client may hold ends where that shows.
-void Monitors::show(const ClientState& client, const Command& command, std::span<const std::string_view> words) {
+void Monitors::show(const ClientState& client, const Command& command,
+                    std::span<const std::string_view> words) {
   if (command.has(kAdmin)) return;
   if (std::exchange(shown_client_, client.id) != client.id || shown_address_.empty()) {
     shown_address_ = peer_address(client);
   }
-  const std::string line = monitor_line(wall_time_us(), shown_address_, command, words, Pushes::kLimitBytes + 1);
+  const std::string line =
+      monitor_line(wall_time_us(), shown_address_, command, words, Pushes::kLimitBytes + 1);
   const auto line_bytes = static_cast<std::uint32_t>(line.size());
   shown_.append(reinterpret_cast<const char*>(&line_bytes), sizeof line_bytes).append(line);
   if (shown_.size() > kShownBytes) send_shown();
@@ -66,7 +68,8 @@ void Monitors::deliver(std::string_view lines) {
     std::memcpy(&line_bytes, lines.data(), sizeof line_bytes);
     const std::string_view line = lines.substr(sizeof line_bytes, line_bytes);
     lines.remove_prefix(sizeof line_bytes + line_bytes);
-    for (ClientState* client : clients_) pushes_.push(*client, [&](ReplyWriter& writer) { writer.status(line); });
+    for (ClientState* client : clients_)
+      pushes_.push(*client, [&](ReplyWriter& writer) { writer.status(line); });
   }
 }
 

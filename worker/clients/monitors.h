@@ -1,8 +1,9 @@
-// Monitors: this worker's clients in MONITOR, and the lines that show them what clients of any worker had executed. The lines
-// of one turn of a client go as one message to the other workers with monitors. Runs in workers.
+// Monitors: this worker's clients in MONITOR, and the lines that show them what clients of any worker had
+// executed. The lines of one turn of a client go as one message to the other workers with monitors. Runs in
+// workers.
 //
-// Invariant: Header::monitors, the sum over all processes, is raised before and lowered after this process's part of it
-// (Mailbox::monitors): it is never too small.
+// Invariant: Header::monitors, the sum over all processes, is raised before and lowered after this process's
+// part of it (Mailbox::monitors): it is never too small.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,9 @@
-// Pushes: what this worker's clients are sent without having asked for it, until it is on its way. Nothing is sent to a
-// socket here: the worker does that with take(), and a session with its own client's, behind the reply that it is
-// writing. Runs in workers.
+// Pushes: what this worker's clients are sent without having asked for it, until it is on its way. Nothing is
+// sent to a socket here: the worker does that with take(), and a session with its own client's, behind the
+// reply that it is writing. Runs in workers.
 //
-// Invariant: a client is in the list exactly when its `has_pushes` is set. A client that cannot be sent everything is
-// closed: when its pushes pass kLimitBytes, or when there was no memory for one of them.
+// Invariant: a client is in the list exactly when its `has_pushes` is set. A client that cannot be sent
+// everything is closed: when its pushes pass kLimitBytes, or when there was no memory for one of them.
 #pragma once
 
 #include <cassert>
@@ -18,7 +18,8 @@ namespace memento {
 
 class Pushes {
  public:
-  static constexpr std::size_t kLimitBytes = 32 << 20;  ///< of a client's messages that its socket has not taken
+  static constexpr std::size_t kLimitBytes = 32
+                                             << 20;  ///< of a client's messages that its socket has not taken
 
   /// write(ReplyWriter&) writes something that answers no request.
   template <class Write>

@@ -68,7 +68,8 @@ const std::vector<Subscribers::OtherPattern>& Subscribers::patterns_of(std::uint
       segment_.process(process).mailbox.pattern_version.load(std::memory_order_acquire);
   if (known.version != version) {
     known.list.clear();
-    for (const SubscriptionCount& pattern : list_subscriptions(segment_, process, SubscriptionKind::kPattern)) {
+    for (const SubscriptionCount& pattern :
+         list_subscriptions(segment_, process, SubscriptionKind::kPattern)) {
       known.list.push_back({Glob(pattern.name), pattern.subscribers});
     }
     known.version = version;

@@ -1,9 +1,10 @@
-// Subscribers: who of this worker's clients subscribes to what, and how many subscribers a name has in other workers: each
-// worker counts its own in the segment (shm/messages/subscription_table.h), so a sender knows whom to wake and what to
-// answer without asking. Runs in workers.
+// Subscribers: who of this worker's clients subscribes to what, and how many subscribers a name has in other
+// workers: each worker counts its own in the segment (shm/messages/subscription_table.h), so a sender knows
+// whom to wake and what to answer without asking. Runs in workers.
 //
-// Invariants: a client is in the audience of a name exactly when its Subscriptions have that name; no audience is empty; this
-// worker's bit in Header::key_watchers is set exactly when some client of its watches a key.
+// Invariants: a client is in the audience of a name exactly when its Subscriptions have that name; no
+// audience is empty; this worker's bit in Header::key_watchers is set exactly when some client of its watches
+// a key.
 #pragma once
 
 #include <array>
@@ -66,7 +67,8 @@ class Subscribers {
     }
   }
 
-  /// Clients of other workers that receive a message to the channel, those of patterns too where it has patterns.
+  /// Clients of other workers that receive a message to the channel, those of patterns too where it has
+  /// patterns.
   Receivers others(SubscriptionKind kind, std::string_view channel);
   /// The workers with clients that watch the key, this one too.
   std::bitset<kProcessLimit> watchers_of(std::string_view key) const;
@@ -89,7 +91,9 @@ class Subscribers {
   Word& watcher_bits() const { return segment_.header().key_watchers[process_ / 64]; }
   std::uint64_t watcher_bit() const { return 1ull << process_ % 64; }
   const std::vector<OtherPattern>& patterns_of(std::uint32_t process);
-  std::uint32_t process_count() const { return static_cast<std::uint32_t>(segment_.header().process_count.load()); }
+  std::uint32_t process_count() const {
+    return static_cast<std::uint32_t>(segment_.header().process_count.load());
+  }
 
   Segment& segment_;
   Keyspace& keyspace_;

@@ -1,4 +1,5 @@
-// How a watched key's mark travels in a cluster: the key's owner makes it, and looks at it again when EXEC comes.
+// How a watched key's mark travels in a cluster: the key's owner makes it, and looks at it again when EXEC
+// comes.
 #pragma once
 
 #include <cstring>
@@ -9,7 +10,9 @@
 
 namespace memento {
 
-inline std::string_view bytes_of_mark(const ChangeMark& mark) { return {reinterpret_cast<const char*>(&mark), sizeof mark}; }
+inline std::string_view bytes_of_mark(const ChangeMark& mark) {
+  return {reinterpret_cast<const char*>(&mark), sizeof mark};
+}
 
 /// Nothing: these bytes are no mark.
 inline std::optional<ChangeMark> mark_of_bytes(std::string_view bytes) {

@@ -10,7 +10,8 @@ std::string_view bytes_of(const MessageHeader& header) {
 
 }  // namespace
 
-bool WorkerMessages::send(MessageHeader header, std::string_view name, std::string_view payload, const Processes& readers) {
+bool WorkerMessages::send(MessageHeader header, std::string_view name, std::string_view payload,
+                          const Processes& readers) {
   assert(!readers.test(process_));
   header.name_bytes = static_cast<std::uint32_t>(name.size());
   if (sizeof header + name.size() + payload.size() > MessageRing::kMessageLimitBytes) {

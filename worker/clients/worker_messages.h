@@ -1,9 +1,9 @@
 // WorkerMessages: messages from this worker to others and back. A message goes into this worker's ring
 // (shm/messages/mailbox.h) once for all its readers, who are woken by their FIFOs. Runs in workers.
 //
-// What is too long for any receiver, or for which there was no memory when it was promised already, is sent as a header
-// that says that it is lost: the receivers close those who wait for it. When not even that can be sent, readers are told
-// that the ring lost messages.
+// What is too long for any receiver, or for which there was no memory when it was promised already, is sent
+// as a header that says that it is lost: the receivers close those who wait for it. When not even that can be
+// sent, readers are told that the ring lost messages.
 #pragma once
 
 #include <bitset>
@@ -45,7 +45,8 @@ class WorkerMessages {
  public:
   using Processes = std::bitset<kProcessLimit>;
 
-  WorkerMessages(Segment& segment, std::uint32_t process) : segment_(segment), process_(process), ring_(segment, process) {}
+  WorkerMessages(Segment& segment, std::uint32_t process)
+      : segment_(segment), process_(process), ring_(segment, process) {}
 
   /// Begins to read what others send.
   void listen() { ring_.listen(); }
@@ -55,10 +56,12 @@ class WorkerMessages {
   /// False: out of memory.
   bool send(MessageHeader header, std::string_view name, std::string_view payload, const Processes& readers);
   /// For what was promised: when it cannot be sent, those who wait for it are closed.
-  void send_or_close(MessageHeader header, std::string_view name, std::string_view payload, const Processes& readers);
+  void send_or_close(MessageHeader header, std::string_view name, std::string_view payload,
+                     const Processes& readers);
 
-  /// Calls take(header, name, payload) for what others sent; when there is much of it, a part: then this worker is woken
-  /// again. False: messages were lost, because others sent a whole ring before this worker read them.
+  /// Calls take(header, name, payload) for what others sent; when there is much of it, a part: then this
+  /// worker is woken again. False: messages were lost, because others sent a whole ring before this worker
+  /// read them.
   template <class Take>
   bool receive(Take&& take) {
     return ring_.receive([&](std::string_view bytes) {

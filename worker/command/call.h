@@ -9,7 +9,8 @@
 
 namespace memento {
 
-/// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has one.
+/// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has
+/// one.
 struct Call {
   std::span<const std::string_view> args;
   HashedKey key;

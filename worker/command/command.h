@@ -1,5 +1,6 @@
-// What a command is: one row of the command table. Dispatch, COMMAND, HELP, routing in a cluster, and the client's
-// completion derive from the rows; what executes a command stands in worker/handlers. Data; any process.
+// What a command is: one row of the command table. Dispatch, COMMAND, HELP, routing in a cluster, and the
+// client's completion derive from the rows; what executes a command stands in worker/handlers. Data; any
+// process.
 #pragma once
 
 #include <cstddef>
@@ -46,10 +47,10 @@ enum CommandFlag : std::uint32_t {
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
   kPublishes = 1 << 17,      ///< sends messages to others
   kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
-  kPlain = 1 << 19,          ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
-  kNoMulti = 1 << 20,        ///< refused inside MULTI
-  kAnywhere = 1 << 21,       ///< without a key it is the same on every node, and for every client
-  kDebug = 1 << 22,          ///< only for clients that may debug
+  kPlain = 1 << 19,     ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
+  kNoMulti = 1 << 20,   ///< refused inside MULTI
+  kAnywhere = 1 << 21,  ///< without a key it is the same on every node, and for every client
+  kDebug = 1 << 22,     ///< only for clients that may debug
 };
 
 /// Which words of a command others may not see (shown_words.h).
@@ -67,7 +68,7 @@ struct Command {
   KeySpec keys;
   int text_rest;  ///< in the text protocol: index of the argument that is the rest of the line; 0: none
   CommandGroup group;
-  std::string_view since;      ///< version of Redis that has it, or "memento"
+  std::string_view since;  ///< version of Redis that has it, or "memento"
   std::string_view arguments;
   std::string_view summary;
   JoinKind join = JoinKind::kNone;
@@ -97,7 +98,8 @@ struct Command {
   /// Index of the first key of a call with these words; 0: it has none.
   std::size_t first_key(std::span<const std::string_view> words) const {
     const auto first = static_cast<std::size_t>(keys.first);
-    if (first < words.size()) [[likely]] return first;
+    if (first < words.size()) [[likely]]
+      return first;
     const KeyRange range = keys.find(words);
     return range.first != range.end ? range.first : 0;
   }

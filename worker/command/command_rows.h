@@ -1,5 +1,6 @@
-// The rows of the command table: data, of which all else is derived. What the columns mean is in command.h; handlers, in the
-// same order, are in worker/handlers/handler_table.cc. Included by these two, and by command_table.cc.
+// The rows of the command table: data, of which all else is derived. What the columns mean is in command.h;
+// handlers, in the same order, are in worker/handlers/handler_table.cc. Included by these two, and by
+// command_table.cc.
 #pragma once
 
 #include <array>
@@ -35,6 +36,8 @@ constexpr std::array<Command, count> numbered(std::array<Command, count> command
   return commands;
 }
 
+// A row is a line.
+// clang-format off
 // name, arity, flags, keys, rest of line, group, since, arguments, summary, and where that is not nothing:
 // how a cluster joins replies, which words are secrets
 inline constexpr auto kCommands = numbered(std::to_array<Command>({
@@ -227,6 +230,7 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"SLOWLOG|LEN", 2, kAdmin | kLoading | kStale, kNoKey, 0, kServer, "2.2.12", "", "How many lines there are"},
     {"SLOWLOG|RESET", 2, kAdmin | kLoading | kStale, kNoKey, 0, kServer, "2.2.12", "", "Forget the lines"},
 }), kCommands.size());
+// clang-format on
 
 }  // namespace command_rows
 }  // namespace memento

@@ -111,15 +111,24 @@ std::string_view group_title(CommandGroup group) {
       return "Values";
     case kKeys:
       return "Keys";
-    case kNumber: return "Numbers";
-    case kBits: return "Bits";
-    case kExpiry: return "Expiry";
-    case kKeyspace: return "The whole keyspace";
-    case kTransaction: return "Transactions";
-    case kPubSub: return "Messages";
-    case kConnection: return "Connection";
-    case kCluster: return "Cluster";
-    case kServer: return "Server";
+    case kNumber:
+      return "Numbers";
+    case kBits:
+      return "Bits";
+    case kExpiry:
+      return "Expiry";
+    case kKeyspace:
+      return "The whole keyspace";
+    case kTransaction:
+      return "Transactions";
+    case kPubSub:
+      return "Messages";
+    case kConnection:
+      return "Connection";
+    case kCluster:
+      return "Cluster";
+    case kServer:
+      return "Server";
   }
   return "";
 }
@@ -128,16 +137,24 @@ std::string_view group_name(CommandGroup group) {
   using enum CommandGroup;
   switch (group) {
     case kString:
-    case kNumber: return "string";
-    case kBits: return "bitmap";
+    case kNumber:
+      return "string";
+    case kBits:
+      return "bitmap";
     case kKeys:
     case kExpiry:
-    case kKeyspace: return "generic";
-    case kTransaction: return "transactions";
-    case kPubSub: return "pubsub";
-    case kConnection: return "connection";
-    case kCluster: return "cluster";
-    case kServer: return "server";
+    case kKeyspace:
+      return "generic";
+    case kTransaction:
+      return "transactions";
+    case kPubSub:
+      return "pubsub";
+    case kConnection:
+      return "connection";
+    case kCluster:
+      return "cluster";
+    case kServer:
+      return "server";
   }
   return "";
 }

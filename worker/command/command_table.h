@@ -22,7 +22,8 @@ const Command* find_subcommand(const Command& container, std::string_view name);
 
 /// For a container the subcommand that words[1] names, when there is one; else the command itself.
 inline const Command* resolve_subcommand(const Command* command, std::span<const std::string_view> words) {
-  if (command == nullptr || !command->has(kContainer) || words.size() < 2) [[likely]] return command;
+  if (command == nullptr || !command->has(kContainer) || words.size() < 2) [[likely]]
+    return command;
   return find_subcommand(*command, words[1]);
 }
 

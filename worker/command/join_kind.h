@@ -1,4 +1,5 @@
-// A column of the command table: what a cluster's node makes of a command over keys of several nodes, or over all keys.
+// A column of the command table: what a cluster's node makes of a command over keys of several nodes, or over
+// all keys.
 #pragma once
 
 #include <cstdint>

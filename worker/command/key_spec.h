@@ -1,7 +1,9 @@
-// KeySpec: where the keys stand among a call's words; one column of the command table. Data and pure functions; any process.
+// KeySpec: where the keys stand among a call's words; one column of the command table. Data and pure
+// functions; any process.
 //
-// A range stands at fixed places (GET, MSET). Keys that are counted stand behind a word that says how many they are (EVAL
-// script 2 key key argument). Keys behind a word are the first half of all that follows it (XREAD STREAMS key key id id).
+// A range stands at fixed places (GET, MSET). Keys that are counted stand behind a word that says how many
+// they are (EVAL script 2 key key argument). Keys behind a word are the first half of all that follows it
+// (XREAD STREAMS key key id id).
 #pragma once
 
 #include <cstddef>
@@ -36,7 +38,9 @@ struct KeySpec {
   std::string_view word = {};  ///< kBehindWord: in upper case
 
   static constexpr KeySpec counted(int count_at) { return {kMovable, 0, 1, Kind::kCounted, count_at, {}}; }
-  static constexpr KeySpec behind(std::string_view word) { return {kMovable, 0, 1, Kind::kBehindWord, 0, word}; }
+  static constexpr KeySpec behind(std::string_view word) {
+    return {kMovable, 0, 1, Kind::kBehindWord, 0, word};
+  }
 
   constexpr bool is_movable() const { return kind != Kind::kRange; }
 
@@ -47,7 +51,8 @@ struct KeySpec {
     if (first == 0) return {};
     const auto begin = static_cast<std::size_t>(first);
     const std::size_t back = last < 0 ? static_cast<std::size_t>(-last) - 1 : 0;  // words behind the last key
-    const std::size_t end = last < 0 ? (back < words.size() ? words.size() - back : 0) : static_cast<std::size_t>(last) + 1;
+    const std::size_t end =
+        last < 0 ? (back < words.size() ? words.size() - back : 0) : static_cast<std::size_t>(last) + 1;
     if (begin >= end || end > words.size()) return {};
     return {begin, end, static_cast<std::size_t>(step)};
   }

@@ -52,14 +52,16 @@ bool is_secret(const Command& command, std::span<const std::string_view> words, 
     case Secrets::kAllWords:
       return index > 0;
     case Secrets::kBehindAuth:
-      return index > 2 && std::ranges::any_of(words.subspan(std::max<std::size_t>(index - 2, 2), index > 3 ? 2 : 1), is_auth);
+      return index > 2 && std::ranges::any_of(
+                              words.subspan(std::max<std::size_t>(index - 2, 2), index > 3 ? 2 : 1), is_auth);
     case Secrets::kPasswordValues:
       return index > 2 && names_password(words[index - 1]);
   }
   return false;
 }
 
-std::string_view shown_word(const Command& command, std::span<const std::string_view> words, std::size_t index) {
+std::string_view shown_word(const Command& command, std::span<const std::string_view> words,
+                            std::size_t index) {
   return is_secret(command, words, index) ? kHidden : words[index];
 }
 

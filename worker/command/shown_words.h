@@ -1,5 +1,5 @@
-// A request as others may see it, in MONITOR, SLOWLOG and the client's history: passwords hidden, bytes quoted. Which
-// words are passwords says the command table, nothing else. Any process.
+// A request as others may see it, in MONITOR, SLOWLOG and the client's history: passwords hidden, bytes
+// quoted. Which words are passwords says the command table, nothing else. Any process.
 #pragma once
 
 #include <cstdint>

@@ -55,11 +55,15 @@ RefusalText refusal_text(Admission admission, const Command* command, const Call
   assert(is_refused(admission) && (command != nullptr || admission == Admission::kUnknownCommand));
   switch (admission) {
     case Admission::kRuns:
-    case Admission::kIsQueued: break;
-    case Admission::kUnknownCommand: return {"ERR", unknown_command_reason(call)};
+    case Admission::kIsQueued:
+      break;
+    case Admission::kUnknownCommand:
+      return {"ERR", unknown_command_reason(call)};
     case Admission::kDebugForbidden:
-      return {"ERR", "DEBUG command not allowed; the server's option enable-debug-command says who may use it: yes, or "
-                     "local for clients on its machine"};
+      return {
+          "ERR",
+          "DEBUG command not allowed; the server's option enable-debug-command says who may use it: yes, or "
+          "local for clients on its machine"};
     case Admission::kUnknownSubcommand:
       return {"ERR", "unknown subcommand '" + std::string(quotable(call[1], kQuotedBytes)) + "'. Try " +
                          std::string(command->name) + " HELP."};
@@ -67,19 +71,25 @@ RefusalText refusal_text(Admission admission, const Command* command, const Call
       return {"ERR", "wrong number of arguments for '" + lower_case(command->name) + "' command"};
     case Admission::kKeyTooLong:
       return {"ERR", "key is longer than the limit of " + std::to_string(kKeyLimitBytes) + " bytes"};
-    case Admission::kNotAuthenticated: return {"NOAUTH", "Authentication required."};
+    case Admission::kNotAuthenticated:
+      return {"NOAUTH", "Authentication required."};
     case Admission::kClientSubscribes:
-      return {"ERR", "Can't execute '" + lower_case(command->name) +
-                         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"};
-    case Admission::kClientMonitors: return {"ERR", "Replica can't interact with the keyspace"};
-    case Admission::kForbiddenInMulti: return {"ERR", "Command not allowed inside a transaction"};
+      return {
+          "ERR",
+          "Can't execute '" + lower_case(command->name) +
+              "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"};
+    case Admission::kClientMonitors:
+      return {"ERR", "Replica can't interact with the keyspace"};
+    case Admission::kForbiddenInMulti:
+      return {"ERR", "Command not allowed inside a transaction"};
     case Admission::kSeveralNamesInMulti:
       return {"ERR", lower_case(command->name) + " takes one name inside a transaction"};
   }
   return {"ERR", ""};
 }
 
-bool is_held_back(const ClientPause& pause, const ClientState& client, const Command* command, const Call& call, TimeMs now_ms) {
+bool is_held_back(const ClientPause& pause, const ClientState& client, const Command* command,
+                  const Call& call, TimeMs now_ms) {
   if (client.is_monitor() || is_refused(admit(client, command, call))) return false;
   bool may_write = command->has(kWrite | kPublishes);
   if (command->has(kEndsMulti) && client.transaction != nullptr) {

@@ -1,9 +1,9 @@
-// Admission: may this command run for this client now? Every way to a handler asks here first: clients' requests, what
-// other nodes queue for EXEC, the cluster's router, CLIENT PAUSE. A rule about who may run what, as one of access control
-// lists, belongs into admit() and nowhere else. Runs in workers.
+// Admission: may this command run for this client now? Every way to a handler asks here first: clients'
+// requests, what other nodes queue for EXEC, the cluster's router, CLIENT PAUSE. A rule about who may run
+// what, as one of access control lists, belongs into admit() and nowhere else. Runs in workers.
 //
-// The answer depends on the command's row, the call's words and the client's state only. Nothing is written and nothing
-// changed: what becomes of a request that is refused or queued is the dispatcher's (dispatch.h).
+// The answer depends on the command's row, the call's words and the client's state only. Nothing is written
+// and nothing changed: what becomes of a request that is refused or queued is the dispatcher's (dispatch.h).
 #pragma once
 
 #include <string>
@@ -40,7 +40,8 @@ Admission admit_carefully(const ClientState& client, const Command* command, con
 
 /// `command` is what resolve_subcommand() found for the call; nullptr: nothing.
 inline Admission admit(const ClientState& client, const Command* command, const Call& call) {
-  // Most requests: of an ordinary client, a known command with one key, or none, and the right number of words.
+  // Most requests: of an ordinary client, a known command with one key, or none, and the right number of
+  // words.
   if (client.is_ordinary() && command != nullptr && command->accepts(call.count()) &&
       !command->has(kContainer | kDebug) && command->keys.first == command->keys.last &&
       call[static_cast<std::size_t>(command->keys.first)].size() <= kKeyLimitBytes) [[likely]] {
@@ -56,7 +57,9 @@ struct RefusalText {
 };
 RefusalText refusal_text(Admission admission, const Command* command, const Call& call);
 
-/// CLIENT PAUSE holds the request back. It does not hold back what is refused, nor clients in MONITOR, as in Redis.
-bool is_held_back(const ClientPause& pause, const ClientState& client, const Command* command, const Call& call, TimeMs now_ms);
+/// CLIENT PAUSE holds the request back. It does not hold back what is refused, nor clients in MONITOR, as in
+/// Redis.
+bool is_held_back(const ClientPause& pause, const ClientState& client, const Command* command,
+                  const Call& call, TimeMs now_ms);
 
 }  // namespace memento

@@ -44,12 +44,14 @@ std::size_t request_bytes(const Call& call) {
   return bytes;
 }
 
-// What EXEC is to execute may take as much of the worker's memory as the longest values of two requests, or kQueueLimitBytes.
+// What EXEC is to execute may take as much of the worker's memory as the longest values of two requests, or
+// kQueueLimitBytes.
 void enqueue(CommandContext& context, const Command& command, const Call& call) {
   Transaction& transaction = *context.client.transaction;
   context.meter.skip();
   if (transaction.is_broken) return context.reply.status("QUEUED");  // EXEC refuses them all
-  const std::size_t limit_bytes = std::max<std::size_t>(2 * context.keyspace.value_limit_bytes(), kQueueLimitBytes);
+  const std::size_t limit_bytes =
+      std::max<std::size_t>(2 * context.keyspace.value_limit_bytes(), kQueueLimitBytes);
   bool has_room = transaction.queue.bytes() + request_bytes(call) <= limit_bytes;
   try {
     if (has_room) transaction.queue.add(command, call.args, call.key);
@@ -58,11 +60,13 @@ void enqueue(CommandContext& context, const Command& command, const Call& call) 
   }
   if (has_room) return context.reply.status("QUEUED");
   transaction.break_up();
-  context.reply.error("OOM the requests of a transaction may take " + std::to_string(limit_bytes) + " bytes of a worker's memory, or less when it has no more");
+  context.reply.error("OOM the requests of a transaction may take " + std::to_string(limit_bytes) +
+                      " bytes of a worker's memory, or less when it has no more");
 }
 
 void carry_on(CommandContext& context, Admission admission, const Command* command, const Call& call) {
-  if (admission == Admission::kRuns) [[likely]] return run_command(context, *command, call);
+  if (admission == Admission::kRuns) [[likely]]
+    return run_command(context, *command, call);
   if (admission == Admission::kIsQueued) return enqueue(context, *command, call);
   refuse(context, admission, command, call);
 }
@@ -73,7 +77,8 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
   ClientState& client = context.client;
   client.last_command = command;
   const Admission admission = admit(client, command, call);
-  if (client.is_ordinary()) [[likely]] return carry_on(context, admission, command, call);
+  if (client.is_ordinary()) [[likely]]
+    return carry_on(context, admission, command, call);
   const bool skips = client.reply_mode == ReplyMode::kSkipNext;
   if (skips) client.reply_mode = ReplyMode::kSkipThis;
   const ReplyWriter::Mark mark = context.reply.mark();
@@ -82,7 +87,8 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
     if (skips) client.reply_mode = ReplyMode::kSkipNext;
     return;
   }
-  if (client.reply_mode == ReplyMode::kOff || (skips && client.reply_mode != ReplyMode::kOn)) context.reply.roll_back(mark);
+  if (client.reply_mode == ReplyMode::kOff || (skips && client.reply_mode != ReplyMode::kOn))
+    context.reply.roll_back(mark);
   if (client.reply_mode == ReplyMode::kSkipThis) client.reply_mode = ReplyMode::kOn;
 }
 

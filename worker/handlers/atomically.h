@@ -1,5 +1,5 @@
-// Several keys as one, for handlers. Inside EXEC all of its requests are one change already, and they just run. Runs in
-// workers.
+// Several keys as one, for handlers. Inside EXEC all of its requests are one change already, and they just
+// run. Runs in workers.
 #pragma once
 
 #include <span>

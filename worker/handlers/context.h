@@ -41,13 +41,13 @@ struct CommandContext {
   ClientState& client;
   CommandMeter& meter;
   bool close_after_reply = false;  ///< set by QUIT
-  bool was_rejected = false;  ///< the error was found before the handler ran
-  bool counted_errors = false;  ///< EXEC has told the statistics of those in its reply
+  bool was_rejected = false;       ///< the error was found before the handler ran
+  bool counted_errors = false;     ///< EXEC has told the statistics of those in its reply
   bool parks =
       false;  ///< nothing was replied: the request is to be executed again when the client need not wait
-  bool ends_batch = false;  ///< what follows is to be looked at anew
-  bool in_exec = false;     ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
-                            ///< ClientTraits and `plan` are undone
+  bool ends_batch = false;   ///< what follows is to be looked at anew
+  bool in_exec = false;      ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
+                             ///< ClientTraits and `plan` are undone
   bool is_repeated = false;  ///< inside EXEC: not for the first time
   ExecPlan plan{};           ///< inside EXEC
 

@@ -16,7 +16,8 @@ void write_refusal(CommandContext& context, WriteStatus status) {
 
 // RESP's clients look for Redis's text.
 void value_too_long(CommandContext& context) {
-  if (!context.reply.is_text()) return context.reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+  if (!context.reply.is_text())
+    return context.reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
   context.reply.error("ERR value is longer than the limit of " +
                       std::to_string(context.keyspace.value_limit_bytes()) + " bytes");
 }

@@ -17,14 +17,16 @@ inline constexpr const char* kBadClientName =
 void write_refusal(CommandContext& context, WriteStatus status);
 /// A write that was refused: writes why and returns true.
 inline bool answer_refusal(CommandContext& context, WriteStatus status) {
-  if (status != WriteStatus::kOutOfMemory && status != WriteStatus::kBusy) [[likely]] return false;
+  if (status != WriteStatus::kOutOfMemory && status != WriteStatus::kBusy) [[likely]]
+    return false;
   write_refusal(context, status);
   return true;
 }
 void value_too_long(CommandContext& context);
 /// False: too long, an error was written.
 inline bool check_value_length(CommandContext& context, std::uint64_t size_bytes) {
-  if (size_bytes <= context.keyspace.value_limit_bytes()) [[likely]] return true;
+  if (size_bytes <= context.keyspace.value_limit_bytes()) [[likely]]
+    return true;
   value_too_long(context);
   return false;
 }
@@ -46,9 +48,11 @@ struct IndexRange {
 /// What two indexes, inclusive and from the end when negative, select of `size` elements.
 IndexRange index_range(std::int64_t first, std::int64_t last, std::int64_t size);
 
-/// Both from the end and the last in front of the first: GETRANGE and BITCOUNT select nothing then, even where
-/// index_range() clamps both to the first element.
-constexpr bool is_backwards(std::int64_t first, std::int64_t last) { return first < 0 && last < 0 && first > last; }
+/// Both from the end and the last in front of the first: GETRANGE and BITCOUNT select nothing then, even
+/// where index_range() clamps both to the first element.
+constexpr bool is_backwards(std::int64_t first, std::int64_t last) {
+  return first < 0 && last < 0 && first > last;
+}
 
 /// A command's statistics over all workers since CONFIG RESETSTAT (slow_handlers.cc).
 struct CommandTotals {

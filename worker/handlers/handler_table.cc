@@ -1,4 +1,5 @@
-// See handler_table.h. The rows stand in the order of worker/command/command_rows.h, which the compiler checks.
+// See handler_table.h. The rows stand in the order of worker/command/command_rows.h, which the compiler
+// checks.
 #include "worker/handlers/handler_table.h"
 
 #include <array>
@@ -196,13 +197,15 @@ constexpr bool are_parallel(const Rows& rows, const Commands& commands) {
   }
   return true;
 }
-static_assert(are_parallel(kOfCommands, command_rows::kCommands) && are_parallel(kOfSubcommands, command_rows::kSubcommands),
+static_assert(are_parallel(kOfCommands, command_rows::kCommands) &&
+                  are_parallel(kOfSubcommands, command_rows::kSubcommands),
               "each row of the command table has its handler, in the same order");
 
 constexpr auto handlers_by_number() {
   std::array<Handler, kCommandStatisticsLimit> all{};
   for (std::size_t i = 0; i < kOfCommands.size(); ++i) all[i] = kOfCommands[i].handler;
-  for (std::size_t i = 0; i < kOfSubcommands.size(); ++i) all[kOfCommands.size() + i] = kOfSubcommands[i].handler;
+  for (std::size_t i = 0; i < kOfSubcommands.size(); ++i)
+    all[kOfCommands.size() + i] = kOfSubcommands[i].handler;
   return all;
 }
 

@@ -12,7 +12,8 @@ namespace memento {
 namespace {
 
 // Somebody watches some key. Kept out of line for those who pass it by.
-[[gnu::noinline, gnu::cold]] void run_watched(CommandContext& context, const Command& command, const Call& call) {
+[[gnu::noinline, gnu::cold]] void run_watched(CommandContext& context, const Command& command,
+                                              const Call& call) {
   std::vector<std::pair<HashedKey, std::uint64_t>> keys;
   command.each_key(call.args, [&](std::string_view bytes) {
     const HashedKey key = context.keyspace.hash(bytes);
@@ -28,7 +29,8 @@ namespace {
 
 void run_command(CommandContext& context, const Command& command, const Call& call) {
   if (command.has(kWrite) && context.services.hub.watches_keys()) [[unlikely]] {
-    if (command.group != CommandGroup::kExpiry && !context.in_exec) return run_watched(context, command, call);
+    if (command.group != CommandGroup::kExpiry && !context.in_exec)
+      return run_watched(context, command, call);
   }
   handler_of(command)(context, call);
 }
@@ -37,7 +39,8 @@ Invocation invoke(CommandContext& context, const Command& command, const Call& c
   const std::uint64_t begin_ticks = cpu_ticks();
   const ReplyWriter::Mark before = context.reply.mark();
   run_command(context, command, call);
-  return {context.reply.since(before.size), context.reply.error_count() != before.error_count, cpu_ticks() - begin_ticks};
+  return {context.reply.since(before.size), context.reply.error_count() != before.error_count,
+          cpu_ticks() - begin_ticks};
 }
 
 ReplyBytes invoke_apart(CommandContext& context, const Command& command, const Call& call) {

@@ -1,6 +1,7 @@
-// Invoke: runs the handler of a call that is already admitted (worker/dispatch/admission.h), and tells what it wrote. EXEC,
-// the parts of a divided request, and whoever runs commands within a command use these; a client's own requests,
-// which the session counts and times by runs, take run_command() alone. Runs in workers.
+// Invoke: runs the handler of a call that is already admitted (worker/dispatch/admission.h), and tells what
+// it wrote. EXEC, the parts of a divided request, and whoever runs commands within a command use these; a
+// client's own requests, which the session counts and times by runs, take run_command() alone. Runs in
+// workers.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,9 @@
 
 namespace memento {
 
-/// Runs the handler, and sends changed values to the clients that watch them. Inside EXEC, which may run it again, that is
-/// left to EXEC's end. REQUIRES: admit() says kRuns, or said kIsQueued when the call was queued.
+/// Runs the handler, and sends changed values to the clients that watch them. Inside EXEC, which may run it
+/// again, that is left to EXEC's end. REQUIRES: admit() says kRuns, or said kIsQueued when the call was
+/// queued.
 void run_command(CommandContext& context, const Command& command, const Call& call);
 
 struct Invocation {
@@ -27,8 +29,8 @@ struct ReplyBytes {
   std::string bytes;
   bool is_error = false;
 };
-/// run_command(), whose reply is given in RESP2, for a program to read. context.reply is left as it was, and so is its
-/// count of errors.
+/// run_command(), whose reply is given in RESP2, for a program to read. context.reply is left as it was, and
+/// so is its count of errors.
 ReplyBytes invoke_apart(CommandContext& context, const Command& command, const Call& call);
 
 }  // namespace memento

@@ -50,8 +50,8 @@ std::optional<ValueOptions> parse_value_options(const Call& call, std::size_t fi
       options.keeps_expiry = true;
     } else if (!sets && is_word(word, "PERSIST") && given == nullptr) {
       options.persists = true;
-    } else if (expiry != nullptr && (given == nullptr || given == expiry) && !options.keeps_expiry && !options.persists &&
-               i + 1 < call.count()) {
+    } else if (expiry != nullptr && (given == nullptr || given == expiry) && !options.keeps_expiry &&
+               !options.persists && i + 1 < call.count()) {
       given = expiry;
       options.form = expiry->form;
       options.expiry = call[++i];
@@ -62,13 +62,15 @@ std::optional<ValueOptions> parse_value_options(const Call& call, std::size_t fi
   return options;
 }
 
-bool take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form, const char* command, TimeMs* expiry_ms) {
+bool take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form,
+                          const char* command, TimeMs* expiry_ms) {
   std::int64_t amount = 0;
   if (!parse_integer(number, &amount)) {
     context.reply.error(kNotAnInteger);
     return false;
   }
-  const std::optional<TimeMs> time_ms = amount > 0 ? expiry_time(amount, form, context.keyspace.now_ms()) : std::nullopt;
+  const std::optional<TimeMs> time_ms =
+      amount > 0 ? expiry_time(amount, form, context.keyspace.now_ms()) : std::nullopt;
   if (!time_ms) {
     context.reply.error(std::string("ERR invalid expire time in '") + command + "' command");
     return false;

@@ -1,4 +1,5 @@
-// The options that SET and GETEX take behind their fixed arguments, and expiries as commands name them. Runs in workers.
+// The options that SET and GETEX take behind their fixed arguments, and expiries as commands name them. Runs
+// in workers.
 #pragma once
 
 #include <optional>
@@ -35,6 +36,7 @@ enum class OptionsOf { kSet, kGetex };
 std::optional<ValueOptions> parse_value_options(const Call& call, std::size_t first, OptionsOf command);
 
 /// A positive expiry into `*expiry_ms`; else an error that names `command` was written.
-bool take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form, const char* command, TimeMs* expiry_ms);
+bool take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form,
+                          const char* command, TimeMs* expiry_ms);
 
 }  // namespace memento::handlers

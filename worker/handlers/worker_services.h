@@ -1,5 +1,6 @@
-// What handlers and sessions may ask of the worker that runs them: facts about the server, live settings. What needs all
-// connections of the worker, or other workers, belongs here too: the worker fills it in once. One per worker.
+// What handlers and sessions may ask of the worker that runs them: facts about the server, live settings.
+// What needs all connections of the worker, or other workers, belongs here too: the worker fills it in once.
+// One per worker.
 #pragma once
 
 #include <cstdint>

@@ -18,21 +18,25 @@
 namespace memento {
 namespace {
 
-constexpr int kAcceptLimit = 64;           // per wake-up, so that clients are served in between
-constexpr std::size_t kRefusedLimit = 64;  // connections that are not served and yet open: told so, or waiting for it
+constexpr int kAcceptLimit = 64;  // per wake-up, so that clients are served in between
+constexpr std::size_t kRefusedLimit =
+    64;  // connections that are not served and yet open: told so, or waiting for it
 constexpr std::int64_t kRefusedMs = 1000;  // for such a client to read why, and to leave
 constexpr std::int64_t kSilentMs = 100;    // for such a client to say in which protocol it is to be told
 constexpr std::int64_t kLogPeriodMs = 600'000;
 
 constexpr Refusal kTooMany{"too many clients; see max-clients", "ERR max number of clients reached"};
 constexpr const char* kProtectedText =
-    "DENIED memento runs in protected mode: it listens beyond this machine without a password, so only clients on this "
-    "machine are served. Give it a password (requirepass, requirepass-file or MEMENTO_REQUIREPASS), or let it listen on "
+    "DENIED memento runs in protected mode: it listens beyond this machine without a password, so only "
+    "clients on this "
+    "machine are served. Give it a password (requirepass, requirepass-file or MEMENTO_REQUIREPASS), or let "
+    "it listen on "
     "127.0.0.1 only, or, where the network is trusted, set protected-mode to no.";
 constexpr Refusal kProtected{kProtectedText, kProtectedText};
 
 bool is_this_machine(const sockaddr_storage& peer) {
-  if (peer.ss_family == AF_INET) return ntohl(reinterpret_cast<const sockaddr_in&>(peer).sin_addr.s_addr) >> 24 == 127;
+  if (peer.ss_family == AF_INET)
+    return ntohl(reinterpret_cast<const sockaddr_in&>(peer).sin_addr.s_addr) >> 24 == 127;
   if (peer.ss_family != AF_INET6) return true;
   const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
   return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
@@ -66,7 +70,8 @@ Acceptor::Acceptor(WorkerContext& context, const Fd& epoll, Keyspace& keyspace, 
 
 bool Acceptor::start() {
   bool are_all_watched = true;
-  for_each_listener([&](Fd& listener) { are_all_watched = watch_input(epoll_, listener.get()) && are_all_watched; });
+  for_each_listener(
+      [&](Fd& listener) { are_all_watched = watch_input(epoll_, listener.get()) && are_all_watched; });
   return are_all_watched;
 }
 
@@ -76,7 +81,8 @@ bool Acceptor::is_listener(int descriptor) const {
 }
 
 bool Acceptor::is_redirect_listener(int descriptor) const {
-  return std::ranges::any_of(context_.redirect_sockets, [&](const Fd& listener) { return listener.get() == descriptor; });
+  return std::ranges::any_of(context_.redirect_sockets,
+                             [&](const Fd& listener) { return listener.get() == descriptor; });
 }
 
 void Acceptor::for_each_listener(const std::function<void(Fd&)>& visit) {
@@ -88,7 +94,8 @@ bool Acceptor::accept(int listener) {
   for (int i = 0; i < kAcceptLimit; ++i) {
     sockaddr_storage peer{};
     socklen_t peer_bytes = sizeof peer;
-    Fd socket(accept4(listener, reinterpret_cast<sockaddr*>(&peer), &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd socket(
+        accept4(listener, reinterpret_cast<sockaddr*>(&peer), &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       if (errno != EAGAIN) pause(errno);
@@ -147,10 +154,12 @@ void Acceptor::add(Fd socket, const sockaddr_storage& peer, bool is_redirected) 
 
 void Acceptor::tell(ClosingQueue::Entry& refused) {
   Connection* const connection = connections_.find(refused.descriptor, refused.client_id);
-  if (std::exchange(refused.is_told, true) || connection == nullptr || connection->session().is_closing()) return;
+  if (std::exchange(refused.is_told, true) || connection == nullptr || connection->session().is_closing())
+    return;
   const bool is_text = connection->session().client().protocol == Protocol::kText;
-  const std::string text =
-      (is_text ? std::string("(error) ") + refused.refusal->text_error : std::string("-") + refused.refusal->resp_error) + "\r\n";
+  const std::string text = (is_text ? std::string("(error) ") + refused.refusal->text_error
+                                    : std::string("-") + refused.refusal->resp_error) +
+                           "\r\n";
   [[maybe_unused]] const ssize_t sent = ::send(refused.descriptor, text.data(), text.size(), MSG_NOSIGNAL);
   ::shutdown(refused.descriptor, SHUT_WR);
 }
@@ -170,9 +179,11 @@ void Acceptor::end_refused() {
 
 // Out of descriptors or memory: clients wait in the accept queue until the next tick.
 void Acceptor::pause(int error_number) {
-  std::string text = std::string("accept4: ") + std::strerror(error_number) + "; clients wait until others have left";
+  std::string text =
+      std::string("accept4: ") + std::strerror(error_number) + "; clients wait until others have left";
   if (error_number == EMFILE) {
-    text += ": allow this process more open files (ulimit -n, LimitNOFILE= of the service), or lower max-clients";
+    text +=
+        ": allow this process more open files (ulimit -n, LimitNOFILE= of the service), or lower max-clients";
   } else if (error_number == ENFILE) {
     text += ": allow the machine more open files (sysctl fs.file-max), or lower max-clients";
   }

@@ -1,8 +1,9 @@
-// Acceptor: takes new clients from a worker's listening sockets, as long as there are descriptors for them, and refuses
-// those that are not served (max-clients, protected mode). Runs in workers.
+// Acceptor: takes new clients from a worker's listening sockets, as long as there are descriptors for them,
+// and refuses those that are not served (max-clients, protected mode). Runs in workers.
 //
-// A refused client is told why in the protocol of its first byte; one that says nothing is told after a moment, in the text
-// protocol or what inline-replies says. It gets its descriptor for a second only, and less when such clients are many.
+// A refused client is told why in the protocol of its first byte; one that says nothing is told after a
+// moment, in the text protocol or what inline-replies says. It gets its descriptor for a second only, and
+// less when such clients are many.
 #pragma once
 
 #include <sys/socket.h>
@@ -24,8 +25,8 @@ class Acceptor {
   using Close = std::function<void(Connection&)>;
 
   /// `epoll` is the loop's set, which may be made later. `close` ends a connection.
-  Acceptor(WorkerContext& context, const Fd& epoll, Keyspace& keyspace, MessageHub& hub, ConnectionTable& connections,
-           Close close);
+  Acceptor(WorkerContext& context, const Fd& epoll, Keyspace& keyspace, MessageHub& hub,
+           ConnectionTable& connections, Close close);
 
   /// Begins to accept. False: errno says why.
   bool start();

@@ -20,7 +20,8 @@ bool Background::tick(std::size_t connection_count) {
   return keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background);
 }
 
-// What clients have made the heap grow by lies between what is used: only there for the next ones, or for nobody.
+// What clients have made the heap grow by lies between what is used: only there for the next ones, or for
+// nobody.
 void Background::give_back_memory() {
   const std::size_t free_bytes = mallinfo2().fordblks;
   if (free_bytes > trimmed_bytes_ + kKeptHeapBytes) {
@@ -36,7 +37,9 @@ void Background::update_statistics(std::size_t connection_count) {
   WorkerStatistics& record = context_.settings.statistics[context_.process];
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto microseconds = [](const timeval& time) { return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec); };
+  const auto microseconds = [](const timeval& time) {
+    return static_cast<std::uint64_t>(time.tv_sec * 1'000'000 + time.tv_usec);
+  };
   record.cpu_user_us.store(microseconds(usage.ru_utime), std::memory_order_relaxed);
   record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
   record.process_id.store(static_cast<std::uint64_t>(getpid()), std::memory_order_relaxed);

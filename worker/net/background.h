@@ -1,5 +1,5 @@
-// Background: what a worker does from tick to tick beside serving clients: expiry and the freeing of memory in the
-// keyspace, the figures that others read of this worker, and giving unused heap back. Runs in workers.
+// Background: what a worker does from tick to tick beside serving clients: expiry and the freeing of memory
+// in the keyspace, the figures that others read of this worker, and giving unused heap back. Runs in workers.
 #pragma once
 
 #include <cstddef>

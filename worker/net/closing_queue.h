@@ -1,5 +1,6 @@
-// ClosingQueue: connections that are closed when their time is over, if their clients have not left by themselves: those
-// that are refused, and those whose input made no sense. Oldest first; some have gone. Runs in workers.
+// ClosingQueue: connections that are closed when their time is over, if their clients have not left by
+// themselves: those that are refused, and those whose input made no sense. Oldest first; some have gone. Runs
+// in workers.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +42,8 @@ class ClosingQueue {
   /// Calls close(entry) for each whose time is over, and forgets it.
   template <class Close>
   void close_due(std::int64_t now_ms, Close&& close) {
-    while (!entries_.empty() && (entries_.size() > limit_ || now_ms - entries_.front().since_ms >= patience_ms_)) {
+    while (!entries_.empty() &&
+           (entries_.size() > limit_ || now_ms - entries_.front().since_ms >= patience_ms_)) {
       close(entries_.front());
       entries_.pop_front();
     }

@@ -12,8 +12,8 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
-// What a connection whose requests are longer reads at once, into a buffer of its own: what came in part need not be
-// moved. More would let one client's pipeline keep the others waiting.
+// What a connection whose requests are longer reads at once, into a buffer of its own: what came in part need
+// not be moved. More would let one client's pipeline keep the others waiting.
 constexpr std::size_t kLongReadBytes = 256 * 1024;
 // A request that is still incomplete grows its buffer by half each time, so reads may grow with it.
 constexpr std::size_t kReadLimitBytes = 4 << 20;
@@ -21,14 +21,17 @@ constexpr std::uint64_t kDropLimitBytes = 1 << 30;
 constexpr std::size_t kKeptReadyBytes = 64 * 1024;
 constexpr std::size_t kKeptBytes = 2 << 20;  // of a turn's output; above a paused batch of small replies
 
-bool would_block(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR; }
+bool would_block(int error_number) {
+  return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR;
+}
 
 }  // namespace
 
 Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
   const bool begins = input_.empty();
   turn.bytes = begins && !has_long_requests_ ? &turn.input : &input_;
-  const std::size_t wanted = std::clamp(turn.bytes->size() / 2, has_long_requests_ ? kLongReadBytes : kReadBytes, kReadLimitBytes);
+  const std::size_t wanted =
+      std::clamp(turn.bytes->size() / 2, has_long_requests_ ? kLongReadBytes : kReadBytes, kReadLimitBytes);
   char* const room = turn.bytes->reserve(wanted);
   const ssize_t received = ::recv(socket_.get(), room, wanted, 0);
   if (received < 0) return would_block(errno) ? Wait::kInput : Wait::kClosed;

@@ -1,7 +1,7 @@
 // Connection: one client's socket with what came in part and what could not yet be sent. Runs in workers.
 //
-// While output waits for the client, nothing more is read from it: a client that does not take its replies holds
-// one paused batch of output and its own unread requests, not more.
+// While output waits for the client, nothing more is read from it: a client that does not take its replies
+// holds one paused batch of output and its own unread requests, not more.
 #pragma once
 
 #include "shm/os/byte_buffer.h"
@@ -12,7 +12,7 @@ namespace memento {
 
 /// A turn of one connection within a wake-up: what it received, the first batch of it, the replies. Reused.
 struct Turn {
-  ByteBuffer input;             ///< for a connection that has nothing left from before; empty between two turns
+  ByteBuffer input;  ///< for a connection that has nothing left from before; empty between two turns
   ByteBuffer* bytes = nullptr;  ///< the input, or the connection's own
   Batch batch;
   ByteBuffer output;  ///< empty between two turns
@@ -26,8 +26,8 @@ struct Turn {
 
 class Connection {
  public:
-  /// What it wants next. kTurn: another turn, for requests that are here; kParked: nothing, its request waits (ClientState::waits); kReplies: nothing, before
-  /// replies of other nodes came; kClosed: drop it.
+  /// What it wants next. kTurn: another turn, for requests that are here; kParked: nothing, its request waits
+  /// (ClientState::waits); kReplies: nothing, before replies of other nodes came; kClosed: drop it.
   enum class Wait { kInput, kOutput, kTurn, kParked, kReplies, kClosed };
 
   explicit Connection(Fd socket) : socket_(std::move(socket)) {
@@ -40,8 +40,11 @@ class Connection {
 
   /// The socket has bytes: one read. kInput: go on with prepare(), execute() and answer().
   Wait receive(Turn& turn, Keyspace& keyspace);
-  void prepare(Turn& turn, const Keyspace& keyspace) { session_.prepare(turn.bytes->view(), keyspace, turn.batch); }
-  /// Executes the requests received, for the length of a turn; their replies, up to a pause, are in turn.output.
+  void prepare(Turn& turn, const Keyspace& keyspace) {
+    session_.prepare(turn.bytes->view(), keyspace, turn.batch);
+  }
+  /// Executes the requests received, for the length of a turn; their replies, up to a pause, are in
+  /// turn.output.
   void execute(Turn& turn, SessionContext& context);
   /// Behind execute(): sends the replies by one write, and goes on after a pause.
   Wait answer(Turn& turn, SessionContext& context);
@@ -52,7 +55,8 @@ class Connection {
   /// The request that waited need not do so any more, or another turn has come: goes on with it.
   Wait resume(Turn& turn, SessionContext& context);
 
-  /// Sends what was pushed to the client. kClosed: more waits for it than is kept for anybody, or messages were lost.
+  /// Sends what was pushed to the client. kClosed: more waits for it than is kept for anybody, or messages
+  /// were lost.
   Wait push(Keyspace& keyspace);
 
   /// Replies of other nodes came: sends them.
@@ -61,7 +65,8 @@ class Connection {
   /// Executes nothing more: sends what waits to be sent, then closes as finish() does.
   Wait end();
 
-  /// So that closing does not reset the connection, and with it lose what was sent last; what comes later still would.
+  /// So that closing does not reset the connection, and with it lose what was sent last; what comes later
+  /// still would.
   void drop_received();
 
   /// What the connection waits for, as registered with epoll; kept by the worker.
@@ -73,9 +78,9 @@ class Connection {
   bool drops_input() const { return drops_input_; }
 
  private:
-  /// All is answered. kClosed; but when the client may still be sending (what cannot be parsed, or because the end is
-  /// ours), closing would make the kernel reset the connection and lose the last reply: then what comes is dropped until
-  /// the client closes.
+  /// All is answered. kClosed; but when the client may still be sending (what cannot be parsed, or because
+  /// the end is ours), closing would make the kernel reset the connection and lose the last reply: then what
+  /// comes is dropped until the client closes.
   Wait finish();
   /// Before it is closed other nodes have yet to answer.
   bool awaits_last_replies() const {
@@ -91,11 +96,11 @@ class Connection {
 
   Fd socket_;
   Session session_;
-  ByteBuffer input_;   ///< a request that is not whole, or requests behind unsent output
-  ByteBuffer output_;  ///< replies the socket did not take
+  ByteBuffer input_;                ///< a request that is not whole, or requests behind unsent output
+  ByteBuffer output_;               ///< replies the socket did not take
   bool has_long_requests_ = false;  ///< one did not come whole in a read of the usual size
   bool drops_input_ = false;
-  bool ends_ = false;  ///< by end()
+  bool ends_ = false;             ///< by end()
   bool has_input_ended_ = false;  ///< the client sends no more, and waits for replies of other nodes
   std::uint64_t dropped_bytes_ = 0;
 };

@@ -12,8 +12,8 @@ bool set_timer(const Fd& timer, std::int64_t after_ms);
 /// A timer that is set. Empty: errno says why.
 Fd make_timer(std::int64_t after_ms);
 
-/// Readable when one of the signals that are the worker's has come; blocks the delivery of these, and of those that the
-/// terminal sends to all processes but that are the master's. Empty: errno says why.
+/// Readable when one of the signals that are the worker's has come; blocks the delivery of these, and of
+/// those that the terminal sends to all processes but that are the master's. Empty: errno says why.
 Fd make_signals();
 
 /// Adds the descriptor to the epoll set, for input. False: errno says why.

@@ -1,4 +1,5 @@
-// See worker.h. One epoll set: the listening sockets (acceptor.h), a signalfd, a timerfd, and the connections.
+// See worker.h. One epoll set: the listening sockets (acceptor.h), a signalfd, a timerfd, and the
+// connections.
 #include "worker/net/worker.h"
 
 #include <malloc.h>
@@ -28,11 +29,13 @@ namespace {
 
 constexpr int kEventLimit = 256;
 constexpr std::size_t kTurnLimit = 16;
-constexpr std::size_t kBriefTurnBytes = 16 * 1024;  // of its requests, and of its replies; some hundred of the usual size
-constexpr std::int64_t kLingerMs = 10'000;  // for one whose input made no sense to stop sending, and to read why
+constexpr std::size_t kBriefTurnBytes =
+    16 * 1024;  // of its requests, and of its replies; some hundred of the usual size
+constexpr std::int64_t kLingerMs =
+    10'000;  // for one whose input made no sense to stop sending, and to read why
 constexpr std::int64_t kMemoryLogMs = 600'000;
 constexpr std::int64_t kTickMs = 100;
-constexpr std::int64_t kBusyTickMs = 10;  // while background work is left: a tenth of the worker's time
+constexpr std::int64_t kBusyTickMs = 10;      // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
 // Those of a parked connection tell only that the client has ended it.
@@ -53,7 +56,8 @@ class Worker {
         hub_(context_.segment, keyspace_, context_.process),
         services_{facts_, context_.settings, hub_, context_.cluster},
         session_{keyspace_, services_},
-        acceptor_(context_, epoll_, keyspace_, hub_, connections_, [this](Connection& connection) { close(connection); }),
+        acceptor_(context_, epoll_, keyspace_, hub_, connections_,
+                  [this](Connection& connection) { close(connection); }),
         background_(context_, keyspace_, hub_) {}
 
   int run();
@@ -101,23 +105,25 @@ class Worker {
   Fd epoll_;
   Fd signals_;
   Fd timer_;
-  Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut off ones does
+  Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut
+                   ///< off ones does
   ConnectionTable connections_;
   ClosingQueue lingering_{kLingerMs};  ///< connections that drop what comes until their clients leave
   Acceptor acceptor_;
   Background background_;
   LogLimiter memory_log_{"connections ended for want of memory", 1, kMemoryLogMs};
-  std::deque<int> next_turns_;   ///< descriptors of connections whose turn ended before their requests did
-  bool leaving_ = false;  ///< now
-  bool ending_ = false;   ///< when the last connection has ended
-  bool cutting_off_ = false;  ///< no more requests are executed
+  std::deque<int> next_turns_;  ///< descriptors of connections whose turn ended before their requests did
+  bool leaving_ = false;        ///< now
+  bool ending_ = false;         ///< when the last connection has ended
+  bool cutting_off_ = false;    ///< no more requests are executed
 };
 
 bool Worker::set_up() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   signals_ = make_signals();
   timer_ = make_timer(kTickMs);
-  if (epoll_ && signals_ && timer_ && watch_input(epoll_, signals_.get()) && watch_input(epoll_, timer_.get()) &&
+  if (epoll_ && signals_ && timer_ && watch_input(epoll_, signals_.get()) &&
+      watch_input(epoll_, timer_.get()) &&
       (hub_.wakeup_descriptor() < 0 || watch_input(epoll_, hub_.wakeup_descriptor())) && acceptor_.start()) {
     return context_.cluster == nullptr || join_cluster();
   }
@@ -129,7 +135,8 @@ int Worker::run() {
   if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
   tell_ready();
   std::array<epoll_event, kEventLimit> events;
-  while (!leaving_ && !(ending_ && connections_.served_count() == 0 && (peers_ == nullptr || peers_->is_idle()))) {
+  while (!leaving_ &&
+         !(ending_ && connections_.served_count() == 0 && (peers_ == nullptr || peers_->is_idle()))) {
     const bool may_sleep = next_turns_.empty() && (router_ == nullptr || may_sleep_in_cluster());
     const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, may_sleep ? -1 : 0);
     if (count < 0 && errno != EINTR) {
@@ -149,8 +156,8 @@ int Worker::run() {
   return static_cast<int>(ExitStatus::kOk);
 }
 
-// What is not for one connection (accepting, the timer, other workers) is done as far as memory goes: a connection that
-// cannot be had is not, a figure is a second old.
+// What is not for one connection (accepting, the timer, other workers) is done as far as memory goes: a
+// connection that cannot be had is not, a figure is a second old.
 template <class Act>
 void Worker::survive(Act&& act) {
   try {
@@ -184,21 +191,24 @@ Connection::Wait Worker::guard(Turn& turn, Act&& act) {
     return act();
   } catch (const std::bad_alloc&) {
     turn.clear();
-    memory_log_.warning(context_.log, "a connection was ended: no memory for what it sent or was to get; give the machine, "
-                                      "the cgroup or the process (ulimit -v) more than what is stored needs");
+    memory_log_.warning(context_.log,
+                        "a connection was ended: no memory for what it sent or was to get; give the machine, "
+                        "the cgroup or the process (ulimit -v) more than what is stored needs");
     return Connection::Wait::kClosed;
   }
 }
 
 void Worker::on_connection(int descriptor, std::uint32_t events) {
   Connection* const found = connections_.at(descriptor);
-  if (found == nullptr) return;  // the listening socket's last event may come behind the signal that closed it
+  if (found == nullptr)
+    return;  // the listening socket's last event may come behind the signal that closed it
   Connection& connection = *found;
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
     Turn& turn = turns_[turn_count_];
-    settle(connection, dead ? Connection::Wait::kClosed : guard(turn, [&] { return connection.on_writable(turn, session_); }));
+    settle(connection, dead ? Connection::Wait::kClosed
+                            : guard(turn, [&] { return connection.on_writable(turn, session_); }));
   } else if (connection.registered == Connection::Wait::kParked ||
              connection.registered == Connection::Wait::kReplies) {
     settle(connection, Connection::Wait::kClosed);
@@ -208,11 +218,11 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
   }
 }
 
-// One stage after the other for all connections that have bytes, not one connection after the other: their fetches from
-// memory overlap, and the code of each stage, the kernel's for reading and for writing too, is warm. Replies in a row
-// also find a client awake that the first woke. (Against executing and writing in turn, 50 connections: 6 to 11 % more
-// requests a second at pipeline 50, 2 to 10 at 10, 0 to 2 at 1.) Only brief turns' replies are held back so, and only
-// while brief ones are executed.
+// One stage after the other for all connections that have bytes, not one connection after the other: their
+// fetches from memory overlap, and the code of each stage, the kernel's for reading and for writing too, is
+// warm. Replies in a row also find a client awake that the first woke. (Against executing and writing in
+// turn, 50 connections: 6 to 11 % more requests a second at pipeline 50, 2 to 10 at 10, 0 to 2 at 1.) Only
+// brief turns' replies are held back so, and only while brief ones are executed.
 void Worker::take_turns() {
   const std::size_t count = std::exchange(turn_count_, 0);
   answered_turns_ = 0;
@@ -221,7 +231,8 @@ void Worker::take_turns() {
   }
   for (std::size_t i = 0; i < count; ++i) {
     if (turn_waits_[i] != Connection::Wait::kInput) continue;
-    turn_waits_[i] = guard(turns_[i], [&] { return taking_turns_[i]->prepare(turns_[i], keyspace_), Connection::Wait::kInput; });
+    turn_waits_[i] = guard(
+        turns_[i], [&] { return taking_turns_[i]->prepare(turns_[i], keyspace_), Connection::Wait::kInput; });
   }
   for (std::size_t i = 0; i < count; ++i) prefetch_tables(turns_[i].batch, keyspace_);
   for (std::size_t i = 0; i < count; ++i) prefetch_entries(turns_[i].batch, keyspace_);
@@ -230,7 +241,8 @@ void Worker::take_turns() {
     Turn& turn = turns_[i];
     const bool is_brief = turn.batch.is_plain() && turn.bytes->size() <= kBriefTurnBytes;
     if (!is_brief) answer_turns(i);
-    turn_waits_[i] = guard(turn, [&] { return taking_turns_[i]->execute(turn, session_), Connection::Wait::kInput; });
+    turn_waits_[i] =
+        guard(turn, [&] { return taking_turns_[i]->execute(turn, session_), Connection::Wait::kInput; });
     if (!is_brief || turn.output.size() > kBriefTurnBytes) answer_turns(i + 1);
   }
   answer_turns(count);
@@ -242,7 +254,8 @@ void Worker::answer_turns(std::size_t end) {
     Connection& connection = *taking_turns_[answered_turns_];
     Turn& turn = turns_[answered_turns_];
     Connection::Wait& wait = turn_waits_[answered_turns_];
-    if (wait == Connection::Wait::kInput) wait = guard(turn, [&] { return connection.answer(turn, session_); });
+    if (wait == Connection::Wait::kInput)
+      wait = guard(turn, [&] { return connection.answer(turn, session_); });
     settle(connection, wait);
   }
 }
@@ -355,7 +368,8 @@ void Worker::close(Connection& connection) {
 
 void Worker::end_lingering() {
   lingering_.close_due(monotonic_time_ns() / 1'000'000, [this](const ClosingQueue::Entry& entry) {
-    if (Connection* const connection = connections_.find(entry.descriptor, entry.client_id)) close(*connection);
+    if (Connection* const connection = connections_.find(entry.descriptor, entry.client_id))
+      close(*connection);
   });
 }
 
@@ -373,8 +387,8 @@ void Worker::finish_connections(bool has_successor) {
   acceptor_.stop(has_successor);
 }
 
-// Time is up. What was executed has been answered and what was not will not be: each client reads its replies and then
-// the end, and may send the rest elsewhere.
+// Time is up. What was executed has been answered and what was not will not be: each client reads its replies
+// and then the end, and may send the rest elsewhere.
 void Worker::cut_off() {
   if (std::exchange(cutting_off_, true)) {
     leaving_ = true;
@@ -392,7 +406,8 @@ void Worker::on_signal() {
     if (signal.ssi_signo == SIGTERM) {
       leaving_ = true;
     } else if (signal.ssi_signo == SIGUSR1) {
-      if (const Outcome reopened = context_.log.reopen(); !reopened) context_.log.warning(reopened.error().message);
+      if (const Outcome reopened = context_.log.reopen(); !reopened)
+        context_.log.warning(reopened.error().message);
     } else if ((signal.ssi_signo == SIGQUIT || signal.ssi_signo == SIGUSR2) && !ending_) {
       finish_connections(signal.ssi_signo == SIGUSR2);
     }
@@ -414,7 +429,8 @@ void Worker::on_timer() {
 }  // namespace
 
 int run_worker(WorkerContext context) {
-  // Buffers of long requests come and go: given back to the kernel each time, their pages would cost more than the work.
+  // Buffers of long requests come and go: given back to the kernel each time, their pages would cost more
+  // than the work.
   mallopt(M_TRIM_THRESHOLD, Background::kKeptHeapBytes);
   mallopt(M_MMAP_THRESHOLD, Background::kKeptHeapBytes / 4);
   std::signal(SIGPIPE, SIG_IGN);

@@ -103,7 +103,7 @@ char* BusClient::room_for(std::size_t way, std::size_t payload_bytes) {
 }
 
 FragmentHeader BusClient::header_of(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
-                                 std::size_t payload_bytes) const {
+                                    std::size_t payload_bytes) const {
   FragmentHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
   header.number = number;
@@ -112,7 +112,8 @@ FragmentHeader BusClient::header_of(std::uint32_t number, const NodeRequest& req
   header.node = request.node;
   header.lane = lane;
   header.kind = request.kind;
-  header.flags = static_cast<std::uint8_t>(kFirstFragment | kLastFragment | (request.may_write ? kMayWrite : 0));
+  header.flags =
+      static_cast<std::uint8_t>(kFirstFragment | kLastFragment | (request.may_write ? kMayWrite : 0));
   header.protocol = static_cast<std::uint8_t>(request.protocol);
   return header;
 }
@@ -205,7 +206,8 @@ bool BusClient::receive(const OnReply& on_reply) {
       if (pending->is_queued) drop_queued(*pending, header.number);
       release(header.number);
     }
-    on_reply(to, node, header.kind == FragmentKind::kFailed ? header.failure : Failure::kNone, payload, is_last);
+    on_reply(to, node, header.kind == FragmentKind::kFailed ? header.failure : Failure::kNone, payload,
+             is_last);
     return true;
   });
   replies_.advance(fragments.size());

@@ -2,9 +2,9 @@
 // Runs in workers.
 //
 // A client's requests to one node take one lane, and are passed on in the order in which they were sent. What
-// the ring, or the lane, does not take yet waits here, so a caller looks at has_room() first; one message that
-// is longer than all room passes in fragments. For each lane at most kWindowBytes are on their way between this
-// worker and the socket: so one that is slow holds up nothing that is for others.
+// the ring, or the lane, does not take yet waits here, so a caller looks at has_room() first; one message
+// that is longer than all room passes in fragments. For each lane at most kWindowBytes are on their way
+// between this worker and the socket: so one that is slow holds up nothing that is for others.
 //
 // Every request is answered once: by its reply, or by a Failure; also when the bus dies, or does not run for
 // too long. How long another node executes is its affair.
@@ -124,7 +124,7 @@ class BusClient {
   /// In the ring, for a whole message; nullptr: it has to be queued.
   char* room_for(std::size_t way, std::size_t payload_bytes);
   FragmentHeader header_of(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
-                        std::size_t payload_bytes) const;
+                           std::size_t payload_bytes) const;
   void finish_fragment(char* place, const FragmentHeader& header, std::uint32_t number);
   void enqueue(std::uint32_t number, const NodeRequest& request, std::uint8_t lane, std::string payload);
   std::uint64_t window_left(std::size_t way);

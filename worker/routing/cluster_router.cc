@@ -140,7 +140,8 @@ ReplyQueue& ClusterRouter::open_queue(CommandContext& context, ByteBuffer& outpu
 }
 
 // Its number stands in `number`.
-ReplyQueue::Place& ClusterRouter::new_place(ReplyQueue& queue, CommandContext& context, std::uint64_t* number) {
+ReplyQueue::Place& ClusterRouter::new_place(ReplyQueue& queue, CommandContext& context,
+                                            std::uint64_t* number) {
   ReplyQueue::Place& place = queue.push();
   place.protocol = context.reply.protocol();
   place.is_dropped = !wants_reply(context.client);
@@ -195,7 +196,8 @@ ClusterRouter::Route ClusterRouter::ask_all(JoinKind kind, const Command& comman
 }
 
 // Each node tells, beside one of its keys, how many it has.
-ClusterRouter::Route ClusterRouter::route_randomkey(CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+ClusterRouter::Route ClusterRouter::route_randomkey(CommandContext& context, ByteBuffer& output,
+                                                    std::size_t* begin) {
   static constexpr std::string_view kWords[] = {"CLUSTER", "RANDOMKEY"};
   static const Command& command = *resolve_subcommand(find_command(kWords[0]), kWords);
   return ask_all(JoinKind::kAny, command, Call{kWords, {}}, context, output, begin);
@@ -238,8 +240,9 @@ ClusterRouter::Route ClusterRouter::send_join(std::unique_ptr<Join> join, const 
 }
 
 // What other nodes give to a joined reply, for which a place is kept.
-ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, FragmentKind kind,
-                                      CommandContext& context, ByteBuffer& output, std::size_t* begin) {
+ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words,
+                                      FragmentKind kind, CommandContext& context, ByteBuffer& output,
+                                      std::size_t* begin) {
   ReplyQueue& queue = open_queue(context, output, begin);
   const Join& parts = *join;
   std::uint64_t place = 0;
@@ -257,7 +260,8 @@ ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vec
 // What this node gives to a joined reply.
 std::string ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context) {
   Call call{words, {}};
-  if (const std::size_t first = command.first_key(words); first != 0) call.key = context.keyspace.hash(words[first]);
+  if (const std::size_t first = command.first_key(words); first != 0)
+    call.key = context.keyspace.hash(words[first]);
   return invoke_apart(context, command, call).bytes;
 }
 
@@ -318,15 +322,17 @@ void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, std::
   } catch (const std::bad_alloc&) {  // what comes of it still is dropped
     place->join.reset();
     ByteBuffer text;
-    ReplyWriter(text, place->protocol).error("OOM no memory for the reply of another node; the command has run");
+    ReplyWriter(text, place->protocol)
+        .error("OOM no memory for the reply of another node; the command has run");
     queue.replace(to.place, *place, text.view());
   }
   if ((!queue.ready().empty() || queue.empty()) && !std::exchange(queue.is_listed, true))
     answered_.push_back(client);
 }
 
-void ClusterRouter::take_reply(ClientState& client, const ReplyTo& to, std::uint8_t node, ReplyQueue::Place& place,
-                               Failure failure, std::string_view bytes, bool is_last) {
+void ClusterRouter::take_reply(ClientState& client, const ReplyTo& to, std::uint8_t node,
+                               ReplyQueue::Place& place, Failure failure, std::string_view bytes,
+                               bool is_last) {
   if (place.join != nullptr) return on_part(client, to, place, failure, bytes, is_last);
   if (failure == Failure::kNone) return client.replies->add(to.place, place, bytes, is_last);
   ByteBuffer text;

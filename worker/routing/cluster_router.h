@@ -97,8 +97,9 @@ class ClusterRouter {
   Route route_randomkey(CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route route_scan(const Command& command, const Call& call, CommandContext& context, ByteBuffer& output,
                    std::size_t* begin);
-  Route send_whole(std::uint8_t node, FragmentKind kind, bool may_write, std::span<const std::string_view> words,
-                   CommandContext& context, ByteBuffer& output, std::size_t* begin);
+  Route send_whole(std::uint8_t node, FragmentKind kind, bool may_write,
+                   std::span<const std::string_view> words, CommandContext& context, ByteBuffer& output,
+                   std::size_t* begin);
   Route send_join(std::unique_ptr<Join> join, const std::vector<Words>& words, const Command& command,
                   CommandContext& context, ByteBuffer& output, std::size_t* begin);
   ReplyQueue& send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, FragmentKind kind,

@@ -63,7 +63,8 @@ void ClusterRouter::finish_watch(const Join& join, ClientState& client, ReplyWri
                          " answered WATCH wrongly");
     }
     for (std::size_t i = 0; i < part.places.size(); ++i) {
-      const auto mark = mark_of_bytes(std::string_view(part.reply).substr(i * sizeof(ChangeMark), sizeof(ChangeMark)));
+      const auto mark =
+          mark_of_bytes(std::string_view(part.reply).substr(i * sizeof(ChangeMark), sizeof(ChangeMark)));
       client.watched.emplace(join.keys[part.places[i]], *mark);
     }
   }
@@ -88,7 +89,8 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   for (std::size_t i = 0; i < queue.size(); ++i) {
     const Command& command = queue.command(i);
     has_all_keys |= command.has(kAllKeys);
-    if (command.is_for_connection() || (command.keys.first == 0 && !command.has(kAnywhere))) stranger = &command;
+    if (command.is_for_connection() || (command.keys.first == 0 && !command.has(kAnywhere)))
+      stranger = &command;
     command.each_key(queue.words(i), note);
   }
   const auto give_up = [&](const std::string& why) {

@@ -17,7 +17,8 @@ static_assert(CommandMeter::kRunLimit == Batch::kLimit);
 void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
   request.has_key = request.is_plain = false;
   if (request.command == nullptr) return;
-  const std::size_t index = request.command->first_key(std::span(arguments).subspan(request.first_argument, request.argument_count));
+  const std::size_t index = request.command->first_key(
+      std::span(arguments).subspan(request.first_argument, request.argument_count));
   if (index == 0) return;
   const std::string_view key = arguments[request.first_argument + index];
   if (key.size() > kKeyLimitBytes) return;
@@ -85,7 +86,8 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
   was_rejected_ = false;
   if (context_.reply.error_count() != errors) [[unlikely]] {
     was_rejected_ = std::exchange(context_.was_rejected, false);
-    if (!std::exchange(context_.counted_errors, false)) meter.note_error(context_.reply.since(reply_begin), was_rejected_);
+    if (!std::exchange(context_.counted_errors, false))
+      meter.note_error(context_.reply.since(reply_begin), was_rejected_);
   }
   const bool was_long =
       request.input_end - input_begin(place) + output_.size() - reply_begin > CommandMeter::kMuchBytes ||
@@ -100,8 +102,8 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
   return Outcome::kRunEnded;
 }
 
-// REQUIRES: called where std::bad_alloc was caught. Only what has certainly changed nothing is answered so; else the exception
-// goes on, and the connection ends.
+// REQUIRES: called where std::bad_alloc was caught. Only what has certainly changed nothing is answered so;
+// else the exception goes on, and the connection ends.
 void BatchRun::answer_out_of_memory(const Command* command, std::size_t reply_begin) {
   if (command == nullptr || !command->has(kReadonly) || context_.client.transaction != nullptr) throw;
   context_.reply.roll_back({reply_begin, TextEncoder(), context_.reply.error_count()});
@@ -127,10 +129,10 @@ std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) 
     output_end = output_.size();
     if (context_.reply.error_count() != errors) [[unlikely]] {
       errors = context_.reply.error_count();
-      context_.meter.note_error(context_.reply.since(reply_begin), std::exchange(context_.was_rejected, false));
+      context_.meter.note_error(context_.reply.since(reply_begin),
+                                std::exchange(context_.was_rejected, false));
     }
-    const bool was_long =
-        input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;
+    const bool was_long = input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;
     if (was_long || context_.keyspace.slow_path_count() != slow_path_count) [[unlikely]] {
       slow_path_count = context_.keyspace.slow_path_count();
       context_.meter.end_run(batch_.words_of(request), true);

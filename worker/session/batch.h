@@ -67,7 +67,8 @@ class BatchRun {
     kParks,     ///< it was not executed, and nothing was replied: it is to be executed again later
   };
 
-  BatchRun(const Batch& batch, CommandContext& context, ByteBuffer& output, std::uint64_t turn_end_ticks = ~0ull)
+  BatchRun(const Batch& batch, CommandContext& context, ByteBuffer& output,
+           std::uint64_t turn_end_ticks = ~0ull)
       : batch_(batch), context_(context), output_(output), turn_end_ticks_(turn_end_ticks) {}
 
   /// The request at this place.
@@ -76,8 +77,9 @@ class BatchRun {
   bool was_rejected() const { return was_rejected_; }
   /// Seen when a request that took long was done, or at end(): the rest is for another turn.
   bool is_over() const { return context_.meter.is_past(turn_end_ticks_); }
-  /// Requests from `place` on as long as they are plain, the output is below `pause_bytes` and it is not over; the place
-  /// behind the last. REQUIRES: the one at `place` is plain, and commands are not timed one by one.
+  /// Requests from `place` on as long as they are plain, the output is below `pause_bytes` and it is not
+  /// over; the place behind the last. REQUIRES: the one at `place` is plain, and commands are not timed one
+  /// by one.
   std::size_t execute_plain(std::size_t place, std::size_t pause_bytes);
   /// All in front of `place` were executed, or answered in another way: what they took is noted.
   void end(std::size_t place) {

@@ -1,5 +1,5 @@
-// Session::consume(): takes batch after batch of a connection's input and executes it, until the input, the room for
-// replies or the turn is used up, or a request has to wait. See session.h. Runs in workers.
+// Session::consume(): takes batch after batch of a connection's input and executes it, until the input, the
+// room for replies or the turn is used up, or a request has to wait. See session.h. Runs in workers.
 #include <optional>
 #include <utility>
 
@@ -14,7 +14,8 @@ namespace memento {
 // What the steps of one call share. What outlives the call is the session's.
 class Session::Consumption {
  public:
-  Consumption(Session& session, std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output)
+  Consumption(Session& session, std::string_view bytes, SessionContext& context, Batch& batch,
+              ByteBuffer& output)
       : session_(session),
         client_(session.client_),
         bytes_(bytes),
@@ -58,16 +59,18 @@ class Session::Consumption {
   CommandMeter meter_;
   CommandContext command_;
   std::size_t taken_bytes_ = 0;
-  std::size_t routed_begin_;  // from there on the output stands behind replies that other nodes have yet to give
+  std::size_t
+      routed_begin_;  // from there on the output stands behind replies that other nodes have yet to give
   std::uint64_t executed_ = 0;
   // Of the batch:
-  std::size_t runnable_ = 0;   // so many of its requests may run
-  bool is_shown_ = false;      // to clients in MONITOR
-  bool is_routed_ = false;     // some requests may be other nodes'
-  bool was_text_ = false;      // the protocol it was parsed in
+  std::size_t runnable_ = 0;  // so many of its requests may run
+  bool is_shown_ = false;     // to clients in MONITOR
+  bool is_routed_ = false;    // some requests may be other nodes'
+  bool was_text_ = false;     // the protocol it was parsed in
 };
 
-std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output) {
+std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch,
+                             ByteBuffer& output) {
   return Consumption(*this, bytes, context, batch, output).run();
 }
 
@@ -114,7 +117,8 @@ void Session::Consumption::prepare_batch() {
 
 // During CLIENT PAUSE requests are looked at one by one.
 std::size_t Session::Consumption::count_runnable() {
-  if (!hub_.pause().is_set() || batch_.count == 0) [[likely]] return batch_.count;
+  if (!hub_.pause().is_set() || batch_.count == 0) [[likely]]
+    return batch_.count;
   session_.parked_ = is_postponed(batch_.requests[0]);
   if (!session_.parked_) return 1;
   hub_.clients().postpone(client_);
@@ -142,7 +146,8 @@ bool Session::Consumption::is_routed() const {
 // How many of its requests are done.
 std::size_t Session::Consumption::execute_batch(BatchRun& run) {
   std::size_t done = 0;
-  while (done < runnable_ && !session_.closing_ && output_.size() < kOutputPauseBytes && session_.is_text() == was_text_) {
+  while (done < runnable_ && !session_.closing_ && output_.size() < kOutputPauseBytes &&
+         session_.is_text() == was_text_) {
     if (batch_.requests[done].is_plain && !is_routed_ && !meter_.times_each() && client_.is_ordinary() &&
         runnable_ == batch_.count) [[likely]] {
       done = run.execute_plain(done, kOutputPauseBytes);
@@ -167,13 +172,15 @@ Session::Consumption::Step Session::Consumption::execute_one(BatchRun& run, std:
     if (const std::optional<Step> step = route_one(run, place)) return *step;
   }
   const BatchRun::Outcome outcome = run.execute(place);
-  if (outcome == BatchRun::Outcome::kParks) [[unlikely]] return Step::kParks;
+  if (outcome == BatchRun::Outcome::kParks) [[unlikely]]
+    return Step::kParks;
   bool ends_batch = false;
   if (outcome == BatchRun::Outcome::kRunEnded) [[unlikely]] {
     if (is_shown_ && !run.was_rejected()) show(batch_.requests[place]);
     ends_batch = std::exchange(command_.ends_batch, false) || run.is_over();
   }
-  if (client_.has_pushes) [[unlikely]] take_pushes();
+  if (client_.has_pushes) [[unlikely]]
+    take_pushes();
   session_.closing_ |= command_.close_after_reply;
   return ends_batch ? Step::kEndsBatch : Step::kGoesOn;
 }
@@ -183,9 +190,12 @@ std::optional<Session::Consumption::Step> Session::Consumption::route_one(BatchR
   const Request& request = batch_.requests[place];
   const Call call{batch_.words_of(request), request.key};
   switch (context_.router->route(request.command, call, request.has_key, command_, output_, &routed_begin_)) {
-    case ClusterRouter::Route::kHere: return std::nullopt;
-    case ClusterRouter::Route::kWaits: return Step::kParks;
-    case ClusterRouter::Route::kAnswered: break;
+    case ClusterRouter::Route::kHere:
+      return std::nullopt;
+    case ClusterRouter::Route::kWaits:
+      return Step::kParks;
+    case ClusterRouter::Route::kAnswered:
+      break;
   }
   run.end(place);
   if (is_shown_) show(request);
@@ -194,7 +204,8 @@ std::optional<Session::Consumption::Step> Session::Consumption::route_one(BatchR
 
 // Counts what was taken. False: nothing more is to be taken.
 bool Session::Consumption::end_batch(std::size_t done, bool is_turn_over) {
-  if (done < batch_.count && !session_.closing_) {  // the rest is parsed again, when the output is sent or in another protocol
+  if (done < batch_.count &&
+      !session_.closing_) {  // the rest is parsed again, when the output is sent or in another protocol
     if (done > 0) taken_bytes_ += batch_.requests[done - 1].input_end;
     session_.forget_incomplete();
     session_.has_rest_ = is_turn_over && !session_.parked_;
@@ -214,7 +225,8 @@ bool Session::Consumption::end_batch(std::size_t done, bool is_turn_over) {
 
 // What was queued is shown by EXEC.
 void Session::Consumption::show(const Request& request) const {
-  if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued))) return;
+  if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
+    return;
   hub_.show(client_, *request.command, batch_.words_of(request));
 }
 

@@ -1,5 +1,5 @@
-// MessageAssembler: puts the fragments of another node's messages together. Pure. Each lane of each process there
-// sends one message after the other; fragments of different ones may stand between each other.
+// MessageAssembler: puts the fragments of another node's messages together. Pure. Each lane of each process
+// there sends one message after the other; fragments of different ones may stand between each other.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ class MessageAssembler {
   enum class Outcome {
     kWhole,
     kIncomplete,
-    kBroken,  ///< the message has no front, or is longer than the limit or than there is memory for: none is kept
+    kBroken,  ///< the message has no front, or is longer than the limit or than there is memory for: none is
+              ///< kept
   };
   /// kWhole: `message` is all of it, valid until the next call; it is `payload` when that is the whole
   /// message.

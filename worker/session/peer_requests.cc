@@ -55,9 +55,8 @@ PeerRequests::PeerRequests(const Channel& channel, ClusterState& state, Keyspace
 }
 
 bool PeerRequests::is_idle() const {
-  return std::ranges::all_of(peers_, [](const Peer& peer) {
-    return !peer.requests.has_more() && !peer.waits;
-  });
+  return std::ranges::all_of(peers_,
+                             [](const Peer& peer) { return !peer.requests.has_more() && !peer.waits; });
 }
 
 bool PeerRequests::has_work() {
@@ -75,7 +74,8 @@ bool PeerRequests::serve() {
     serve(peer);
     wakes |= peer.replies.publish();
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    wakes |= peer.rings.bus_waits.load(std::memory_order_relaxed) != 0 && peer.rings.bus_waits.exchange(0) != 0;
+    wakes |=
+        peer.rings.bus_waits.load(std::memory_order_relaxed) != 0 && peer.rings.bus_waits.exchange(0) != 0;
   }
   output_.shrink(kKeptOutputBytes);
   return wakes;
@@ -92,7 +92,8 @@ void PeerRequests::serve(Peer& peer) {
   }
 }
 
-// A batch, or one message that cannot be part of one. The ring keeps what was not executed. False: a reply waits.
+// A batch, or one message that cannot be part of one. The ring keeps what was not executed. False: a reply
+// waits.
 bool PeerRequests::take(Peer& peer) {
   const std::string_view fragments = peer.requests.view();
   const std::size_t batch_bytes = prepare(fragments);
@@ -122,12 +123,14 @@ bool PeerRequests::take(Peer& peer) {
   return !peer.waits;
 }
 
-// Parses commands that came in one fragment into the batch, from the front of `fragments` on; how many bytes they are.
+// Parses commands that came in one fragment into the batch, from the front of `fragments` on; how many bytes
+// they are.
 std::size_t PeerRequests::prepare(std::string_view fragments) {
   batch_.clear();
   std::size_t taken = 0;
   for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
-    if (batch_.count == Batch::kLimit || !is_whole(header) || header.kind != FragmentKind::kCommand) return false;
+    if (batch_.count == Batch::kLimit || !is_whole(header) || header.kind != FragmentKind::kCommand)
+      return false;
     const std::size_t first = batch_.arguments.size();
     if (!take_word_list(&payload, &batch_.arguments) || batch_.arguments.size() == first) {
       batch_.arguments.resize(first);
@@ -152,7 +155,8 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
 
 // Answers with what execute() writes; when it returns false it was no request, and has written nothing.
 template <class Execute>
-void PeerRequests::answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context, Execute&& execute) {
+void PeerRequests::answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context,
+                               Execute&& execute) {
   try {
     if (!execute()) context.reply.error(kNoRequest);
   } catch (const std::bad_alloc&) {
@@ -171,8 +175,8 @@ void PeerRequests::run_batch(Peer& peer) {
     client_.protocol = protocol_of(headers_[done]);
     context.reply.set_protocol(client_.protocol);
     answer_with(peer, headers_[done], context, [&] {
-      const bool is_executed = is_for_any_node(batch_.requests[done].command) &&
-                               run.execute(done) != BatchRun::Outcome::kParks;
+      const bool is_executed =
+          is_for_any_node(batch_.requests[done].command) && run.execute(done) != BatchRun::Outcome::kParks;
       if (!is_executed) run.end(done);
       return is_executed;
     });
@@ -199,7 +203,8 @@ void PeerRequests::run_alone(Peer& peer, std::string_view message) {
 }
 
 // False: it is no request, and nothing was replied.
-bool PeerRequests::execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context) {
+bool PeerRequests::execute_message(const FragmentHeader& header, std::string_view message,
+                                   CommandContext& context) {
   if (header.kind == FragmentKind::kWatch) return watch(message);
   batch_.clear();
   Request& request = batch_.requests[0];

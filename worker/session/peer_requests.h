@@ -1,12 +1,12 @@
-// PeerRequests: executes what other nodes ask of this worker, in batches like clients' requests, and answers in
-// the channel's rings. Runs in workers of a cluster's nodes; the bus carries.
+// PeerRequests: executes what other nodes ask of this worker, in batches like clients' requests, and answers
+// in the channel's rings. Runs in workers of a cluster's nodes; the bus carries.
 //
-// Each node has rings of its own, and its requests are executed in order. A reply that finds no room waits here,
-// one for each node, and nothing more of that node is executed before it is gone. Before a request is executed it
-// is noted as taken (PeerRings::taken): if the worker dies, the bus knows that it may be done.
+// Each node has rings of its own, and its requests are executed in order. A reply that finds no room waits
+// here, one for each node, and nothing more of that node is executed before it is gone. Before a request is
+// executed it is noted as taken (PeerRings::taken): if the worker dies, the bus knows that it may be done.
 //
-// A message that is no request (a peer of another build) is answered with an error, and so is one for which there is
-// no memory.
+// A message that is no request (a peer of another build) is answered with an error, and so is one for which
+// there is no memory.
 #pragma once
 
 #include <array>
@@ -39,10 +39,10 @@ class PeerRequests {
     RingReader requests;
     RingWriter replies;
     MessageAssembler assembler;
-    std::uint32_t link = 0;  ///< that the last request came on
-    FragmentHeader header{};    ///< of the reply that waits
-    ByteBuffer reply{};      ///< what has yet to be put of it
-    bool waits = false;      ///< a reply does
+    std::uint32_t link = 0;   ///< that the last request came on
+    FragmentHeader header{};  ///< of the reply that waits
+    ByteBuffer reply{};       ///< what has yet to be put of it
+    bool waits = false;       ///< a reply does
   };
 
   void serve(Peer& peer);

@@ -17,13 +17,16 @@ constexpr std::size_t kInlineLimitBytes = 64 * 1024;
 // Before the password was given nobody may make the server keep much.
 constexpr std::size_t kStrangerArguments = 10;
 constexpr std::size_t kStrangerBulkBytes = 16 * 1024;
-constexpr std::size_t kStrangerRequestBytes = kStrangerArguments * kStrangerBulkBytes + 1024;  // with the lengths
+constexpr std::size_t kStrangerRequestBytes =
+    kStrangerArguments * kStrangerBulkBytes + 1024;  // with the lengths
 // Beside one value of the longest kind.
 constexpr std::size_t kRequestSlackBytes = 64 << 20;
 constexpr std::int64_t kArgumentLimit = 1 << 30;
 
 RespLimits limits_of(const ClientState& client, const Keyspace& keyspace) {
-  if (!client.authenticated) return {static_cast<std::int64_t>(kStrangerArguments), static_cast<std::int64_t>(kStrangerBulkBytes), kStrangerRequestBytes, false};
+  if (!client.authenticated)
+    return {static_cast<std::int64_t>(kStrangerArguments), static_cast<std::int64_t>(kStrangerBulkBytes),
+            kStrangerRequestBytes, false};
   const std::uint64_t bulk_bytes = std::max<std::uint64_t>(keyspace.value_limit_bytes(), 2 * kKeyLimitBytes);
   return {kArgumentLimit, static_cast<std::int64_t>(bulk_bytes), bulk_bytes + kRequestSlackBytes, true};
 }
@@ -41,7 +44,8 @@ bool begins_with_command(std::string_view line) { return find_command(take_word(
 
 }  // namespace
 
-void Session::add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch) {
+void Session::add_request(const Command* command, std::size_t first_argument, std::size_t input_end,
+                          Batch& batch) {
   const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
   Request& request = batch.requests[batch.count++];
   request.command = resolve_subcommand(command, words);
@@ -93,7 +97,8 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
     taken += line_bytes;
     Line line(text);
     parse_line(line, taken, batch);
-    if (is_stranger && batch.count > 0 && is_too_much(batch.words_of(batch.requests[batch.count - 1]))) [[unlikely]] {
+    if (is_stranger && batch.count > 0 && is_too_much(batch.words_of(batch.requests[batch.count - 1])))
+        [[unlikely]] {
       taken -= line_bytes;
       batch.arguments.resize(batch.requests[--batch.count].first_argument);
       broken_ = batch.count == 0;  // else the requests before it may change the limits
@@ -118,7 +123,8 @@ void Session::prepare_frames(std::string_view bytes, const Keyspace& keyspace, B
     }
     if (outcome != RespParser::Outcome::kRequest) break;
     taken += request_bytes;
-    if (batch.arguments.size() > first) add_request(find_command(batch.arguments[first]), first, taken, batch);
+    if (batch.arguments.size() > first)
+      add_request(find_command(batch.arguments[first]), first, taken, batch);
   }
   batch.input_bytes = taken;
 }
@@ -149,14 +155,15 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
 }
 
 void Session::report_broken(CommandContext& command) {
-  if (refusal_ != nullptr) return command.reply.error(is_text() ? refusal_->text_error : refusal_->resp_error);
+  if (refusal_ != nullptr)
+    return command.reply.error(is_text() ? refusal_->text_error : refusal_->resp_error);
   if (!is_text()) return command.reply.error(parser_.error());
-  command.reply.error(
-      client_.authenticated
-          ? "ERR Protocol error: line is longer than the limits of a key and a value together, or than 65536 bytes "
-            "without a command; the connection is closed"
-          : "ERR Protocol error: before the password is given a request may have 10 words of 16384 bytes each, and a line "
-            "65536 bytes; the connection is closed");
+  command.reply.error(client_.authenticated ? "ERR Protocol error: line is longer than the limits of a key "
+                                              "and a value together, or than 65536 bytes "
+                                              "without a command; the connection is closed"
+                                            : "ERR Protocol error: before the password is given a request "
+                                              "may have 10 words of 16384 bytes each, and a line "
+                                              "65536 bytes; the connection is closed");
 }
 
 }  // namespace memento

@@ -1,13 +1,14 @@
 // Session: a connection's protocol without its socket. Takes bytes as they come, executes the whole requests
 // among them in order, appends the replies. Runs in workers.
 //
-// A connection speaks the text protocol until a request begins with '*': from there on it speaks RESP, RESP2 until HELLO
-// says 3. Its lines that do not begin with '*' are then inline requests, answered in RESP. So are they from the beginning on
-// a connection whose first line is PING, ended by \r\n as Redis's tools end it, or that was made to (speak_resp()).
+// A connection speaks the text protocol until a request begins with '*': from there on it speaks RESP, RESP2
+// until HELLO says 3. Its lines that do not begin with '*' are then inline requests, answered in RESP. So are
+// they from the beginning on a connection whose first line is PING, ended by \r\n as Redis's tools end it, or
+// that was made to (speak_resp()).
 //
-// Requests are taken in batches: parsed, their keys hashed and the memory they need fetched ahead, then executed. A
-// worker prepares the first batches of several sessions before it executes them, so that their fetches overlap. A batch
-// is of one protocol, and a request that cannot be parsed begins a batch of its own.
+// Requests are taken in batches: parsed, their keys hashed and the memory they need fetched ahead, then
+// executed. A worker prepares the first batches of several sessions before it executes them, so that their
+// fetches overlap. A batch is of one protocol, and a request that cannot be parsed begins a batch of its own.
 #pragma once
 
 #include <cstddef>
@@ -39,15 +40,17 @@ struct Refusal {
 
 class Session {
  public:
-  /// Parses the first batch of the input, which must stay where it is until consume() gets it with the same batch.
+  /// Parses the first batch of the input, which must stay where it is until consume() gets it with the same
+  /// batch.
   void prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
 
-  /// Executes requests until `bytes` holds no whole one more or `output` holds kOutputPauseBytes; how many bytes were
-  /// taken. Call it again with the rest: with more bytes behind it, or (when paused) once the output is sent.
+  /// Executes requests until `bytes` holds no whole one more or `output` holds kOutputPauseBytes; how many
+  /// bytes were taken. Call it again with the rest: with more bytes behind it, or (when paused) once the
+  /// output is sent.
   std::size_t consume(std::string_view bytes, SessionContext& context, Batch& batch, ByteBuffer& output);
 
-  /// From here on consume() goes on for some milliseconds, and then ends between two requests: has_rest(). Without it there
-  /// is no end but that of the input.
+  /// From here on consume() goes on for some milliseconds, and then ends between two requests: has_rest().
+  /// Without it there is no end but that of the input.
   void begin_turn() { turn_end_ticks_ = cpu_ticks() + turn_ticks(); }
 
   /// For a new connection: its first request need not begin with '*'.
@@ -56,7 +59,8 @@ class Session {
     fresh_ = false;
   }
 
-  /// The client will not be served: its first byte, which tells the protocol, is answered so. Then the session is closing.
+  /// The client will not be served: its first byte, which tells the protocol, is answered so. Then the
+  /// session is closing.
   void refuse(const Refusal& refusal) { refusal_ = &refusal; }
 
   /// The last call stopped at a request that waits (ClientState::waits).
@@ -97,7 +101,7 @@ class Session {
   RespParser parser_;
   std::size_t scanned_bytes_ = 0;  ///< text: at the front of the input, known to hold no line end
   const Refusal* refusal_ = nullptr;
-  bool fresh_ = true;              ///< nothing but PING lines came yet, and nothing was said of the protocol
+  bool fresh_ = true;  ///< nothing but PING lines came yet, and nothing was said of the protocol
   bool broken_ = false;
   bool paused_ = false;
   bool parked_ = false;

@@ -49,7 +49,8 @@ std::uint64_t statistics_layout() {
   }
   for (const std::string_view code : kErrorCodes) names.append(code).push_back('\n');
   std::uint64_t layout = sizeof(WorkerStatistics);
-  for (const char byte : names) layout = (layout ^ static_cast<unsigned char>(byte)) * 0x100000001b3;  // FNV-1a
+  for (const char byte : names)
+    layout = (layout ^ static_cast<unsigned char>(byte)) * 0x100000001b3;  // FNV-1a
   return layout;
 }
 
@@ -118,7 +119,8 @@ void CommandMeter::finish_run(std::uint64_t ticks, std::span<const std::string_v
 }
 
 // EXEC is not logged: what is in it is.
-void CommandMeter::log_run(std::uint64_t duration_us, std::span<const std::string_view> words, bool was_long) {
+void CommandMeter::log_run(std::uint64_t duration_us, std::span<const std::string_view> words,
+                           bool was_long) {
   const Command* const last = run_[count_ - 1];
   if (count_ == 1 || was_long) {
     if (last != &kNotExecuted && !last->has(kEndsMulti)) log(*last, words, "", duration_us);
@@ -133,8 +135,8 @@ void CommandMeter::log_run(std::uint64_t duration_us, std::span<const std::strin
 }
 
 // The line is found by its number, which is taken away first and given back last.
-void CommandMeter::log(const Command& command, std::span<const std::string_view> words, std::string_view remark,
-                       std::uint64_t duration_us) {
+void CommandMeter::log(const Command& command, std::span<const std::string_view> words,
+                       std::string_view remark, std::uint64_t duration_us) {
   const std::int64_t latency_ms = settings_.latency_after_ms.load(kRelaxed);
   if (latency_ms > 0 && duration_us >= static_cast<std::uint64_t>(latency_ms) * 1000)
     sample(command, duration_us / 1000);

@@ -1,16 +1,16 @@
 // CommandMeter: counts and times the commands of one call of Session::consume() in the worker's statistics,
 // and logs the slow ones. Runs in workers.
 //
-// Reading the clock around each command would cost as much as a fifth of a GET. Brief commands (with one key and in
-// constant time but for the value's size, or short ones without) that stand one after the other in a batch are a
-// run, timed as one, of which each gets an equal share; any other command is a run of its own, and so is every command
-// while a threshold is below kExactBelowUs.
+// Reading the clock around each command would cost as much as a fifth of a GET. Brief commands (with one key
+// and in constant time but for the value's size, or short ones without) that stand one after the other in a
+// batch are a run, timed as one, of which each gets an equal share; any other command is a run of its own,
+// and so is every command while a threshold is below kExactBelowUs.
 //
-// A brief command is slow for few reasons, which can be told without a clock: much was given or got, it waited for a
-// lock, memory had to be found. Then the run ends with it: if that was slow, it was this command, and its line says
-// how long the run took, of which the others hardly are a part. A run that was slow for no such reason (the processor
-// was taken away, a page of memory was not there) is logged with its last command and the remark that it was one of so
-// many; what was rejected or queued is never logged.
+// A brief command is slow for few reasons, which can be told without a clock: much was given or got, it
+// waited for a lock, memory had to be found. Then the run ends with it: if that was slow, it was this
+// command, and its line says how long the run took, of which the others hardly are a part. A run that was
+// slow for no such reason (the processor was taken away, a page of memory was not there) is logged with its
+// last command and the remark that it was one of so many; what was rejected or queued is never logged.
 #pragma once
 
 #include <array>
@@ -47,8 +47,8 @@ class CommandMeter {
   /// From now on each command is a run of its own.
   void time_each() { times_each_ = true; }
   bool times_each() const { return times_each_; }
-  /// In front of each command. previous_words(): those of the command before it in the batch. True: it is a run of its
-  /// own, call end_run() behind it.
+  /// In front of each command. previous_words(): those of the command before it in the batch. True: it is a
+  /// run of its own, call end_run() behind it.
   template <class Words>
   bool begin(const Command* command, std::size_t word_count, Words&& previous_words) {
     const bool is_alone = times_each_ || command == nullptr || !is_brief(*command, word_count);

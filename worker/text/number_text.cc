@@ -23,7 +23,8 @@ bool parse_integer(std::string_view text, std::int64_t* number) {
 }
 
 bool parse_float(std::string_view text, long double* number, FloatRange range) {
-  if (text.empty() || text.size() >= kFloatLimitBytes || std::isspace(static_cast<unsigned char>(text[0]))) return false;
+  if (text.empty() || text.size() >= kFloatLimitBytes || std::isspace(static_cast<unsigned char>(text[0])))
+    return false;
   const std::string copy(text);
   char* end = nullptr;
   errno = 0;

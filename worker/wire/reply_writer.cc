@@ -21,9 +21,12 @@ std::string_view number_text(double number, char (&digits)[40]) {
 
 void ReplyWriter::nil() {
   switch (protocol_) {
-    case Protocol::kText: return text_.value(output_, "(null)");
-    case Protocol::kResp2: return output_.append("$-1\r\n");
-    case Protocol::kResp3: return output_.append("_\r\n");
+    case Protocol::kText:
+      return text_.value(output_, "(null)");
+    case Protocol::kResp2:
+      return output_.append("$-1\r\n");
+    case Protocol::kResp3:
+      return output_.append("_\r\n");
   }
 }
 
@@ -101,7 +104,8 @@ std::size_t ReplyWriter::begin_list() {
 void ReplyWriter::end_list(std::size_t begin, std::size_t count) {
   if (is_text()) return text_.end(output_);
   char header[resp::kHeaderBytes];
-  const auto bytes = static_cast<std::size_t>(resp::put_header(header, '*', static_cast<std::int64_t>(count)) - header);
+  const auto bytes =
+      static_cast<std::size_t>(resp::put_header(header, '*', static_cast<std::int64_t>(count)) - header);
   std::memcpy(output_.insert_gap(begin, bytes), header, bytes);
 }
 

@@ -1,9 +1,9 @@
-// ReplyWriter: writes typed replies straight into the output buffer, in the protocol the connection speaks. A handler
-// says what it answers (a status, nil, an integer, a map ...); text_encoder.h and resp_encoder.h say how it looks. Runs
-// in workers.
+// ReplyWriter: writes typed replies straight into the output buffer, in the protocol the connection speaks. A
+// handler says what it answers (a status, nil, an integer, a map ...); text_encoder.h and resp_encoder.h say
+// how it looks. Runs in workers.
 //
-// Aggregates (array, set, map, push) are begun with the number of their elements and ended; a map's elements are
-// field() and a value each. A list is an array whose length is known only at its end.
+// Aggregates (array, set, map, push) are begun with the number of their elements and ended; a map's elements
+// are field() and a value each. A list is an array whose length is known only at its end.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ enum class Protocol : std::uint8_t { kText, kResp2, kResp3 };
 
 class ReplyWriter {
  public:
-  explicit ReplyWriter(ByteBuffer& output, Protocol protocol = Protocol::kText) : output_(output), protocol_(protocol) {}
+  explicit ReplyWriter(ByteBuffer& output, Protocol protocol = Protocol::kText)
+      : output_(output), protocol_(protocol) {}
 
   Protocol protocol() const { return protocol_; }
   bool is_text() const { return protocol_ == Protocol::kText; }
@@ -47,7 +48,8 @@ class ReplyWriter {
   /// Text for people, lines parted by \n or \r\n; one \n at its end is dropped in the text protocol.
   void verbatim(std::string_view text);
 
-  /// `message` begins with its code: "ERR value is not an integer or out of range". Line ends in it become spaces.
+  /// `message` begins with its code: "ERR value is not an integer or out of range". Line ends in it become
+  /// spaces.
   void error(std::string_view message);
   void unknown_command(std::string_view message);
   void out_of_memory();

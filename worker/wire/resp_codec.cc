@@ -11,8 +11,8 @@ constexpr std::size_t kKeptPieces = 64;
 
 enum class Length { kWhole, kIncomplete, kTooLong, kNotANumber };
 
-// A type byte, one or two digits and \r\n, as nearly all lengths are, told from one load of eight bytes: how many bytes that
-// is; 0 when it is something else. REQUIRES: eight bytes at `bytes`.
+// A type byte, one or two digits and \r\n, as nearly all lengths are, told from one load of eight bytes: how
+// many bytes that is; 0 when it is something else. REQUIRES: eight bytes at `bytes`.
 std::size_t take_short_length(const char* bytes, char type, std::int64_t* number) {
   constexpr std::uint64_t kOneDigit = 0xffff00ff;
   constexpr std::uint64_t kTwoDigits = 0xffff0000ff;
@@ -33,7 +33,8 @@ std::size_t take_short_length(const char* bytes, char type, std::int64_t* number
   return 0;
 }
 
-// The number between the type byte at `*position` and \r, strictly as Redis reads it; `*position` moves behind the line.
+// The number between the type byte at `*position` and \r, strictly as Redis reads it; `*position` moves
+// behind the line.
 Length take_any_length(std::string_view bytes, std::size_t* position, std::int64_t* number) {
   const std::size_t begin = *position + 1;
   const char* const text = bytes.data() + begin;
@@ -54,7 +55,8 @@ Length take_any_length(std::string_view bytes, std::size_t* position, std::int64
 // REQUIRES: the type byte is there.
 Length take_length(std::string_view bytes, char type, std::size_t* position, std::int64_t* number) {
   if (bytes.size() - *position >= sizeof(std::uint64_t)) {
-    if (const std::size_t taken = take_short_length(bytes.data() + *position, type, number); taken > 0) [[likely]] {
+    if (const std::size_t taken = take_short_length(bytes.data() + *position, type, number); taken > 0)
+        [[likely]] {
       *position += taken;
       return Length::kWhole;
     }
@@ -95,13 +97,18 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
   if (missing == 0) {
     position = 0;
     switch (take_length(bytes, '*', &position, &missing)) {
-      case Length::kIncomplete: return Outcome::kIncomplete;
-      case Length::kTooLong: return broken("too big mbulk count string");
-      case Length::kNotANumber: return broken("invalid multibulk length");
-      case Length::kWhole: break;
+      case Length::kIncomplete:
+        return Outcome::kIncomplete;
+      case Length::kTooLong:
+        return broken("too big mbulk count string");
+      case Length::kNotANumber:
+        return broken("invalid multibulk length");
+      case Length::kWhole:
+        break;
     }
     if (missing > limits.arguments) {
-      return broken(limits.is_authenticated ? "invalid multibulk length" : "unauthenticated multibulk length");
+      return broken(limits.is_authenticated ? "invalid multibulk length"
+                                            : "unauthenticated multibulk length");
     }
     if (missing <= 0) {
       *taken = position;
@@ -126,7 +133,8 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
       break;
     }
     if (bulk_bytes < 0 || bulk_bytes > limits.bulk_bytes) {
-      return broken(limits.is_authenticated || bulk_bytes < 0 ? "invalid bulk length" : "unauthenticated bulk length");
+      return broken(limits.is_authenticated || bulk_bytes < 0 ? "invalid bulk length"
+                                                              : "unauthenticated bulk length");
     }
     const auto size = static_cast<std::size_t>(bulk_bytes);
     if (bytes.size() - begin < size + 2) {
@@ -152,12 +160,15 @@ RespParser::Outcome RespParser::parse(std::string_view bytes, const RespLimits& 
   arguments->resize(first_argument);
   position_ = position;
   missing_ = missing;
-  return bytes.size() > limits.request_bytes ? broken("request is longer than the limit") : Outcome::kIncomplete;
+  return bytes.size() > limits.request_bytes ? broken("request is longer than the limit")
+                                             : Outcome::kIncomplete;
 }
 
-// The words that came before, in front of those that have come now: once, however many pieces a request comes in.
+// The words that came before, in front of those that have come now: once, however many pieces a request comes
+// in.
 void RespParser::put_pieces(std::string_view bytes, std::size_t first_argument, Arguments* arguments) const {
-  arguments->insert(arguments->begin() + static_cast<std::ptrdiff_t>(first_argument), pieces_.size(), std::string_view());
+  arguments->insert(arguments->begin() + static_cast<std::ptrdiff_t>(first_argument), pieces_.size(),
+                    std::string_view());
   for (const Piece& piece : pieces_) (*arguments)[first_argument++] = bytes.substr(piece.offset, piece.size);
 }
 
@@ -190,12 +201,18 @@ char unescape(std::string_view line, std::size_t* at) {
     return static_cast<char>(byte);
   }
   switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return c;
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'b':
+      return '\b';
+    case 'a':
+      return '\a';
+    default:
+      return c;
   }
 }
 

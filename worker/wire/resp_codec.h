@@ -1,9 +1,9 @@
-// RESP requests: an array of bulk strings, `*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`, or an inline line of words that may be
-// quoted. Runs in workers.
+// RESP requests: an array of bulk strings, `*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`, or an inline line of words that
+// may be quoted. Runs in workers.
 //
-// A request may come cut at any byte. Its words point into the input, nothing is copied; where an incomplete one stops is
-// remembered, so that no byte of it is read twice however small the pieces come. Nothing is reserved by a length that the
-// client names.
+// A request may come cut at any byte. Its words point into the input, nothing is copied; where an incomplete
+// one stops is remembered, so that no byte of it is read twice however small the pieces come. Nothing is
+// reserved by a length that the client names.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace memento {
 struct RespLimits {
   std::int64_t arguments;  ///< words of a request
   std::int64_t bulk_bytes;
-  std::size_t request_bytes;      ///< of a request that is not whole yet
-  bool is_authenticated;          ///< the other limits are the ordinary ones
+  std::size_t request_bytes;  ///< of a request that is not whole yet
+  bool is_authenticated;      ///< the other limits are the ordinary ones
 };
 
 class RespParser {
@@ -32,8 +32,8 @@ class RespParser {
   };
   static constexpr std::size_t kLineLimitBytes = 64 * 1024;  ///< of an inline request, and of a length's line
 
-  /// REQUIRES: bytes begin where a request begins, and if the last call answered kIncomplete, with the same bytes.
-  /// `unquoted` keeps the words of an inline request that do not stand in the input as they are.
+  /// REQUIRES: bytes begin where a request begins, and if the last call answered kIncomplete, with the same
+  /// bytes. `unquoted` keeps the words of an inline request that do not stand in the input as they are.
   Outcome parse(std::string_view bytes, const RespLimits& limits, Arguments* arguments, std::size_t* taken,
                 std::deque<std::string>* unquoted);
 
@@ -48,19 +48,21 @@ class RespParser {
     std::size_t size;
   };
 
-  Outcome parse_inline(std::string_view bytes, Arguments* arguments, std::size_t* taken, std::deque<std::string>* unquoted);
+  Outcome parse_inline(std::string_view bytes, Arguments* arguments, std::size_t* taken,
+                       std::deque<std::string>* unquoted);
   void put_pieces(std::string_view bytes, std::size_t first_argument, Arguments* arguments) const;
   Outcome broken(const char* reason, char got = 0);
 
-  std::size_t position_ = 0;        ///< of the incomplete request: up to here it is known
-  std::int64_t missing_ = 0;        ///< words still to come; 0: nothing is known of a request
-  std::vector<Piece> pieces_;       ///< words that came
+  std::size_t position_ = 0;   ///< of the incomplete request: up to here it is known
+  std::int64_t missing_ = 0;   ///< words still to come; 0: nothing is known of a request
+  std::vector<Piece> pieces_;  ///< words that came
   const char* reason_ = nullptr;
   char got_ = 0;
 };
 
-/// Splits a line into words as shells do: "..." with \n \r \t \b \a \xHH and \" , '...' with \' . False: a quote does not
-/// end, or something follows it without a space. A word that had to be changed is kept in `unquoted`.
+/// Splits a line into words as shells do: "..." with \n \r \t \b \a \xHH and \" , '...' with \' . False: a
+/// quote does not end, or something follows it without a space. A word that had to be changed is kept in
+/// `unquoted`.
 bool split_quoted_words(std::string_view line, Arguments* arguments, std::deque<std::string>* unquoted);
 
 }  // namespace memento

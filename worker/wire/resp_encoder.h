@@ -1,5 +1,5 @@
-// Replies in RESP: the frames as bytes. Which type a reply has in RESP2 and RESP3 is reply_writer's business. Runs in
-// workers.
+// Replies in RESP: the frames as bytes. Which type a reply has in RESP2 and RESP3 is reply_writer's business.
+// Runs in workers.
 #pragma once
 
 #include <charconv>

@@ -1,5 +1,6 @@
-// The text protocol's requests: one a line, ended by \n or \r\n; words parted by spaces. A command may declare
-// that one of its arguments takes the rest of the line as it is, so that a value may hold spaces. Runs in workers.
+// The text protocol's requests: one a line, ended by \n or \r\n; words parted by spaces. A command may
+// declare that one of its arguments takes the rest of the line as it is, so that a value may hold spaces.
+// Runs in workers.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@ namespace memento {
 /// A request's words, pointing into the line. args[0] is the command as typed.
 using Arguments = std::vector<std::string_view>;
 
-/// The line at the front of `bytes` without its end; false when it is not whole yet. `scanned` (in and out) is how
-/// many bytes are known to hold no \n. `taken`: bytes of the line and its end.
+/// The line at the front of `bytes` without its end; false when it is not whole yet. `scanned` (in and out)
+/// is how many bytes are known to hold no \n. `taken`: bytes of the line and its end.
 bool next_line(std::string_view bytes, std::size_t* scanned, std::string_view* line, std::size_t* taken);
 
 /// Cuts the first word off `line`; empty when there is none. What is left begins with the separator.
@@ -38,8 +39,8 @@ class Line {
   std::string_view left_;
 };
 
-/// Appends the words that follow a request's first. The `rest_index`-th word of the request (0: none is) is the line's
-/// rest.
+/// Appends the words that follow a request's first. The `rest_index`-th word of the request (0: none is) is
+/// the line's rest.
 template <class AnyLine>
 void split_words(AnyLine& line, std::size_t rest_index, Arguments* arguments) {
   for (std::size_t count = 1;; ++count) {

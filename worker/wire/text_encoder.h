@@ -1,7 +1,7 @@
 // Replies in the text protocol. Runs in workers.
 //
-// A reply ends in \r\n, lines inside one in \n. An array is a line for each element, a map a line `name: value` for each
-// field; an empty one is an empty line. What is nested is indented by two spaces.
+// A reply ends in \r\n, lines inside one in \n. An array is a line for each element, a map a line `name:
+// value` for each field; an empty one is an empty line. What is nested is indented by two spaces.
 //   OK   (null)   (Unknown command)   (Out of memory)   digits   (error) a sentence
 #pragma once
 

@@ -28,12 +28,14 @@ class BusLaneQueue : public ::testing::Test {
   }
   // What the other node gets for it.
   void reply(std::uint32_t number, int flags = kWhole, std::uint64_t taken_over = 0) {
-    if (queue_.on_reply(fragment(number, flags), taken_over, note())) answers_.push_back("reply " + std::to_string(number));
+    if (queue_.on_reply(fragment(number, flags), taken_over, note()))
+      answers_.push_back("reply " + std::to_string(number));
     queue_.give_failures(note());
   }
   LaneQueue::Fail note() {
     return [this](const FragmentHeader& request, Failure failure) {
-      answers_.push_back((failure == Failure::kUnknown ? "unknown " : "down ") + std::to_string(request.number));
+      answers_.push_back((failure == Failure::kUnknown ? "unknown " : "down ") +
+                         std::to_string(request.number));
     };
   }
 
@@ -45,7 +47,8 @@ class BusLaneQueue : public ::testing::Test {
   Answers answers_;
 };
 
-// Shows that answers are expected in the order of the last fragments, and that what was not asked is not passed on.
+// Shows that answers are expected in the order of the last fragments, and that what was not asked is not
+// passed on.
 TEST_F(BusLaneQueue, AnswersComeInOrder) {
   add(1, kFirstFragment);
   add(2, kWhole);
@@ -60,8 +63,8 @@ TEST_F(BusLaneQueue, AnswersComeInOrder) {
   EXPECT_TRUE(queue_.empty());
 }
 
-// Shows that of what a dead worker had taken whole the writes are unknown and the rest was not executed, and that the
-// next worker answers what was not taken.
+// Shows that of what a dead worker had taken whole the writes are unknown and the rest was not executed, and
+// that the next worker answers what was not taken.
 TEST_F(BusLaneQueue, AWorkerDies) {
   add(1, kWhole | kMayWrite);
   add(2, kWhole | kMayWrite);
@@ -87,8 +90,8 @@ TEST_F(BusLaneQueue, ANewWorkerIsKnownByItsReplies) {
   EXPECT_EQ(answers(), (Answers{"unknown 1", "reply 2"}));
 }
 
-// Shows that a message whose front a dead worker has taken fails when its end comes, and that one without a worker
-// leaves nothing.
+// Shows that a message whose front a dead worker has taken fails when its end comes, and that one without a
+// worker leaves nothing.
 TEST_F(BusLaneQueue, AWorkerDiesInALongMessage) {
   add(1, kFirstFragment | kMayWrite);
   queue_.on_worker_lost(110, note());
@@ -102,8 +105,8 @@ TEST_F(BusLaneQueue, AWorkerDiesInALongMessage) {
   EXPECT_TRUE(queue_.empty());
 }
 
-// Shows that a message of which a worker that has gone for good had the front does not keep the lane from the next worker,
-// and fails in its turn, when its end comes.
+// Shows that a message of which a worker that has gone for good had the front does not keep the lane from the
+// next worker, and fails in its turn, when its end comes.
 TEST_F(BusLaneQueue, AWorkerGoesWithTheFrontOfAMessage) {
   add(1, kFirstFragment);
   EXPECT_TRUE(queue_.awaits_worker());

@@ -36,8 +36,8 @@ TEST(BusLinkRules, AnAttemptTakesLimitedTime) {
   EXPECT_EQ(rules.on_tick(LinkRules::kConnectMs + 1), Action::kNothing);
 }
 
-// Shows that a link on which nothing is sent gets a ping, whatever is heard; that one on which nothing is heard
-// is closed when the time is up; and that a word keeps it.
+// Shows that a link on which nothing is sent gets a ping, whatever is heard; that one on which nothing is
+// heard is closed when the time is up; and that a word keeps it.
 TEST(BusLinkRules, SilenceEndsIt) {
   LinkRules rules(kTimeoutMs, 0);
   rules.on_tick(0);

@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint16_t kWorker = 3;
 
 FragmentHeader fragment(std::uint32_t number, std::uint8_t flags, std::size_t bytes,
-                  std::uint16_t process = kWorker) {
+                        std::uint16_t process = kWorker) {
   FragmentHeader header{};
   header.payload_bytes = static_cast<std::uint32_t>(bytes);
   header.number = number;
@@ -33,10 +33,10 @@ class BusRequestQueue : public ::testing::Test {
     std::vector<std::uint32_t> numbers;
     for (const ByteBuffer& frame : queue_->take_frames(0)) {
       for_each_fragment(frame.view().substr(sizeof(FrameHeader)),
-                     [&](const FragmentHeader& header, std::string_view) {
-                       numbers.push_back(header.number);
-                       return true;
-                     });
+                        [&](const FragmentHeader& header, std::string_view) {
+                          numbers.push_back(header.number);
+                          return true;
+                        });
     }
     return numbers;
   }

@@ -124,7 +124,10 @@ TEST_F(CliBulk, ImportOfBrokenRecords) {
 // Shows that an export that fails leaves the old file.
 TEST_F(CliBulk, FailedExportChangesNothing) {
   const std::string file = write("old.csv", "old");
-  EXPECT_EQ(run_program("memento-cli", {"-p", std::to_string(testing::ReservedPort().number()), "--export", file}).status, 3);
+  EXPECT_EQ(
+      run_program("memento-cli", {"-p", std::to_string(testing::ReservedPort().number()), "--export", file})
+          .status,
+      3);
   EXPECT_EQ(read_file(file), "old");
 }
 

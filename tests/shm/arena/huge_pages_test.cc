@@ -45,8 +45,8 @@ class ShmHugePages : public ::testing::Test {
   std::unique_ptr<Segment> segment_;
 };
 
-// Shows that the committed part becomes huge pages, the keys stay what they were, no memory is taken for it, and that it
-// goes on when more is committed.
+// Shows that the committed part becomes huge pages, the keys stay what they were, no memory is taken for it,
+// and that it goes on when more is committed.
 TEST_F(ShmHugePages, FollowWhatIsCommitted) {
   Keyspace keyspace(*segment_, 1);
   HugePages pages(*segment_);
@@ -54,8 +54,9 @@ TEST_F(ShmHugePages, FollowWhatIsCommitted) {
   std::uint64_t made_before = 0;
   for (const std::uint64_t wanted_bytes : {8ull << 20, 24ull << 20}) {
     for (; used_bytes() < wanted_bytes; ++key_count) {
-      ASSERT_EQ(keyspace.set(keyspace.hash(std::to_string(key_count)), "value of " + std::to_string(key_count)),
-                WriteStatus::kDone);
+      ASSERT_EQ(
+          keyspace.set(keyspace.hash(std::to_string(key_count)), "value of " + std::to_string(key_count)),
+          WriteStatus::kDone);
     }
     const std::uint64_t used = used_bytes();
     while (pages.advance()) {

@@ -177,14 +177,15 @@ TEST(ShmEviction, EveryWriteFindsRoom) {
   expect_sound(*segment);
 }
 
-// When memory is full, what frees memory or takes no more of it works all the same: alone and in transactions, for blocks
-// and for runs.
+// When memory is full, what frees memory or takes no more of it works all the same: alone and in
+// transactions, for blocks and for runs.
 TEST(ShmFullMemory, WhatDoesNotGrowWorks) {
   for (const std::size_t value_bytes : {40, 3000, 200'000}) {
     auto segment = make_segment(32ull << 20, 2);
     Keyspace keyspace(*segment, 1);
     const std::uint64_t count = fill(keyspace, 0, std::string(value_bytes, 'a'));
-    for (const std::size_t filler_bytes : {1000, 100, 10}) fill(keyspace, 1'000'000'000 + filler_bytes * 1'000'000, std::string(filler_bytes, 'f'));
+    for (const std::size_t filler_bytes : {1000, 100, 10})
+      fill(keyspace, 1'000'000'000 + filler_bytes * 1'000'000, std::string(filler_bytes, 'f'));
     ASSERT_GT(count, 40u) << value_bytes;
     const auto transact_one = [&](std::uint64_t i, auto&& change) {
       const std::string text = name(i);
@@ -192,7 +193,9 @@ TEST(ShmFullMemory, WhatDoesNotGrowWorks) {
       return keyspace.transact(keys, [&] { return change(keys[0]), true; });
     };
     const auto expire = [&](const HashedKey& at) {
-      return keyspace.update(at, [](const EntryView*) { return Change{Change::Action::kSetExpiry, {}, INT64_MAX / 2}; });
+      return keyspace.update(at, [](const EntryView*) {
+        return Change{Change::Action::kSetExpiry, {}, INT64_MAX / 2};
+      });
     };
     // Nothing has been freed yet when each of these kinds comes first.
     for (int first = 0; first < 6; ++first) {
@@ -205,7 +208,9 @@ TEST(ShmFullMemory, WhatDoesNotGrowWorks) {
       if (first == 2) status = keyspace.set(keyspace.hash(text), shorter);
       if (first == 3) status = transact_one(at, [&](const HashedKey& k) { keyspace.set(k, shorter); });
       if (first == 4) {
-        status = keyspace.update(keyspace.hash(text), [&](const EntryView*) { return Change{Change::Action::kReplace, {shorter}, kNoExpiry}; });
+        status = keyspace.update(keyspace.hash(text), [&](const EntryView*) {
+          return Change{Change::Action::kReplace, {shorter}, kNoExpiry};
+        });
       }
       if (first == 5) status = transact_one(at, [&](const HashedKey& k) { keyspace.erase(k); });
       EXPECT_EQ(status, WriteStatus::kDone) << value_bytes << " bytes, kind " << first;
@@ -242,21 +247,30 @@ TEST(ShmEviction, NothingGoesForWhatCanNeverFit) {
   auto segment = make_segment(32ull << 20, 2);
   Keyspace keyspace(*segment, 1);
   ASSERT_TRUE(keyspace.set_eviction(true));
-  for (int i = 0; i < 1000; ++i) ASSERT_EQ(keyspace.set(keyspace.hash(name(static_cast<std::uint64_t>(i))), std::string(10'000, 'v')), WriteStatus::kDone);
+  for (int i = 0; i < 1000; ++i)
+    ASSERT_EQ(keyspace.set(keyspace.hash(name(static_cast<std::uint64_t>(i))), std::string(10'000, 'v')),
+              WriteStatus::kDone);
   const HashedKey key = keyspace.hash("large");
   const std::string whole(40 << 20, 'x');
   const std::string half(12 << 20, 'x');
   EXPECT_EQ(keyspace.set(key, whole), WriteStatus::kOutOfMemory);
-  EXPECT_EQ(keyspace.update(key, [&](const EntryView*) { return Change{Change::Action::kReplace, {whole}, kNoExpiry}; }), WriteStatus::kOutOfMemory);
+  EXPECT_EQ(keyspace.update(key,
+                            [&](const EntryView*) {
+                              return Change{Change::Action::kReplace, {whole}, kNoExpiry};
+                            }),
+            WriteStatus::kOutOfMemory);
   const std::string other = "other";
   const std::vector<HashedKey> keys{key, keyspace.hash(other)};
-  EXPECT_EQ(keyspace.transact(keys, [&] { return keyspace.set(keys[0], half), keyspace.set(keys[1], half), true; }), WriteStatus::kOutOfMemory);
+  EXPECT_EQ(
+      keyspace.transact(keys, [&] { return keyspace.set(keys[0], half), keyspace.set(keys[1], half), true; }),
+      WriteStatus::kOutOfMemory);
   EXPECT_EQ(keyspace.counter_sum(Counter::kEvicted), 0u);
   EXPECT_EQ(keyspace.key_count(), 1000u);
   // One half fits; a second one beside it, made from it, does not, and leaves it.
   ASSERT_EQ(keyspace.set(key, half), WriteStatus::kDone);
   const auto append = [&](const EntryView* old) {
-    return Change{Change::Action::kReplace, {old != nullptr ? old->value : std::string_view(), half}, kNoExpiry};
+    return Change{
+        Change::Action::kReplace, {old != nullptr ? old->value : std::string_view(), half}, kNoExpiry};
   };
   EXPECT_EQ(keyspace.update(key, append), WriteStatus::kOutOfMemory);
   EXPECT_EQ(keyspace.transact(keys,
@@ -272,7 +286,8 @@ TEST(ShmEviction, NothingGoesForWhatCanNeverFit) {
   expect_sound(*segment);
 }
 
-// Several processes that write more than fits, values in runs: none is refused, for there is always something to evict.
+// Several processes that write more than fits, values in runs: none is refused, for there is always something
+// to evict.
 TEST(ShmKeyspaceThreads, EvictionRefusesNobody) {
   auto segment = make_segment(64ull << 20, 4);
   ASSERT_TRUE(Keyspace(*segment, 0).set_eviction(true));

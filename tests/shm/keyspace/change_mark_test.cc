@@ -22,7 +22,8 @@ struct Case {
 };
 
 void set(Keyspace& keyspace, const std::string& key, const std::string& value, TimeMs expiry_ms = kNoExpiry) {
-  ASSERT_EQ(keyspace.set(keyspace.hash(key), value, {SetCondition::kAlways, expiry_ms, false}), WriteStatus::kDone);
+  ASSERT_EQ(keyspace.set(keyspace.hash(key), value, {SetCondition::kAlways, expiry_ms, false}),
+            WriteStatus::kDone);
 }
 void erase(Keyspace& keyspace, const std::string& key) { keyspace.erase(keyspace.hash(key)); }
 void rename(Keyspace& keyspace, const std::string& from, const std::string& to) {
@@ -36,7 +37,9 @@ void rename(Keyspace& keyspace, const std::string& from, const std::string& to) 
   });
 }
 void expire(Keyspace& keyspace, const std::string& key, TimeMs expiry_ms) {
-  keyspace.update(keyspace.hash(key), [&](const EntryView*) { return Change{Change::Action::kSetExpiry, {}, expiry_ms}; });
+  keyspace.update(keyspace.hash(key), [&](const EntryView*) {
+    return Change{Change::Action::kSetExpiry, {}, expiry_ms};
+  });
 }
 
 const Case kCases[] = {
@@ -52,17 +55,25 @@ const Case kCases[] = {
        for (int i = 0; i < 1000; ++i) set(keyspace, "{t}" + std::to_string(i), "value");
      },
      true},
-    {"set and erased, absent", false, [](Keyspace& keyspace) { set(keyspace, "{t}key", "v"), erase(keyspace, "{t}key"); }, false},
-    {"erased and set to the same", true, [](Keyspace& keyspace) { erase(keyspace, "{t}key"), set(keyspace, "{t}key", "value"); }, false},
+    {"set and erased, absent", false,
+     [](Keyspace& keyspace) { set(keyspace, "{t}key", "v"), erase(keyspace, "{t}key"); }, false},
+    {"erased and set to the same", true,
+     [](Keyspace& keyspace) { erase(keyspace, "{t}key"), set(keyspace, "{t}key", "value"); }, false},
     {"set to the same", true, [](Keyspace& keyspace) { set(keyspace, "{t}key", "value"); }, false},
     {"renamed away and back", true,
-     [](Keyspace& keyspace) { rename(keyspace, "{t}key", "{u}key"), rename(keyspace, "{u}key", "{t}key"); }, false},
+     [](Keyspace& keyspace) { rename(keyspace, "{t}key", "{u}key"), rename(keyspace, "{u}key", "{t}key"); },
+     false},
     {"an expiry set and taken away", true,
-     [](Keyspace& keyspace) { expire(keyspace, "{t}key", kNow + 1000), expire(keyspace, "{t}key", kNoExpiry); }, false},
+     [](Keyspace& keyspace) {
+       expire(keyspace, "{t}key", kNow + 1000), expire(keyspace, "{t}key", kNoExpiry);
+     },
+     false},
     {"flushed", true, [](Keyspace& keyspace) { keyspace.flush(); }, false},
-    {"flushed and set to the same", true, [](Keyspace& keyspace) { keyspace.flush(), set(keyspace, "{t}key", "value"); }, false},
+    {"flushed and set to the same", true,
+     [](Keyspace& keyspace) { keyspace.flush(), set(keyspace, "{t}key", "value"); }, false},
     {"flushed, absent", false, [](Keyspace& keyspace) { keyspace.flush(); }, true},
-    {"flushed and set, absent", false, [](Keyspace& keyspace) { keyspace.flush(), set(keyspace, "{t}key", "v"); }, false},
+    {"flushed and set, absent", false,
+     [](Keyspace& keyspace) { keyspace.flush(), set(keyspace, "{t}key", "v"); }, false},
     {"swept", true, [](Keyspace& keyspace) { keyspace.maintain(1'000'000'000); }, true},
 };
 
@@ -116,8 +127,8 @@ TEST(ShmChangeMarks, ClearingAwayIsNoChange) {
   expect_sound(*segment);
 }
 
-// A transaction that cannot be committed as it was first tried runs again, and does not take itself for another: this one is
-// too long for a brief one's list, which shows when it is staged.
+// A transaction that cannot be committed as it was first tried runs again, and does not take itself for
+// another: this one is too long for a brief one's list, which shows when it is staged.
 TEST(ShmChangeMarks, ATransactionSeesItsOwnTrialNotAsAChange) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);

@@ -38,15 +38,16 @@ TEST(ShmHash, KnownValues) {
   EXPECT_EQ(hash_key("foo{{bar}}zap", 1).slot, slot_by_bits("{bar"));
 }
 
-// All lengths, random bytes, with braces at random places: hash_key() says of each what the definition does, and hashes in
-// the slot as hash_in_slot() does.
+// All lengths, random bytes, with braces at random places: hash_key() says of each what the definition does,
+// and hashes in the slot as hash_in_slot() does.
 TEST(ShmHash, EveryLength) {
   std::mt19937_64 random(7);
   for (std::size_t length = 0; length <= 100; ++length) {
     for (int round = 0; round < 500; ++round) {
       std::string key(length, '\0');
       for (char& byte : key) byte = static_cast<char>(random());
-      for (std::uint64_t braces = length > 0 ? random() % 4 : 0; braces > 0; --braces) key[random() % length] = random() % 2 == 0 ? '{' : '}';
+      for (std::uint64_t braces = length > 0 ? random() % 4 : 0; braces > 0; --braces)
+        key[random() % length] = random() % 2 == 0 ? '{' : '}';
       const HashedKey hashed = hash_key(key, 42);
       ASSERT_EQ(hashed.slot, slot_by_bits(key)) << length;
       ASSERT_EQ(slot_of_key(key), hashed.slot) << length;

@@ -37,7 +37,8 @@ TEST(ShmKeyspaceModel, MillionRandomOperations) {
   for (int step = 0; step < 1'000'000; ++step) {
     if (random() % 8 == 0) now += static_cast<TimeMs>(random() % 20);
     keyspace.set_now_ms(now);
-    const std::string key = "key:" + std::to_string(random() % 5000) + std::string(random() % 300 == 0 ? 400 : 0, 'k');
+    const std::string key =
+        "key:" + std::to_string(random() % 5000) + std::string(random() % 300 == 0 ? 400 : 0, 'k');
     const HashedKey hashed = keyspace.hash(key);
     auto at = model.find(key);
     if (at != model.end() && at->second.expiry_ms != kNoExpiry && at->second.expiry_ms <= now) {
@@ -67,19 +68,25 @@ TEST(ShmKeyspaceModel, MillionRandomOperations) {
       model.erase(key);
     } else if (operation < 92) {
       const std::string tail = random_value(random).substr(0, 100);
-      ASSERT_EQ(keyspace.update(hashed, [&](const EntryView* old) {
-        return old != nullptr ? Change{Change::Action::kReplace, {old->value, tail}, old->expiry_ms}
-                              : Change{Change::Action::kReplace, {tail}, kNoExpiry};
-      }), WriteStatus::kDone);
+      ASSERT_EQ(
+          keyspace.update(hashed,
+                          [&](const EntryView* old) {
+                            return old != nullptr
+                                       ? Change{Change::Action::kReplace, {old->value, tail}, old->expiry_ms}
+                                       : Change{Change::Action::kReplace, {tail}, kNoExpiry};
+                          }),
+          WriteStatus::kDone);
       model[key].value += tail;
     } else if (operation < 98) {
       const TimeMs expiry = random() % 3 == 0 ? kNoExpiry : now + static_cast<TimeMs>(random() % 300) + 1;
-      ASSERT_EQ(keyspace.update(hashed, [&](const EntryView* old) {
-        Change change;
-        if (old != nullptr) change.action = Change::Action::kSetExpiry;
-        change.expiry_ms = expiry;
-        return change;
-      }), at != model.end() ? WriteStatus::kDone : WriteStatus::kUnchanged);
+      ASSERT_EQ(keyspace.update(hashed,
+                                [&](const EntryView* old) {
+                                  Change change;
+                                  if (old != nullptr) change.action = Change::Action::kSetExpiry;
+                                  change.expiry_ms = expiry;
+                                  return change;
+                                }),
+                at != model.end() ? WriteStatus::kDone : WriteStatus::kUnchanged);
       if (at != model.end()) at->second.expiry_ms = expiry;
     } else if (operation < 99 || random() % 100 != 0) {
       keyspace.maintain(20);
@@ -107,9 +114,11 @@ TEST(ShmKeyspaceModel, OutOfMemoryChangesNothing) {
   ASSERT_GT(stored, 1000);
   EXPECT_EQ(keyspace.key_count(), static_cast<std::uint64_t>(stored));
   std::string read;
-  for (int i = 0; i < stored; ++i) ASSERT_TRUE(get(keyspace, "k" + std::to_string(i), &read) && read == value);
+  for (int i = 0; i < stored; ++i)
+    ASSERT_TRUE(get(keyspace, "k" + std::to_string(i), &read) && read == value);
   EXPECT_FALSE(get(keyspace, "k" + std::to_string(stored), &read));
-  for (int i = 0; i < stored; i += 2) EXPECT_EQ(keyspace.erase(keyspace.hash("k" + std::to_string(i))), WriteStatus::kDone);
+  for (int i = 0; i < stored; i += 2)
+    EXPECT_EQ(keyspace.erase(keyspace.hash("k" + std::to_string(i))), WriteStatus::kDone);
   EXPECT_EQ(keyspace.set(keyspace.hash("again"), value), WriteStatus::kDone);
   keyspace.flush();
   EXPECT_EQ(keyspace.key_count(), 0u);
@@ -124,11 +133,14 @@ TEST(ShmKeyspaceModel, LargeValues) {
   auto segment = make_segment(256ull << 20);
   Keyspace keyspace(*segment, 1);
   for (int round = 0; round < 20; ++round) {
-    const std::string value(static_cast<std::size_t>(3'000'000 + round * 70'000), static_cast<char>('a' + round));
+    const std::string value(static_cast<std::size_t>(3'000'000 + round * 70'000),
+                            static_cast<char>('a' + round));
     ASSERT_EQ(keyspace.set(keyspace.hash("large"), value), WriteStatus::kDone);
-    ASSERT_EQ(keyspace.update(keyspace.hash("large"), [&](const EntryView* old) {
-      return Change{Change::Action::kReplace, {old->value, "tail"}, kNoExpiry};
-    }), WriteStatus::kDone);
+    ASSERT_EQ(keyspace.update(keyspace.hash("large"),
+                              [&](const EntryView* old) {
+                                return Change{Change::Action::kReplace, {old->value, "tail"}, kNoExpiry};
+                              }),
+              WriteStatus::kDone);
     std::string read;
     ASSERT_TRUE(get(keyspace, "large", &read));
     ASSERT_EQ(read, value + "tail");
@@ -157,10 +169,13 @@ TEST(ShmKeyspaceThreads, SharedKeys) {
         } else if (get(keyspace, key, &value)) {
           ASSERT_EQ(value, std::string(value.size(), value[0]));
         }
-        ASSERT_EQ(keyspace.update(keyspace.hash("counter"), [number = std::string()](const EntryView* old) mutable {
-          number = std::to_string(old != nullptr ? std::stoll(std::string(old->value)) + 1 : 1);
-          return Change{Change::Action::kReplace, {number}, kNoExpiry};
-        }), WriteStatus::kDone);
+        ASSERT_EQ(keyspace.update(keyspace.hash("counter"),
+                                  [number = std::string()](const EntryView* old) mutable {
+                                    number = std::to_string(
+                                        old != nullptr ? std::stoll(std::string(old->value)) + 1 : 1);
+                                    return Change{Change::Action::kReplace, {number}, kNoExpiry};
+                                  }),
+                  WriteStatus::kDone);
       }
     });
   }

@@ -18,7 +18,8 @@ using testing::make_segment;
 constexpr TimeMs kNow = 1'800'000'000'000;
 
 // As SETRANGE does it.
-WriteStatus write_range(Keyspace& keyspace, const std::string& key, std::uint64_t begin, std::string_view part) {
+WriteStatus write_range(Keyspace& keyspace, const std::string& key, std::uint64_t begin,
+                        std::string_view part) {
   return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
     const std::string_view value = old != nullptr ? old->value : std::string_view();
     const std::string_view head = value.substr(0, std::min<std::uint64_t>(begin, value.size()));
@@ -50,7 +51,8 @@ const char* place_of(Keyspace& keyspace, const std::string& key) {
   return place;
 }
 
-// An entry in a run has the word for an expiry always; no expiry that a key may have says there that it has none.
+// An entry in a run has the word for an expiry always; no expiry that a key may have says there that it has
+// none.
 TEST(ShmLongValue, TheLastOfAllTimesIsAnExpiry) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
@@ -58,7 +60,8 @@ TEST(ShmLongValue, TheLastOfAllTimesIsAnExpiry) {
   ASSERT_EQ(keyspace.set(keyspace.hash("long"), std::string(1'000'000, 'x')), WriteStatus::kDone);
   const auto expiry = [&] {
     TimeMs expiry_ms = 0;
-    EXPECT_TRUE(keyspace.read(keyspace.hash("long"), [&](const EntryView& view) { expiry_ms = view.expiry_ms; }));
+    EXPECT_TRUE(
+        keyspace.read(keyspace.hash("long"), [&](const EntryView& view) { expiry_ms = view.expiry_ms; }));
     return expiry_ms;
   };
   EXPECT_EQ(expiry(), kNoExpiry);
@@ -69,8 +72,8 @@ TEST(ShmLongValue, TheLastOfAllTimesIsAnExpiry) {
   expect_sound(*segment);
 }
 
-// Parts of a value whose length stays, its expiry, and what is appended into the room that its run has: none of them
-// moves the value.
+// Parts of a value whose length stays, its expiry, and what is appended into the room that its run has: none
+// of them moves the value.
 TEST(ShmLongValue, ChangesInPlaceDoNotMoveIt) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
@@ -170,8 +173,8 @@ TEST(ShmLongValue, RandomChanges) {
   expect_sound(*segment);
 }
 
-// Writers put one number into many places of a long value at once, in place where nobody reads; compaction moves it, and
-// others write the slot. Readers find the same number in all places.
+// Writers put one number into many places of a long value at once, in place where nobody reads; compaction
+// moves it, and others write the slot. Readers find the same number in all places.
 TEST(ShmKeyspaceThreads, LongValuesAreSeenWhole) {
   auto segment = make_segment(64ull << 20);
   constexpr std::uint64_t kBytes = 100'000;
@@ -188,7 +191,9 @@ TEST(ShmKeyspaceThreads, LongValuesAreSeenWhole) {
     threads.emplace_back([&, t] {
       Keyspace keyspace(*segment, t + 1);
       for (int i = 0; i < 3000; ++i) {
-        EXPECT_EQ(write_range(keyspace, key, kBegin, std::string(kHull, static_cast<char>('a' + (i + static_cast<int>(t)) % 26))), WriteStatus::kDone);
+        EXPECT_EQ(write_range(keyspace, key, kBegin,
+                              std::string(kHull, static_cast<char>('a' + (i + static_cast<int>(t)) % 26))),
+                  WriteStatus::kDone);
         EXPECT_EQ(keyspace.set(keyspace.hash("{t}other"), std::to_string(i)), WriteStatus::kDone);
         if (i % 100 == 0) {
           EXPECT_EQ(append(keyspace, key, "tail"), WriteStatus::kDone);

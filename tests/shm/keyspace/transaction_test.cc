@@ -197,8 +197,8 @@ TEST(ShmTransaction, ABodyRunsOnce) {
   EXPECT_EQ(runs, 3);
 }
 
-// What somebody else changes between a body's read and its commit makes it run again, on what is true then; what it has
-// only written does not. In the end it runs under locks, and then nobody comes in between.
+// What somebody else changes between a body's read and its commit makes it run again, on what is true then;
+// what it has only written does not. In the end it runs under locks, and then nobody comes in between.
 TEST(ShmTransaction, ConflictsRunItAgain) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
@@ -229,7 +229,8 @@ TEST(ShmTransaction, ConflictsRunItAgain) {
                               [&] {
                                 ++runs;
                                 EXPECT_EQ(other.set(other.hash("written"), "by another"), WriteStatus::kDone);
-                                EXPECT_EQ(other.set(other.hash("{written}neighbour"), "new"), WriteStatus::kDone);
+                                EXPECT_EQ(other.set(other.hash("{written}neighbour"), "new"),
+                                          WriteStatus::kDone);
                                 keyspace.set(keys[1], "blindly");
                                 return true;
                               }),
@@ -241,7 +242,8 @@ TEST(ShmTransaction, ConflictsRunItAgain) {
   expect_sound(*segment);
 }
 
-// Others may change other keys of the slots that a long body reads, as often as they like; then its second run counts.
+// Others may change other keys of the slots that a long body reads, as often as they like; then its second
+// run counts.
 TEST(ShmTransaction, OtherKeysOfItsSlotsDoNotMatterToALongOne) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
@@ -254,7 +256,9 @@ TEST(ShmTransaction, OtherKeysOfItsSlotsDoNotMatterToALongOne) {
     std::string value;
     EXPECT_TRUE(get(keyspace, "{t}read", &value));
     EXPECT_FALSE(get(keyspace, "{t}missing", &value));
-    for (int i = 0; i < 100; ++i) EXPECT_EQ(other.set(other.hash("{t}neighbour" + std::to_string(i)), std::to_string(runs)), WriteStatus::kDone);
+    for (int i = 0; i < 100; ++i)
+      EXPECT_EQ(other.set(other.hash("{t}neighbour" + std::to_string(i)), std::to_string(runs)),
+                WriteStatus::kDone);
     EXPECT_EQ(other.set(other.hash("{t}written"), "by another"), WriteStatus::kDone);
     ++runs;
     keyspace.set(keys[1], "from " + value);
@@ -294,8 +298,8 @@ TEST(ShmTransaction, ARefusalIsBelievedWhenWhatItSawWasTrue) {
   EXPECT_EQ(runs, 2);
 }
 
-// A body may come to keys that it was not expected to use: without locks, and under them, where it has to begin again with
-// their slots locked too.
+// A body may come to keys that it was not expected to use: without locks, and under them, where it has to
+// begin again with their slots locked too.
 TEST(ShmTransaction, LearnsItsKeys) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
@@ -334,7 +338,8 @@ TEST(ShmTransaction, ALongOneThatAlwaysConflictsIsGivenUp) {
                                 const std::int64_t end_ns = monotonic_time_ns() + 30'000'000;
                                 while (monotonic_time_ns() < end_ns) {
                                 }
-                                EXPECT_EQ(other.set(other.hash("key"), std::to_string(++runs)), WriteStatus::kDone);
+                                EXPECT_EQ(other.set(other.hash("key"), std::to_string(++runs)),
+                                          WriteStatus::kDone);
                                 EXPECT_FALSE(keyspace.must_stop());
                                 keyspace.set(keys[0], "never");
                                 return true;

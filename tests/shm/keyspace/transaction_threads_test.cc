@@ -25,7 +25,8 @@ TEST(ShmKeyspaceThreads, CountsOfOneMoment) {
       Keyspace keyspace(*segment, t);
       for (int i = 0; !over; ++i) {
         if (t == 2 && i % 64 == 0) keyspace.flush();
-        keyspace.set(keyspace.hash("key" + std::to_string(t * 100'000 + static_cast<std::uint32_t>(i) % 500)), "value");
+        keyspace.set(keyspace.hash("key" + std::to_string(t * 100'000 + static_cast<std::uint32_t>(i) % 500)),
+                     "value");
       }
     });
   }

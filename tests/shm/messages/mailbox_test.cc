@@ -1,5 +1,5 @@
-// Rings of messages: what comes, in order and whole; states that a publisher and its readers come to by dying or by
-// being late, in which no piece of a message is taken for one; and the memory of what was read.
+// Rings of messages: what comes, in order and whole; states that a publisher and its readers come to by dying
+// or by being late, in which no piece of a message is taken for one; and the memory of what was read.
 #include "shm/messages/mailbox.h"
 
 #include <gtest/gtest.h>
@@ -53,8 +53,8 @@ TEST_F(MailboxTest, ListensFromNowOn) {
   EXPECT_EQ(late.size(), 1u);
 }
 
-// Shows with random sizes, several times around the ring, that messages arrive whole and in order, and that the
-// memory of what both readers have read is given back, also while they read at different speeds.
+// Shows with random sizes, several times around the ring, that messages arrive whole and in order, and that
+// the memory of what both readers have read is given back, also while they read at different speeds.
 TEST_F(MailboxTest, AroundTheRing) {
   std::mt19937_64 random(7);
   ring(2).listen();
@@ -70,7 +70,8 @@ TEST_F(MailboxTest, AroundTheRing) {
     }
   };
   for (std::uint64_t sent = 0, round = 0; sent < 4 * kRingBytes; ++round) {
-    std::string message(random() % (random() % 8 == 0 ? 3'000'000 : 3'000), static_cast<char>('a' + round % 26));
+    std::string message(random() % (random() % 8 == 0 ? 3'000'000 : 3'000),
+                        static_cast<char>('a' + round % 26));
     if (message.size() > 8) message.replace(0, 8, reinterpret_cast<const char*>(&round), 8);
     sent += message.size();
     ASSERT_TRUE(ring(1).send({message}, {}));
@@ -90,8 +91,8 @@ TEST_F(MailboxTest, AroundTheRing) {
   EXPECT_LE(segment_->mailboxes().memory_bytes(1), 4096u);
 }
 
-// Shows that a writer overwrites what was not read, that the reader notices and goes on with what comes then, and
-// that the other reader, which has read, loses nothing.
+// Shows that a writer overwrites what was not read, that the reader notices and goes on with what comes then,
+// and that the other reader, which has read, loses nothing.
 TEST_F(MailboxTest, LateReader) {
   const std::string message(1 << 20, 'x');
   ring(2).listen();

@@ -1,5 +1,5 @@
-// While it lives, a mailbox's ring cannot be written to: files may be no longer than what lies before it. That fails
-// as a full tmpfs does, and needs no file system of one's own.
+// While it lives, a mailbox's ring cannot be written to: files may be no longer than what lies before it.
+// That fails as a full tmpfs does, and needs no file system of one's own.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Whether another process has done anything: one that computes has, one that is stopped, sleeps or is dead has not.
+// Whether another process has done anything: one that computes has, one that is stopped, sleeps or is dead
+// has not.
 #include "shm/os/process_time.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +35,8 @@ class Child {
   pid_t pid_;
 };
 
-// Shows it of each kind: the watch of one that computes is never idle for long, that of the others from the first look on.
+// Shows it of each kind: the watch of one that computes is never idle for long, that of the others from the
+// first look on.
 TEST(ShmProcessTime, TellsBusyFromStopped) {
   Child busy(true);
   ActivityWatch watch;

@@ -223,8 +223,8 @@ TEST_F(ClientsTest, Pause) {
   EXPECT_EQ(third.say(""), "$1\r\n2\r\n");
 }
 
-// Shows that a clock which is set back by a year, to before the data was made, changes neither a pause nor ages, and that
-// values made then are as old as the data; and that one set forward does not end a pause.
+// Shows that a clock which is set back by a year, to before the data was made, changes neither a pause nor
+// ages, and that values made then are as old as the data; and that one set forward does not end a pause.
 TEST_F(ClientsTest, TheClockIsSetBack) {
   constexpr TimeMs kYearMs = 365LL * 24 * 3600 * 1000;
   Conversation client(*context_);
@@ -232,11 +232,14 @@ TEST_F(ClientsTest, TheClockIsSetBack) {
   const TimeMs now_ms = keyspace_->now_ms();
   keyspace_->set_now_ms(now_ms - kYearMs);
   ASSERT_EQ(client.ask("SET after v"), "+OK\r\n");
-  ASSERT_EQ(client.ask_all({"APPEND appended v", "MULTI", "SET in-exec v", "EXEC"}), ":1\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+  ASSERT_EQ(client.ask_all({"APPEND appended v", "MULTI", "SET in-exec v", "EXEC"}),
+            ":1\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
   for (const char* key : {"before", "after", "appended", "in-exec"}) {
     EXPECT_EQ(client.ask(Words{"OBJECT", "IDLETIME", key}), ":0\r\n") << key;
     TimeMs created_ms = 0;
-    ASSERT_TRUE(keyspace_->read(keyspace_->hash(key), [&](const EntryView& entry) { created_ms = entry.created_ms; })) << key;
+    ASSERT_TRUE(keyspace_->read(keyspace_->hash(key), [&](const EntryView& entry) {
+      created_ms = entry.created_ms;
+    })) << key;
     EXPECT_LE(created_ms, now_ms) << key;
     EXPECT_GT(created_ms, now_ms - 60'000) << key;
   }

@@ -100,7 +100,9 @@ TEST_F(MonitorTest, PasswordsAreHidden) {
 "HELLO" "2" "auth" "(redacted)" "(redacted)" "SETNAME" "y"
 )-");
   client.ask("CONFIG SET maxclients 100 requirepass secret slowlog-max-len 100");
-  const std::string config = "$6\r\nCONFIG\r\n$3\r\nSET\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n$11\r\nrequirepass\r\n$10\r\n(redacted)\r\n$15\r\nslowlog-max-len\r\n$3\r\n100\r\n";
+  const std::string config =
+      "$6\r\nCONFIG\r\n$3\r\nSET\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n$11\r\nrequirepass\r\n$10\r\n(redacted)"
+      "\r\n$15\r\nslowlog-max-len\r\n$3\r\n100\r\n";
   client.ask_all({"AUTH secret", "MULTI", "CONFIG SET requirepass secret", "AUTH secret", "EXEC"});
   const std::string lines = client.ask("SLOWLOG GET 100");
   EXPECT_NE(lines.find(config), std::string::npos) << lines;

@@ -50,9 +50,9 @@ TEST_F(PubSubTest, Resp3) {
                          pushed({"message", "foo", "bar"}, '>') + pushed({"message", "foo", "vaz"}, '>'));
 }
 
-// Shows subscribing inside EXEC: the confirmations stand in the array, one for each request, a message published
-// in EXEC comes behind it and counts who subscribed before it there, and nothing of it happens when EXEC
-// refuses.
+// Shows subscribing inside EXEC: the confirmations stand in the array, one for each request, a message
+// published in EXEC comes behind it and counts who subscribed before it there, and nothing of it happens when
+// EXEC refuses.
 TEST_F(PubSubTest, InsideExec) {
   Conversation client(*context_);
   Conversation far(*other_context_);
@@ -61,11 +61,11 @@ TEST_F(PubSubTest, InsideExec) {
                   "PUBLISH a 2", "PSUBSCRIBE a*", "PUBLISH a 3", "UNSUBSCRIBE old", "PUBLISH old 4", "SUB k",
                   "UNSUBSCRIBE a"});
   EXPECT_EQ(client.ask("EXEC"),
-            "*9\r\n:1\r\n" + pushed({"subscribe", "a", ":3"}) + ":2\r\n" + pushed({"psubscribe", "a*", ":4"}) +
-                ":3\r\n" + pushed({"unsubscribe", "old", ":3"}) + ":1\r\n" + pushed({"sub", "k", ":1"}) +
-                pushed({"unsubscribe", "a", ":2"}) + pushed({"message", "a", "2"}, '>') +
-                pushed({"message", "a", "3"}, '>') + pushed({"pmessage", "a*", "a", "3"}, '>') +
-                pushed({"pmessage", "o*", "old", "4"}, '>'));
+            "*9\r\n:1\r\n" + pushed({"subscribe", "a", ":3"}) + ":2\r\n" +
+                pushed({"psubscribe", "a*", ":4"}) + ":3\r\n" + pushed({"unsubscribe", "old", ":3"}) +
+                ":1\r\n" + pushed({"sub", "k", ":1"}) + pushed({"unsubscribe", "a", ":2"}) +
+                pushed({"message", "a", "2"}, '>') + pushed({"message", "a", "3"}, '>') +
+                pushed({"pmessage", "a*", "a", "3"}, '>') + pushed({"pmessage", "o*", "old", "4"}, '>'));
   EXPECT_EQ(received(far),
             pushed({"message", "a", "1"}) + pushed({"message", "a", "2"}) + pushed({"message", "a", "3"}));
   EXPECT_EQ(ask("PUBSUB CHANNELS"), pushed({"a"}));
@@ -82,15 +82,17 @@ TEST_F(PubSubTest, InsideExec) {
             "  subscribe\n  a\n  1\nPONG\n  unsubscribe\n  a\n  0\r\n");
 }
 
-// Shows that what EXEC would answer with more than one element, or fewer, is refused while it is queued, and EXEC with it:
-// a client counts the elements.
+// Shows that what EXEC would answer with more than one element, or fewer, is refused while it is queued, and
+// EXEC with it: a client counts the elements.
 TEST_F(PubSubTest, ManyNamesInsideMulti) {
-  for (const char* line : {"SUBSCRIBE a b c", "PSUBSCRIBE a b", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUB k l", "UNSUB", "SUNSUBSCRIBE"}) {
+  for (const char* line : {"SUBSCRIBE a b c", "PSUBSCRIBE a b", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUB k l",
+                           "UNSUB", "SUNSUBSCRIBE"}) {
     Conversation client(*context_);
     const std::string name = lower_case(std::string_view(line).substr(0, std::string_view(line).find(' ')));
     EXPECT_EQ(client.ask_all({"MULTI", line, "SET k v", "EXEC", "PING"}),
-              "+OK\r\n-ERR " + name + " takes one name inside a transaction\r\n+QUEUED\r\n"
-              "-EXECABORT Transaction discarded because of previous errors.\r\n+PONG\r\n");
+              "+OK\r\n-ERR " + name +
+                  " takes one name inside a transaction\r\n+QUEUED\r\n"
+                  "-EXECABORT Transaction discarded because of previous errors.\r\n+PONG\r\n");
   }
   EXPECT_EQ(ask("PUBSUB CHANNELS"), "*0\r\n");
   EXPECT_EQ(Conversation(*context_).ask_all({"MULTI", "PUBSUB NUMSUB a b", "EXEC"}),
@@ -192,8 +194,8 @@ TEST_F(PubSubTest, LargeAndMany) {
   EXPECT_TRUE(got == expected);
 }
 
-// Shows that a worker that does not read does not hold its writer up: it gets what fits the ring, and when it is
-// more, its subscribers are closed and the log is told.
+// Shows that a worker that does not read does not hold its writer up: it gets what fits the ring, and when it
+// is more, its subscribers are closed and the log is told.
 TEST_F(PubSubTest, StoppedReader) {
   Conversation subscriber(*other_context_);
   Conversation publisher(*context_);
@@ -205,7 +207,8 @@ TEST_F(PubSubTest, StoppedReader) {
     EXPECT_EQ(publisher.ask({"PUBLISH", "news", message}), ":1\r\n");
   EXPECT_EQ(received(subscriber), "");
   EXPECT_TRUE(subscriber.session().client().must_close);
-  EXPECT_EQ(other_hub_->take_losses(), "1 subscribers are closed: this worker did not read in time what others sent them");
+  EXPECT_EQ(other_hub_->take_losses(),
+            "1 subscribers are closed: this worker did not read in time what others sent them");
   EXPECT_EQ(other_hub_->take_losses(), "");
   Conversation next(*other_context_);
   next.ask("SUBSCRIBE news");
@@ -232,8 +235,8 @@ TEST_F(PubSubTest, DeadWorkersCountsVanish) {
   keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
 }
 
-// Shows that a worker that died between any two steps of watching a key, or of no longer watching it, leaves nothing:
-// the states are those between the two words that are changed, and the repair may be done twice.
+// Shows that a worker that died between any two steps of watching a key, or of no longer watching it, leaves
+// nothing: the states are those between the two words that are changed, and the repair may be done twice.
 TEST_F(PubSubTest, DeathsWhileAKeyIsWatched) {
   Conversation other(*context_);
   for (const bool is_listed : {false, true}) {
@@ -255,8 +258,8 @@ TEST_F(PubSubTest, DeathsWhileAKeyIsWatched) {
   keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
 }
 
-// Shows what a full tmpfs does: PUBLISH says so and nobody gets anything; what EXEC promised, and a watched value,
-// closes those in other workers who miss it, and the log is told.
+// Shows what a full tmpfs does: PUBLISH says so and nobody gets anything; what EXEC promised, and a watched
+// value, closes those in other workers who miss it, and the log is told.
 TEST_F(PubSubTest, NoMemoryForMessages) {
   Conversation far(*other_context_);
   Conversation watcher(*other_context_);
@@ -268,7 +271,8 @@ TEST_F(PubSubTest, NoMemoryForMessages) {
   near.pushes();
   {
     const NoMailboxMemory none;
-    EXPECT_EQ(publisher.ask("PUBLISH news x"), "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    EXPECT_EQ(publisher.ask("PUBLISH news x"),
+              "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
     EXPECT_EQ(near.pushes(), "");
     EXPECT_EQ(hub_->take_losses(), "");
     EXPECT_EQ(received(far), "");
@@ -283,8 +287,8 @@ TEST_F(PubSubTest, NoMemoryForMessages) {
   EXPECT_FALSE(near.session().client().must_close);
 }
 
-// Shows that a message too long for any client closes those who would get it, as it does in its own worker, and nobody
-// else.
+// Shows that a message too long for any client closes those who would get it, as it does in its own worker,
+// and nobody else.
 TEST_F(PubSubTest, TooLongForAnyClient) {
   Conversation far(*other_context_);
   Conversation pattern(*other_context_);
@@ -300,7 +304,8 @@ TEST_F(PubSubTest, TooLongForAnyClient) {
   other_hub_->serve();
   for (Conversation* client : {&far, &pattern, &near}) EXPECT_TRUE(client->session().client().must_close);
   EXPECT_FALSE(other.session().client().must_close);
-  EXPECT_TRUE(other_hub_->take_losses().starts_with("2 subscribers are closed: a message for them was too long"));
+  EXPECT_TRUE(
+      other_hub_->take_losses().starts_with("2 subscribers are closed: a message for them was too long"));
 }
 
 // Shows that a client whose messages pile up is marked to be closed, and others are not.

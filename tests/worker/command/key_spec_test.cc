@@ -53,7 +53,8 @@ TEST(KeySpec, CountedKeysStandBehindTheirNumber) {
 
 // The handler says what is wrong with it.
 TEST(KeySpec, ANumberOfKeysThatIsNoneMeansNone) {
-  for (const std::string_view number : {"", "-1", "x", "1x", " 1", "3", "4294967297", "99999999999999999999"}) {
+  for (const std::string_view number :
+       {"", "-1", "x", "1x", " 1", "3", "4294967297", "99999999999999999999"}) {
     EXPECT_EQ(keys_of(KeySpec::counted(2), {"EVAL", "script", number, "a", "b"}), Words{}) << number;
   }
   EXPECT_EQ(keys_of(KeySpec::counted(2), {"EVAL", "script"}), Words{});

@@ -1,4 +1,5 @@
-// Which commands a client may run, by the state it is in: a table of states and calls, and what each call is told.
+// Which commands a client may run, by the state it is in: a table of states and calls, and what each call is
+// told.
 #include "worker/dispatch/admission.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +16,9 @@
 
 namespace memento {
 
-static void PrintTo(Admission admission, std::ostream* out) { *out << "admission " << static_cast<int>(admission); }
+static void PrintTo(Admission admission, std::ostream* out) {
+  *out << "admission " << static_cast<int>(admission);
+}
 
 namespace {
 
@@ -23,7 +26,15 @@ using enum Admission;
 
 constexpr std::size_t kStateCount = 7;
 // In the order of the table's columns.
-enum State : std::size_t { kOrdinary, kStranger, kInMulti, kSubscriberResp2, kSubscriberResp3, kMonitor, kReplyOff };
+enum State : std::size_t {
+  kOrdinary,
+  kStranger,
+  kInMulti,
+  kSubscriberResp2,
+  kSubscriberResp3,
+  kMonitor,
+  kReplyOff
+};
 
 std::array<ClientState, kStateCount> make_clients() {
   std::array<ClientState, kStateCount> clients;
@@ -57,16 +68,20 @@ constexpr std::array<Admission, kStateCount> all(Admission admission) {
 const Row kRows[] = {
     // ordinary, stranger, in MULTI, subscriber in RESP2, in RESP3, monitor, CLIENT REPLY OFF
     {{"GET", "k"}, {kRuns, kNotAuthenticated, kIsQueued, kClientSubscribes, kRuns, kClientMonitors, kRuns}},
-    {{"mset", "k", "v"}, {kRuns, kNotAuthenticated, kIsQueued, kClientSubscribes, kRuns, kClientMonitors, kRuns}},
-    {{"GET", kLongestKey}, {kRuns, kNotAuthenticated, kIsQueued, kClientSubscribes, kRuns, kClientMonitors, kRuns}},
-    {{"PUBLISH", "c", "m"}, {kRuns, kNotAuthenticated, kIsQueued, kClientSubscribes, kRuns, kClientMonitors, kRuns}},
+    {{"mset", "k", "v"},
+     {kRuns, kNotAuthenticated, kIsQueued, kClientSubscribes, kRuns, kClientMonitors, kRuns}},
+    {{"GET", kLongestKey},
+     {kRuns, kNotAuthenticated, kIsQueued, kClientSubscribes, kRuns, kClientMonitors, kRuns}},
+    {{"PUBLISH", "c", "m"},
+     {kRuns, kNotAuthenticated, kIsQueued, kClientSubscribes, kRuns, kClientMonitors, kRuns}},
     {{"PING"}, {kRuns, kNotAuthenticated, kIsQueued, kRuns, kRuns, kRuns, kRuns}},
     {{"AUTH", "password"}, {kRuns, kRuns, kIsQueued, kClientSubscribes, kRuns, kRuns, kRuns}},
     {{"QUIT"}, all(kRuns)},
     {{"EXEC"}, {kRuns, kNotAuthenticated, kRuns, kClientSubscribes, kRuns, kRuns, kRuns}},
     {{"SUBSCRIBE", "c"}, {kRuns, kNotAuthenticated, kIsQueued, kRuns, kRuns, kRuns, kRuns}},
     {{"SUBSCRIBE", "c", "d"}, {kRuns, kNotAuthenticated, kSeveralNamesInMulti, kRuns, kRuns, kRuns, kRuns}},
-    {{"CLIENT", "REPLY", "ON"}, {kRuns, kNotAuthenticated, kForbiddenInMulti, kClientSubscribes, kRuns, kRuns, kRuns}},
+    {{"CLIENT", "REPLY", "ON"},
+     {kRuns, kNotAuthenticated, kForbiddenInMulti, kClientSubscribes, kRuns, kRuns, kRuns}},
     // What no state makes right.
     {{"NOSUCH", "k"}, all(kUnknownCommand)},
     {{"GET"}, all(kWrongArgumentCount)},
@@ -91,7 +106,8 @@ TEST(Admission, EachStateAllowsItsCommands) {
   for (const Row& row : kRows) {
     const auto [command, call] = resolve(row.words);
     for (std::size_t state = 0; state < kStateCount; ++state) {
-      EXPECT_EQ(admit(clients[state], command, call), row.expected[state]) << row.words[0] << " in state " << state;
+      EXPECT_EQ(admit(clients[state], command, call), row.expected[state])
+          << row.words[0] << " in state " << state;
     }
   }
 }
@@ -118,14 +134,16 @@ TEST(Admission, ARefusalIsToldWithItsCode) {
   const std::array<ClientState, kStateCount> clients = make_clients();
   const std::map<Admission, std::string> expected{
       {kUnknownCommand, "ERR unknown command 'NOSUCH', with args beginning with: 'k' "},
-      {kDebugForbidden, "ERR DEBUG command not allowed; the server's option enable-debug-command says who may use it: yes, "
-                        "or local for clients on its machine"},
+      {kDebugForbidden,
+       "ERR DEBUG command not allowed; the server's option enable-debug-command says who may use it: yes, "
+       "or local for clients on its machine"},
       {kUnknownSubcommand, "ERR unknown subcommand 'NOSUCH'. Try CONFIG HELP."},
       {kWrongArgumentCount, "ERR wrong number of arguments for 'get' command"},
       {kKeyTooLong, "ERR key is longer than the limit of 65536 bytes"},
       {kNotAuthenticated, "NOAUTH Authentication required."},
-      {kClientSubscribes, "ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
-                          "in this context"},
+      {kClientSubscribes,
+       "ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+       "in this context"},
       {kClientMonitors, "ERR Replica can't interact with the keyspace"},
       {kForbiddenInMulti, "ERR Command not allowed inside a transaction"},
       {kSeveralNamesInMulti, "ERR subscribe takes one name inside a transaction"},
@@ -145,7 +163,9 @@ TEST(Admission, ARefusalIsToldWithItsCode) {
 
 class PauseTest : public ::testing::Test {
  protected:
-  PauseTest() : segment_(std::move(*Segment::create_anonymous({"", 64 << 20, 1, 1 << 20, false}))), pause_(segment_->header()) {}
+  PauseTest()
+      : segment_(std::move(*Segment::create_anonymous({"", 64 << 20, 1, 1 << 20, false}))),
+        pause_(segment_->header()) {}
 
   bool is_held(const ClientState& client, const std::vector<std::string_view>& words) {
     const auto [command, call] = resolve(words);

@@ -1,5 +1,5 @@
-// Redis's commands in RESP: replies, errors to the letter, and what they leave. Numbers of arguments and hostile ones are the
-// differential test's.
+// Redis's commands in RESP: replies, errors to the letter, and what they leave. Numbers of arguments and
+// hostile ones are the differential test's.
 #include <set>
 
 #include "tests/worker/session/session_fixture.h"
@@ -8,7 +8,9 @@
 namespace memento::testing {
 namespace {
 
-std::string bulk(const std::string& bytes) { return "$" + std::to_string(bytes.size()) + "\r\n" + bytes + "\r\n"; }
+std::string bulk(const std::string& bytes) {
+  return "$" + std::to_string(bytes.size()) + "\r\n" + bytes + "\r\n";
+}
 
 constexpr const char* kOk = "+OK\r\n";
 constexpr const char* kNil = "$-1\r\n";
@@ -39,7 +41,8 @@ TEST_F(CommandsTest, Set) {
   EXPECT_EQ(ask("PTTL k"), ":1500\r\n");
   pass_ms(1500);
   EXPECT_EQ(ask("GET k"), kNil);
-  for (const char* bad : {"SET k 1 NX XX", "SET k 1 EX", "SET k 1 EX 1 PX 1", "SET k 1 EX 1 KEEPTTL", "SET k 1 PERSIST", "SET k 1 x"}) {
+  for (const char* bad : {"SET k 1 NX XX", "SET k 1 EX", "SET k 1 EX 1 PX 1", "SET k 1 EX 1 KEEPTTL",
+                          "SET k 1 PERSIST", "SET k 1 x"}) {
     EXPECT_EQ(ask(bad), kSyntax) << bad;
   }
   EXPECT_EQ(ask("SET k 1 EX 0"), "-ERR invalid expire time in 'set' command\r\n");
@@ -141,14 +144,16 @@ TEST_F(CommandsTest, Expiry) {
   EXPECT_EQ(ask("EXPIRE k 200 GT"), ":1\r\n");
   EXPECT_EQ(ask("EXPIRETIME k"), ":2000000200\r\n");
   EXPECT_EQ(ask("PEXPIRETIME k"), ":2000000200000\r\n");
-  EXPECT_EQ(ask("EXPIRE k 1 NX GT"), "-ERR NX and XX, GT or LT options at the same time are not compatible\r\n");
+  EXPECT_EQ(ask("EXPIRE k 1 NX GT"),
+            "-ERR NX and XX, GT or LT options at the same time are not compatible\r\n");
   EXPECT_EQ(ask("EXPIRE k 1 GT LT"), "-ERR GT and LT options at the same time are not compatible\r\n");
   EXPECT_EQ(ask("EXPIRE k 1 AB"), "-ERR Unsupported option AB\r\n");
   EXPECT_EQ(ask("PEXPIREAT k 1"), ":1\r\n");
   EXPECT_EQ(ask("EXISTS k"), ":0\r\n");
 }
 
-// Shows that a walk meets every key that is there from its beginning to its end, while others come and go and tables grow.
+// Shows that a walk meets every key that is there from its beginning to its end, while others come and go and
+// tables grow.
 TEST_F(CommandsTest, ScanMeetsEveryKey) {
   for (int i = 0; i < 3000; ++i) ask("SET {same}" + std::to_string(i) + " v");  // one slot
   for (int i = 0; i < 3000; ++i) ask("SET stays" + std::to_string(i) + " v");
@@ -194,7 +199,8 @@ TEST_F(CommandsTest, DumpAndRestore) {
   for (std::size_t i = 0; i < payload.size(); ++i) {
     std::string damaged = payload;
     damaged[i] = static_cast<char>(damaged[i] ^ 4);
-    ASSERT_EQ(ask({"RESTORE", "x", "0", damaged}), "-ERR DUMP payload version or checksum are wrong\r\n") << i;
+    ASSERT_EQ(ask({"RESTORE", "x", "0", damaged}), "-ERR DUMP payload version or checksum are wrong\r\n")
+        << i;
   }
   EXPECT_EQ(ask("DUMP none"), kNil);
 }
@@ -204,25 +210,29 @@ TEST_F(CommandsTest, Lcs) {
   ask("MSET a ohmytext b mynewtext");
   EXPECT_EQ(ask("LCS a b"), bulk("mytext"));
   EXPECT_EQ(ask("LCS a b LEN"), ":6\r\n");
-  EXPECT_EQ(ask("LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN"),
-            "*4\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n$3\r\nlen\r\n:6\r\n");
+  EXPECT_EQ(
+      ask("LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN"),
+      "*4\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n$3\r\nlen\r\n:6\r\n");
   EXPECT_EQ(ask("LCS a none"), bulk(""));
   EXPECT_EQ(ask("LCS a b LEN IDX"), "-ERR If you want both the length and indexes, please just use IDX.\r\n");
 }
 
-// Shows transactions: queued, executed as one, refused when a watched key changed, thrown away after an error.
+// Shows transactions: queued, executed as one, refused when a watched key changed, thrown away after an
+// error.
 TEST_F(CommandsTest, Transactions) {
   Conversation client(*context_);
   EXPECT_EQ(client.ask_all({"MULTI", "SET a 1", "INCR a", "GET a", "EXEC"}),
             "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n:2\r\n$1\r\n2\r\n");
   EXPECT_EQ(client.ask_all({"MULTI", "SET a x", "INCR a", "FLUSHALL", "DBSIZE", "EXEC"}),
-            "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n+OK\r\n-ERR value is not an integer or out of range\r\n+OK\r\n:0\r\n");
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n+OK\r\n-ERR value is not an integer or "
+            "out of range\r\n+OK\r\n:0\r\n");
   EXPECT_EQ(client.ask_all({"MULTI", "NOPE", "SET a 1", "EXEC", "EXISTS a"}),
             "+OK\r\n-ERR unknown command 'NOPE', with args beginning with: \r\n+QUEUED\r\n"
             "-EXECABORT Transaction discarded because of previous errors.\r\n:0\r\n");
-  EXPECT_EQ(client.ask_all({"EXEC", "DISCARD", "MULTI", "MULTI", "WATCH a", "SET a 1", "DISCARD", "EXISTS a"}),
-            "-ERR EXEC without MULTI\r\n-ERR DISCARD without MULTI\r\n+OK\r\n-ERR MULTI calls can not be nested\r\n"
-            "-ERR WATCH inside MULTI is not allowed\r\n+QUEUED\r\n+OK\r\n:0\r\n");
+  EXPECT_EQ(
+      client.ask_all({"EXEC", "DISCARD", "MULTI", "MULTI", "WATCH a", "SET a 1", "DISCARD", "EXISTS a"}),
+      "-ERR EXEC without MULTI\r\n-ERR DISCARD without MULTI\r\n+OK\r\n-ERR MULTI calls can not be nested\r\n"
+      "-ERR WATCH inside MULTI is not allowed\r\n+QUEUED\r\n+OK\r\n:0\r\n");
   const auto watched = [&](const std::string& between) {
     client.ask_all({"SET w 1", "WATCH w missing"});
     ask(between);
@@ -246,15 +256,19 @@ TEST_F(CommandsTest, Transactions) {
   client.ask("HELLO 3");
   client.ask_all({"WATCH w", "SET w 5"});
   EXPECT_EQ(client.ask_all({"MULTI", "PING", "EXEC"}), "+OK\r\n+QUEUED\r\n_\r\n");
-  EXPECT_EQ(talk("MULTI\nSET t a b\nGET t\nGETP none\nEXEC\n"), "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\nOK\na b\n(null)\r\n");
+  EXPECT_EQ(talk("MULTI\nSET t a b\nGET t\nGETP none\nEXEC\n"),
+            "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\nOK\na b\n(null)\r\n");
 }
 
 // Shows that COMMAND's answers come from the table, and its subcommands' arguments.
 TEST_F(CommandsTest, Command) {
   EXPECT_EQ(ask("COMMAND COUNT"), ":" + std::to_string(all_commands().size()) + "\r\n");
-  EXPECT_TRUE(ask("COMMAND").starts_with("*" + std::to_string(all_commands().size()) + "\r\n*10\r\n$3\r\nset\r\n:-3\r\n"));
+  EXPECT_TRUE(ask("COMMAND").starts_with("*" + std::to_string(all_commands().size()) +
+                                         "\r\n*10\r\n$3\r\nset\r\n:-3\r\n"));
   EXPECT_EQ(ask("COMMAND INFO nope"), "*1\r\n*-1\r\n");
-  EXPECT_TRUE(ask("COMMAND INFO get").starts_with("*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"));
+  EXPECT_TRUE(
+      ask("COMMAND INFO get")
+          .starts_with("*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"));
   EXPECT_TRUE(ask("COMMAND INFO client|id").starts_with("*1\r\n*10\r\n$9\r\nclient|id\r\n:2\r\n"));
   EXPECT_TRUE(ask("COMMAND DOCS mget").starts_with("*2\r\n$4\r\nmget\r\n*8\r\n$7\r\nsummary\r\n"));
   EXPECT_EQ(ask("COMMAND LIST FILTERBY PATTERN *getd*"), "*1\r\n$6\r\ngetdel\r\n");
@@ -268,17 +282,21 @@ TEST_F(CommandsTest, Command) {
 // Shows parameters: reading by globs, changing all or none, and that what cannot change takes only its value.
 TEST_F(CommandsTest, Config) {
   settings_.max_clients = 10;
-  EXPECT_EQ(ask("CONFIG GET maxclients save"), "*4\r\n$10\r\nmaxclients\r\n$2\r\n10\r\n$4\r\nsave\r\n$0\r\n\r\n");
+  EXPECT_EQ(ask("CONFIG GET maxclients save"),
+            "*4\r\n$10\r\nmaxclients\r\n$2\r\n10\r\n$4\r\nsave\r\n$0\r\n\r\n");
   EXPECT_EQ(ask("CONFIG GET nope*"), "*0\r\n");
   EXPECT_EQ(ask("CONFIG SET maxclients 20 protected-mode no"), kOk);
   EXPECT_EQ(settings_.max_clients, 20);
   EXPECT_FALSE(settings_.protected_mode);
-  EXPECT_EQ(ask("CONFIG SET maxclients 30 port 1"), "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config\r\n");
+  EXPECT_EQ(ask("CONFIG SET maxclients 30 port 1"),
+            "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config\r\n");
   EXPECT_EQ(ask("CONFIG SET maxclients x"),
-            "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - argument couldn't be parsed into an integer\r\n");
+            "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - argument couldn't be "
+            "parsed into an integer\r\n");
   EXPECT_EQ(settings_.max_clients, 20);
   EXPECT_EQ(ask("CONFIG SET port 6737 appendonly no"), kOk);
-  EXPECT_EQ(ask("CONFIG SET nope 1"), "-ERR Unknown option or number of arguments for CONFIG SET - 'nope'\r\n");
+  EXPECT_EQ(ask("CONFIG SET nope 1"),
+            "-ERR Unknown option or number of arguments for CONFIG SET - 'nope'\r\n");
   EXPECT_EQ(ask("CONFIG SET requirepass secret"), kOk);
   EXPECT_TRUE(settings_.password.matches("secret"));
   ask("GET none");
@@ -309,7 +327,8 @@ TEST_F(CommandsTest, Introspection) {
   EXPECT_EQ(ask("SELECT 0"), kOk);
   EXPECT_EQ(ask("SELECT 1"), "-ERR DB index is out of range\r\n");
   const std::string info = ask("INFO ALL");
-  for (const char* line : {"redis_version:7.2.4\r\n", "memento_version:", "db0:keys=3,expires=0,avg_ttl=0\r\n", "role:master\r\n"}) {
+  for (const char* line : {"redis_version:7.2.4\r\n",
+                           "memento_version:", "db0:keys=3,expires=0,avg_ttl=0\r\n", "role:master\r\n"}) {
     EXPECT_NE(info.find(line), std::string::npos) << line << info;
   }
   EXPECT_EQ(ask("FLUSHALL ASYNC"), kOk);
@@ -379,7 +398,8 @@ TEST_F(CommandsTest, Subcommands) {
     const Command* container = find_command(words[0]);
     ASSERT_NE(container, nullptr) << row.name;
     EXPECT_EQ(resolve_subcommand(container, words), &row);
-    EXPECT_NE(ask(std::string(words[0]) + " HELP").find("\n+" + std::string(words[1])), std::string::npos) << row.name;
+    EXPECT_NE(ask(std::string(words[0]) + " HELP").find("\n+" + std::string(words[1])), std::string::npos)
+        << row.name;
   }
 }
 

@@ -1,4 +1,5 @@
-// Commands that are run within a command: what the caller gets of their replies, and what the client's reply keeps.
+// Commands that are run within a command: what the caller gets of their replies, and what the client's reply
+// keeps.
 #include "worker/handlers/invoke.h"
 
 #include <gtest/gtest.h>
@@ -29,10 +30,13 @@ class InvokeTest : public SessionTest {
     return run(*resolve_subcommand(find_command(words[0]), words), Call{words, keyspace_->hash(words[1])});
   }
   Invocation run(const std::string& line) {
-    return with(line, [&](const Command& command, const Call& call) { return invoke(command_, command, call); });
+    return with(line,
+                [&](const Command& command, const Call& call) { return invoke(command_, command, call); });
   }
   ReplyBytes run_apart(const std::string& line) {
-    return with(line, [&](const Command& command, const Call& call) { return invoke_apart(command_, command, call); });
+    return with(line, [&](const Command& command, const Call& call) {
+      return invoke_apart(command_, command, call);
+    });
   }
 
   ByteBuffer output_;

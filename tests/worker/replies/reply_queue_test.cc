@@ -46,8 +46,8 @@ TEST_F(ReplyQueueTest, KeepsTheOrder) {
   EXPECT_TRUE(queue_.empty());
 }
 
-// Shows that a reply in fragments is kept until it is whole, and that a failure takes the place of what came of
-// it.
+// Shows that a reply in fragments is kept until it is whole, and that a failure takes the place of what came
+// of it.
 TEST_F(ReplyQueueTest, FragmentsAreKeptUntilWhole) {
   const std::uint64_t first = ask();
   const std::uint64_t second = ask();

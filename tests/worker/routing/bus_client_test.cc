@@ -43,8 +43,8 @@ class BusClientTest : public ::testing::Test {
 
   void ask(std::uint64_t place, bool may_write = true, const std::string& bytes = "request",
            std::uint8_t node = 1, std::uint64_t client_id = kClient) {
-    client_->send({node, FragmentKind::kCommand, may_write, Protocol::kText}, {3, client_id, place, 0}, bytes.size(),
-                  [&](char* to) { bytes.copy(to, bytes.size()); });
+    client_->send({node, FragmentKind::kCommand, may_write, Protocol::kText}, {3, client_id, place, 0},
+                  bytes.size(), [&](char* to) { bytes.copy(to, bytes.size()); });
   }
   // The fragments that the bus reads now.
   std::vector<FragmentHeader> read(bool passes = true) {
@@ -54,7 +54,8 @@ class BusClientTest : public ::testing::Test {
     for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
       headers.push_back(header);
       bytes_ += payload;
-      if (passes) channel_->header().passed[header.node][header.lane].fetch_add(fragment_bytes(payload.size()));
+      if (passes)
+        channel_->header().passed[header.node][header.lane].fetch_add(fragment_bytes(payload.size()));
       return true;
     });
     requests_.advance(fragments.size());
@@ -157,8 +158,8 @@ TEST_F(BusClientTest, ABusDiesInALongRequest) {
   EXPECT_EQ(left[0].flags & kFirstFragment, kFirstFragment);
 }
 
-// Shows that a message longer than ring and window passes in fragments as the node takes them, and others wait
-// behind it.
+// Shows that a message longer than ring and window passes in fragments as the node takes them, and others
+// wait behind it.
 TEST_F(BusClientTest, ALongRequestPassesInFragments) {
   const std::string value(10'000'000, 'v');
   ask(1, true, value);
@@ -179,7 +180,8 @@ TEST_F(BusClientTest, ALongRequestPassesInFragments) {
   EXPECT_TRUE(client_->has_room(1, kClient));
 }
 
-// Shows that a lane of a node that takes nothing gets no more than its window, and does not keep others from theirs.
+// Shows that a lane of a node that takes nothing gets no more than its window, and does not keep others from
+// theirs.
 TEST_F(BusClientTest, ASlowLaneHasAWindow) {
   std::uint64_t put = 0;
   for (int i = 0; client_->has_room(1, kClient); ++i)
@@ -195,8 +197,9 @@ TEST_F(BusClientTest, ASlowLaneHasAWindow) {
   EXPECT_FALSE(read(false).empty());
 }
 
-// Shows that a bus that does not run is not waited for for ever: what it may have passed on is unknown, what is
-// still here is refused, and a late reply finds nobody. One that runs is waited for, however long a node executes.
+// Shows that a bus that does not run is not waited for for ever: what it may have passed on is unknown, what
+// is still here is refused, and a late reply finds nobody. One that runs is waited for, however long a node
+// executes.
 TEST_F(BusClientTest, ASilentBusIsGivenUp) {
   const std::int64_t begin_ms = monotonic_time_ns() / 1'000'000;
   ask(1);

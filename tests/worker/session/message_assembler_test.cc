@@ -18,8 +18,8 @@ FragmentHeader fragment(std::uint32_t number, int flags, std::uint16_t process, 
   return header;
 }
 
-// Shows that fragments become messages again, those of several workers and lanes side by side; and that what does not
-// fit is refused.
+// Shows that fragments become messages again, those of several workers and lanes side by side; and that what
+// does not fit is refused.
 TEST(MessageAssembler, PutsFragmentsTogether) {
   MessageAssembler assembler(10);
   std::string_view message;
@@ -34,9 +34,11 @@ TEST(MessageAssembler, PutsFragmentsTogether) {
   EXPECT_EQ(message, "xyz");
   EXPECT_EQ(assembler.add(fragment(2, kLastFragment, 1, 5), "w", &message), Outcome::kWhole);
   EXPECT_EQ(message, "uvw");
-  EXPECT_EQ(assembler.add(fragment(1, kLastFragment, 2), "z", &message), Outcome::kBroken) << "no message is open";
+  EXPECT_EQ(assembler.add(fragment(1, kLastFragment, 2), "z", &message), Outcome::kBroken)
+      << "no message is open";
   EXPECT_EQ(assembler.add(fragment(2, kFirstFragment, 1), "123456", &message), Outcome::kIncomplete);
-  EXPECT_EQ(assembler.add(fragment(3, kLastFragment, 1), "7", &message), Outcome::kBroken) << "of another message";
+  EXPECT_EQ(assembler.add(fragment(3, kLastFragment, 1), "7", &message), Outcome::kBroken)
+      << "of another message";
   EXPECT_EQ(assembler.add(fragment(2, kLastFragment, 1), "789012", &message), Outcome::kBroken)
       << "longer than the limit";
 }

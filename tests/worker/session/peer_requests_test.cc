@@ -89,8 +89,8 @@ class PeerRequestsTest : public SessionTest {
 
 constexpr const char* kNoRequest = "-ERR what another node sent is not a request\r\n";
 
-// Shows that requests are executed in order and answered as each one's client wants it; and that only those are that
-// any node may execute for a client it does not know.
+// Shows that requests are executed in order and answered as each one's client wants it; and that only those
+// are that any node may execute for a client it does not know.
 TEST_F(PeerRequestsTest, ExecutesInOrder) {
   ask_node(0, {"SET", "a", "1"}, Protocol::kText);
   ask_node(0, {"INCR", "a"});
@@ -111,7 +111,8 @@ TEST_F(PeerRequestsTest, ExecutesInOrder) {
   EXPECT_EQ(state_->nodes[0].executed.load(), 9u);
 }
 
-// Shows that a reply that finds no room holds up its node's requests and nobody else's, and goes on with the room.
+// Shows that a reply that finds no room holds up its node's requests and nobody else's, and goes on with the
+// room.
 TEST_F(PeerRequestsTest, ALongReplyWaits) {
   const std::string value(3 << 20, 'v');
   ask({"SET", "long", value});

@@ -1,5 +1,5 @@
-// What tests of sessions start from: a private segment, a keyspace, a worker's services, and conversations in both
-// protocols. Every test ends with the segment's checker.
+// What tests of sessions start from: a private segment, a keyspace, a worker's services, and conversations in
+// both protocols. Every test ends with the segment's checker.
 #pragma once
 
 #include <gtest/gtest.h>

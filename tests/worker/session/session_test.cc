@@ -103,14 +103,15 @@ TEST_F(SessionTest, WholeKeyspace) {
 
 // Shows that case does not matter, empty lines are skipped, and both line ends do.
 TEST_F(SessionTest, Lines) {
-  EXPECT_EQ(talk("set k v\r\n\r\n\nGeT k\r\nping\nPING hey you\necho a b\n"), "OK\r\nv\r\nPONG\r\nhey you\r\na b\r\n");
+  EXPECT_EQ(talk("set k v\r\n\r\n\nGeT k\r\nping\nPING hey you\necho a b\n"),
+            "OK\r\nv\r\nPONG\r\nhey you\r\na b\r\n");
   EXPECT_EQ(talk("  GET   k  \n"), "v\r\n");
   EXPECT_EQ(talk("   \n"), "");
   EXPECT_EQ(talk(std::string("SET z a\0b\nGET z\n", 16)), std::string("OK\r\na\0b\r\n", 9));
 }
 
-// Shows the opening PINGs that monitors and redis-benchmark send: ended by \r\n they make the connection speak RESP, by \n
-// they are answered so and any later one like others.
+// Shows the opening PINGs that monitors and redis-benchmark send: ended by \r\n they make the connection
+// speak RESP, by \n they are answered so and any later one like others.
 TEST_F(SessionTest, OpeningPing) {
   Session session;
   ByteBuffer output;
@@ -134,7 +135,8 @@ TEST_F(SessionTest, BadInput) {
             "(error) wrong number of arguments for 'set' command\r\n"
             "(error) wrong number of arguments for 'del' command\r\n"
             "(error) wrong number of arguments for 'flush' command\r\n");
-  for (const char* name : {"INC k 1 2", "DEC k 1 2", "INCF k 1 2", "DECF k 1 2", "KEYS a b", "VALUES a b", "HELP a b"}) {
+  for (const char* name :
+       {"INC k 1 2", "DEC k 1 2", "INCF k 1 2", "DECF k 1 2", "KEYS a b", "VALUES a b", "HELP a b"}) {
     EXPECT_TRUE(talk(std::string(name) + "\n").starts_with("(error) wrong number of arguments")) << name;
   }
   EXPECT_FALSE(closed_);
@@ -146,7 +148,8 @@ TEST_F(SessionTest, Limits) {
   const std::string value(1 << 20, 'v');
   EXPECT_EQ(talk("SET " + key + " x\nGET " + key + "\n"), "OK\r\nx\r\n");
   const std::string key_error = "(error) key is longer than the limit of 65536 bytes\r\n";
-  EXPECT_EQ(talk("SET " + key + "k x\nGET " + key + "k\nDEL a " + key + "k\nCOUNT\n"), key_error + key_error + key_error + "1\r\n");
+  EXPECT_EQ(talk("SET " + key + "k x\nGET " + key + "k\nDEL a " + key + "k\nCOUNT\n"),
+            key_error + key_error + key_error + "1\r\n");
   const std::string value_error = "(error) value is longer than the limit of 1048576 bytes\r\n";
   EXPECT_EQ(talk("SET a " + value + "\nSET b " + value + "v\nAPPEND a x\nPREPEND a x\nEXISTS a b\n"),
             "OK\r\n" + value_error + value_error + value_error + "1\r\n");
@@ -189,7 +192,8 @@ TEST_F(SessionTest, Quit) {
 // Shows that replies don't depend on how the bytes were cut: at every single place, byte by byte, at random.
 TEST_F(SessionTest, AnySplit) {
   const std::string requests =
-      "FLUSH\r\nSET key some value\nGET key\n\nINC n 5\r\nNOPE\nGET\nDEL key n\nMISSING x\nAPPEND q  z\r\nCOUNT\nGET q\n";
+      "FLUSH\r\nSET key some value\nGET key\n\nINC n 5\r\nNOPE\nGET\nDEL key n\nMISSING x\nAPPEND q  "
+      "z\r\nCOUNT\nGET q\n";
   const std::string expected = talk(requests);
   ASSERT_FALSE(expected.empty());
   for (std::size_t cut = 0; cut <= requests.size(); ++cut) {
@@ -216,7 +220,8 @@ TEST_F(SessionTest, ThousandsInOnePacket) {
   std::string requests;
   std::string expected;
   for (int i = 0; i < 5000; ++i) {
-    requests += "SET k" + std::to_string(i % 100) + " " + std::to_string(i) + "\nGET k" + std::to_string(i % 100) + "\n";
+    requests += "SET k" + std::to_string(i % 100) + " " + std::to_string(i) + "\nGET k" +
+                std::to_string(i % 100) + "\n";
     expected += "OK\r\n" + std::to_string(i) + "\r\n";
   }
   EXPECT_EQ(talk(requests), expected);
@@ -256,7 +261,8 @@ TEST_F(FullMemoryTest, IsRefusedAndLosesNothing) {
   int stored = 0;
   while (talk("SET k" + std::to_string(stored) + " " + value + "\n") == "OK\r\n") ++stored;
   ASSERT_GT(stored, 100);
-  EXPECT_EQ(talk("SET other " + value + "\nAPPEND k0 " + value + "\n"), "(Out of memory)\r\n(Out of memory)\r\n");
+  EXPECT_EQ(talk("SET other " + value + "\nAPPEND k0 " + value + "\n"),
+            "(Out of memory)\r\n(Out of memory)\r\n");
   for (int i = 0; i < stored; ++i) ASSERT_EQ(talk("GET k" + std::to_string(i) + "\n"), value + "\r\n");
   EXPECT_EQ(talk("EXISTS other\nDEL k1 k2\nSET other " + value + "\n"), "0\r\n2\r\nOK\r\n");
 }
@@ -278,7 +284,8 @@ TEST_F(SessionTest, EveryCommandIsFoundAndHelped) {
   EXPECT_TRUE(talk("HELP nope\n").starts_with("(error) "));
 }
 
-// Shows that a turn that has lasted too long ends between two requests, whatever they are, and another one goes on there.
+// Shows that a turn that has lasted too long ends between two requests, whatever they are, and another one
+// goes on there.
 TEST_F(SessionTest, TurnsEnd) {
   Conversation conversation(*context_);
   conversation.say("ECHO -\n");
@@ -311,10 +318,12 @@ TEST_F(SessionTest, TurnsEnd) {
 TEST_F(SessionTest, Info) {
   talk("SET a 1\nGET a\nGET b\nNOPE\n");
   const std::string info = talk("INFO\n");
-  for (const char* line : {"keys:1\n", "keyspace_hits:1\n", "keyspace_misses:1\n", "total_error_replies:1\n", "workers:2\n"}) {
+  for (const char* line :
+       {"keys:1\n", "keyspace_hits:1\n", "keyspace_misses:1\n", "total_error_replies:1\n", "workers:2\n"}) {
     EXPECT_NE(info.find(line), std::string::npos) << line << info;
   }
-  EXPECT_EQ(talk("INFO keyspace\n"), "# Keyspace\ndb0:keys=1,expires=0,avg_ttl=0\nkeys:1\npayload_bytes:2\r\n");
+  EXPECT_EQ(talk("INFO keyspace\n"),
+            "# Keyspace\ndb0:keys=1,expires=0,avg_ttl=0\nkeys:1\npayload_bytes:2\r\n");
 }
 
 }  // namespace

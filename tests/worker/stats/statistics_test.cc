@@ -1,5 +1,5 @@
-// What INFO, SLOWLOG and LATENCY tell of commands: counts, errors, slow ones also in a pipeline, and that resets are
-// felt at once.
+// What INFO, SLOWLOG and LATENCY tell of commands: counts, errors, slow ones also in a pipeline, and that
+// resets are felt at once.
 #include <thread>
 
 #include "shm/commit/robust_lock.h"
@@ -111,14 +111,17 @@ TEST_F(Statistics, LatencySamplesCommandsAboveTheThreshold) {
   EXPECT_EQ(ask("LATENCY LATEST"), "*0\r\n");
 }
 
-// Shows that of commands in a pipeline the one that is slow because of its size is named, for sure, and sampled.
+// Shows that of commands in a pipeline the one that is slow because of its size is named, for sure, and
+// sampled.
 TEST_F(Statistics, SlowBySizeInAPipeline) {
   ask("CONFIG SET slowlog-log-slower-than 1000");
   ask("CONFIG SET latency-monitor-threshold 1");
   const std::string value(60 << 20, 'x');
   Conversation client(*context_);
-  client.say(frame({"INCR", "n"}) + frame({"INCR", "n"}) + frame({"SET", "large", value}) + frame({"INCR", "n"}));
-  const std::string cut = "$153\r\n" + std::string(128, 'x') + "... (" + std::to_string(value.size() - 128) + " more bytes)\r\n";
+  client.say(frame({"INCR", "n"}) + frame({"INCR", "n"}) + frame({"SET", "large", value}) +
+             frame({"INCR", "n"}));
+  const std::string cut =
+      "$153\r\n" + std::string(128, 'x') + "... (" + std::to_string(value.size() - 128) + " more bytes)\r\n";
   const std::string line = "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n" + cut;
   EXPECT_NE(ask("SLOWLOG GET").find(line), std::string::npos) << ask("SLOWLOG GET");
   EXPECT_NE(ask("LATENCY HISTORY command").substr(0, 4), "*0\r\n");
@@ -128,7 +131,8 @@ TEST_F(Statistics, SlowBySizeInAPipeline) {
 TEST_F(Statistics, SlowByALockInAPipeline) {
   ask("CONFIG SET slowlog-log-slower-than 1000");
   segment_->open_process(2);
-  RobustLock& lock = reinterpret_cast<Slot*>(segment_->base() + segment_->header().slots_offset)[slot_of_key("held")].lock;
+  RobustLock& lock =
+      reinterpret_cast<Slot*>(segment_->base() + segment_->header().slots_offset)[slot_of_key("held")].lock;
   std::atomic<bool> is_held{false};
   std::thread holder([&] {
     LockOwner owner(segment_->base(), 2);
@@ -144,7 +148,8 @@ TEST_F(Statistics, SlowByALockInAPipeline) {
   Conversation client(*context_);
   client.say(frame({"INCR", "a"}) + frame({"INCR", "held"}) + frame({"INCR", "b"}));
   holder.join();
-  EXPECT_NE(ask("SLOWLOG GET").find("*2\r\n$4\r\nINCR\r\n$4\r\nheld\r\n"), std::string::npos) << ask("SLOWLOG GET");
+  EXPECT_NE(ask("SLOWLOG GET").find("*2\r\n$4\r\nINCR\r\n$4\r\nheld\r\n"), std::string::npos)
+      << ask("SLOWLOG GET");
 }
 
 // Shows that a run which was slow for no reason that shows is logged with that remark.
@@ -165,18 +170,22 @@ TEST_F(Statistics, SlowForNoReasonInAPipeline) {
     meter.end_run(std::span(words).first(1), false);
   }
   const std::string lines = ask("SLOWLOG GET");
-  EXPECT_NE(lines.find("*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$28\r\n(one of 3 that took so long)\r\n"), std::string::npos) << lines;
+  EXPECT_NE(lines.find("*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$28\r\n(one of 3 that took so long)\r\n"),
+            std::string::npos)
+      << lines;
   EXPECT_NE(lines.find("(one of 2 that took so long)"), std::string::npos) << lines;
 }
 
-// Shows that what was rejected or queued can stand anywhere in a slow run: it is not logged itself, and nothing of its words is.
+// Shows that what was rejected or queued can stand anywhere in a slow run: it is not logged itself, and
+// nothing of its words is.
 TEST_F(Statistics, SlowRunsWithCommandsThatWereNotExecuted) {
   ask("CONFIG SET slowlog-log-slower-than 1000");
   ask({"SET", "large", std::string(60 << 20, 'x')});
   ask("SLOWLOG RESET");
   Conversation pipeline(*context_);
   pipeline.say(frame({"GET"}) + frame({"GET", "large"}));
-  EXPECT_NE(ask("SLOWLOG GET").find("*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n"), std::string::npos) << ask("SLOWLOG GET");
+  EXPECT_NE(ask("SLOWLOG GET").find("*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n"), std::string::npos)
+      << ask("SLOWLOG GET");
   ask("SLOWLOG RESET");
   pipeline.say(frame({"MULTI"}) + frame({"SET", "k", std::string(60 << 20, 'x')}));
   EXPECT_EQ(ask("SLOWLOG GET").find("SET"), std::string::npos);
@@ -199,12 +208,14 @@ TEST_F(Statistics, SlowRunsWithCommandsThatWereNotExecuted) {
   burn_ms(2);
   meter.end_run(words, false);
   const std::string lines = ask("SLOWLOG GET");
-  EXPECT_NE(lines.find("*2\r\n$4\r\nINCR\r\n$28\r\n(one of 3 that took so long)\r\n"), std::string::npos) << lines;
+  EXPECT_NE(lines.find("*2\r\n$4\r\nINCR\r\n$28\r\n(one of 3 that took so long)\r\n"), std::string::npos)
+      << lines;
   EXPECT_EQ(lines.find("one of 2"), std::string::npos) << lines;
   EXPECT_EQ(lines.find("word"), std::string::npos) << lines;
 }
 
-// Shows that statistics go on in another mapping of the same file, and not in one whose words mean something else.
+// Shows that statistics go on in another mapping of the same file, and not in one whose words mean something
+// else.
 TEST_F(Statistics, AreHandedOver) {
   settings_.statistics.begin(7);
   ask("SET a 1");

@@ -86,21 +86,26 @@ TEST_F(RespTest, Writer) {
     reply.end();
   };
   EXPECT_EQ(written(Protocol::kText, nested), "x\n  a:\n    1\n    2\n  b: (null)\r\n");
-  EXPECT_EQ(written(Protocol::kResp2, nested), "*2\r\n$1\r\nx\r\n*4\r\n$1\r\na\r\n*2\r\n:1\r\n:2\r\n$1\r\nb\r\n$-1\r\n");
-  EXPECT_EQ(written(Protocol::kResp3, nested), ">2\r\n$1\r\nx\r\n%2\r\n$1\r\na\r\n~2\r\n:1\r\n:2\r\n$1\r\nb\r\n_\r\n");
+  EXPECT_EQ(written(Protocol::kResp2, nested),
+            "*2\r\n$1\r\nx\r\n*4\r\n$1\r\na\r\n*2\r\n:1\r\n:2\r\n$1\r\nb\r\n$-1\r\n");
+  EXPECT_EQ(written(Protocol::kResp3, nested),
+            ">2\r\n$1\r\nx\r\n%2\r\n$1\r\na\r\n~2\r\n:1\r\n:2\r\n$1\r\nb\r\n_\r\n");
 }
 
 // Shows that replies do not depend on the cuts, for whole sequences of both protocols.
 TEST_F(RespTest, AnySplit) {
-  expect_same_at_any_cut("*1\r\n$5\r\nFLUSH\r\n" + frame({"SET", "k\r\n", "v\r\n$1\r\n"}) + frame({"GET", "k\r\n"}) +
-                         "*0\r\n*-1\r\n\r\n" + frame({"", "x"}) + "PING\r\nECHO \"a\\x41 \\n\" \r\n" + frame({"DEL", "a", "k\r\n"}) +
+  expect_same_at_any_cut("*1\r\n$5\r\nFLUSH\r\n" + frame({"SET", "k\r\n", "v\r\n$1\r\n"}) +
+                         frame({"GET", "k\r\n"}) + "*0\r\n*-1\r\n\r\n" + frame({"", "x"}) +
+                         "PING\r\nECHO \"a\\x41 \\n\" \r\n" + frame({"DEL", "a", "k\r\n"}) +
                          frame({"ECHO", ""}) + frame({"NOPE"}));
-  expect_same_at_any_cut("PING\r\nFLUSH\nGET a\n" + frame({"SET", "a", "1"}) + "PING\nGET a\nHELLO 3\r\n" + frame({"GET", "b"}) + "QUIT\r\nX");
+  expect_same_at_any_cut("PING\r\nFLUSH\nGET a\n" + frame({"SET", "a", "1"}) + "PING\nGET a\nHELLO 3\r\n" +
+                         frame({"GET", "b"}) + "QUIT\r\nX");
   expect_same_at_any_cut("\r\nPING\r\nECHO 'a b'\r\nPING\r\n" + frame({"GET", "b"}) + "QUIT\r\nX");
   expect_same_at_any_cut("FLUSH\r\nSET a b\r\nHELLO 2\r\nGET a\r\nGET 'a'\r\n");
 }
 
-// Shows that what cannot be a request is named in the error, after the replies before it, and ends the connection.
+// Shows that what cannot be a request is named in the error, after the replies before it, and ends the
+// connection.
 TEST_F(RespTest, ProtocolErrors) {
   const std::string ping = frame({"PING"});
   const std::pair<std::string, std::string> cases[] = {
@@ -129,7 +134,8 @@ TEST_F(RespTest, ProtocolErrors) {
   }
 }
 
-// Shows that declared lengths alone cost nothing, and that many small words come through byte by byte in good time.
+// Shows that declared lengths alone cost nothing, and that many small words come through byte by byte in good
+// time.
 TEST_F(RespTest, DeclaredLengths) {
   Conversation client(*context_);
   EXPECT_EQ(client.say("*1000000000\r\n$3\r\nDEL\r\n$1000000\r\nxxx"), "");
@@ -158,26 +164,35 @@ TEST_F(RespTest, Strangers) {
   EXPECT_EQ(stranger({frame({"GET", "a"})}), noauth);
   EXPECT_EQ(stranger({frame(Words(10, "x"))}).substr(0, 30), "-ERR unknown command 'x', with");
   EXPECT_EQ(stranger({frame(many)}), "-ERR Protocol error: unauthenticated multibulk length\r\n");
-  EXPECT_EQ(stranger({frame({"ECHO", std::string(16'385, 'x')})}), "-ERR Protocol error: unauthenticated bulk length\r\n");
+  EXPECT_EQ(stranger({frame({"ECHO", std::string(16'385, 'x')})}),
+            "-ERR Protocol error: unauthenticated bulk length\r\n");
   EXPECT_TRUE(closed_);
   EXPECT_EQ(stranger({frame({"ECHO", std::string(16'384, 'x')})}), noauth);
   const std::string value(20'000, 'v');
   EXPECT_EQ(stranger({frame({"AUTH", "secret"}) + frame({"SET", "a", value}) + frame(Words(11, "GET"))}),
             "+OK\r\n+OK\r\n-ERR wrong number of arguments for 'get' command\r\n");
   EXPECT_EQ(stranger({"GET a\n"}), "(error) NOAUTH Authentication required.\r\n");
-  const std::string too_much = "(error) Protocol error: before the password is given a request may have 10 words";
-  const auto refuses = [&](const std::string& line) { return stranger({line}).starts_with(too_much) && closed_; };
+  const std::string too_much =
+      "(error) Protocol error: before the password is given a request may have 10 words";
+  const auto refuses = [&](const std::string& line) {
+    return stranger({line}).starts_with(too_much) && closed_;
+  };
   EXPECT_TRUE(refuses("GET " + std::string(65'536, 'a')));
   EXPECT_TRUE(refuses("GET " + std::string(16'385, 'a') + "\n"));
-  EXPECT_EQ(stranger({"GET " + std::string(16'384, 'a') + "\n"}), "(error) NOAUTH Authentication required.\r\n");
+  EXPECT_EQ(stranger({"GET " + std::string(16'384, 'a') + "\n"}),
+            "(error) NOAUTH Authentication required.\r\n");
   EXPECT_TRUE(refuses("DEL 1 2 3 4 5 6 7 8 9 10\n"));
   EXPECT_TRUE(refuses("DEL 1 2 3 4 5 6 7 8 9 10" + std::string(60, ' ') + "\n"));
   EXPECT_EQ(stranger({"AUTH secret\nDEL 1 2 3 4 5 6 7 8 9 10\n"}), "OK\r\n0\r\n");
-  EXPECT_EQ(stranger({"AUTH wrong\nAUTH secret\nGET a\n"}),
-            "(error) WRONGPASS invalid username-password pair or user is disabled.\r\nOK\r\n" + value + "\r\n");
-  EXPECT_EQ(stranger({frame({"AUTH", "default", "secret"}) + frame({"AUTH", "other", "secret"})}).substr(0, 15), "+OK\r\n-WRONGPASS");
+  EXPECT_EQ(
+      stranger({"AUTH wrong\nAUTH secret\nGET a\n"}),
+      "(error) WRONGPASS invalid username-password pair or user is disabled.\r\nOK\r\n" + value + "\r\n");
+  EXPECT_EQ(
+      stranger({frame({"AUTH", "default", "secret"}) + frame({"AUTH", "other", "secret"})}).substr(0, 15),
+      "+OK\r\n-WRONGPASS");
   EXPECT_TRUE(stranger({frame({"HELLO", "3"})}).starts_with("-NOAUTH HELLO must be called"));
-  EXPECT_TRUE(stranger({frame({"HELLO", "3", "AUTH", "default", "secret", "SETNAME", "me"})}).starts_with("%7\r\n"));
+  EXPECT_TRUE(
+      stranger({frame({"HELLO", "3", "AUTH", "default", "secret", "SETNAME", "me"})}).starts_with("%7\r\n"));
   EXPECT_TRUE(stranger({frame({"HELLO", "3", "AUTH", "default", "no"})}).starts_with("-WRONGPASS"));
 }
 
@@ -187,7 +202,8 @@ TEST_F(RespTest, Hello) {
   EXPECT_EQ(client.ask("HELLO 4"), "-NOPROTO unsupported protocol version\r\n");
   EXPECT_EQ(client.ask("HELLO x"), "-ERR Protocol version is not an integer or out of range\r\n");
   EXPECT_EQ(client.ask("HELLO 3 NAME x"), "-ERR Syntax error in HELLO option 'NAME'\r\n");
-  EXPECT_EQ(client.ask({"HELLO", "3", "SETNAME", "a b"}), "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
+  EXPECT_EQ(client.ask({"HELLO", "3", "SETNAME", "a b"}),
+            "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
   EXPECT_EQ(client.ask("GET none"), "$-1\r\n");
   EXPECT_TRUE(client.ask("HELLO").starts_with("*14\r\n"));
   EXPECT_TRUE(client.ask("HELLO 3 SETNAME me").starts_with("%7\r\n"));
@@ -206,9 +222,11 @@ TEST_F(RespTest, Client) {
   EXPECT_EQ(client.ask("CLIENT SETINFO lib-name redis-py"), "+OK\r\n");
   EXPECT_EQ(client.ask("CLIENT SETINFO LIB-VER 4.3"), "+OK\r\n");
   EXPECT_EQ(client.ask("CLIENT SETINFO LIB-X 4.3"), "-ERR Unrecognized option 'LIB-X'\r\n");
-  EXPECT_EQ(client.ask({"CLIENT", "SETINFO", "lib-ver", "1 2"}), "-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n");
+  EXPECT_EQ(client.ask({"CLIENT", "SETINFO", "lib-ver", "1 2"}),
+            "-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n");
   const std::string info = client.ask("CLIENT INFO");
-  for (const char* part : {"id=7 ", " name=worker:1 ", " resp=2 ", " lib-name=redis-py lib-ver=4.3\n", " cmd=client|info ", " multi=-1 "}) {
+  for (const char* part : {"id=7 ", " name=worker:1 ", " resp=2 ", " lib-name=redis-py lib-ver=4.3\n",
+                           " cmd=client|info ", " multi=-1 "}) {
     EXPECT_NE(info.find(part), std::string::npos) << part << info;
   }
   EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "PING", "PING"}), "+PONG\r\n");
@@ -217,12 +235,14 @@ TEST_F(RespTest, Client) {
   EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY ON", "ECHO a"}), "+OK\r\n$1\r\na\r\n");
   EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY SKIP", "ECHO a", "ECHO b"}), "$1\r\nb\r\n");
   EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY SKIP", "NOPE", "ECHO b"}), "$1\r\nb\r\n");
-  EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY OFF", "ECHO a", "CLIENT REPLY ON"}), "+OK\r\n");
+  EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "CLIENT REPLY OFF", "ECHO a", "CLIENT REPLY ON"}),
+            "+OK\r\n");
   EXPECT_EQ(client.ask_all({"CLIENT REPLY SKIP", "RESET", "CLIENT REPLY OFF", "RESET"}), "+RESET\r\n");
   for (const char* mode : {"SKIP", "OFF", "ON"}) {
-    EXPECT_EQ(client.ask_all({"MULTI", "PING", std::string("CLIENT REPLY ") + mode, "ECHO a", "EXEC", "ECHO z"}),
-              "+OK\r\n+QUEUED\r\n-ERR Command not allowed inside a transaction\r\n+QUEUED\r\n"
-              "-EXECABORT Transaction discarded because of previous errors.\r\n$1\r\nz\r\n");
+    EXPECT_EQ(
+        client.ask_all({"MULTI", "PING", std::string("CLIENT REPLY ") + mode, "ECHO a", "EXEC", "ECHO z"}),
+        "+OK\r\n+QUEUED\r\n-ERR Command not allowed inside a transaction\r\n+QUEUED\r\n"
+        "-EXECABORT Transaction discarded because of previous errors.\r\n$1\r\nz\r\n");
   }
   EXPECT_EQ(client.ask_all({"CLIENT NO-EVICT on", "CLIENT NO-TOUCH off"}), "+OK\r\n+OK\r\n");
   EXPECT_EQ(client.ask("CLIENT NO-EVICT x"), "-ERR syntax error\r\n");
@@ -233,7 +253,8 @@ TEST_F(RespTest, Client) {
 TEST_F(RespTest, Http) {
   EXPECT_EQ(talk_in({"POST / HTTP/1.1\r\nHost: x\r\n\r\nSET a 1\r\n"}), "");
   EXPECT_TRUE(closed_);
-  EXPECT_EQ(talk_in({"GET / HTTP/1.1\r\nHost: x\r\n\r\nSET a 1\r\n"}), "(error) wrong number of arguments for 'get' command\r\n");
+  EXPECT_EQ(talk_in({"GET / HTTP/1.1\r\nHost: x\r\n\r\nSET a 1\r\n"}),
+            "(error) wrong number of arguments for 'get' command\r\n");
   EXPECT_TRUE(closed_);
   EXPECT_EQ(talk_in({frame({"PING"}) + "post /\r\nSET a 1\r\n"}), "+PONG\r\n");
   EXPECT_TRUE(closed_);
@@ -246,7 +267,8 @@ TEST_F(RespTest, Pipelines) {
   std::string expected;
   for (int i = 0; i < 3000; ++i) {
     const std::string number = std::to_string(i);
-    requests += frame({"SET", "k" + std::to_string(i % 97), number}) + frame({"GET", "k" + std::to_string(i % 97)});
+    requests +=
+        frame({"SET", "k" + std::to_string(i % 97), number}) + frame({"GET", "k" + std::to_string(i % 97)});
     expected += "+OK\r\n$" + std::to_string(number.size()) + "\r\n" + number + "\r\n";
   }
   EXPECT_EQ(talk_in({requests}), expected);

@@ -34,7 +34,8 @@ void compare(const std::string& text, const std::string& end) {
   for (std::size_t rest_index = 0; rest_index < 4; ++rest_index) {
     Line expected(line);
     ShortLine again(bytes);
-    ASSERT_EQ(words_of(again, rest_index), words_of(expected, rest_index)) << '"' << text << "\", rest " << rest_index;
+    ASSERT_EQ(words_of(again, rest_index), words_of(expected, rest_index))
+        << '"' << text << "\", rest " << rest_index;
   }
 }
 

@@ -1,4 +1,5 @@
-// CLIENT's subcommands that concern only the connection that sends them, and the line that describes a connection.
+// CLIENT's subcommands that concern only the connection that sends them, and the line that describes a
+// connection.
 #include <string>
 
 #include "worker/clients/client_info.h"
@@ -57,7 +58,8 @@ void client_setinfo(CommandContext& context, const Call& call) {
     return context.reply.error("ERR Unrecognized option '" + std::string(quotable(call[2])) + "'");
   }
   if (!is_plain_word(call[3])) {
-    return context.reply.error("ERR " + lower_case(call[2]) + " cannot contain spaces, newlines or special characters.");
+    return context.reply.error("ERR " + lower_case(call[2]) +
+                               " cannot contain spaces, newlines or special characters.");
   }
   (is_name ? context.client.library_name : context.client.library_version) = call[3];
   context.reply.ok();

@@ -114,8 +114,10 @@ void hello(CommandContext& context, const Call& call) {
   }
   if (!enters) {
     return context.reply.error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "
-        "option can be used to authenticate the client and select the RESP protocol version at the same time");
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+        "<user> <pass> "
+        "option can be used to authenticate the client and select the RESP protocol version at the same "
+        "time");
   }
   client.authenticated = true;
   if (names) client.name = name;

@@ -1,5 +1,5 @@
-// MULTI, EXEC, DISCARD, WATCH, UNWATCH. What stands between MULTI and EXEC is executed as one change: nobody sees part of
-// it, and a worker that dies in it leaves all or nothing.
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH. What stands between MULTI and EXEC is executed as one change: nobody
+// sees part of it, and a worker that dies in it leaves all or nothing.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -68,14 +68,14 @@ void tell_others(CommandContext& context, const CallQueue& queue, const std::vec
   MessageHub& hub = context.services.hub;
   carry_out(context, std::exchange(context.plan, {}));
   if (hub.has_monitors()) {
-    for (std::size_t i = 0; i < calls.size(); ++i)
-      hub.show(context.client, queue.command(i), calls[i].args);
+    for (std::size_t i = 0; i < calls.size(); ++i) hub.show(context.client, queue.command(i), calls[i].args);
   }
   if (!hub.watches_keys()) return;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const Command& command = queue.command(i);
     if (!command.has(kWrite) || command.group == CommandGroup::kExpiry) continue;
-    command.each_key(calls[i].args, [&](std::string_view key) { hub.publish_value(context.keyspace.hash(key)); });
+    command.each_key(calls[i].args,
+                     [&](std::string_view key) { hub.publish_value(context.keyspace.hash(key)); });
   }
 }
 
@@ -95,7 +95,8 @@ void discard(CommandContext& context, const Call&) {
 }
 
 void watch(CommandContext& context, const Call& call) {
-  if (context.client.transaction != nullptr) return context.reply.error("ERR WATCH inside MULTI is not allowed");
+  if (context.client.transaction != nullptr)
+    return context.reply.error("ERR WATCH inside MULTI is not allowed");
   WatchedKeys& watched = context.client.watched;
   for (std::size_t i = 1; i < call.count(); ++i) {
     if (watched.contains(call[i])) continue;
@@ -145,7 +146,8 @@ void exec(CommandContext& context, const Call&) {
     return is_whole;
   };
   context.in_exec = true;
-  const WriteStatus status = queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
+  const WriteStatus status =
+      queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = context.is_repeated = false;
   context.client.others.reset();
   if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts) {
@@ -155,9 +157,12 @@ void exec(CommandContext& context, const Call&) {
     context.plan = {};
   }
   if (status == WriteStatus::kOutOfMemory) {
-    context.reply.error("EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.");
+    context.reply.error(
+        "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
+        "'maxmemory'.");
   } else if (status == WriteStatus::kBusy) {
-    context.reply.error("EXECABORT Transaction discarded because of: BUSY its keys change faster than it runs");
+    context.reply.error(
+        "EXECABORT Transaction discarded because of: BUSY its keys change faster than it runs");
   } else if (conflicts) {
     context.reply.nil_array();
   } else {

@@ -35,7 +35,8 @@ std::string dump_value(std::string_view value) {
 std::optional<std::string_view> dumped_value(std::string_view payload) {
   if (payload.size() < kHead.size() + 1 + kChecksumBytes || !payload.starts_with(kHead)) return std::nullopt;
   const std::string_view body = payload.substr(0, payload.size() - kChecksumBytes);
-  if (body.back() != kVersion || std::memcmp(checksum(body).data(), body.end(), kChecksumBytes) != 0) return std::nullopt;
+  if (body.back() != kVersion || std::memcmp(checksum(body).data(), body.end(), kChecksumBytes) != 0)
+    return std::nullopt;
   return body.substr(kHead.size(), body.size() - kHead.size() - 1);
 }
 

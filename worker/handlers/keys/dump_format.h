@@ -6,8 +6,8 @@
 //   1    version         1 byte
 //   XXH3 of all before   8 bytes, little-endian
 //
-// Worked example: the value "ab" is 'M' 'S' 'a' 'b' 1 and eight bytes of checksum: 13 bytes. Redis's own payloads are
-// another format, and are refused.
+// Worked example: the value "ab" is 'M' 'S' 'a' 'b' 1 and eight bytes of checksum: 13 bytes. Redis's own
+// payloads are another format, and are refused.
 #pragma once
 
 #include <optional>

@@ -48,7 +48,8 @@ bool take_options(CommandContext& context, const Call& call, RestoreOptions* opt
 
 void dump(CommandContext& context, const Call& call) {
   std::string value;
-  if (!context.keyspace.read(call.key, [&](const EntryView& entry) { value.assign(entry.value); })) return context.reply.nil();
+  if (!context.keyspace.read(call.key, [&](const EntryView& entry) { value.assign(entry.value); }))
+    return context.reply.nil();
   context.reply.bulk(dump_value(value));
 }
 
@@ -57,7 +58,8 @@ void restore(CommandContext& context, const Call& call) {
   RestoreOptions options;
   if (!take_options(context, call, &options)) return;
   constexpr const char* kBusy = "BUSYKEY Target key name already exists.";
-  if (!options.replaces && context.keyspace.read(call.key, [](const EntryView&) {})) return context.reply.error(kBusy);
+  if (!options.replaces && context.keyspace.read(call.key, [](const EntryView&) {}))
+    return context.reply.error(kBusy);
   std::int64_t ttl_ms = 0;
   if (!parse_integer(call[2], &ttl_ms)) return context.reply.error(kNotAnInteger);
   if (ttl_ms < 0) return context.reply.error("ERR Invalid TTL value, must be >= 0");

@@ -58,7 +58,8 @@ void set_expiry(CommandContext& context, const Call& call, ExpiryForm form, cons
   std::int64_t amount = 0;
   if (!parse_integer(call[2], &amount)) return context.reply.error(kNotAnInteger);
   const std::optional<TimeMs> expiry_ms = expiry_time(amount, form, context.keyspace.now_ms());
-  if (!expiry_ms) return context.reply.error(std::string("ERR invalid expire time in '") + name + "' command");
+  if (!expiry_ms)
+    return context.reply.error(std::string("ERR invalid expire time in '") + name + "' command");
   bool applies = false;
   const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
     applies = old != nullptr && condition.allows(old->expiry_ms, *expiry_ms);
@@ -70,7 +71,9 @@ void set_expiry(CommandContext& context, const Call& call, ExpiryForm form, cons
   context.reply.integer(applies ? 1 : 0);
 }
 
-std::int64_t rounded_seconds(std::int64_t time_ms) { return time_ms / 1000 + (time_ms % 1000 >= 500 ? 1 : 0); }
+std::int64_t rounded_seconds(std::int64_t time_ms) {
+  return time_ms / 1000 + (time_ms % 1000 >= 500 ? 1 : 0);
+}
 
 // Answers tell(expiry); -2: no such key; -1: no expiry.
 template <class Tell>
@@ -85,12 +88,19 @@ void answer_expiry(CommandContext& context, const Call& call, Tell&& tell) {
 }  // namespace
 
 void expire(CommandContext& context, const Call& call) { set_expiry(context, call, kInSeconds, "expire"); }
-void pexpire(CommandContext& context, const Call& call) { set_expiry(context, call, kInMilliseconds, "pexpire"); }
-void expireat(CommandContext& context, const Call& call) { set_expiry(context, call, kAtSeconds, "expireat"); }
-void pexpireat(CommandContext& context, const Call& call) { set_expiry(context, call, kAtMilliseconds, "pexpireat"); }
+void pexpire(CommandContext& context, const Call& call) {
+  set_expiry(context, call, kInMilliseconds, "pexpire");
+}
+void expireat(CommandContext& context, const Call& call) {
+  set_expiry(context, call, kAtSeconds, "expireat");
+}
+void pexpireat(CommandContext& context, const Call& call) {
+  set_expiry(context, call, kAtMilliseconds, "pexpireat");
+}
 
 void ttl(CommandContext& context, const Call& call) {
-  answer_expiry(context, call, [&](TimeMs expiry_ms) { return rounded_seconds(expiry_ms - context.keyspace.now_ms()); });
+  answer_expiry(context, call,
+                [&](TimeMs expiry_ms) { return rounded_seconds(expiry_ms - context.keyspace.now_ms()); });
 }
 
 void pttl(CommandContext& context, const Call& call) {

@@ -1,4 +1,5 @@
-// Keys one by one: removing, counting, what is known of them. Walking over all keys is in keyspace_handlers.cc.
+// Keys one by one: removing, counting, what is known of them. Walking over all keys is in
+// keyspace_handlers.cc.
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -22,7 +23,8 @@ constexpr TimeMs kRedisClockMask = (1 << 24) - 1;  // of seconds
 std::uint64_t entry_bytes(std::size_t key_bytes, const EntryView& entry) {
   const std::uint64_t bytes =
       Entry::shape(key_bytes, entry.value.size(), entry.expiry_ms != kNoExpiry, 0).total_bytes();
-  if (bytes <= kLargestBlockBytes) return kSizeClasses.geometry[class_of_size(bytes)].block_bytes + sizeof(Word);
+  if (bytes <= kLargestBlockBytes)
+    return kSizeClasses.geometry[class_of_size(bytes)].block_bytes + sizeof(Word);
   return (bytes + 8 + kUnitBytes - 1) / kUnitBytes * kUnitBytes + sizeof(Word);
 }
 
@@ -51,7 +53,8 @@ bool read_subject(CommandContext& context, const Call& call, Tell&& tell) {
 template <class Removes>
 void for_each_key(CommandContext& context, const Call& call, Removes&& counts) {
   std::int64_t count = 0;
-  for (std::size_t i = 1; i < call.count(); ++i) count += counts(i == 1 ? call.key : context.keyspace.hash(call[i]));
+  for (std::size_t i = 1; i < call.count(); ++i)
+    count += counts(i == 1 ? call.key : context.keyspace.hash(call[i]));
   context.reply.integer(count);
 }
 
@@ -63,11 +66,13 @@ std::int64_t idle_seconds(CommandContext& context, TimeMs created_ms) {
 }  // namespace
 
 void del(CommandContext& context, const Call& call) {
-  for_each_key(context, call, [&](const HashedKey& key) { return context.keyspace.erase(key) == WriteStatus::kDone; });
+  for_each_key(context, call,
+               [&](const HashedKey& key) { return context.keyspace.erase(key) == WriteStatus::kDone; });
 }
 
 void exists(CommandContext& context, const Call& call) {
-  for_each_key(context, call, [&](const HashedKey& key) { return context.keyspace.read(key, [](const EntryView&) {}); });
+  for_each_key(context, call,
+               [&](const HashedKey& key) { return context.keyspace.read(key, [](const EntryView&) {}); });
 }
 
 void type(CommandContext& context, const Call& call) {
@@ -114,7 +119,8 @@ void object_idletime(CommandContext& context, const Call& call) {
 void object_freq(CommandContext& context, const Call& call) {
   if (!read_subject(context, call, [](const EntryView&) {})) return;
   context.reply.error(
-      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
+      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+      "switching between "
       "policies at runtime LRU and LFU data will take some time to adjust.");
 }
 
@@ -127,9 +133,8 @@ void memory_usage(CommandContext& context, const Call& call) {
     if (samples < 0) return context.reply.error(kSyntaxError);
   }
   std::uint64_t bytes = 0;
-  const bool found = read_subject(context, call, [&](const EntryView& entry) {
-    bytes = entry_bytes(call[2].size(), entry);
-  });
+  const bool found = read_subject(
+      context, call, [&](const EntryView& entry) { bytes = entry_bytes(call[2].size(), entry); });
   if (found) context.reply.integer(static_cast<std::int64_t>(bytes));
 }
 

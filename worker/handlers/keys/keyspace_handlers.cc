@@ -1,5 +1,5 @@
-// Commands over the whole keyspace. They walk it in pieces (Keyspace::scan()), without locks and without copies of what
-// they do not answer; a key that is there all the while is seen.
+// Commands over the whole keyspace. They walk it in pieces (Keyspace::scan()), without locks and without
+// copies of what they do not answer; a key that is there all the while is seen.
 #include "shm/messages/glob.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"

@@ -1,7 +1,7 @@
 // SCAN and RANDOMKEY: parts of the keyspace.
 //
-// A cursor is a slot (13 bits) and a place in it (Keyspace::scan(); the upper 24 of 40 bits): 53 in all, which clients that
-// keep numbers as doubles can hold. 0 begins and ends a walk.
+// A cursor is a slot (13 bits) and a place in it (Keyspace::scan(); the upper 24 of 40 bits): 53 in all,
+// which clients that keep numbers as doubles can hold. 0 begins and ends a walk.
 #include <algorithm>
 #include <bit>
 #include <cctype>
@@ -27,7 +27,8 @@ constexpr int kPlaceShift = kScanPlaceBits - std::countr_zero(kScanEnd);
 constexpr std::int64_t kDefaultCount = 10;
 constexpr std::int64_t kLargestCount = 1ll << 40;
 constexpr std::uint64_t kStepsPerKey = 10;
-constexpr std::uint64_t kFreeSteps = 2 * kSlotCount;  // a slot is a step at least: empty ones are not worth a call
+constexpr std::uint64_t kFreeSteps =
+    2 * kSlotCount;  // a slot is a step at least: empty ones are not worth a call
 
 struct ScanOptions {
   std::string_view pattern = "*";
@@ -62,9 +63,9 @@ bool parse_cursor(std::string_view text, std::uint64_t* cursor) {
   return !std::isspace(static_cast<unsigned char>(copy[0])) && *end == '\0' && errno == 0;
 }
 
-// Keys from the cursor on, about `count` of them, and the cursor behind them. Where there are few among many that have
-// expired or many empty places, the walk goes on with the next call, as in Redis: no call looks at more than a few times
-// what it was asked for.
+// Keys from the cursor on, about `count` of them, and the cursor behind them. Where there are few among many
+// that have expired or many empty places, the walk goes on with the next call, as in Redis: no call looks at
+// more than a few times what it was asked for.
 template <class Visit>
 std::uint64_t walk(Keyspace& keyspace, std::uint64_t cursor, std::uint64_t count, Visit&& visit) {
   std::uint64_t place = (cursor & kPlaceMask) >> kPlaceShift;
@@ -86,9 +87,10 @@ void scan(CommandContext& context, const Call& call) {
   if (!take_options(context, call, &options)) return;
   const Glob glob(options.pattern);
   std::vector<std::string> keys;
-  cursor = walk(context.keyspace, cursor, static_cast<std::uint64_t>(options.count), [&](std::string_view key) {
-    if (options.wants_strings && glob.matches_key(key)) keys.emplace_back(key);
-  });
+  cursor =
+      walk(context.keyspace, cursor, static_cast<std::uint64_t>(options.count), [&](std::string_view key) {
+        if (options.wants_strings && glob.matches_key(key)) keys.emplace_back(key);
+      });
   context.reply.begin_array(2);
   context.reply.bulk(std::to_string(cursor));
   context.reply.begin_array(keys.size());

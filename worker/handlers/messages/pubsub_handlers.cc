@@ -1,7 +1,7 @@
 // Messages: SUBSCRIBE and its relatives, PUBLISH, PUBSUB; SUB and UNSUB, which watch keys. The way of a
 // message is in worker/message_hub.*. What a subscription is confirmed with is pushed like the messages: it
-// is not a reply, except inside EXEC, where each request has one name and it stands in the array: as an array of its own,
-// since clients take pushes out wherever they stand, and would wait for what then is missing.
+// is not a reply, except inside EXEC, where each request has one name and it stands in the array: as an array
+// of its own, since clients take pushes out wherever they stand, and would wait for what then is missing.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -173,9 +173,9 @@ void sub(CommandContext& context, const Call& call) {
     for (const std::string_view key : call.args.subspan(1)) {
       const NodeState& owner = state->nodes[state->owners[slot_of_key(key)]];
       if (&owner == &state->self_node()) continue;
-      return context.reply.error("ERR " + std::string(quotable(key, 64)) + " is a key of node " +
-                                 std::string(owner.name_text()) + ", SUB it there: " +
-                                 std::string(owner.address_text()) + ":" + std::to_string(owner.port));
+      return context.reply.error(
+          "ERR " + std::string(quotable(key, 64)) + " is a key of node " + std::string(owner.name_text()) +
+          ", SUB it there: " + std::string(owner.address_text()) + ":" + std::to_string(owner.port));
     }
   }
   begin_subscriptions(context, call, kKeys);

@@ -96,7 +96,8 @@ void answer_search(ReplyWriter& reply, const Search& search) {
 
 std::pair<Search, Search> searches_of(const KeySpec& keys) {
   switch (keys.kind) {
-    case KeySpec::Kind::kRange: break;
+    case KeySpec::Kind::kRange:
+      break;
     case KeySpec::Kind::kCounted:
       return {{"begin_search", "index", {{"index", keys.count_at}}},
               {"find_keys", "keynum", {{"keynumidx", 0}, {"firstkey", 1}, {"keystep", 1}}}};
@@ -143,7 +144,8 @@ void answer_command(ReplyWriter& reply, const Command& command) {
   reply.begin_set(0);  // tips
   reply.end();
   answer_key_specification(reply, command);
-  const std::span<const Command> rows = command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
+  const std::span<const Command> rows =
+      command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
   reply.begin_array(rows.size());
   for (const Command& row : rows) answer_command(reply, row);
   reply.end();
@@ -151,7 +153,8 @@ void answer_command(ReplyWriter& reply, const Command& command) {
 }
 
 void answer_documents(ReplyWriter& reply, const Command& command) {
-  const std::span<const Command> rows = command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
+  const std::span<const Command> rows =
+      command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
   reply.field(lower_case(command.name));
   reply.begin_map(rows.empty() ? 4 : 5);
   reply.field("summary");
@@ -181,7 +184,8 @@ const Command* find_by_full_name(std::string_view name) {
   return found == container ? nullptr : found;
 }
 
-bool matches_filter(const Command& command, std::string_view filter, std::string_view wanted, const Glob& glob) {
+bool matches_filter(const Command& command, std::string_view filter, std::string_view wanted,
+                    const Glob& glob) {
   if (is_word(filter, "PATTERN")) return glob.matches(lower_case(command.name));
   if (!is_word(filter, "ACLCAT")) return false;  // there are no modules
   const std::vector<std::string> names = categories(command);
@@ -227,8 +231,9 @@ void command_docs(CommandContext& context, const Call& call) {
 }
 
 void command_list(CommandContext& context, const Call& call) {
-  const bool filters = call.count() == 5 && is_word(call[2], "FILTERBY") &&
-                       (is_word(call[3], "PATTERN") || is_word(call[3], "ACLCAT") || is_word(call[3], "MODULE"));
+  const bool filters =
+      call.count() == 5 && is_word(call[2], "FILTERBY") &&
+      (is_word(call[3], "PATTERN") || is_word(call[3], "ACLCAT") || is_word(call[3], "MODULE"));
   if (call.count() != 2 && !filters) return context.reply.error(kSyntaxError);
   const Glob glob(filters ? lower_case(call[4]) : std::string());
   const std::size_t begin = context.reply.begin_list();
@@ -252,7 +257,8 @@ void command_getkeys(CommandContext& context, const Call& call) {
   if (command == nullptr) return context.reply.error("ERR Invalid command specified");
   if (command->keys.first == 0 || command->has(kPubSubFlag))
     return context.reply.error("ERR The command has no key arguments");
-  if (!command->accepts(words.size())) return context.reply.error("ERR Invalid number of arguments specified for command");
+  if (!command->accepts(words.size()))
+    return context.reply.error("ERR Invalid number of arguments specified for command");
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
   command->each_key(words, [&](std::string_view key) {

@@ -75,8 +75,10 @@ const char* set_tcp_keepalive(CommandContext& context, std::string_view value, b
 
 const char* set_password(CommandContext& context, std::string_view value, bool applies) {
   if (value.size() > Password::kLimitBytes) return "the password is longer than 511 bytes";
-  const bool has_open_bus = context.services.cluster != nullptr && options(context).cluster_secret_file.empty();
-  if (has_open_bus && !value.empty()) return "the cluster's bus has no secret and would let anybody in; see cluster-secret-file";
+  const bool has_open_bus =
+      context.services.cluster != nullptr && options(context).cluster_secret_file.empty();
+  if (has_open_bus && !value.empty())
+    return "the cluster's bus has no secret and would let anybody in; see cluster-secret-file";
   if (applies) context.services.settings.password.set(value, context.services.facts.process);
   return nullptr;
 }
@@ -97,7 +99,8 @@ constexpr Parameter kParameters[] = {
     {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
     {"databases", [](CommandContext&) { return std::string("1"); }},
     {"dir", [](CommandContext& c) { return options(c).directory; }},
-    {"enable-debug-command", [](CommandContext& c) { return std::string(name_of(options(c).debug_command)); }},
+    {"enable-debug-command",
+     [](CommandContext& c) { return std::string(name_of(options(c).debug_command)); }},
     {"latency-monitor-threshold",
      [](CommandContext& c) { return std::to_string(c.services.settings.latency_after_ms.load()); },
      set_latency_after},
@@ -120,7 +123,8 @@ constexpr Parameter kParameters[] = {
     {"slowlog-max-len",
      [](CommandContext& c) { return std::to_string(c.services.settings.slow_shown.load()); }, set_slow_shown},
     {"tcp-keepalive",
-     [](CommandContext& c) { return std::to_string(c.services.settings.tcp_keepalive_s.load()); }, set_tcp_keepalive},
+     [](CommandContext& c) { return std::to_string(c.services.settings.tcp_keepalive_s.load()); },
+     set_tcp_keepalive},
     {"timeout", [](CommandContext&) { return std::string("0"); }},
     {"workers", [](CommandContext& c) { return std::to_string(options(c).workers); }},
 };
@@ -188,7 +192,8 @@ void config_set(CommandContext& context, const Call& call) {
 void config_resetstat(CommandContext& context, const Call&) {
   ++context.services.settings.statistics->generation;
   for (std::size_t i = 0; i < static_cast<std::size_t>(Counter::kCount); ++i) {
-    context.services.settings.statistics->counter_floors[i] = context.keyspace.counter_sum(static_cast<Counter>(i));
+    context.services.settings.statistics->counter_floors[i] =
+        context.keyspace.counter_sum(static_cast<Counter>(i));
   }
   CommandMeter::begin_anew(context.services.settings,
                            context.services.settings.statistics[context.services.facts.process]);

@@ -45,7 +45,9 @@ class Lines {
 std::uint64_t since_reset(CommandContext& context, Counter counter) {
   const std::uint64_t sum = context.keyspace.counter_sum(counter);
   return sum -
-         std::min(sum, context.services.settings.statistics->counter_floors[static_cast<std::size_t>(counter)].load());
+         std::min(
+             sum,
+             context.services.settings.statistics->counter_floors[static_cast<std::size_t>(counter)].load());
 }
 
 // A figure of all workers' records; since the last CONFIG RESETSTAT, unless it `survives` that.
@@ -130,7 +132,8 @@ void memory(CommandContext& context, Lines& lines) {
   const std::uint64_t limit_bytes = context.keyspace.memory_limit_bytes();
   lines.add("used_memory", used_bytes);
   lines.add("used_memory_human", format_size(used_bytes));
-  const std::uint64_t peak_bytes = std::max(used_bytes, context.services.settings.statistics->memory_peak_bytes.load());
+  const std::uint64_t peak_bytes =
+      std::max(used_bytes, context.services.settings.statistics->memory_peak_bytes.load());
   lines.add("used_memory_rss", residence("self").all_bytes);
   lines.add("used_memory_peak", peak_bytes);
   lines.add("used_memory_peak_human", format_size(peak_bytes));
@@ -194,12 +197,13 @@ void workers(CommandContext& context, Lines& lines) {
     const Residence memory = process == 0 ? Residence{} : residence(std::to_string(process));
     if (memory.all_bytes == 0) continue;
     const auto count = [](const StatisticsWord& word) { return std::to_string(word.load()); };
-    lines.add("worker_" + std::to_string(number++),
-              "process_id=" + std::to_string(process) + ",clients=" + count(record.connected_clients) +
-                  ",commands=" + count(record.executed) + ",ops_per_sec=" + count(record.operations_per_second) +
-                  ",cpu_user_usec=" + count(record.cpu_user_us) + ",cpu_sys_usec=" + count(record.cpu_system_us) +
-                  ",rss=" + std::to_string(memory.all_bytes) +
-                  ",private=" + std::to_string(memory.all_bytes - std::min(memory.all_bytes, memory.shared_bytes)));
+    lines.add(
+        "worker_" + std::to_string(number++),
+        "process_id=" + std::to_string(process) + ",clients=" + count(record.connected_clients) +
+            ",commands=" + count(record.executed) + ",ops_per_sec=" + count(record.operations_per_second) +
+            ",cpu_user_usec=" + count(record.cpu_user_us) + ",cpu_sys_usec=" + count(record.cpu_system_us) +
+            ",rss=" + std::to_string(memory.all_bytes) +
+            ",private=" + std::to_string(memory.all_bytes - std::min(memory.all_bytes, memory.shared_bytes)));
   }
 }
 

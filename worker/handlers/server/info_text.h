@@ -1,5 +1,5 @@
-// INFO's text: what the server says about itself, in sections of `name:value` lines named as Redis names them where it has
-// the same figure. Runs in workers.
+// INFO's text: what the server says about itself, in sections of `name:value` lines named as Redis names them
+// where it has the same figure. Runs in workers.
 #pragma once
 
 #include <span>
@@ -10,7 +10,8 @@
 
 namespace memento {
 
-/// The sections named by `wanted`, in any case; all of them when it is empty or holds ALL, EVERYTHING or DEFAULT.
+/// The sections named by `wanted`, in any case; all of them when it is empty or holds ALL, EVERYTHING or
+/// DEFAULT.
 std::string info_text(CommandContext& context, std::span<const std::string_view> wanted);
 
 }  // namespace memento

@@ -23,7 +23,9 @@ void append_help(std::string* text, const Command& command) {
 
 }  // namespace
 
-void info(CommandContext& context, const Call& call) { context.reply.verbatim(info_text(context, call.args.subspan(1))); }
+void info(CommandContext& context, const Call& call) {
+  context.reply.verbatim(info_text(context, call.args.subspan(1)));
+}
 
 void help(CommandContext& context, const Call& call) {
   if (call.count() > 2) return wrong_argument_count(context, "HELP");
@@ -54,7 +56,8 @@ void subcommand_help(CommandContext& context, const Call& call) {
   const Command& container = *find_command(call[0]);
   const std::span<const Command> rows = subcommands_of(container);
   context.reply.begin_array(1 + 2 * rows.size());
-  context.reply.status(std::string(container.name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  context.reply.status(std::string(container.name) +
+                       " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
   for (const Command& row : rows) {
     std::string usage(row.name.substr(container.name.size() + 1));
     if (!row.arguments.empty()) usage.append(" ").append(row.arguments);
@@ -75,7 +78,8 @@ void time(CommandContext& context, const Call&) {
 
 // Either way the keys are gone at once and their memory comes back in the background.
 void flushall(CommandContext& context, const Call& call) {
-  const bool is_good = call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC")));
+  const bool is_good =
+      call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC")));
   if (!is_good) return context.reply.error(kSyntaxError);
   context.keyspace.flush();
   context.reply.ok();
@@ -83,7 +87,8 @@ void flushall(CommandContext& context, const Call& call) {
 
 void lolwut(CommandContext& context, const Call&) {
   std::string text;
-  for (const char* line : {"        _", "     __|_|__     I remember.", "    |_o___o_|", "     |_____|"}) text.append(line).append("\n");
+  for (const char* line : {"        _", "     __|_|__     I remember.", "    |_o___o_|", "     |_____|"})
+    text.append(line).append("\n");
   context.reply.verbatim(text + "\nRedis ver. " + kRedisVersion + ", memento ver. " + kVersion + "\n");
 }
 

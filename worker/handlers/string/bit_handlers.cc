@@ -14,7 +14,8 @@ namespace {
 // A bit's index, within what a value can hold; else an error was written.
 bool take_bit_offset(CommandContext& context, std::string_view text, std::uint64_t* offset) {
   std::int64_t number = 0;
-  if (parse_integer(text, &number) && number >= 0 && static_cast<std::uint64_t>(number) / 8 < context.keyspace.value_limit_bytes()) {
+  if (parse_integer(text, &number) && number >= 0 &&
+      static_cast<std::uint64_t>(number) / 8 < context.keyspace.value_limit_bytes()) {
     *offset = static_cast<std::uint64_t>(number);
     return true;
   }
@@ -22,8 +23,12 @@ bool take_bit_offset(CommandContext& context, std::string_view text, std::uint64
   return false;
 }
 
-unsigned byte_of(std::string_view bytes, std::uint64_t index) { return static_cast<unsigned char>(bytes[index]); }
-bool bit_of(std::string_view bytes, std::uint64_t bit) { return (byte_of(bytes, bit / 8) >> (7 - bit % 8) & 1) != 0; }
+unsigned byte_of(std::string_view bytes, std::uint64_t index) {
+  return static_cast<unsigned char>(bytes[index]);
+}
+bool bit_of(std::string_view bytes, std::uint64_t bit) {
+  return (byte_of(bytes, bit / 8) >> (7 - bit % 8) & 1) != 0;
+}
 
 // Which bits of a value BITCOUNT and BITPOS look at.
 struct BitWindow {
@@ -98,15 +103,17 @@ void getbit(CommandContext& context, const Call& call) {
   std::uint64_t offset = 0;
   if (!take_bit_offset(context, call[2], &offset)) return;
   bool bit = false;
-  const bool found = context.keyspace.read(
-      call.key, [&](const EntryView& entry) { bit = offset / 8 < entry.value.size() && bit_of(entry.value, offset); });
+  const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
+    bit = offset / 8 < entry.value.size() && bit_of(entry.value, offset);
+  });
   context.reply.integer(found && bit ? 1 : 0);
 }
 
 void setbit(CommandContext& context, const Call& call) {
   std::uint64_t offset = 0;
   if (!take_bit_offset(context, call[2], &offset)) return;
-  if (call[3] != "0" && call[3] != "1") return context.reply.error("ERR bit is not an integer or out of range");
+  if (call[3] != "0" && call[3] != "1")
+    return context.reply.error("ERR bit is not an integer or out of range");
   const std::uint64_t place = offset / 8;
   const unsigned mask = 0x80u >> offset % 8;
   unsigned before = 0;
@@ -129,12 +136,15 @@ void setbit(CommandContext& context, const Call& call) {
 void bitcount(CommandContext& context, const Call& call) {
   if (call.count() == 3 || call.count() > 5) return context.reply.error(kSyntaxError);
   BitWindow window;
-  if (call.count() > 3 && !(take_index(context, call[2], &window.first) && take_index(context, call[3], &window.last))) return;
+  if (call.count() > 3 &&
+      !(take_index(context, call[2], &window.first) && take_index(context, call[3], &window.last)))
+    return;
   if (call.count() > 4 && !take_unit(context, call[4], &window)) return;
   if (is_backwards(window.first, window.last)) return context.reply.integer(0);
   std::int64_t count = 0;
-  const bool found = context.keyspace.read(
-      call.key, [&](const EntryView& entry) { count = count_bits(entry.value, window.bits(entry.value.size())); });
+  const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
+    count = count_bits(entry.value, window.bits(entry.value.size()));
+  });
   context.reply.integer(found ? count : 0);
 }
 

@@ -1,4 +1,5 @@
-// LCS: the longest common subsequence of two values, by the textbook's table of lengths (Cormen et al., section 14.4).
+// LCS: the longest common subsequence of two values, by the textbook's table of lengths (Cormen et al.,
+// section 14.4).
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -48,9 +49,10 @@ struct Match {
 
 class CommonSubsequence {
  public:
-  CommonSubsequence(std::string_view a, std::string_view b) : a_(a), b_(b), lengths_((a.size() + 1) * (b.size() + 1)) {
-    // Neighbours differ by one at most, so a pair that is equal needs no case of its own: without a branch that no processor
-    // could foretell this takes a fifth of the time.
+  CommonSubsequence(std::string_view a, std::string_view b)
+      : a_(a), b_(b), lengths_((a.size() + 1) * (b.size() + 1)) {
+    // Neighbours differ by one at most, so a pair that is equal needs no case of its own: without a branch
+    // that no processor could foretell this takes a fifth of the time.
     for (std::size_t i = 1; i <= a.size(); ++i) {
       const std::uint32_t* const above = &at(i - 1, 0);
       std::uint32_t* const row = &at(i, 0);
@@ -100,7 +102,8 @@ class CommonSubsequence {
   std::string text() {
     std::string text;
     const std::vector<Match> from_end = matches();
-    for (auto match = from_end.rbegin(); match != from_end.rend(); ++match) text.append(a_.substr(match->a, match->length));
+    for (auto match = from_end.rbegin(); match != from_end.rend(); ++match)
+      text.append(a_.substr(match->a, match->length));
     return text;
   }
 
@@ -121,7 +124,8 @@ void answer_range(ReplyWriter& reply, std::size_t first, std::size_t length) {
 
 void answer_matches(ReplyWriter& reply, CommonSubsequence& common, const LcsOptions& options) {
   std::vector<Match> matches = common.matches();
-  std::erase_if(matches, [&](const Match& match) { return static_cast<std::int64_t>(match.length) < options.least; });
+  std::erase_if(matches,
+                [&](const Match& match) { return static_cast<std::int64_t>(match.length) < options.least; });
   reply.begin_map(2);
   reply.field("matches");
   reply.begin_array(matches.size());
@@ -147,9 +151,12 @@ void lcs(CommandContext& context, const Call& call) {
   const std::array<HashedKey, 2> keys{call.key, context.keyspace.hash(call[2])};
   read_together(
       context, keys, [] {},
-      [&](std::size_t index, const EntryView* entry) { values[index].assign(entry != nullptr ? entry->value : ""); });
+      [&](std::size_t index, const EntryView* entry) {
+        values[index].assign(entry != nullptr ? entry->value : "");
+      });
   if (CommonSubsequence::table_bytes(values[0], values[1]) > context.keyspace.value_limit_bytes()) {
-    return context.reply.error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
+    return context.reply.error(
+        "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }
   CommonSubsequence common(values[0], values[1]);
   if (options.wants_matches) return answer_matches(context.reply, common, options);

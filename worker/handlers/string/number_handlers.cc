@@ -26,7 +26,8 @@ void add_integer(CommandContext& context, const Call& call, std::int64_t quantit
     }
     if (error != nullptr) return Change{};
     const auto end = std::to_chars(digits, digits + sizeof digits, sum).ptr;
-    return Change{Change::Action::kReplace, {std::string_view(digits, static_cast<std::size_t>(end - digits))},
+    return Change{Change::Action::kReplace,
+                  {std::string_view(digits, static_cast<std::size_t>(end - digits))},
                   kept_expiry(old)};
   });
   if (answer_refusal(context, status)) return;

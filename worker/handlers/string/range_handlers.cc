@@ -33,20 +33,23 @@ void prepend(CommandContext& context, const Call& call) { extend(context, call, 
 
 void strlen(CommandContext& context, const Call& call) {
   std::size_t size_bytes = 0;
-  const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) { size_bytes = entry.value.size(); });
+  const bool found =
+      context.keyspace.read(call.key, [&](const EntryView& entry) { size_bytes = entry.value.size(); });
   context.reply.integer(found ? static_cast<std::int64_t>(size_bytes) : 0);
 }
 
 void getrange(CommandContext& context, const Call& call) {
   std::int64_t first = 0;
   std::int64_t last = 0;
-  if (!parse_integer(call[2], &first) || !parse_integer(call[3], &last)) return context.reply.error(kNotAnInteger);
+  if (!parse_integer(call[2], &first) || !parse_integer(call[3], &last))
+    return context.reply.error(kNotAnInteger);
   if (is_backwards(first, last)) return context.reply.bulk("");
   const ReplyWriter::Mark mark = context.reply.mark();
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     context.reply.roll_back(mark);
     const IndexRange range = index_range(first, last, static_cast<std::int64_t>(entry.value.size()));
-    context.reply.bulk(entry.value.substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count())));
+    context.reply.bulk(
+        entry.value.substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count())));
   });
   if (found) return;
   context.reply.roll_back(mark);

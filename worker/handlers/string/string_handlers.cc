@@ -1,4 +1,5 @@
-// Storing and reading whole values. Parts of values are in range_handlers.cc, several keys in multi_key_handlers.cc.
+// Storing and reading whole values. Parts of values are in range_handlers.cc, several keys in
+// multi_key_handlers.cc.
 #include <string>
 
 #include "worker/handlers/handler_support.h"
@@ -8,14 +9,16 @@
 namespace memento::handlers {
 namespace {
 
-void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value, TimeMs expiry_ms = kNoExpiry) {
+void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value,
+                 TimeMs expiry_ms = kNoExpiry) {
   if (!check_value_length(context, value.size())) return;
   const WriteStatus status = context.keyspace.set(key, value, {SetCondition::kAlways, expiry_ms, false});
   if (answer_refusal(context, status)) return;
   context.reply.ok();
 }
 
-// Writes what decide(old) says and answers with the old value. REQUIRES: decide has no effects but its result.
+// Writes what decide(old) says and answers with the old value. REQUIRES: decide has no effects but its
+// result.
 template <class Decide>
 void answer_old_value(CommandContext& context, const HashedKey& key, Decide&& decide) {
   const ReplyWriter::Mark mark = context.reply.mark();
@@ -37,7 +40,9 @@ void set_with_options(CommandContext& context, const Call& call) {
   const std::optional<ValueOptions> options = parse_value_options(call, 3, OptionsOf::kSet);
   if (!options) return context.reply.error(kSyntaxError);
   TimeMs expiry_ms = kNoExpiry;
-  if (options->expiry.data() != nullptr && !take_positive_expiry(context, options->expiry, options->form, "set", &expiry_ms)) return;
+  if (options->expiry.data() != nullptr &&
+      !take_positive_expiry(context, options->expiry, options->form, "set", &expiry_ms))
+    return;
   const std::string_view value = call[2];
   if (!check_value_length(context, value.size())) return;
   if (options->gets) {
@@ -48,14 +53,16 @@ void set_with_options(CommandContext& context, const Call& call) {
       return Change{Change::Action::kReplace, {value}, options->keeps_expiry ? kept_expiry(old) : expiry_ms};
     });
   }
-  const WriteStatus status = context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry});
+  const WriteStatus status =
+      context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry});
   if (answer_refusal(context, status)) return;
   status == WriteStatus::kDone ? context.reply.ok() : context.reply.nil();
 }
 
 void set_expiring(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
   TimeMs expiry_ms = kNoExpiry;
-  if (take_positive_expiry(context, call[2], form, name, &expiry_ms)) set_plainly(context, call.key, call[3], expiry_ms);
+  if (take_positive_expiry(context, call[2], form, name, &expiry_ms))
+    set_plainly(context, call.key, call[3], expiry_ms);
 }
 
 }  // namespace
@@ -67,13 +74,16 @@ void set(CommandContext& context, const Call& call) {
 
 void setnx(CommandContext& context, const Call& call) {
   if (!check_value_length(context, call[2].size())) return;
-  const WriteStatus status = context.keyspace.set(call.key, call[2], {SetCondition::kIfAbsent, kNoExpiry, false});
+  const WriteStatus status =
+      context.keyspace.set(call.key, call[2], {SetCondition::kIfAbsent, kNoExpiry, false});
   if (answer_refusal(context, status)) return;
   context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
 }
 
 void setex(CommandContext& context, const Call& call) { set_expiring(context, call, kInSeconds, "setex"); }
-void psetex(CommandContext& context, const Call& call) { set_expiring(context, call, kInMilliseconds, "psetex"); }
+void psetex(CommandContext& context, const Call& call) {
+  set_expiring(context, call, kInMilliseconds, "psetex");
+}
 
 void get(CommandContext& context, const Call& call) {
   const ReplyWriter::Mark mark = context.reply.mark();
@@ -114,7 +124,9 @@ void getp(CommandContext& context, const Call& call) {
 
 void getset(CommandContext& context, const Call& call) {
   if (!check_value_length(context, call[2].size())) return;
-  answer_old_value(context, call.key, [&](const EntryView*) { return Change{Change::Action::kReplace, {call[2]}, kNoExpiry}; });
+  answer_old_value(context, call.key, [&](const EntryView*) {
+    return Change{Change::Action::kReplace, {call[2]}, kNoExpiry};
+  });
 }
 
 void getdel(CommandContext& context, const Call& call) {
