@@ -185,14 +185,14 @@ std::string unknown_layout(const Header& header) {
 std::string file_mismatch(const Fd& file, std::uint64_t found_bytes, std::uint64_t size_bytes) {
   Header header{};
   if (pread(file.get(), static_cast<void*>(&header), sizeof header, 0) < 0) return "it cannot be read";
-  const std::string unknown = unknown_layout(header);
+  std::string unknown = unknown_layout(header);
   if (!unknown.empty()) return unknown;
   if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
   return found_bytes == size_bytes ? "" : differ("bytes of the file", size_bytes, found_bytes);
 }
 
 std::string mismatch(const Header& header, std::uint64_t size_bytes) {
-  const std::string unknown = unknown_layout(header);
+  std::string unknown = unknown_layout(header);
   if (!unknown.empty()) return unknown;
   if (header.process_count > kProcessLimit)
     return differ("most processes", kProcessLimit, header.process_count);

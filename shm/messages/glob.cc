@@ -37,7 +37,8 @@ Glob::Class Glob::take_class(std::string_view* pattern) {
       break;
     } else if (left.size() >= 3 && left[1] == '-') {
       const auto [low, high] = std::minmax({left[0], left[2]});
-      for (int c = low; c <= high; ++c) members.add(static_cast<char>(c));
+      for (char c = low; c != high; ++c) members.add(c);
+      members.add(high);
       left.remove_prefix(3);
     } else {
       members.add(left[0]);

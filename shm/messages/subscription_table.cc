@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "shm/messages/mailbox_file.h"
@@ -49,7 +50,10 @@ struct Table {
   }
 
   Cell* cells() const { return reinterpret_cast<Cell*>(begin); }
-  Word& pattern_count() const { return *reinterpret_cast<Word*>(begin + cell_limit() * sizeof(Cell)); }
+  Word& pattern_count() const {
+    assert(begin != nullptr);
+    return *reinterpret_cast<Word*>(begin + cell_limit() * sizeof(Cell));
+  }
   Word* patterns() const { return &pattern_count() + 1; }  ///< values as of cells
   char* heap() const { return reinterpret_cast<char*>(patterns() + pattern_limit()); }
 
@@ -194,6 +198,7 @@ bool SubscriptionTable::rebuild() {
   const std::uint64_t begin = Table::offset_of(fresh.half());
   if (!segment_.mailboxes().commit_tables(process_, begin, begin + fresh.bytes())) return false;
   fresh = table_of(segment_, process_, fresh.word);  // it may not have been mapped before
+  assert(fresh.begin != nullptr);
   std::memset(fresh.begin, 0, fresh.bytes() - fresh.heap_limit());
   used_cells_ = pattern_cells_ = heap_bytes_ = 0;
   pattern_places_.clear();

@@ -68,6 +68,7 @@ std::vector<std::uint64_t> Keyspace::Impl::sparse_pages() const {
   std::ranges::sort(gains, {},
                     [](const Kind* kind) { return (kind->blocks - kind->best_free) * kind->block_bytes; });
   std::vector<std::uint64_t> found;
+  found.reserve(gains.size());
   for (const Kind* kind : gains) found.push_back(kind->best_page);
   return found;
 }
