@@ -58,7 +58,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace bench-instructions unit-test asan tsan fuzz fuzzers tidy format clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -206,18 +206,24 @@ $(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) 
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
-# Rooms, layout of the text, and what compilers do not look for.
-tidy:
+FOLDERS := benchmark bus cli conf master shm tests worker
+
+# Who includes whom, what the READMEs name, and the layout of the text.
+layout:
 	@.ci/check-rooms
 	@.ci/check-readmes
-	@conf/install-packages build test bench tidy
-	@git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror
-	@git ls-files '*.cc' ':!tests' | xargs -P $(shell nproc) -n 1 .ci/check-file
+	@conf/install-packages layout
+	@find $(FOLDERS) -name '*.cc' -o -name '*.h' | xargs clang-format --dry-run -Werror
 
-# Writes what tidy wants of the text's layout.
+# layout, and what compilers do not look for.
+tidy: layout
+	@conf/install-packages build test bench tidy
+	@find $(filter-out tests,$(FOLDERS)) -name '*.cc' | xargs -P $(shell nproc) -n 1 .ci/check-file
+
+# Writes what layout wants of the text.
 format:
-	@conf/install-packages tidy
-	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+	@conf/install-packages layout
+	@find $(FOLDERS) -name '*.cc' -o -name '*.h' | xargs clang-format -i
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -245,7 +251,8 @@ help:
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
 	@echo "make fuzz       random bytes for each parser, FUZZ_SECONDS=60 each"
-	@echo "make tidy       clang-tidy"
+	@echo "make layout     check who includes whom, the READMEs, and the layout of the text; make format mends the latter"
+	@echo "make tidy       layout, and clang-tidy"
 	@echo "make install    into PREFIX=/usr/local under DESTDIR="
 	@echo "make clean      remove bin/ and build/"
 
