@@ -33,12 +33,13 @@ def monitor(pid, command):
     subprocess.run(["vgdb", f"--pid={pid}", command], check=True, capture_output=True, timeout=60)
 
 
-def busiest(server):
-    """The process that serves: the one that has used most CPU time."""
-    def ticks(pid):
+def cpu_ticks(server):
+    """Of each of its processes."""
+    ticks = {}
+    for pid in servers.descendants(server.process.pid):
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            return sum(int(number) for number in file.read().rsplit(")", 1)[1].split()[11:13])
-    return max(servers.descendants(server.process.pid), key=ticks)
+            ticks[pid] = sum(int(number) for number in file.read().rsplit(")", 1)[1].split()[11:13])
+    return ticks
 
 
 def costs_by_file(path):
@@ -63,8 +64,10 @@ def costs_by_file(path):
 
 def count(server, load, warm_count, request_count):
     """Instructions by source file of `request_count` requests. `load(count)` sends so many and awaits the replies."""
+    before = cpu_ticks(server)
     load(warm_count)
-    pid = busiest(server)
+    after = cpu_ticks(server)
+    pid = max(after, key=lambda process: after[process] - before.get(process, 0))  # the one that serves
     monitor(pid, "zero")
     load(request_count)
     monitor(pid, "dump")
