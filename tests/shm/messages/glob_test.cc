@@ -170,7 +170,8 @@ TEST(Glob, PartsThatFailLate) {
     matched += i == part.size();
   }
   EXPECT_EQ(matched, 0u);
-  EXPECT_LT(glob_ns * 4, testing::thread_cpu_ns() - begin_ns - glob_ns);
+  // Three to six times as fast; what looks at every place anew is no faster.
+  EXPECT_LT(glob_ns * 2, testing::thread_cpu_ns() - begin_ns - glob_ns);
 }
 
 }  // namespace
