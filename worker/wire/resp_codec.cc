@@ -21,7 +21,7 @@ std::size_t take_short_length(const char* bytes, char type, std::int64_t* number
   std::memcpy(&word, bytes, sizeof word);
   const auto first = static_cast<std::uint8_t>((word >> 8) - '0');
   const auto second = static_cast<std::uint8_t>((word >> 16) - '0');
-  const auto wanted = static_cast<std::uint64_t>(type);
+  const std::uint64_t wanted = static_cast<std::uint8_t>(type);
   if ((word & kOneDigit) == (wanted | kLineEnd << 16) && first <= 9) {
     *number = first;
     return 4;
