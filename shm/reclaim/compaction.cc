@@ -139,7 +139,9 @@ bool Keyspace::Impl::has_long_run(std::uint64_t page, std::uint64_t units) const
        starts &= starts - 1) {
     const std::uint64_t offset =
         arena.page_offset(page) + static_cast<std::uint64_t>(std::countr_zero(starts)) * kUnitBytes;
-    if (reinterpret_cast<const Word*>(base + offset)->load(kRelaxed) * 2 > units) return true;
+    std::uint64_t run_units = 0;  // it may be gone by now: then a hint that is wrong
+    racy_copy(reinterpret_cast<char*>(&run_units), base + offset, sizeof run_units);
+    if (run_units * 2 > units) return true;
   }
   return false;
 }

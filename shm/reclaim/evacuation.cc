@@ -6,6 +6,8 @@
 // its last block comes back. Blocks that are no live entry's (in a magazine, in a write that is under way)
 // are left alone, and then the page stays. The process's record names the pages, so that a successor takes
 // the marks off.
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "shm/commit/plant.h"
@@ -74,7 +76,10 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
 // What is no entry looks like one, or like none.
 MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t offset,
                                                                   std::uint64_t block_bytes) {
-  const Entry entry = Entry::parse(base + offset);
+  std::array<char, 3 * sizeof(Word)> front{};  // the words in front of a key
+  racy_copy(front.data(), base + offset, std::min<std::uint64_t>(front.size(), block_bytes));
+  Entry entry = Entry::parse(front.data());
+  entry.at = base + offset;
   if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > block_bytes) return std::nullopt;
   block_key.resize(entry.key_bytes);
   racy_copy(block_key.data(), entry.key(), entry.key_bytes);
