@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <random>
 #include <string>
 #include <string_view>
@@ -160,18 +162,27 @@ TEST(Glob, CostGrowsWithTextAndPattern) {
 TEST(Glob, PartsThatFailLate) {
   const std::string part = std::string(8'000, 'a') + "?" + std::string(8'000, 'a') + "b";
   const std::string text(32'000, 'a');
-  const std::int64_t begin_ns = testing::thread_cpu_ns();
-  EXPECT_FALSE(Glob("*" + part + "*").matches(text));
-  const std::int64_t glob_ns = testing::thread_cpu_ns() - begin_ns;
-  std::size_t matched = 0;
-  for (std::size_t at = 0; at + part.size() <= text.size(); ++at) {
-    std::size_t i = 0;
-    while (i < part.size() && (part[i] == '?' || part[i] == text[at + i])) ++i;
-    matched += i == part.size();
-  }
-  EXPECT_EQ(matched, 0u);
-  // Three to six times as fast; what looks at every place anew is no faster.
-  EXPECT_LT(glob_ns * 2, testing::thread_cpu_ns() - begin_ns - glob_ns);
+  const auto try_each_place = [&] {
+    std::size_t matched = 0;
+    for (std::size_t at = 0; at + part.size() <= text.size(); ++at) {
+      std::size_t i = 0;
+      while (i < part.size() && (part[i] == '?' || part[i] == text[at + i])) ++i;
+      matched += i == part.size();
+    }
+    EXPECT_EQ(matched, 0u);
+  };
+  // The least of some rounds: what else the machine does adds to each.
+  const auto least_ns = [](const auto& work) {
+    std::int64_t least = INT64_MAX;
+    for (int round = 0; round < 5; ++round) {
+      const std::int64_t begin_ns = testing::thread_cpu_ns();
+      work();
+      least = std::min(least, testing::thread_cpu_ns() - begin_ns);
+    }
+    return least;
+  };
+  const std::int64_t glob_ns = least_ns([&] { EXPECT_FALSE(Glob("*" + part + "*").matches(text)); });
+  EXPECT_LT(glob_ns * 4, least_ns(try_each_place));
 }
 
 }  // namespace
