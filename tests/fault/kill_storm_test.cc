@@ -222,12 +222,6 @@ void print_summary(Killer& killer, const StormState& state, std::int64_t elapsed
               state.verdict.stale.load());
 }
 
-std::size_t count_in(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++count;
-  return count;
-}
-
 TEST(KillStorm, NothingAcknowledgedIsLost) {
   const std::uint64_t seed = environment("SEED", static_cast<std::uint64_t>(wall_time_ms()));
   const auto wanted_s = static_cast<std::int64_t>(environment("DURATION_S", 0));

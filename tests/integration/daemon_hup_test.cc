@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "tests/integration/test_server.h"
 
@@ -30,13 +29,8 @@ class LowDescriptorLimit {
 
 // HUP; true when the configuration was read again.
 bool hup(const TestServer& server) {
-  const auto times_read = [&] {
-    const std::string log = server.log();
-    int times = 0;
-    for (std::size_t at = 0; (at = log.find("Configuration read again", at)) != log.npos; ++at) ++times;
-    return times;
-  };
-  const int before = times_read();
+  const auto times_read = [&] { return count_in(server.log(), "Configuration read again"); };
+  const std::size_t before = times_read();
   server.signal(SIGHUP);
   return wait_until([&] { return times_read() > before; });
 }

@@ -61,6 +61,12 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
+std::size_t count_in(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != text.npos; at += part.size()) ++count;
+  return count;
+}
+
 std::vector<pid_t> children_of(pid_t process) {
   const std::string id = std::to_string(process);
   std::istringstream text(read_file("/proc/" + id + "/task/" + id + "/children"));

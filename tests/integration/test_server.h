@@ -23,6 +23,9 @@ std::string program(const std::string& name);
 
 std::string read_file(const std::string& path);
 
+/// How often the part stands in the text, without overlaps.
+std::size_t count_in(const std::string& text, const std::string& part);
+
 std::vector<pid_t> children_of(pid_t process);
 
 /// Of a pid file; 0: there is none.

@@ -21,12 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::size_t count_in(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = 0; (at = text.find(part, at)) != text.npos; at += part.size()) ++count;
-  return count;
-}
-
 /// A server whose binary is a copy of its own, which can be replaced.
 class UpgradeServer {
  public:
