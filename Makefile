@@ -26,7 +26,9 @@ FLAGS_tsan    := -O1 -fsanitize=thread -Wno-tsan
 # -g1: line tables and frames, for backtraces and profiles; with -g as much time again goes into what only a debugger reads.
 CXXFLAGS += -std=c++20 -g1 -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
-LDLIBS   := -lxxhash -lpthread -lcrypto -luv
+# Lua compiled as C++: its errors are exceptions, so that frames of ours that they leave are unwound.
+LUA      := -l:liblua5.1-c++.a -l:liblua5.1-cjson.a -l:liblua5.1-bitop.a
+LDLIBS   := -lxxhash -lpthread -lcrypto -luv $(LUA)
 # A compiler cache is used where there is one.
 CACHE    := $(shell command -v ccache)
 COMPILE   = $(CACHE) $(CXX) $(CXXFLAGS)
