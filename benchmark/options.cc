@@ -185,8 +185,8 @@ std::string complete_workload(BenchmarkOptions& options, const Given& given, con
     if (!parse_range(given.slots, first, last) || last >= kSlotCount) {
       return "--slots: a range A-B within 0-8191, not " + given.slots;
     }
-    workload.slot_first = static_cast<std::uint32_t>(first);
-    workload.slot_last = static_cast<std::uint32_t>(last);
+    workload.slot_first = SlotId(static_cast<std::uint32_t>(first));
+    workload.slot_last = SlotId(static_cast<std::uint32_t>(last));
   }
   return "";
 }

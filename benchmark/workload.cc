@@ -24,7 +24,7 @@ void set_key(const WorkloadPlan& plan, std::string& key, std::size_t* number) {
   for (std::size_t tries = 0; tries < plan.key_count; ++tries) {
     key.clear();
     append_key(key, *number);
-    const std::uint32_t slot = slot_of_key(key);
+    const SlotId slot = slot_of_key(key);
     if (slot >= plan.slot_first && slot <= plan.slot_last) return;
     *number += plan.partition_count;
     if (*number >= plan.key_count) *number %= plan.partition_count;

@@ -35,8 +35,8 @@ struct WorkloadPlan {
   std::size_t batch_count = 1;       ///< where the ring's length is chosen: it is a multiple of this
   bool is_verifiable = false;        ///< keeps what each request is, for info() and begin_lap()
   std::uint32_t first_sequence = 0;  ///< of the values
-  std::uint32_t slot_first = 0;      ///< only keys of the slots from here to slot_last
-  std::uint32_t slot_last = kSlotCount - 1;
+  SlotId slot_first;                 ///< only keys of the slots from here to slot_last
+  SlotId slot_last{kSlotCount - 1};
 };
 
 enum class RequestKind : std::uint8_t { kGet, kSet, kExpire };

@@ -10,6 +10,7 @@
 #include <bit>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "shm/arena/arena.h"
@@ -83,13 +84,13 @@ class Checker {
   }
 
   void check_slots() {
-    auto* slots = reinterpret_cast<Slot*>(base_ + header_.slots_offset);
+    const SlotArray slots(base_ + header_.slots_offset);
     std::uint64_t keys = 0;
-    for (std::uint32_t s = 0; s < kSlotCount; ++s) keys += slots[s].cells.load() & 0xffffffff;
+    for (SlotId s; s < kSlotEnd; ++s) keys += slots[s].cells.load() & 0xffffffff;
     std::atomic<std::uint32_t> next{0};
     const auto work = [&] {
       for (std::uint32_t begin; (begin = next.fetch_add(kSlotsAtOnce)) < kSlotCount;) {
-        for (std::uint32_t s = begin; s < begin + kSlotsAtOnce; ++s) check_slot(s, slots[s]);
+        for (SlotId s(begin); s < SlotId(begin + kSlotsAtOnce); ++s) check_slot(s, slots[s]);
       }
     };
     std::vector<std::thread> helpers;
@@ -106,13 +107,13 @@ class Checker {
     if ((lock.word.load() & FUTEX_TID_MASK) != 0) fail(name + ": locked");
   }
 
-  void check_slot(std::uint32_t number, const Slot& slot) {
+  void check_slot(SlotId id, const Slot& slot) {
     // Most slots of a small segment were never used; naming each would take longer than all the checks.
     if (slot.lock.word.load() == 0 && slot.table.load() == 0 && slot.cells.load() == 0 &&
         slot.bytes.load() == 0) {
       return;
     }
-    const std::string name = "slot " + std::to_string(number);
+    const std::string name = "slot " + std::to_string(id.value);
     check_lock(name, slot.lock);
     if (slot.is_changing() && (slot.lock.word.load() & FUTEX_OWNER_DIED) == 0)
       fail(name + ": marked as changing");
@@ -121,7 +122,7 @@ class Checker {
     std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
     if (table.word != 0) {
       if (!own_extent(name + " table", table)) return;
-      walk_table(name, table, current ? static_cast<int>(number) : -1, &live, &used, &bytes, &expiring);
+      walk_table(name, table, current ? std::optional(id) : std::nullopt, &live, &used, &bytes, &expiring);
     }
     if ((slot.cells.load() & 0xffffffff) != live || slot.cells.load() >> 32 != used)
       fail(name + ": cell counts differ");
@@ -129,8 +130,8 @@ class Checker {
     if (current) key_count_ += live;
   }
 
-  void walk_table(const std::string& name, Extent table, int slot, std::uint64_t* live, std::uint64_t* used,
-                  std::uint64_t* bytes, std::uint64_t* expiring) {
+  void walk_table(const std::string& name, Extent table, std::optional<SlotId> slot, std::uint64_t* live,
+                  std::uint64_t* used, std::uint64_t* bytes, std::uint64_t* expiring) {
     const Word* cells = table_cells(base_, table);
     std::array<std::uint64_t, kEntriesAhead> ahead;  // indices of live cells
     std::size_t count = 0;
@@ -155,8 +156,8 @@ class Checker {
     check_those_ahead();
   }
 
-  void check_entry(const std::string& name, Extent table, int slot, std::uint64_t index, std::uint64_t* bytes,
-                   std::uint64_t* expiring) {
+  void check_entry(const std::string& name, Extent table, std::optional<SlotId> slot, std::uint64_t index,
+                   std::uint64_t* bytes, std::uint64_t* expiring) {
     const Word* cells = table_cells(base_, table);
     const std::uint64_t cell = cells[index].load();
     const std::uint64_t offset = Cell::offset(cell);
@@ -168,8 +169,7 @@ class Checker {
     if (Cell::tag_of_hash(hash_in_slot(key, header_.hash_seed)) != Cell::tag(cell)) {
       fail(name + ": a cell's tag is not its key's");
     }
-    if (slot >= 0 && slot_of_key(key) != static_cast<std::uint32_t>(slot))
-      fail(name + ": a key of another slot");
+    if (slot && slot_of_key(key) != *slot) fail(name + ": a key of another slot");
     check_search(name, cells, table.size(), index, key);
   }
 
@@ -298,7 +298,7 @@ class Checker {
       const Extent extent{record.held[role].load()};
       if (extent.word == 0 || !own_extent(name + " held extent", extent) || role != kHeldDeadTable) continue;
       std::uint64_t live = 0, used = 0, bytes = 0, expiring = 0;
-      walk_table(name + " dead table", extent, -1, &live, &used, &bytes, &expiring);
+      walk_table(name + " dead table", extent, std::nullopt, &live, &used, &bytes, &expiring);
     }
   }
 

@@ -221,8 +221,8 @@ void recover_all(Segment& segment) {
   };
   for (RobustLock* lock : {&header.arena_lock, &header.flush_lock, &header.gate_lock}) free_lock(*lock);
   header.exclusive.store(0);
-  auto* slots = reinterpret_cast<Slot*>(segment.base() + header.slots_offset);
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+  const SlotArray slots(segment.base() + header.slots_offset);
+  for (SlotId s; s < kSlotEnd; ++s) {
     free_lock(slots[s].lock);
     slots[s].marks.store(0);  // who watched is gone
   }

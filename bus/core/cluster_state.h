@@ -13,6 +13,7 @@
 
 #include "shm/format/layout.h"
 #include "shm/format/limits.h"
+#include "shm/format/typed_number.h"
 #include "shm/os/mapping.h"
 #include "shm/os/result.h"
 
@@ -35,8 +36,8 @@ struct alignas(64) NodeState {
   std::array<char, 48> id;       ///< 40 hex digits
   std::uint32_t bus_port;
   std::uint32_t port;
-  std::uint32_t first_slot;  ///< its slots are [first_slot, end_slot)
-  std::uint32_t end_slot;
+  SlotId first_slot;  ///< its slots are [first_slot, end_slot)
+  SlotId end_slot;
 
   alignas(64) std::atomic<std::uint64_t> link;  ///< a LinkState: of this node's link to that one
   std::atomic<std::uint64_t> link_changed_ms;   ///< since 1970
@@ -63,7 +64,7 @@ struct ClusterState {
   std::uint32_t struct_hash;
   std::uint32_t node_count;
   std::uint32_t self;
-  std::array<std::uint8_t, kSlotCount> owners;  ///< index of the node
+  std::array<std::uint8_t, kSlotCount> owners;  ///< by slot: index of the node
 
   alignas(64) std::atomic<std::uint64_t> bus_process;  ///< its record in the segment; 0: none yet
   std::atomic<std::uint64_t> bus_generation;           ///< +1 with each start of a bus process
@@ -79,6 +80,7 @@ struct ClusterState {
   std::atomic<std::uint64_t> outcome_unknown;        ///< by workers
   std::array<NodeState, kNodeLimit> nodes;
 
+  std::uint8_t owner_of(SlotId slot) const { return owners[slot.value]; }
   const NodeState& self_node() const { return nodes[self]; }
   bool is_self(const NodeState& node) const { return &node == &self_node(); }
   /// self, up, refused or down.

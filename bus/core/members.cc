@@ -46,8 +46,8 @@ Members Members::of(const ClusterState& state) {
   return members;
 }
 
-std::uint32_t Members::first_slot(std::size_t node) const {
-  return static_cast<std::uint32_t>(node * kSlotCount / nodes.size());
+SlotId Members::first_slot(std::size_t node) const {
+  return SlotId(static_cast<std::uint32_t>(node * kSlotCount / nodes.size()));
 }
 
 // The file may write an address in another way.
@@ -91,7 +91,7 @@ void Members::write_to(ClusterState& state) const {
     node.port = nodes[i].port();
     node.first_slot = first_slot(i);
     node.end_slot = first_slot(i + 1);
-    std::fill(state.owners.begin() + node.first_slot, state.owners.begin() + node.end_slot,
+    std::fill(state.owners.begin() + node.first_slot.value, state.owners.begin() + node.end_slot.value,
               static_cast<std::uint8_t>(i));
   }
 }

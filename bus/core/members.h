@@ -28,7 +28,7 @@ struct Members {
   /// What write_to() wrote.
   static Members of(const ClusterState& state);
 
-  std::uint32_t first_slot(std::size_t node) const;
+  SlotId first_slot(std::size_t node) const;
   /// A member has this address, as the system writes it.
   bool has_address(const std::string& address) const;
   ClusterId id(std::uint32_t version = kProtocolVersion) const;

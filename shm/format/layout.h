@@ -24,6 +24,7 @@
 #include <cstdint>
 
 #include "shm/format/limits.h"
+#include "shm/format/typed_number.h"
 
 // Only for x86-64, since readers without a lock rely on its ordering of stores. When a commit frees an
 // entry's block, the redo list moves the slot's version first (redo_list.h, invariant 2), and the process may
@@ -93,6 +94,16 @@ struct alignas(64) Slot {
   bool is_changing() const { return (marks.load(std::memory_order_acquire) & kChanging) != 0; }
 };
 static_assert(sizeof(Slot) == 64);
+
+/// The segment's slots, by number.
+class SlotArray {
+ public:
+  explicit SlotArray(void* first) : first_(static_cast<Slot*>(first)) {}
+  Slot& operator[](SlotId slot) const { return first_[slot.value]; }
+
+ private:
+  Slot* first_;
+};
 
 /// A change to make: `value` into `count` consecutive words from `target`.
 struct RedoEntry {

@@ -58,8 +58,8 @@ inline std::string_view hash_tag_of(std::string_view key) {
   return rest.substr(0, close);
 }
 
-inline std::uint32_t slot_of_crc(std::uint32_t crc) { return (crc & 16383u) >> 1; }
-inline std::uint32_t slot_of(std::string_view key) { return slot_of_crc(crc16_of(hash_tag_of(key))); }
+inline SlotId slot_of_crc(std::uint32_t crc) { return SlotId{(crc & 16383u) >> 1}; }
+inline SlotId slot_of(std::string_view key) { return slot_of_crc(crc16_of(hash_tag_of(key))); }
 
 constexpr std::uint64_t kPolynomial = 0x11021;
 
@@ -151,7 +151,7 @@ std::uint32_t crc16_by_multiplication(std::string_view bytes) {
 const bool can_multiply = __builtin_cpu_supports("pclmul") != 0 && __builtin_cpu_supports("sse4.1") != 0;
 
 // For hash_key(): most keys have 8 to 32 bytes.
-inline std::uint32_t slot_of_any(std::string_view key) {
+inline SlotId slot_of_any(std::string_view key) {
   if (!can_multiply) return slot_of(key);
   const std::string_view tag = surely_has_no_tag(key) ? key : hash_tag_of(key);
   return slot_of_crc(tag.size() >= 8 ? crc16_by_multiplication(tag) : crc16_of(tag));
@@ -161,7 +161,7 @@ inline std::uint32_t slot_of_any(std::string_view key) {
 
 std::uint16_t crc16(std::string_view bytes) { return crc16_of(bytes); }
 std::string_view hash_tag(std::string_view key) { return hash_tag_of(key); }
-std::uint32_t slot_of_key(std::string_view key) { return slot_of(key); }
+SlotId slot_of_key(std::string_view key) { return slot_of(key); }
 
 std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed) {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);

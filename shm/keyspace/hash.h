@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shm/format/typed_number.h"
+
 namespace memento {
 
 /// CRC16-XMODEM: polynomial 0x1021, initial value 0, not reflected.
@@ -13,15 +15,14 @@ std::uint16_t crc16(std::string_view bytes);
 /// What the slot is computed from: the part between the first { and the next }, when not empty; else the key.
 std::string_view hash_tag(std::string_view key);
 
-/// 0..8191.
-std::uint32_t slot_of_key(std::string_view key);
+SlotId slot_of_key(std::string_view key);
 
 std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed);
 
 /// A key with its slot and hash, computed once per command. Does not own the bytes.
 struct HashedKey {
   std::string_view bytes;
-  std::uint32_t slot = 0;  ///< 0..8191
+  SlotId slot;
   std::uint64_t hash = 0;  ///< seeded, places the key inside its slot
 };
 

@@ -28,7 +28,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       owner(base, process, segment.master_pipe()),
       redo(base, record),
       arena(segment_in, record, owner, redo),
-      slots(reinterpret_cast<Slot*>(base + header.slots_offset)),
+      slots(base + header.slots_offset),
       committed_end(header.arena_offset),
       ghosts(base, header),
       change_counters(base, header),
@@ -181,7 +181,7 @@ std::uint64_t Keyspace::key_count() const {
   Transaction& transaction = *impl_->transaction;
   if (transaction.is_open()) transaction.note_read_of_all();
   std::uint64_t sum = 0;
-  for (std::uint32_t s = 0; s < kSlotCount && !transaction.is_flushed(); ++s) {
+  for (SlotId s; s < kSlotEnd && !transaction.is_flushed(); ++s) {
     if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
   }
   return transaction.is_open() ? sum + static_cast<std::uint64_t>(transaction.key_count_change()) : sum;
@@ -231,7 +231,7 @@ std::uint64_t Keyspace::watch_version(const HashedKey& key) const {
 
 std::uint64_t Keyspace::expiring_key_count() const {
   std::uint64_t sum = 0;
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+  for (SlotId s; s < kSlotEnd; ++s) {
     if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) / kOneExpiry;
   }
   return sum;
@@ -239,7 +239,7 @@ std::uint64_t Keyspace::expiring_key_count() const {
 
 std::uint64_t Keyspace::payload_bytes() const {
   std::uint64_t sum = 0;
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+  for (SlotId s; s < kSlotEnd; ++s) {
     if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) & ((1ull << 40) - 1);
   }
   return sum;

@@ -176,7 +176,7 @@ class Keyspace {
   /// a key that is there from its beginning to its end is visited once, and once more only if it was removed
   /// meanwhile and came again. Visits hold no lock and may use the keyspace.
   template <class Visit>
-  std::uint64_t scan(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, Visit&& visit) {
+  std::uint64_t scan(SlotId slot, std::uint64_t place, ScanLimit* limit, Visit&& visit) {
     return scan_erased(
         slot, place, limit,
         [](void* context, std::string_view key) {
@@ -220,7 +220,7 @@ class Keyspace {
     return const_cast<void*>(static_cast<const void*>(&function));
   }
   bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
-  std::uint64_t scan_erased(std::uint32_t slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
+  std::uint64_t scan_erased(SlotId slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
                             void* context);
   WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
                               void* context);

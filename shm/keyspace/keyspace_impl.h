@@ -203,7 +203,7 @@ struct Keyspace::Impl {
   bool reclaim_flushed();
   bool reclaim_slot(Slot& slot);
   bool shrink_slot(Slot& slot);
-  std::uint64_t sweep_piece(std::uint32_t slot);
+  std::uint64_t sweep_piece(SlotId slot);
   bool erase_expired(const HashedKey& key);
 
   // keyspace_scan.cc
@@ -243,7 +243,7 @@ struct Keyspace::Impl {
     std::uint64_t bytes;  ///< no more keys when they have so many
     bool expired;         ///< those that have expired, instead of the others
   };
-  void read_piece(std::uint32_t slot, ScanRequest wanted, ScanPiece* piece);
+  void read_piece(SlotId slot, ScanRequest wanted, ScanPiece* piece);
   bool gather(const Slot& slot, const ScanRequest& wanted, ScanPiece* piece) const;
   void find_cells(Extent table, std::uint64_t live, const ScanRequest& wanted, ScanPiece* piece) const;
   static void cut_piece(const ScanRequest& wanted, ScanPiece* piece);
@@ -252,7 +252,7 @@ struct Keyspace::Impl {
   void sum_entries(std::vector<std::uint64_t>* sums) const;
   std::uint64_t draw_cell(Extent table, std::mt19937_64& random) const;
   Draw draw_key(const Slot& slot, std::mt19937_64& random, std::string* key) const;
-  bool draw_key_of(std::uint32_t slot, std::mt19937_64& random, std::string* key);
+  bool draw_key_of(SlotId slot, std::mt19937_64& random, std::string* key);
 
   Segment& segment;
   Header& header;
@@ -261,11 +261,11 @@ struct Keyspace::Impl {
   LockOwner owner;
   RedoList redo;
   Arena arena;
-  Slot* slots;
+  SlotArray slots;
   mutable std::uint64_t committed_end;   ///< as last seen; grows
   mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
   TimeMs now_ms = 0;
-  std::uint32_t sweep_slot_next = 0;
+  SlotId sweep_slot_next;
   std::uint64_t sweep_place_next = 0;  ///< in that slot
   ScanPiece swept;                     ///< of sweep_piece()
   Ghosts ghosts;

@@ -112,7 +112,7 @@ bool Keyspace::Impl::gather(const Slot& slot, const ScanRequest& wanted, ScanPie
   return unchanged_since(slot, version);
 }
 
-void Keyspace::Impl::read_piece(std::uint32_t number, ScanRequest wanted, ScanPiece* piece) {
+void Keyspace::Impl::read_piece(SlotId number, ScanRequest wanted, ScanPiece* piece) {
   Slot& slot = slots[number];
   for (int attempt = 0; attempt < kLockFreeTries || transaction->is_locked(); ++attempt) {
     if (gather(slot, wanted, piece)) return;
@@ -124,8 +124,8 @@ void Keyspace::Impl::read_piece(std::uint32_t number, ScanRequest wanted, ScanPi
   assert(is_whole);
 }
 
-std::uint64_t Keyspace::scan_erased(std::uint32_t slot, std::uint64_t place, ScanLimit* limit,
-                                    VisitFunction visit, void* context) {
+std::uint64_t Keyspace::scan_erased(SlotId slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
+                                    void* context) {
   Impl::ScanPiece piece;
   Transaction& transaction = *impl_->transaction;
   while (place < kScanEnd && limit->keys > 0 && limit->steps > 0) {
@@ -152,9 +152,9 @@ std::uint64_t Keyspace::scan_erased(std::uint32_t slot, std::uint64_t place, Sca
 void Keyspace::Impl::sum_entries(std::vector<std::uint64_t>* sums) const {
   std::uint64_t sum = 0;
   sums->resize(kSlotCount);
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+  for (SlotId s; s < kSlotEnd; ++s) {
     if (is_current(slots[s])) sum += slots[s].cells.load(kRelaxed) & 0xffffffff;
-    (*sums)[s] = sum;
+    (*sums)[s.value] = sum;
   }
 }
 
@@ -198,7 +198,7 @@ MEMENTO_RACY Keyspace::Impl::Draw Keyspace::Impl::draw_key(const Slot& slot, std
 }
 
 // False: there is none, or what was drawn has expired.
-bool Keyspace::Impl::draw_key_of(std::uint32_t number, std::mt19937_64& random, std::string* key) {
+bool Keyspace::Impl::draw_key_of(SlotId number, std::mt19937_64& random, std::string* key) {
   Slot& slot = slots[number];
   for (int attempt = 0; attempt < kLockFreeTries || transaction->is_locked(); ++attempt) {
     const Draw draw = draw_key(slot, random, key);
@@ -226,7 +226,7 @@ std::optional<std::string> Keyspace::random_key(std::mt19937_64& random) {
       if (transaction.written_key(number - entry_count, &key)) return key;
       continue;
     }
-    const auto slot = static_cast<std::uint32_t>(std::ranges::upper_bound(sums, number) - sums.begin());
+    const SlotId slot(static_cast<std::uint32_t>(std::ranges::upper_bound(sums, number) - sums.begin()));
     if (!impl_->draw_key_of(slot, random, &key)) continue;
     if (!transaction.is_open() || !transaction.has_written(key)) return key;
   }
@@ -234,7 +234,7 @@ std::optional<std::string> Keyspace::random_key(std::mt19937_64& random) {
   const auto first = static_cast<std::uint32_t>(random() % kSlotCount);
   for (std::uint32_t n = 0; n < kSlotCount && count > 0; ++n) {
     ScanLimit limit{1, UINT64_MAX};
-    scan((first + n) % kSlotCount, 0, &limit, [&](std::string_view found) { key = found; });
+    scan(SlotId{(first + n) % kSlotCount}, 0, &limit, [&](std::string_view found) { key = found; });
     if (limit.keys == 0) return key;
   }
   return std::nullopt;

@@ -56,7 +56,7 @@ bool Keyspace::Impl::reclaim_flushed() {
   const std::uint64_t generation = header.flush_generation.load(std::memory_order_acquire);
   if (generation == reclaimed_generation) return false;
   bool any = false;
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) any |= reclaim_slot(slots[s]);
+  for (SlotId s; s < kSlotEnd; ++s) any |= reclaim_slot(slots[s]);
   reclaimed_generation = generation;
   return any;
 }
@@ -95,7 +95,7 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
 }
 
 // Removes expired entries of a slot, from sweep_place_next on, which moves; how many.
-std::uint64_t Keyspace::Impl::sweep_piece(std::uint32_t slot) {
+std::uint64_t Keyspace::Impl::sweep_piece(SlotId slot) {
   const std::uint64_t begin = std::exchange(sweep_place_next, kScanEnd);
   if (slots[slot].bytes.load(kRelaxed) < kOneExpiry) return 0;
   read_piece(slot, {begin, kScanEnd, kSweepKeys, kSweepBytes, true}, &swept);
@@ -130,7 +130,7 @@ bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
   std::uint64_t expired = 0;
   std::uint32_t visited = 0;
   for (int turn = 0; visited < kSlotCount && (turn % 16 != 0 || monotonic_time_ns() < end_ns); ++turn) {
-    const std::uint32_t slot = sweep_slot_next;
+    const SlotId slot = sweep_slot_next;
     if (sweep_place_next == 0) {
       found_work |= reclaim_slot(slots[slot]);
       found_work |= shrink_slot(slots[slot]);
@@ -138,7 +138,7 @@ bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
     }
     if (expires) expired += sweep_piece(slot);
     if (expires && sweep_place_next < kScanEnd) continue;
-    sweep_slot_next = (slot + 1) % kSlotCount;
+    sweep_slot_next = slot + 1 == kSlotEnd ? SlotId() : slot + 1;
     sweep_place_next = 0;
     ++visited;
   }

@@ -57,7 +57,7 @@ struct Keyspace::Transaction {
   std::int64_t key_count_change();
   bool is_flushed() const { return is_flushed_; }
   /// The body is about to read something of the slot, or of all slots, by other ways than read().
-  void note_read(std::uint32_t slot);
+  void note_read(SlotId slot);
   void note_read_of_all();
   /// It is about to look at this key alone.
   void note_read_of(const HashedKey& key);
@@ -70,7 +70,7 @@ struct Keyspace::Transaction {
   void release_area();
   /// The body runs under the locks of what it changes.
   bool is_locked() const { return is_locked_; }
-  void read_piece(std::uint32_t slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece);
+  void read_piece(SlotId slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece);
   std::uint64_t write_count() const { return write_count_; }
   /// False: that key is not there any more.
   bool written_key(std::uint64_t number, std::string* key) const;
@@ -80,7 +80,7 @@ struct Keyspace::Transaction {
   /// The state a key is to have.
   struct Write {
     std::string key;
-    std::uint32_t slot = 0;
+    SlotId slot;
     std::uint64_t hash = 0;
     bool is_put = false;  ///< else it is erased
     std::string value;
@@ -99,19 +99,19 @@ struct Keyspace::Transaction {
   };
 
   struct Noted {
-    std::uint32_t slot;
+    SlotId slot;
     std::uint64_t version;
   };
   class SlotSet {
    public:
-    bool has(std::uint32_t slot) const { return (bits_[slot / 64] >> slot % 64 & 1) != 0; }
-    void add(std::uint32_t slot) { bits_[slot / 64] |= 1ull << slot % 64; }
+    bool has(SlotId slot) const { return (bits_[slot.value / 64] >> slot.value % 64 & 1) != 0; }
+    void add(SlotId slot) { bits_[slot.value / 64] |= 1ull << slot.value % 64; }
 
    private:
     std::array<std::uint64_t, kSlotCount / 64> bits_{};
   };
   struct ReadKey {
-    std::uint32_t slot;
+    SlotId slot;
     std::uint64_t hash;
     ChangeCounters::Values counters;
   };
@@ -136,11 +136,11 @@ struct Keyspace::Transaction {
   void end();
 
   // transaction_validation.cc: what was read, whether it still holds, and the locks.
-  std::uint64_t steady_version(std::uint32_t slot);
-  void note(std::uint32_t slot, bool by_keys);
+  std::uint64_t steady_version(SlotId slot);
+  void note(SlotId slot, bool by_keys);
   bool versions_hold();
   bool versions_hold_locked() const;
-  void follow(std::uint32_t slot, std::uint64_t before);
+  void follow(SlotId slot, std::uint64_t before);
   void choose_locks();
   void learn_slots();
   void lock_all();
@@ -220,15 +220,15 @@ struct Keyspace::Transaction {
   SlotSet noted_slots_;
   SlotSet read_slots_;  ///< of those, the ones of which more was read than read_keys_
   bool notes_keys_ = false;
-  std::vector<ReadKey> read_keys_;      ///< when notes_keys_: what was read one by one
-  FlatMap read_index_;                  ///< hash of a key: its place in read_keys_
-  std::vector<std::uint32_t> slots_;    ///< ascending: what a run under locks is known to need
-  std::vector<std::uint32_t> locking_;  ///< ascending: those locked now
-  std::vector<Write> writes_;           ///< the first write_count_; the rest keep their memory for later
+  std::vector<ReadKey> read_keys_;  ///< when notes_keys_: what was read one by one
+  FlatMap read_index_;              ///< hash of a key: its place in read_keys_
+  std::vector<SlotId> slots_;       ///< ascending: what a run under locks is known to need
+  std::vector<SlotId> locking_;     ///< ascending: those locked now
+  std::vector<Write> writes_;       ///< the first write_count_; the rest keep their memory for later
   std::size_t write_count_ = 0;
   FlatMap index_;  ///< hash of a key: its place in writes_
   struct WritePlace {
-    std::uint32_t slot;
+    SlotId slot;
     std::uint64_t tag;
     std::size_t index;
     auto operator<=>(const WritePlace&) const = default;
@@ -264,7 +264,7 @@ struct Keyspace::Transaction {
 template <class Visit>
 bool Keyspace::Transaction::each_slot(Visit&& visit) const {
   for (std::size_t begin = 0; begin < write_count_;) {
-    const std::uint32_t slot = writes_[order_[begin]].slot;
+    const SlotId slot = writes_[order_[begin]].slot;
     std::size_t end = begin;
     while (end < write_count_ && writes_[order_[end]].slot == slot) ++end;
     if (!visit(begin, end, impl_.slots[slot])) return false;

@@ -173,7 +173,7 @@ bool Keyspace::Transaction::assign_blocks(std::size_t* lacking) {
 // Slots emptied by FLUSH are made current, tables made large enough. False: out of memory.
 bool Keyspace::Transaction::ensure_tables() {
   return each_slot([&](std::size_t begin, std::size_t end, Slot& slot) {
-    const std::uint32_t number = writes_[order_[begin]].slot;
+    const SlotId number = writes_[order_[begin]].slot;
     if (!impl_.is_current(slot)) {
       impl_.drain_dead_table();
       const SlotGuard guard(impl_, slot);

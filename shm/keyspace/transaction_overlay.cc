@@ -209,7 +209,7 @@ bool Keyspace::Transaction::is_there(const Write& write) const {
   return write.is_put && (write.expiry_ms == kNoExpiry || write.expiry_ms > impl_.now_ms);
 }
 
-void Keyspace::Transaction::read_piece(std::uint32_t slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece) {
+void Keyspace::Transaction::read_piece(SlotId slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece) {
   note_places();
   const auto own = by_place_.lower_bound({slot, wanted.begin, 0});
   std::uint64_t own_count = 0;

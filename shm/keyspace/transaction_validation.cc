@@ -14,7 +14,7 @@ constexpr int kSteadyTries = 16;
 
 // A version at which the slot is as its last change has left it, counts and all: nobody was in the middle of
 // one.
-std::uint64_t Keyspace::Transaction::steady_version(std::uint32_t number) {
+std::uint64_t Keyspace::Transaction::steady_version(SlotId number) {
   Slot& slot = impl_.slots[number];
   for (int attempt = 0; attempt < kSteadyTries; ++attempt) {
     const std::uint64_t version = slot.version.load(std::memory_order_acquire);
@@ -25,7 +25,7 @@ std::uint64_t Keyspace::Transaction::steady_version(std::uint32_t number) {
   return slot.version.load(kRelaxed);
 }
 
-void Keyspace::Transaction::note_read(std::uint32_t slot) {
+void Keyspace::Transaction::note_read(SlotId slot) {
   if (is_locked_) {
     has_strayed_ |= !is_whole_ && !std::ranges::binary_search(locking_, slot);
   } else {
@@ -47,7 +47,7 @@ void Keyspace::Transaction::note_read_of(const HashedKey& key) {
   read_index_.insert(key.hash, read_keys_.size() - 1);
 }
 
-void Keyspace::Transaction::note(std::uint32_t slot, bool by_keys) {
+void Keyspace::Transaction::note(SlotId slot, bool by_keys) {
   if (!noted_slots_.has(slot)) {
     noted_.push_back({slot, steady_version(slot)});
     noted_slots_.add(slot);
@@ -56,7 +56,7 @@ void Keyspace::Transaction::note(std::uint32_t slot, bool by_keys) {
 }
 
 void Keyspace::Transaction::note_read_of_all() {
-  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) note_read(slot);
+  for (SlotId slot; slot < kSlotEnd; ++slot) note_read(slot);
 }
 
 bool Keyspace::Transaction::versions_hold_locked() const {
@@ -94,7 +94,7 @@ bool Keyspace::Transaction::versions_hold() {
 }
 
 // This process itself has counted the slot's version up by one, without a change to any key.
-void Keyspace::Transaction::follow(std::uint32_t slot, std::uint64_t before) {
+void Keyspace::Transaction::follow(SlotId slot, std::uint64_t before) {
   const auto noted = std::ranges::lower_bound(noted_, slot, {}, &Noted::slot);
   if (noted != noted_.end() && noted->slot == slot && noted->version == before) ++noted->version;
 }
@@ -112,7 +112,7 @@ void Keyspace::Transaction::choose_locks() {
 // A run under locks will need the slots that this one has come to.
 void Keyspace::Transaction::learn_slots() {
   const std::size_t known = slots_.size();
-  const auto learn = [&](std::uint32_t slot) {
+  const auto learn = [&](SlotId slot) {
     if (!std::binary_search(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(known), slot))
       slots_.push_back(slot);
   };
@@ -130,7 +130,7 @@ void Keyspace::Transaction::lock_all() {
     owner.lock(header.gate_lock);
     header.exclusive.store(1, std::memory_order_seq_cst);
     // Who holds one of these now has not seen `exclusive`: it is waited for.
-    for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+    for (SlotId s; s < kSlotEnd; ++s) {
       owner.lock(impl_.slots[s].lock);
       owner.unlock(impl_.slots[s].lock);
     }
@@ -139,7 +139,7 @@ void Keyspace::Transaction::lock_all() {
     return;
   }
   for (;;) {
-    for (const std::uint32_t slot : locking_) owner.lock(impl_.slots[slot].lock);
+    for (const SlotId slot : locking_) owner.lock(impl_.slots[slot].lock);
     if (header.exclusive.load(std::memory_order_acquire) == 0) return;
     unlock_all();
     impl_.pass_gate();

@@ -96,7 +96,7 @@ bool Keyspace::Impl::refers_to(const HashedKey& referrer, std::uint64_t offset, 
 // Builds the tables anew that lie between two offsets. REQUIRES: those pages are draining.
 void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
   const Arena::UseOfReserve reserve(arena);
-  for (std::uint32_t s = 0; s < kSlotCount; ++s) {
+  for (SlotId s; s < kSlotEnd; ++s) {
     const Extent table{slots[s].table.load(std::memory_order_acquire)};
     if (table.word == 0 || table.offset() >= end || table.offset() + table.size() * kLineBytes <= begin)
       continue;

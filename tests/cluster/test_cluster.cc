@@ -247,7 +247,7 @@ std::string TestCluster::key_of(std::size_t node, int number) const {
   const std::size_t count = nodes_.size();  // names sort like numbers below ten
   for (int i = 0, found = 0;; ++i) {
     std::string key = "key" + std::to_string(i);
-    const std::uint32_t slot = slot_of_key(key);
+    const std::uint32_t slot = slot_of_key(key).value;
     if (slot < node * kSlotCount / count || slot >= (node + 1) * kSlotCount / count) continue;
     if (found++ == number) return key;
   }

@@ -99,7 +99,7 @@ void Aftermath::advance(const WordChange* changes, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     std::memcpy(image_ + changes[i].offset, &changes[i].value, 8);
     const std::uint64_t slot = (changes[i].offset - slots) / sizeof(Slot);
-    if (slot < kSlotCount) touched_slots_.insert(slot);
+    if (slot < kSlotCount) touched_slots_.insert(SlotId(static_cast<std::uint32_t>(slot)));
   }
 }
 
@@ -117,7 +117,7 @@ void Aftermath::explore(const Crash& crash, std::vector<std::string>* failures) 
 }
 
 Slot& Aftermath::slot_of(const HashedKey& key) const {
-  return reinterpret_cast<Slot*>(segment_->base() + segment_->header().slots_offset)[key.slot];
+  return SlotArray(segment_->base() + segment_->header().slots_offset)[key.slot];
 }
 
 // Those of the keys whose cells the changes will change.
@@ -228,8 +228,8 @@ bool Aftermath::find_stuck_lock() {
     }
   };
   Header& header = segment_->header();
-  auto* slots = reinterpret_cast<Slot*>(segment_->base() + header.slots_offset);
-  for (const std::uint64_t slot : touched_slots_) look(slots[slot].lock, "a slot's");
+  const SlotArray slots(segment_->base() + header.slots_offset);
+  for (const SlotId slot : touched_slots_) look(slots[slot].lock, "a slot's");
   look(header.arena_lock, "the arena's");
   look(header.flush_lock, "the FLUSH");
   look(header.gate_lock, "the gate's");
@@ -244,7 +244,7 @@ void Aftermath::read_before_recovery(const Crash& crash) {
   reader.set_now_ms(crash.now_ms);
   const auto locks = [&] {
     std::vector<std::uint32_t> words;
-    const auto* slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
+    const SlotArray slots(segment_->base() + segment_->header().slots_offset);
     for (const auto& entry : crash.allowed.front())
       words.push_back(slots[reader.hash(entry.first).slot].lock.word);
     return words;

@@ -132,7 +132,7 @@ class Aftermath {
   std::uint64_t reader_length_ = 300;                       ///< instructions of a read_across(), as last seen
   std::uint64_t pinned_offset_ = 0;  ///< of a value that kPinner is copying; its bytes must stay
   std::string pinned_bytes_;
-  std::set<std::uint64_t> touched_slots_;
+  std::set<SlotId> touched_slots_;
   std::vector<RobustLock*> dead_locks_;  ///< as find_stuck_lock() found them
   std::string way_;                      ///< for messages
   std::vector<std::string>* failures_ = nullptr;

@@ -39,7 +39,7 @@ class SegmentView {
   SegmentView& operator=(const SegmentView&) = delete;
 
   RobustLock& slot_lock(std::string_view key) const {
-    return reinterpret_cast<Slot*>(base_ + header().slots_offset)[slot_of_key(key)].lock;
+    return SlotArray(base_ + header().slots_offset)[slot_of_key(key)].lock;
   }
   RobustLock& repair_lock(pid_t pid) const {
     auto* records = reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset);

@@ -130,9 +130,9 @@ void write_scan(const Join& join, const ClusterState& state, ReplyWriter& reply)
   std::string_view bytes = join.parts[0].reply;
   take_count(&bytes);
   std::string cursor(take_element(&bytes).text);
-  const std::uint32_t next_slot = state.nodes[join.parts[0].node].end_slot;
-  if (cursor == "0" && next_slot < kSlotCount)
-    cursor = std::to_string(static_cast<std::uint64_t>(next_slot) << kScanPlaceBits);
+  const SlotId next_slot = state.nodes[join.parts[0].node].end_slot;
+  if (cursor == "0" && next_slot < kSlotEnd)
+    cursor = std::to_string(std::uint64_t{next_slot.value} << kScanPlaceBits);
   std::int64_t left = take_count(&bytes);
   reply.begin_array(2);
   reply.bulk(cursor);

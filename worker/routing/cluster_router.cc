@@ -210,9 +210,10 @@ ClusterRouter::Route ClusterRouter::route_scan(const Command& command, const Cal
   std::uint64_t cursor = 0;
   const std::string_view text = call[1];
   if (std::from_chars(text.data(), text.data() + text.size(), cursor).ec != std::errc()) return Route::kHere;
-  const std::uint64_t slot = std::min<std::uint64_t>(cursor >> kScanPlaceBits, kSlotCount - 1);
+  const SlotId slot(
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(cursor >> kScanPlaceBits, kSlotCount - 1)));
   auto join = std::make_unique<Join>(Join{JoinKind::kScan});
-  join->parts.push_back(JoinPart{owner_of(static_cast<std::uint32_t>(slot))});
+  join->parts.push_back(JoinPart{owner_of(slot)});
   return send_join(std::move(join), {Words(call.args.begin(), call.args.end())}, command, context, output,
                    begin);
 }

@@ -42,7 +42,7 @@ class ClusterRouter {
     return true;
   }
   /// This node owns the slot: its slots are contiguous.
-  bool is_own(std::uint32_t slot) const { return slot - first_slot_ < slot_count_; }
+  bool is_own(SlotId slot) const { return slot - first_slot_ < slot_count_; }
   bool concerns_all(const ClientState& client) const {
     return !is_formed_ || client.is_redirected || (client.replies != nullptr && !client.replies->empty());
   }
@@ -84,7 +84,7 @@ class ClusterRouter {
     std::uint8_t node;  ///< takes no more now; kNoNode: the client has too much under way
   };
 
-  std::uint8_t owner_of(std::uint32_t slot) const { return state_.owners[slot]; }
+  std::uint8_t owner_of(SlotId slot) const { return state_.owner_of(slot); }
   std::string missing_nodes() const;
   bool refuse_while_forming(const Command& command, CommandContext& context);
   Route redirect(const Command& command, const Call& call, CommandContext& context);
@@ -125,7 +125,7 @@ class ClusterRouter {
                std::string_view bytes, bool is_last);
 
   ClusterState& state_;
-  const std::uint32_t first_slot_;
+  const SlotId first_slot_;
   const std::uint32_t slot_count_;
   std::unique_ptr<BusClient> bus_;
   bool is_formed_ = false;

@@ -25,8 +25,8 @@ ClusterFile file_of(std::size_t count, std::size_t self = 0) {
 TEST(BusMembers, EveryNumberOfNodesSharesAllSlots) {
   for (std::size_t count = 1; count <= kNodeLimit; ++count) {
     const Members members = Members::from(file_of(count));
-    EXPECT_EQ(members.first_slot(0), 0u);
-    EXPECT_EQ(members.first_slot(count), kSlotCount);
+    EXPECT_EQ(members.first_slot(0), SlotId{0});
+    EXPECT_EQ(members.first_slot(count), kSlotEnd);
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t share = members.first_slot(i + 1) - members.first_slot(i);
       EXPECT_LE(share, (kSlotCount + count - 1) / count);
@@ -85,8 +85,7 @@ TEST(BusMembers, StateSaysTheSame) {
   for (std::uint32_t i = 0; i < 7; ++i) {
     const NodeState& node = state->nodes[i];
     EXPECT_EQ(node.port + 100, node.bus_port);
-    for (std::uint32_t slot = node.first_slot; slot < node.end_slot; ++slot)
-      EXPECT_EQ(state->owners[slot], i);
+    for (SlotId slot = node.first_slot; slot < node.end_slot; ++slot) EXPECT_EQ(state->owner_of(slot), i);
     EXPECT_EQ(node.id_text().size(), 40u);
     EXPECT_EQ(node.id_text().find_first_not_of("0123456789abcdef"), std::string_view::npos);
     ids.emplace(node.id_text());

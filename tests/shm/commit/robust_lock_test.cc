@@ -20,7 +20,7 @@ class RobustLockTest : public ::testing::Test {
   RobustLockTest() : segment_(std::move(*Segment::create_anonymous({"", 16 << 20, 4}))) {}
 
   Slot& slot(std::uint32_t number = 0) {
-    return reinterpret_cast<Slot*>(segment_->base() + segment_->header().slots_offset)[number];
+    return SlotArray(segment_->base() + segment_->header().slots_offset)[SlotId{number}];
   }
   ProcessRecord& record(std::uint32_t process) { return segment_->process(process); }
 

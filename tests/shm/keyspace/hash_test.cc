@@ -19,20 +19,20 @@ std::uint16_t crc16_by_bits(std::string_view bytes) {
   return static_cast<std::uint16_t>(crc);
 }
 
-std::uint32_t slot_by_bits(std::string_view key) {
+SlotId slot_by_bits(std::string_view key) {
   const std::size_t open = key.find('{');
   if (open != std::string_view::npos) {
     const std::size_t close = key.find('}', open);
     if (close != std::string_view::npos && close > open + 1) key = key.substr(open + 1, close - open - 1);
   }
-  return (crc16_by_bits(key) & 16383u) >> 1;
+  return SlotId{(crc16_by_bits(key) & 16383u) >> 1};
 }
 
 // The catalogue's check value, and slots that the Redis Cluster specification gives.
 TEST(ShmHash, KnownValues) {
   EXPECT_EQ(crc16("123456789"), 0x31c3);
   EXPECT_EQ(crc16_by_bits("123456789"), 0x31c3);
-  EXPECT_EQ(hash_key("foo", 1).slot, 12182u >> 1);
+  EXPECT_EQ(hash_key("foo", 1).slot, SlotId{12182u >> 1});
   EXPECT_EQ(hash_key("{user1000}.following", 1).slot, hash_key("user1000", 1).slot);
   EXPECT_EQ(hash_key("foo{}{bar}", 1).slot, slot_by_bits("foo{}{bar}"));
   EXPECT_EQ(hash_key("foo{{bar}}zap", 1).slot, slot_by_bits("{bar"));

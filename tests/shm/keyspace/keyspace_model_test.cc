@@ -190,7 +190,7 @@ TEST(ShmKeyspaceThreads, SharedKeys) {
 // CRC16-XMODEM's published check value, and slots as the Redis Cluster specification computes them.
 TEST(ShmHash, Crc16AndSlots) {
   EXPECT_EQ(crc16("123456789"), 0x31c3);
-  EXPECT_EQ(slot_of_key("foo"), 12182u / 2);
+  EXPECT_EQ(slot_of_key("foo"), SlotId{12182u / 2});
   EXPECT_EQ(slot_of_key("{user1000}.following"), slot_of_key("{user1000}.followers"));
   EXPECT_EQ(hash_tag("foo{}{bar}"), "foo{}{bar}");
   EXPECT_EQ(hash_tag("foo{{bar}}zap"), "{bar");

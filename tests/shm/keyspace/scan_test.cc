@@ -19,7 +19,7 @@ using testing::expect_sound;
 using testing::kClearlyBelowQuadratic;
 using testing::make_segment;
 
-constexpr std::uint32_t kSlot = 77;
+constexpr SlotId kSlot{77};
 constexpr TimeMs kNow = 1'800'000'000'000;
 
 /// Keys of one slot with hashes of the test's choice: so tags can be equal, or next to each other.
@@ -104,7 +104,7 @@ TEST(ShmScan, StepsAreAsLongAsWanted) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
   for (int i = 0; i < 5000; ++i) keyspace.set(keyspace.hash("{t}" + std::to_string(i)), "v");
-  const std::uint32_t slot = keyspace.hash("{t}").slot;
+  const SlotId slot = keyspace.hash("{t}").slot;
   for (std::uint64_t wanted : {1, 2, 10, 1000}) {
     std::set<std::string> seen;
     for (std::uint64_t place = 0; place < kScanEnd;) {
@@ -152,7 +152,7 @@ TEST(ShmScan, MeetsWhatStaysWhileEntriesMove) {
       (void)keyspace.erase(keyspace.hash(key));
     }
   };
-  const std::uint32_t slot = keyspace.hash("{t}").slot;
+  const SlotId slot = keyspace.hash("{t}").slot;
   for (int i = 0; i < 1000; ++i)
     ASSERT_EQ(keyspace.set(keyspace.hash("{t}s" + std::to_string(i)), "v"), WriteStatus::kDone);
   for (std::size_t bytes = 40; bytes < 400; bytes += 60) {
@@ -177,7 +177,7 @@ TEST(ShmScan, MeetsWhatStaysWhileEntriesMove) {
 TEST(ShmScanThreads, SlotThatKeepsChanging) {
   auto segment = make_segment(128ull << 20);
   Keyspace keyspace(*segment, 1);
-  const std::uint32_t slot = keyspace.hash("{t}").slot;
+  const SlotId slot = keyspace.hash("{t}").slot;
   for (int i = 0; i < 2000; ++i)
     ASSERT_EQ(keyspace.set(keyspace.hash("{t}s" + std::to_string(i)), "v"), WriteStatus::kDone);
   std::atomic<bool> is_over = false;
@@ -220,7 +220,7 @@ TEST(ShmScan, ExpiredKeys) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
   keyspace.set_now_ms(kNow);
-  const std::uint32_t slot = keyspace.hash("{t}").slot;
+  const SlotId slot = keyspace.hash("{t}").slot;
   for (int i = 0; i < 20'000; ++i) {
     const TimeMs expiry_ms = i % 10 == 0 ? kNoExpiry : kNow + 1;
     keyspace.set(keyspace.hash("{t}" + std::to_string(i)), "v", {SetCondition::kAlways, expiry_ms, false});
@@ -253,7 +253,7 @@ TEST(ShmScan, SeesATransactionsOwnChanges) {
   auto segment = make_segment(64ull << 20);
   Keyspace keyspace(*segment, 1);
   const auto key_of = [](int i) { return "{t}" + std::to_string(i); };
-  const std::uint32_t slot = keyspace.hash("{t}").slot;
+  const SlotId slot = keyspace.hash("{t}").slot;
   for (int i = 0; i < 300; ++i) keyspace.set(keyspace.hash(key_of(i)), "v");
   const auto seen = [&](std::uint64_t wanted) {
     std::vector<std::string> keys;
@@ -302,7 +302,7 @@ TEST(ShmScan, CostsWhatItGives) {
     Keyspace& keyspace = *keyspaces[count];
     for (std::size_t i = 0; i < count; ++i) keyspace.set(keyspace.hash("{t}" + std::to_string(i)), "v");
   }
-  const std::uint32_t slot = keyspaces[kCount]->hash("{t}").slot;
+  const SlotId slot = keyspaces[kCount]->hash("{t}").slot;
   const auto walk = [&](std::size_t count, std::uint64_t wanted, int steps) {
     std::uint64_t place = 0;
     for (; steps > 0 && place < kScanEnd; --steps) {

@@ -20,7 +20,7 @@ class ClusterJoinTest : public ::testing::Test {
       std::strcpy(node.name.data(), ("n" + std::to_string(i)).c_str());
       std::strcpy(node.address.data(), "10.0.0.1");
       node.port = 7000 + i;
-      node.end_slot = 8192 * (i + 1) / 3;
+      node.end_slot = SlotId{8192 * (i + 1) / 3};
     }
   }
   std::string join(JoinKind kind, std::vector<std::string> replies, Protocol protocol = Protocol::kResp2) {

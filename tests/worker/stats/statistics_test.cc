@@ -131,8 +131,7 @@ TEST_F(Statistics, SlowBySizeInAPipeline) {
 TEST_F(Statistics, SlowByALockInAPipeline) {
   ask("CONFIG SET slowlog-log-slower-than 1000");
   segment_->open_process(2);
-  RobustLock& lock =
-      reinterpret_cast<Slot*>(segment_->base() + segment_->header().slots_offset)[slot_of_key("held")].lock;
+  RobustLock& lock = SlotArray(segment_->base() + segment_->header().slots_offset)[slot_of_key("held")].lock;
   std::atomic<bool> is_held{false};
   std::thread holder([&] {
     LockOwner owner(segment_->base(), 2);

@@ -12,7 +12,7 @@ static_assert(kKeyLimitBytes <= Glob::kTextLimitBytes);
 template <class Visit>
 void for_each_key(Keyspace& keyspace, Visit&& visit) {
   ScanLimit no_limit{UINT64_MAX, UINT64_MAX};
-  for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) keyspace.scan(slot, 0, &no_limit, visit);
+  for (SlotId slot; slot < kSlotEnd; ++slot) keyspace.scan(slot, 0, &no_limit, visit);
 }
 
 template <class Matches>

@@ -70,10 +70,13 @@ template <class Visit>
 std::uint64_t walk(Keyspace& keyspace, std::uint64_t cursor, std::uint64_t count, Visit&& visit) {
   std::uint64_t place = (cursor & kPlaceMask) >> kPlaceShift;
   ScanLimit limit{count, kFreeSteps + kStepsPerKey * count};
-  for (std::uint64_t slot = cursor >> kScanPlaceBits; slot < kSlotCount; ++slot, place = 0) {
-    if (limit.keys == 0 || limit.steps == 0) return slot << kScanPlaceBits;
-    place = keyspace.scan(static_cast<std::uint32_t>(slot), place, &limit, visit);
-    if (place < kScanEnd) return slot << kScanPlaceBits | place << kPlaceShift;
+  if (cursor >> kScanPlaceBits >= kSlotCount) return 0;
+  for (SlotId slot(static_cast<std::uint32_t>(cursor >> kScanPlaceBits)); slot < kSlotEnd;
+       ++slot, place = 0) {
+    const std::uint64_t slot_begin = std::uint64_t{slot.value} << kScanPlaceBits;
+    if (limit.keys == 0 || limit.steps == 0) return slot_begin;
+    place = keyspace.scan(slot, place, &limit, visit);
+    if (place < kScanEnd) return slot_begin | place << kPlaceShift;
   }
   return 0;
 }

@@ -26,8 +26,12 @@ std::span<const NodeState> nodes_of(const ClusterState& state) {
   return {state.nodes.data(), state.node_count};
 }
 
-std::int64_t first_slot(const NodeState& node) { return 2 * static_cast<std::int64_t>(node.first_slot); }
-std::int64_t last_slot(const NodeState& node) { return 2 * static_cast<std::int64_t>(node.end_slot) - 1; }
+std::int64_t first_slot(const NodeState& node) {
+  return 2 * static_cast<std::int64_t>(node.first_slot.value);
+}
+std::int64_t last_slot(const NodeState& node) {
+  return 2 * static_cast<std::int64_t>(node.end_slot.value) - 1;
+}
 
 bool is_reachable(const ClusterState& state, const NodeState& node) {
   return state.is_self(node) || node.link_state() == LinkState::kUp;
@@ -54,7 +58,7 @@ void visit_keys_in(Keyspace& keyspace, std::uint32_t slot, Visit&& visit) {
   bool goes_on = true;
   for (std::uint64_t place = 0; place < kScanEnd && goes_on;) {
     ScanLimit limit{kKeysAtOnce, UINT64_MAX};
-    place = keyspace.scan(slot / 2, place, &limit, [&](std::string_view key) {
+    place = keyspace.scan(SlotId{slot / 2}, place, &limit, [&](std::string_view key) {
       if (goes_on && redis_slot(key) == slot) goes_on = visit(key);
     });
   }
@@ -259,9 +263,9 @@ void clusterinfo(CommandContext& context, const Call&) {
   for (const NodeState& node : nodes_of(*state)) {
     std::string line(node.name_text());
     line.append(" ").append(node.address_text()).append(":").append(std::to_string(node.port)).append(" ");
-    line.append(std::to_string(node.first_slot))
+    line.append(std::to_string(node.first_slot.value))
         .append("-")
-        .append(std::to_string(node.end_slot - 1))
+        .append(std::to_string(node.end_slot.value - 1))
         .append(" ");
     context.reply.bulk(line.append(state->text_of_link(node)));
   }
