@@ -430,6 +430,9 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
   note(fresh.log_file != options_.log_file, "logfile (or an upgrade)");
   note(fresh.daemon != options_.daemon, "daemon");
   note(fresh.debug_command != options_.debug_command, "enable-debug-command (or an upgrade)");
+  note(fresh.inline_replies != options_.inline_replies, "inline-replies (or an upgrade)");
+  note(fresh.cluster_timeout_s != options_.cluster_timeout_s, "cluster-timeout (or an upgrade)");
+  note(fresh.cluster_secret_file != options_.cluster_secret_file, "cluster-secret-file (or an upgrade)");
   return waiting;
 }
 

@@ -68,6 +68,21 @@ TEST(Daemon, HupReadsTheConfigurationAgain) {
   EXPECT_EQ(*refusal, "(error) too many clients; see max-clients");
 }
 
+// Shows that HUP names each setting that changed in the file and takes a new process to come into force.
+TEST(Daemon, HupNamesWhatWaitsForARestart) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "inline-replies text\n";
+  TestServer server({"--config", config});
+  std::ofstream(config) << "inline-replies resp\ncluster-timeout 5\n"
+                        << "cluster-secret-file " << folder.path() << "/secret\n";
+  ASSERT_TRUE(hup(server));
+  for (const std::string name :
+       {"workers", "inline-replies", "cluster-timeout", "enable-debug-command", "cluster-secret-file"}) {
+    EXPECT_EQ(count_in(server.log(), name + " (or an upgrade)"), 1u) << server.log();
+  }
+}
+
 // Shows that HUP takes over thresholds of SLOWLOG and LATENCY that changed in the file, and otherwise leaves
 // what CONFIG SET made of them.
 TEST(Daemon, HupAndTheThresholdsOfTheFile) {
