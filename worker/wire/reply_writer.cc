@@ -59,14 +59,15 @@ void ReplyWriter::boolean(bool value) {
   integer(value ? 1 : 0);
 }
 
-void ReplyWriter::verbatim(std::string_view text) {
+void ReplyWriter::verbatim(std::string_view text, std::string_view format) {
   if (is_text()) {
     if (text.ends_with('\n')) text.remove_suffix(1);
     return text_.value(output_, text);
   }
   if (!is_resp3()) return resp::bulk(output_, text);
   resp::header(output_, '=', text.size() + 4);
-  output_.append("txt:");
+  output_.append(format);
+  output_.append(':');
   output_.append(text);
   output_.append("\r\n");
 }

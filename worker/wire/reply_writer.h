@@ -45,8 +45,9 @@ class ReplyWriter {
   void boolean(bool value);
   /// An integer that may be longer than 64 bits, by its digits.
   void big_number(std::string_view digits);
-  /// Text for people, lines parted by \n or \r\n; one \n at its end is dropped in the text protocol.
-  void verbatim(std::string_view text);
+  /// Text for people, lines parted by \n or \r\n; one \n at its end is dropped in the text protocol. `format`
+  /// has three letters.
+  void verbatim(std::string_view text, std::string_view format = "txt");
 
   /// `message` begins with its code: "ERR value is not an integer or out of range". Line ends in it become
   /// spaces.

@@ -1,0 +1,83 @@
+// Interpreter: one Lua state with what scripts may use, and running a script in it. One per worker. It knows
+// no commands and no keyspace: those are behind ScriptHost. Runs in workers.
+//
+// A chunk is compiled once and run many times. It leaves nothing behind: globals are read-only (sandbox.h),
+// KEYS and ARGV are made anew. So a run that did not count is repeated as it was; the state of math.random is
+// put back for that (ScriptRandom).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/script/lua.h"
+#include "worker/script/script_host.h"
+#include "worker/script/script_limits.h"
+
+namespace memento {
+
+/// What one call of a script gets.
+struct ScriptCall {
+  std::string_view name;  ///< in errors: its SHA-1, or a function's name
+  std::span<const std::string_view> keys;
+  std::span<const std::string_view> arguments;
+};
+
+class Interpreter {
+ public:
+  static constexpr std::size_t kMemoryLimitBytes = 64 << 20;
+
+  explicit Interpreter(std::size_t memory_limit_bytes = kMemoryLimitBytes);
+  ~Interpreter();
+  Interpreter(const Interpreter&) = delete;
+  Interpreter& operator=(const Interpreter&) = delete;
+
+  /// False: there was no memory to make it, and nothing else may be called.
+  bool is_usable() const { return lua_ != nullptr; }
+
+  /// A compiled chunk; forget() it when it is not run any more.
+  using Chunk = int;
+  struct Compiled {
+    Chunk chunk = LUA_NOREF;
+    std::string error;  ///< not empty: it was not compiled, and why
+  };
+  Compiled compile(std::string_view text, const char* name);
+  void forget(Chunk chunk);
+
+  /// Runs it, and writes the reply: what it returns, or the error that it ended with. False: it ended with
+  /// an error. REQUIRES: no script runs in this interpreter.
+  bool run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply);
+
+  /// The sequence of math.random: where it stands.
+  std::uint64_t random_state() const { return random_state_; }
+  void set_random_state(std::uint64_t state) { random_state_ = state; }
+  double next_random();
+
+  // For the functions of redis.*, which find it by their lua_State. REQUIRES: a script runs.
+  static Interpreter& of(lua_State* lua);
+  ScriptHost& host() { return *host_; }
+  Protocol protocol = Protocol::kResp2;   ///< of redis.call()'s replies
+  std::vector<std::string_view> words{};  ///< of the command that is called
+  std::string numbers{};                  ///< those of its words that were numbers
+
+ private:
+  struct Run;
+  static int set_up(lua_State* lua);
+  static int compile_protected(lua_State* lua);
+  static int run_protected(lua_State* lua);
+  static int handle_error(lua_State* lua);
+  void collect();
+  void finish_run(Run& run);
+  void write_error(Run& run);
+
+  ScriptLimits limits_;
+  lua_State* lua_;
+  int error_handler_ = LUA_NOREF;
+  ScriptHost* host_ = nullptr;
+  std::uint64_t random_state_ = 0x330e;
+};
+
+}  // namespace memento
