@@ -77,8 +77,7 @@ TEST(Daemon, HupNamesWhatWaitsForARestart) {
   std::ofstream(config) << "inline-replies resp\ncluster-timeout 5\n"
                         << "cluster-secret-file " << folder.path() << "/secret\n";
   ASSERT_TRUE(hup(server));
-  for (const std::string name :
-       {"workers", "inline-replies", "cluster-timeout", "enable-debug-command", "cluster-secret-file"}) {
+  for (const std::string name : {"inline-replies", "cluster-timeout", "cluster-secret-file"}) {
     EXPECT_EQ(count_in(server.log(), name + " (or an upgrade)"), 1u) << server.log();
   }
 }
