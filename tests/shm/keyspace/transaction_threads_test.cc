@@ -1,4 +1,5 @@
 // Changes to several keys at once by threads, with FLUSH among them: whoever looks finds them whole.
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <string>
@@ -31,15 +32,17 @@ TEST(ShmKeyspaceThreads, CountsOfOneMoment) {
     });
   }
   Keyspace keyspace(*segment, 1);
-  for (int i = 0; i < 200; ++i) {
+  for (int seen = 0; seen < 200;) {
     std::vector<std::uint64_t> counts;
     const WriteStatus status = keyspace.transact_all([&] {
       counts.clear();
       for (int n = 0; n < 5; ++n) counts.push_back(keyspace.key_count());
       return false;
     });
+    if (status == WriteStatus::kBusy) continue;  // five counts may take too long for locks: no result then
+    ++seen;
     EXPECT_EQ(status, WriteStatus::kUnchanged);
-    for (const std::uint64_t count : counts) ASSERT_EQ(count, counts[0]);
+    EXPECT_EQ(std::ranges::count(counts, counts[0]), 5);
   }
   over = true;
   for (std::thread& thread : threads) thread.join();
