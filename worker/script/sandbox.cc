@@ -3,6 +3,8 @@
 
 #include <initializer_list>
 
+#include "worker/script/lua_cmsgpack.h"
+#include "worker/script/lua_struct.h"
 #include "worker/script/script_limits.h"
 
 // Debian's headers of these two declare them for the Lua that is compiled as C.
@@ -21,7 +23,7 @@ char real_globals_key, globals_key, view_key;
 // What of the base library is there, and stays as it is.
 constexpr const char* kBaseFunctions[] = {"assert",   "error",    "gcinfo",   "ipairs", "rawequal", "select",
                                           "_VERSION", "tonumber", "tostring", "type",   "unpack"};
-constexpr const char* kLibraries[] = {"string", "table", "math", "coroutine", "bit", "cjson"};
+constexpr const char* kLibraries[] = {"string", "table", "math", "coroutine", "bit", "cjson", "struct", "cmsgpack"};
 
 void push_registered(lua_State* lua, char* key) {
   lua_pushlightuserdata(lua, key);
@@ -227,6 +229,13 @@ void open_library(lua_State* lua, const char* name, lua_CFunction open) {
   lua_call(lua, 1, 0);
 }
 
+// One that gives its table, and sets no global.
+void open_table(lua_State* lua, const char* name, lua_CFunction open) {
+  lua_pushcfunction(lua, open);
+  lua_call(lua, 0, 1);
+  lua_setglobal(lua, name);
+}
+
 // From Lua's own globals, which are second on the stack, to those on top.
 void take_over(lua_State* lua, const char* name) {
   lua_getfield(lua, -2, name);
@@ -310,9 +319,9 @@ void set_up_sandbox(lua_State* lua, void (*add_libraries)(lua_State*)) {
   open_library(lua, LUA_STRLIBNAME, luaopen_string);
   open_library(lua, LUA_MATHLIBNAME, luaopen_math);
   open_library(lua, "bit", luaopen_bit);
-  lua_pushcfunction(lua, luaopen_cjson);  // gives its table, and sets no global
-  lua_call(lua, 0, 1);
-  lua_setglobal(lua, "cjson");
+  open_table(lua, "cjson", luaopen_cjson);
+  open_table(lua, "struct", open_lua_struct);
+  open_table(lua, "cmsgpack", open_lua_cmsgpack);
   lua_pushvalue(lua, LUA_GLOBALSINDEX);
   lua_newtable(lua);
   lua_pushvalue(lua, -1);

@@ -1,0 +1,41 @@
+// LibraryCalls: random calls of the libraries that scripts have, as text in Lua. Most make sense, some have
+// wrong, hostile or missing arguments. The same seed gives the same calls.
+#pragma once
+
+#include <random>
+#include <string>
+#include <string_view>
+
+namespace memento::testing {
+
+class LibraryCalls {
+ public:
+  explicit LibraryCalls(std::uint64_t seed) : random_(seed) {}
+
+  std::string next_struct();
+  std::string next_cmsgpack();
+
+  /// A script that gives all values of the call, or its error, as one line of text.
+  static std::string script(const std::string& call);
+
+ private:
+  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
+  bool one_in(std::size_t count) { return below(count) == 0; }
+  template <std::size_t kCount>
+  std::string pick(const char* const (&choices)[kCount]) {
+    return choices[below(kCount)];
+  }
+
+  std::string bytes(std::size_t limit);
+  std::string number();
+  std::string text();
+  std::string value(int depth);
+  std::string table(int depth);
+  std::string format();
+  std::string arguments(std::string_view format);
+  std::string packed(int depth);
+
+  std::mt19937_64 random_;
+};
+
+}  // namespace memento::testing

@@ -1,0 +1,67 @@
+// What scripts give to struct and cmsgpack: any format, then any bytes, read from any place on. A value that
+// is no table and was read as MessagePack is packed to bytes that give it again.
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "worker/script/lua_cmsgpack.h"
+#include "worker/script/lua_struct.h"
+#include "worker/script/script_limits.h"
+
+namespace {
+
+using namespace memento;
+
+// Gives an error only where a promise is broken, or memory is out.
+constexpr std::string_view kChunk = R"(
+  local format, bytes, position = ...
+  pcall(struct.size, format)
+  local read = {pcall(struct.unpack, format, bytes, position)}
+  pcall(struct.pack, format, unpack(read, 2))
+  pcall(cmsgpack.unpack_one, bytes, position)
+  pcall(cmsgpack.unpack_limit, bytes, 2, position)
+  local is_msgpack, value = pcall(cmsgpack.unpack, bytes)
+  if not is_msgpack then return end
+  local packed = cmsgpack.pack(value)
+  if type(value) == 'table' then return pcall(cmsgpack.unpack, packed) end
+  local again = cmsgpack.unpack(packed)
+  assert(value == again or value ~= value and again ~= again)
+)";
+
+struct World {
+  ScriptLimits limits{std::size_t{32} << 20};
+  lua_State* lua = limits.open();
+
+  World() {
+    luaL_openlibs(lua);
+    add("struct", open_lua_struct);
+    add("cmsgpack", open_lua_cmsgpack);
+    if (luaL_loadbuffer(lua, kChunk.data(), kChunk.size(), "@chunk") != 0) std::abort();
+  }
+  void add(const char* name, lua_CFunction open) const {
+    lua_pushcfunction(lua, open);
+    lua_call(lua, 0, 1);
+    lua_setglobal(lua, name);
+  }
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static World* const world = new World;
+  if (size == 0) return 0;
+  lua_State* const lua = world->lua;
+  const auto* const text = reinterpret_cast<const char*>(data);
+  const std::size_t format_size = data[0] % size;
+  lua_pushvalue(lua, 1);
+  lua_pushlstring(lua, text + 1, format_size);
+  lua_pushlstring(lua, text + 1 + format_size, size - 1 - format_size);
+  lua_pushinteger(lua, data[0] / 16 - 2);
+  if (lua_pcall(lua, 3, 0, 0) != 0 && std::string_view(lua_tostring(lua, -1)) != "not enough memory") {
+    std::fprintf(stderr, "%s\n", lua_tostring(lua, -1));
+    std::abort();
+  }
+  lua_settop(lua, 1);
+  return 0;
+}
