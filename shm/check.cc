@@ -78,9 +78,9 @@ class Checker {
     if (report_.errors.size() < kErrorLimit) report_.errors.push_back(message);
   }
 
-  bool in_arena(std::uint64_t offset, std::uint64_t bytes) const {
-    return offset >= header_.arena_offset &&
-           offset + bytes <= header_.arena_offset + page_count_ * kPageBytes;
+  bool in_arena(Offset offset, std::uint64_t bytes) const {
+    return offset.value >= header_.arena_offset &&
+           offset.value + bytes <= header_.arena_offset + page_count_ * kPageBytes;
   }
 
   void check_slots() {
@@ -160,7 +160,7 @@ class Checker {
                    std::uint64_t* bytes, std::uint64_t* expiring) {
     const Word* cells = table_cells(base_, table);
     const std::uint64_t cell = cells[index].load();
-    const std::uint64_t offset = Cell::offset(cell);
+    const Offset offset = Cell::offset(cell);
     const Entry entry = Entry::parse(base_ + offset);
     if (!in_arena(offset, entry.total_bytes()) || !own_block(name, offset, entry.total_bytes())) return;
     *bytes += entry.key_bytes + entry.value_bytes;
@@ -199,21 +199,29 @@ class Checker {
            std::string_view(entry.key(), entry.key_bytes) == key;
   }
 
-  bool own_block(const std::string& who, std::uint64_t offset, std::uint64_t bytes) {
-    const std::uint64_t page = (offset - header_.arena_offset) / kPageBytes;
-    const std::uint64_t kind = PageInfo{page_infos_[page].load()}.kind();
+  std::uint64_t byte_of_arena(Offset offset) const { return offset.value - header_.arena_offset; }
+  PageIndex page_of(Offset offset) const { return PageIndex{byte_of_arena(offset) / kPageBytes}; }
+  PageInfo info(PageIndex page) const { return {page_infos_[page.value].load()}; }
+  const Word* page_words(PageIndex page) const {
+    return reinterpret_cast<Word*>(base_ + header_.arena_offset + page.value * kPageBytes);
+  }
+
+  bool own_block(const std::string& who, Offset offset, std::uint64_t bytes) {
+    const PageIndex page = page_of(offset);
+    const std::uint64_t kind = info(page).kind();
     if (kind == 0) {
-      const std::uint64_t units = reinterpret_cast<Word*>(base_ + offset - 8)->load();
-      if (bytes > units * kUnitBytes - 8) fail(who + ": an entry is longer than its run");
-      note_run_start(offset - 8);
-      return own_units(who, offset - 8, units);
+      const Offset run = run_of(offset);
+      const std::uint64_t units = reinterpret_cast<Word*>(base_ + run)->load();
+      if (bytes > units * kUnitBytes - sizeof(Word)) fail(who + ": an entry is longer than its run");
+      note_run_start(run);
+      return own_units(who, run, units);
     }
     if (kind > kSizeClasses.count) {
       fail(who + ": a block on a page of tables");
       return false;
     }
     const ClassGeometry& geometry = kSizeClasses.geometry[kind - 1];
-    const std::uint64_t in_page = (offset - header_.arena_offset) % kPageBytes;
+    const std::uint64_t in_page = byte_of_arena(offset) % kPageBytes;
     if (in_page < geometry.first_offset || (in_page - geometry.first_offset) % geometry.block_bytes != 0) {
       fail(who + ": an offset inside a block");
       return false;
@@ -235,20 +243,20 @@ class Checker {
     if (extent.size() > kSmallTableLines) {
       return own_units(who, extent.offset(), (extent.size() * kLineBytes + kUnitBytes - 1) / kUnitBytes);
     }
-    const std::uint64_t in_arena_offset = extent.offset() - header_.arena_offset;
-    const std::uint64_t page = in_arena_offset / kPageBytes;
-    if (PageInfo{page_infos_[page].load()}.kind() != kLinePage) {
+    const PageIndex page = page_of(extent.offset());
+    if (info(page).kind() != kLinePage) {
       fail(who + ": a table that is not on a page of tables");
       return false;
     }
-    return own_bits(who, page, (in_arena_offset % kPageBytes - kLinePageHeaderBytes) / kLineBytes,
+    return own_bits(who, page,
+                    (byte_of_arena(extent.offset()) % kPageBytes - kLinePageHeaderBytes) / kLineBytes,
                     extent.size());
   }
 
-  void note_run_start(std::uint64_t offset) { run_starts_.set((offset - header_.arena_offset) / kUnitBytes); }
+  void note_run_start(Offset run) { run_starts_.set(byte_of_arena(run) / kUnitBytes); }
 
-  bool own_units(const std::string& who, std::uint64_t offset, std::uint64_t count) {
-    const std::uint64_t first = (offset - header_.arena_offset) / kUnitBytes;
+  bool own_units(const std::string& who, Offset offset, std::uint64_t count) {
+    const std::uint64_t first = byte_of_arena(offset) / kUnitBytes;
     for (std::uint64_t unit = first; unit < first + count; ++unit) {
       if (unit >= page_count_ * kUnitsPerPage || !owned_units_.set(unit)) {
         fail(who + ": a unit owned twice or out of range");
@@ -259,10 +267,10 @@ class Checker {
     return true;
   }
 
-  bool own_bits(const std::string& who, std::uint64_t page, std::uint64_t first, std::uint64_t count) {
-    const auto* words = reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
+  bool own_bits(const std::string& who, PageIndex page, std::uint64_t first, std::uint64_t count) {
+    const Word* words = page_words(page);
     for (std::uint64_t bit = first; bit < first + count; ++bit) {
-      if (!owned_blocks_.set(page * kBlocksPerPage + bit)) {
+      if (!owned_blocks_.set(page.value * kBlocksPerPage + bit)) {
         fail(who + ": a block owned twice");
         return false;
       }
@@ -282,11 +290,11 @@ class Checker {
         continue;
       }
       for (std::uint64_t i = 0; i < magazine.count.load(); ++i)
-        own_block(name + " magazine", magazine.blocks[i].load(), 0);
+        own_block(name + " magazine", Offset{magazine.blocks[i].load()}, 0);
     }
     for (const Magazine* magazine : {&record.targets, &record.evacuated}) {
       for (std::uint64_t i = 0; i < magazine->count.load(); ++i) {
-        own_block(name + " evacuation", magazine->blocks[i].load(), 0);
+        own_block(name + " evacuation", Offset{magazine->blocks[i].load()}, 0);
       }
     }
     check_area(name + " transaction area", record);
@@ -315,15 +323,15 @@ class Checker {
       if (listed.kind() == Extent::kRun) {
         own_extent(name, listed);
       } else if (listed.word != 0) {
-        own_block(name, listed.word, 0);
+        own_block(name, Offset{listed.word}, 0);
       }
     }
   }
 
-  std::uint64_t run_starts_of(std::uint64_t page) const {
+  std::uint64_t run_starts_of(PageIndex page) const {
     std::uint64_t starts = 0;
     for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
-      starts |= static_cast<std::uint64_t>(run_starts_[page * kUnitsPerPage + unit]) << unit;
+      starts |= static_cast<std::uint64_t>(run_starts_[page.value * kUnitsPerPage + unit]) << unit;
     }
     return starts;
   }
@@ -332,18 +340,19 @@ class Checker {
     std::uint64_t used_units = 0;
     std::uint64_t free_pages = 0;
     std::array<std::array<std::uint64_t, kClassLimit>, 2> open_pages{};
-    for (std::uint64_t page = 0; page < page_count_; ++page) {
-      const std::string name = "page " + std::to_string(page);
-      const PageInfo info{page_infos_[page].load()};
+    for (std::uint64_t number = 0; number < page_count_; ++number) {
+      const PageIndex page{number};
+      const std::string name = "page " + std::to_string(number);
+      const PageInfo info = this->info(page);
       const std::uint64_t kind = info.kind();
-      const std::uint64_t unit_bits = units_[page / 4].load() >> page % 4 * kUnitsPerPage & 0xffff;
+      const std::uint64_t unit_bits = units_[number / 4].load() >> number % 4 * kUnitsPerPage & 0xffff;
       used_units += static_cast<std::uint64_t>(std::popcount(unit_bits));
       free_pages += unit_bits == 0;
-      if (info.is_draining() && !draining_[page]) fail(name + ": draining, and no process empties it");
+      if (info.is_draining() && !draining_[number]) fail(name + ": draining, and no process empties it");
       if (kind == 0) {
         if (info.run_starts() != run_starts_of(page)) fail(name + ": beginnings of runs differ");
         for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
-          if ((unit_bits >> unit & 1) && !owned_units_[page * kUnitsPerPage + unit])
+          if ((unit_bits >> unit & 1) && !owned_units_[number * kUnitsPerPage + unit])
             fail(name + ": a lost unit");
         }
         continue;
@@ -351,12 +360,12 @@ class Checker {
       if (unit_bits != 0xffff) fail(name + ": in use but marked free");
       const std::uint64_t blocks =
           kind == kLinePage ? kLinesPerPage : kSizeClasses.geometry[kind - 1].block_count;
-      const auto* words = reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
+      const Word* words = page_words(page);
       std::uint64_t set = 0;
       for (std::uint64_t bit = 0; bit < blocks; ++bit) {
         const bool used = words[bit / 64].load() >> bit % 64 & 1;
         set += used;
-        if (used && !owned_blocks_[page * kBlocksPerPage + bit]) fail(name + ": a lost block");
+        if (used && !owned_blocks_[number * kBlocksPerPage + bit]) fail(name + ": a lost block");
       }
       if (info.free() != blocks - set) fail(name + ": free count differs");
       if (info.is_class_page() && info.free() > 0) ++open_pages[info.is_main()][info.size_class()];

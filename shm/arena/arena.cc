@@ -39,8 +39,8 @@ bool Arena::prepare(std::uint32_t size_class) {
   return has_block(size_class) || refill(record_.magazines[size_class], size_class, false);
 }
 
-bool Arena::has_room_for(std::uint64_t freed_offset) const {
-  return freed_offset == 0 || is_class_page(freed_offset) || has_room_for_run();
+bool Arena::has_room_for(Offset freed_offset) const {
+  return freed_offset == kNoOffset || is_class_page(freed_offset) || has_room_for_run();
 }
 
 bool Arena::has_room_for_run() const {
@@ -50,15 +50,15 @@ bool Arena::has_room_for_run() const {
   return false;
 }
 
-void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
-  if (planted(Plant::kForgottenOldBlock)) freed_offset = 0;
+void Arena::stage_exchange(std::uint32_t taken, Offset freed_offset) {
+  if (planted(Plant::kForgottenOldBlock)) freed_offset = kNoOffset;
   std::uint32_t freed = kNoClass;
-  if (freed_offset != 0) {
+  if (freed_offset != kNoOffset) {
     const PageInfo page = info(page_of(freed_offset));
     if (page.kind() != 0) {
       freed = page.size_class();
     } else {
-      const std::uint64_t run = freed_offset - 8;
+      const Offset run = run_of(freed_offset);
       const std::uint64_t units = reinterpret_cast<Word*>(base_ + run)->load(kRelaxed);
       std::uint32_t place = kHeldOldRun;
       while (record_.held[place].load(kRelaxed) != 0) ++place;
@@ -74,7 +74,7 @@ void Arena::stage_exchange(std::uint32_t taken, std::uint64_t freed_offset) {
     Magazine& magazine = record_.magazines[freed];
     const std::uint64_t count = magazine.count.load(kRelaxed);
     assert(count < kMagazineLimit);
-    redo_.stage(magazine.blocks[count], freed_offset);
+    redo_.stage(magazine.blocks[count], freed_offset.value);
     redo_.stage(magazine.count, count + 1);
   }
 }
@@ -89,19 +89,19 @@ bool Arena::prepare_many(std::uint32_t size_class, std::size_t count) {
 }
 
 bool Arena::stage_exchange_many(std::uint32_t size_class, std::size_t taken,
-                                std::span<const std::uint64_t> freed_offsets) {
+                                std::span<const Offset> freed_offsets) {
   Magazine& magazine = record_.magazines[size_class];
   const std::uint64_t before = count_of(magazine);
   assert(taken <= before);
   std::uint64_t count = before - taken;
   if (count + freed_offsets.size() >= kMagazineLimit) return false;
-  for (const std::uint64_t offset : freed_offsets) redo_.stage(magazine.blocks[count++], offset);
+  for (const Offset offset : freed_offsets) redo_.stage(magazine.blocks[count++], offset.value);
   if (count != before) redo_.stage(magazine.count, count);
   return true;
 }
 
-void Arena::settle(std::uint64_t freed_offset) {
-  if (freed_offset == 0) return;
+void Arena::settle(Offset freed_offset) {
+  if (freed_offset == kNoOffset) return;
   const PageInfo page = info(page_of(freed_offset));
   if (page.kind() == 0) {
     free_old_runs();
@@ -136,10 +136,11 @@ bool Arena::refill(Magazine& magazine, std::uint32_t size_class, bool is_main) {
   for (;;) {
     {
       const LockGuard guard(owner_, header_.arena_lock);
-      std::uint64_t page = 0;
-      if (find_page(size_class, is_main, &page) ||
-          claim_page(size_class + 1, is_main ? PageInfo::kMain : 0, &page)) {
-        Word* words = page_words(page);
+      std::optional<PageIndex> page = find_page(size_class, is_main);
+      if (!page) page = claim_page(size_class + 1, is_main ? PageInfo::kMain : 0);
+      if (page) {
+        Word* words = page_words(*page);
+        const Offset first_block = page_offset(*page) + geometry.first_offset;
         std::uint64_t count = count_of(magazine);
         std::uint64_t taken = 0;
         const std::uint64_t word_count = (geometry.block_count + 63) / 64;
@@ -151,14 +152,14 @@ bool Arena::refill(Magazine& magazine, std::uint32_t size_class, bool is_main) {
             const auto bit = static_cast<std::uint64_t>(std::countr_zero(~used & valid));
             used |= 1ull << bit;
             redo_.stage(magazine.blocks[count++],
-                        page_offset(page) + geometry.first_offset + (w * 64 + bit) * geometry.block_bytes);
+                        (first_block + (w * 64 + bit) * geometry.block_bytes).value);
             ++taken;
           }
           if (used != before) redo_.stage(words[w], used);
         }
         if (planted(Plant::kRefillInTwoSteps)) redo_.commit();
-        const PageInfo now{redo_.load(page_infos_[page])};
-        redo_.restage(page_infos_[page], PageInfo::make(now.kind(), now.free() - taken, 0, now.flags()).word);
+        const PageInfo now{redo_.load(info_word(*page))};
+        redo_.restage(info_word(*page), PageInfo::make(now.kind(), now.free() - taken, 0, now.flags()).word);
         if (now.free() == taken) stage_open_pages(now, -1);
         redo_.stage(magazine.count, count);
         redo_.commit();
@@ -174,9 +175,9 @@ void Arena::flush(Magazine& magazine, std::uint64_t block_count) {
   const LockGuard guard(owner_, header_.arena_lock);
   std::uint64_t count = count_of(magazine);
   for (; block_count > 0 && count > 0; --block_count) {
-    const std::uint64_t offset = magazine.blocks[--count].load(kRelaxed);
-    const std::uint64_t page = page_of(offset);
-    const PageInfo before{redo_.load(page_infos_[page])};
+    const Offset offset{magazine.blocks[--count].load(kRelaxed)};
+    const PageIndex page = page_of(offset);
+    const PageInfo before{redo_.load(info_word(page))};
     const ClassGeometry& geometry = kSizeClasses.geometry[before.size_class()];
     const std::uint64_t index = (offset - page_offset(page) - geometry.first_offset) / geometry.block_bytes;
     Word& word = page_words(page)[index / 64];
@@ -188,72 +189,71 @@ void Arena::flush(Magazine& magazine, std::uint64_t block_count) {
       continue;
     }
     if (before.free() == 0) stage_open_pages(before, 1);
-    redo_.restage(page_infos_[page], PageInfo::make(before.kind(), free, 0, before.flags()).word);
-    if (before.flags() == 0) header_.class_hints[before.size_class()].store(page, kRelaxed);
+    redo_.restage(info_word(page), PageInfo::make(before.kind(), free, 0, before.flags()).word);
+    if (before.flags() == 0) header_.class_hints[before.size_class()].store(page.value, kRelaxed);
   }
   redo_.stage(magazine.count, count);
   redo_.commit();
 }
 
 // REQUIRES: arena lock held. A page of the class with a free block: from the hint on, all around.
-bool Arena::find_page(std::uint32_t size_class, bool is_main, std::uint64_t* page) {
-  if (header_.open_pages[is_main][size_class].load(kRelaxed) == 0) return false;
+std::optional<PageIndex> Arena::find_page(std::uint32_t size_class, bool is_main) {
+  if (header_.open_pages[is_main][size_class].load(kRelaxed) == 0) return std::nullopt;
   const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
   Word& hint = is_main ? header_.main_hints[size_class] : header_.class_hints[size_class];
   const std::uint64_t begin = hint.load(kRelaxed);
   for (std::uint64_t i = 0; i < pages; ++i) {
     std::uint64_t at = begin + i;
     if (at >= pages) at %= pages;
-    const PageInfo found = info(at);
+    const PageIndex page{at};
+    const PageInfo found = info(page);
     if (found.kind() == size_class + 1 && found.free() > 0 && !found.is_draining() &&
         found.is_main() == is_main) {
       hint.store(at, kRelaxed);
-      *page = at;
-      return true;
+      return page;
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 // REQUIRES: arena lock held. Stages a free page as one of `kind`, its bitmap emptied.
-bool Arena::claim_page(std::uint64_t kind, std::uint64_t flags, std::uint64_t* page) {
-  if (!may_take_pages(1)) return false;
+std::optional<PageIndex> Arena::claim_page(std::uint64_t kind, std::uint64_t flags) {
+  if (!may_take_pages(1)) return std::nullopt;
   const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
   const std::uint64_t hint = header_.page_hint.load(kRelaxed);
   for (std::uint64_t i = 0; i < pages; ++i) {
-    const std::uint64_t at = (hint + i) % pages;
-    const std::uint64_t shift = at % 4 * kUnitsPerPage;
-    Word& word = units_[at / 4];
-    if ((word.load(kRelaxed) >> shift & 0xffff) != 0 || info(at).is_draining()) continue;
-    *page = at;
-    Word* words = page_words(at);
+    const PageIndex page{(hint + i) % pages};
+    if (used_units_of(page) != 0 || info(page).is_draining()) continue;
+    Word* words = page_words(page);
     const std::uint64_t free =
         kind == kLinePage ? kLinesPerPage : kSizeClasses.geometry[kind - 1].block_count;
     for (std::uint64_t w = 0; w < (free + 63) / 64; ++w)
       words[w].store(0, kRelaxed);  // unreachable until commit
-    redo_.stage(word, word.load(kRelaxed) | 0xffffull << shift);
-    redo_.stage(page_infos_[at], PageInfo::make(kind, free, kind == kLinePage ? free : 0, flags).word);
-    redo_.stage(page_ages_[at], stage_next_age());
+    Word& units = units_word(page);
+    redo_.stage(units, units.load(kRelaxed) | 0xffffull << units_shift(page));
+    redo_.stage(info_word(page), PageInfo::make(kind, free, kind == kLinePage ? free : 0, flags).word);
+    redo_.stage(age(page), stage_next_age());
     stage_used_units(static_cast<std::int64_t>(kUnitsPerPage));
     stage_free_pages(-1);
     if (kind != kLinePage) {
       stage_open_pages(PageInfo::make(kind, free, 0, flags), 1);
-      ((flags & PageInfo::kMain) ? header_.main_hints : header_.class_hints)[kind - 1].store(at, kRelaxed);
+      ((flags & PageInfo::kMain) ? header_.main_hints : header_.class_hints)[kind - 1].store(page.value,
+                                                                                             kRelaxed);
     }
-    header_.page_hint.store(at + 1, kRelaxed);
-    return true;
+    header_.page_hint.store(page.value + 1, kRelaxed);
+    return page;
   }
-  return false;
+  return std::nullopt;
 }
 
 // REQUIRES: arena lock held.
-void Arena::stage_page_release(std::uint64_t page) {
-  redo_.restage(page_infos_[page], redo_.load(page_infos_[page]) & PageInfo::kDraining);
-  Word& word = units_[page / 4];
-  redo_.restage(word, redo_.load(word) & ~(0xffffull << (page % 4 * kUnitsPerPage)));
+void Arena::stage_page_release(PageIndex page) {
+  redo_.restage(info_word(page), redo_.load(info_word(page)) & PageInfo::kDraining);
+  Word& units = units_word(page);
+  redo_.restage(units, redo_.load(units) & ~(0xffffull << units_shift(page)));
   stage_used_units(-static_cast<std::int64_t>(kUnitsPerPage));
   stage_free_pages(1);
-  header_.page_hint.store(page, kRelaxed);
+  header_.page_hint.store(page.value, kRelaxed);
   lower_unit_hints(page);
 }
 

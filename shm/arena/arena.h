@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "shm/commit/plant.h"
@@ -37,41 +38,41 @@ class Arena {
   bool prepare(std::uint32_t size_class);
   bool has_block(std::uint32_t size_class) const { return count_of(record_.magazines[size_class]) > 0; }
   /// The block the next take() will take: fill it before the commit. REQUIRES: has_block().
-  std::uint64_t peek(std::uint32_t size_class) const {
+  Offset peek(std::uint32_t size_class) const {
     const Magazine& magazine = record_.magazines[size_class];
-    return magazine.blocks[count_of(magazine) - 1].load(std::memory_order_relaxed);
+    return Offset{magazine.blocks[count_of(magazine) - 1].load(std::memory_order_relaxed)};
   }
 
   /// prepare() for several blocks, of which peek_below(0) is the topmost. REQUIRES: count <= kManyLimit.
   static constexpr std::size_t kManyLimit = 32;
   bool prepare_many(std::uint32_t size_class, std::size_t count);
   std::size_t block_count(std::uint32_t size_class) const { return count_of(record_.magazines[size_class]); }
-  std::uint64_t peek_below(std::uint32_t size_class, std::size_t below_top) const {
+  Offset peek_below(std::uint32_t size_class, std::size_t below_top) const {
     const Magazine& magazine = record_.magazines[size_class];
-    return magazine.blocks[count_of(magazine) - 1 - below_top].load(std::memory_order_relaxed);
+    return Offset{magazine.blocks[count_of(magazine) - 1 - below_top].load(std::memory_order_relaxed)};
   }
   /// Stages that the topmost `taken` blocks of the class are taken, and these given back. False: there is no
   /// room.
   bool stage_exchange_many(std::uint32_t size_class, std::size_t taken,
-                           std::span<const std::uint64_t> freed_offsets);
+                           std::span<const Offset> freed_offsets);
 
   /// Stages the exchange: takes the peeked block of `taken` (or none: kNoClass) and gives back the block at
-  /// `freed_offset` (or none: 0), which may be a run, which goes to an old-run place.
+  /// `freed_offset` (or none: kNoOffset), which may be a run, which goes to an old-run place.
   /// May be called with slot locks held. REQUIRES: has_room_for(freed_offset).
   static constexpr std::uint32_t kNoClass = ~0u;
-  void stage_exchange(std::uint32_t taken, std::uint64_t freed_offset);
+  void stage_exchange(std::uint32_t taken, Offset freed_offset);
   /// The same where both blocks are of one class: they change places.
-  void stage_exchange_of_class(std::uint32_t size_class, std::uint64_t freed_offset) {
+  void stage_exchange_of_class(std::uint32_t size_class, Offset freed_offset) {
     Magazine& magazine = record_.magazines[size_class];
     Word& place = magazine.blocks[count_of(magazine) - 1];
-    if (planted(Plant::kExchangeOutsideList)) return place.store(freed_offset);
-    redo_.stage(place, freed_offset);
+    if (planted(Plant::kExchangeOutsideList)) return place.store(freed_offset.value);
+    redo_.stage(place, freed_offset.value);
   }
-  bool has_room_for(std::uint64_t freed_offset) const;
+  bool has_room_for(Offset freed_offset) const;
   bool has_room_for_run() const;
 
   /// After a commit: empties magazines that are full and frees old runs that nobody reads.
-  void settle(std::uint64_t freed_offset);
+  void settle(Offset freed_offset);
   /// settle() for every class: what a dead predecessor left undone.
   void settle_all();
   /// Returns all blocks of one class, or of all, to their pages.
@@ -81,19 +82,19 @@ class Arena {
   // Emptying pages (arena_pages.cc). `targets` holds blocks to move entries to, `evacuated` those they leave.
 
   /// The pages take nothing new until end_draining(). False: another process is emptying one of them.
-  bool begin_draining(std::uint64_t first_page, std::uint64_t count);
+  bool begin_draining(PageIndex first_page, std::uint64_t count);
   /// Another process is emptying pages.
   bool others_drain() const;
   /// What could not be emptied counts as taken now.
   void end_draining();
   /// A page whose entries were used again counts as taken now.
-  void renew_age(std::uint64_t page, bool is_main);
+  void renew_age(PageIndex page, bool is_main);
   bool prepare_target(std::uint32_t size_class, bool is_main);
-  std::uint64_t peek_target() const;
+  Offset peek_target() const;
   bool is_evacuated_full() const { return count_of(record_.evacuated) == kMagazineLimit; }
   /// Slot lock held: the entry at `offset` goes to peek_target(), or is gone.
-  void stage_moved(std::uint64_t offset);
-  void stage_gone(std::uint64_t offset);
+  void stage_moved(Offset offset);
+  void stage_gone(Offset offset);
   /// Evacuated blocks go back to their page, which is free when they were the last; what is left of the
   /// targets too.
   void finish_evacuation();
@@ -119,10 +120,10 @@ class Arena {
   /// Frees the entries of the held dead table, one transaction each, then the table. False: none was held.
   bool drain_dead_table();
   /// What stands for a block in the area's places.
-  std::uint64_t block_word(std::uint64_t entry_offset) const;
+  std::uint64_t block_word(Offset entry_offset) const;
 
   /// Offset of the entry in the held new run (behind the run's length word).
-  std::uint64_t new_run_entry() const;
+  Offset new_run_entry() const;
 
   /// Bytes of the block or run that an entry of so many bytes takes.
   static std::uint64_t bytes_for(std::uint64_t entry_bytes) {
@@ -135,9 +136,9 @@ class Arena {
   bool can_ever_hold(std::uint64_t bytes) const;
 
   /// Bytes an entry at `offset` may take: its block's or run's size.
-  std::uint64_t capacity(std::uint64_t entry_offset) const;
+  std::uint64_t capacity(Offset entry_offset) const;
 
-  bool is_pinned_by_others(std::uint64_t entry_offset) const;
+  bool is_pinned_by_others(Offset entry_offset) const;
   /// Frees old runs that wait for readers. True when all places are empty.
   bool free_old_runs();
   struct ReaderWait {
@@ -149,18 +150,18 @@ class Arena {
   /// Returns all magazines and held extents to the pages: a record nobody will use again.
   void give_back_all();
 
-  bool is_class_page(std::uint64_t offset) const { return info(page_of(offset)).kind() != 0; }
-  std::uint64_t page_of(std::uint64_t offset) const { return (offset - header_.arena_offset) / kPageBytes; }
-  std::uint64_t page_offset(std::uint64_t page) const { return header_.arena_offset + page * kPageBytes; }
-  std::uint64_t used_units_of(std::uint64_t page) const {
-    return units_[page / 4].load(std::memory_order_relaxed) >> page % 4 * kUnitsPerPage & 0xffff;
+  bool is_class_page(Offset offset) const { return info(page_of(offset)).kind() != 0; }
+  PageIndex page_of(Offset offset) const { return PageIndex{in_arena(offset) / kPageBytes}; }
+  Offset page_offset(PageIndex page) const { return Offset{header_.arena_offset + page.value * kPageBytes}; }
+  std::uint64_t used_units_of(PageIndex page) const {
+    return units_word(page).load(std::memory_order_relaxed) >> units_shift(page) & 0xffff;
   }
+  /// Behind the last page that is committed.
+  PageIndex end_page() const { return PageIndex{committed_pages()}; }
   std::uint64_t committed_pages() const { return header_.committed_pages.load(std::memory_order_acquire); }
-  PageInfo info(std::uint64_t page) const { return {page_infos_[page].load(std::memory_order_relaxed)}; }
-  Word& age(std::uint64_t page) { return page_ages_[page]; }
-  Word* page_words(std::uint64_t page) const {
-    return reinterpret_cast<Word*>(base_ + header_.arena_offset + page * kPageBytes);
-  }
+  PageInfo info(PageIndex page) const { return {info_word(page).load(std::memory_order_relaxed)}; }
+  Word& age(PageIndex page) { return page_ages_[page.value]; }
+  Word* page_words(PageIndex page) const { return reinterpret_cast<Word*>(base_ + page_offset(page)); }
 
   /// While one lives, the last free pages are for taking.
   class UseOfReserve {
@@ -178,32 +179,40 @@ class Arena {
   static std::uint64_t count_of(const Magazine& magazine) {
     return magazine.count.load(std::memory_order_relaxed);
   }
+  std::uint64_t in_arena(Offset offset) const { return offset.value - header_.arena_offset; }
+  Word& info_word(PageIndex page) const { return page_infos_[page.value]; }
+  /// The word of the unit bitmap, and where the page's 16 bits begin in it.
+  Word& units_word(PageIndex page) const { return units_[page.value / 4]; }
+  static std::uint64_t units_shift(PageIndex page) { return page.value % 4 * kUnitsPerPage; }
+  static std::uint64_t first_unit_of(PageIndex page) { return page.value * kUnitsPerPage; }
+  static PageIndex page_of_unit(std::uint64_t unit) { return PageIndex{unit / kUnitsPerPage}; }
   std::uint64_t free_reserve_pages() const;
   std::uint64_t reserve_pages() const;
   bool refill(Magazine& magazine, std::uint32_t size_class, bool is_main);
   void flush(Magazine& magazine, std::uint64_t block_count);
-  bool find_page(std::uint32_t size_class, bool is_main, std::uint64_t* page);
-  bool claim_page(std::uint64_t kind, std::uint64_t flags, std::uint64_t* page);
+  std::optional<PageIndex> find_page(std::uint32_t size_class, bool is_main);
+  std::optional<PageIndex> claim_page(std::uint64_t kind, std::uint64_t flags);
   std::uint64_t stage_next_age();
-  bool find_line_page(std::uint64_t lines, std::uint64_t* page);
-  bool find_units(std::uint64_t units, bool may_take_free_page, std::uint64_t* first);
-  bool find_units_in(std::uint64_t page, std::uint64_t end, std::uint64_t units, bool may_take_free_page,
-                     std::uint64_t* first) const;
+  std::optional<PageIndex> find_line_page(std::uint64_t lines);
+  /// The first of so many units.
+  std::optional<std::uint64_t> find_units(std::uint64_t units, bool may_take_free_page);
+  std::optional<std::uint64_t> find_units_in(PageIndex page, PageIndex end, std::uint64_t units,
+                                             bool may_take_free_page) const;
   Word& unit_hint(std::uint64_t units);
-  void lower_unit_hints(std::uint64_t page);
+  void lower_unit_hints(PageIndex page);
   std::uint64_t free_pages_around(std::uint64_t first, std::uint64_t units) const;
   void stage_units(std::uint64_t first, std::uint64_t units, bool used);
   void stage_run_start(std::uint64_t first_unit, bool begins);
   void stage_used_units(std::int64_t change);
   void stage_free_pages(std::int64_t change);
-  void stage_lines(std::uint64_t page, std::uint64_t first, std::uint64_t lines, bool used);
-  void stage_page_release(std::uint64_t page);
-  void set_draining(std::uint64_t first_page, std::uint64_t count, bool drains);
+  void stage_lines(PageIndex page, std::uint64_t first, std::uint64_t lines, bool used);
+  void stage_page_release(PageIndex page);
+  void set_draining(PageIndex first_page, std::uint64_t count, bool drains);
   bool commit_more_pages(std::uint64_t pages);
   bool allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size);
-  bool is_pinned(std::uint64_t entry_offset) const;
-  const Word* find_pin(std::uint64_t entry_offset, std::uint32_t* process) const;
-  void give_back_from(Word& place, std::uint64_t entry_offset);
+  bool is_pinned(Offset entry_offset) const;
+  const Word* find_pin(Offset entry_offset, std::uint32_t* process) const;
+  void give_back_from(Word& place, Offset entry_offset);
   void stage_open_pages(const PageInfo& page, std::int64_t change);
 
   Segment& segment_;

@@ -25,23 +25,23 @@ constexpr std::uint64_t bits(std::uint64_t first, std::uint64_t count) {
 
 // REQUIRES: arena lock held. First fit over the unit bitmap, from where extents of about this size were found
 // last.
-bool Arena::find_units(std::uint64_t units, bool may_take_free_page, std::uint64_t* first) {
+std::optional<std::uint64_t> Arena::find_units(std::uint64_t units, bool may_take_free_page) {
   const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
   Word& hint = unit_hint(units);
-  const std::uint64_t begin = std::min(hint.load(kRelaxed), pages);
+  const PageIndex end{pages};
+  const PageIndex begin{std::min(hint.load(kRelaxed), pages)};
   const std::uint64_t pages_of_extent =
       units / kUnitsPerPage + 2;  // one may begin before the hint and end behind it
-  if (!find_units_in(begin, pages, units, may_take_free_page, first) &&
-      !find_units_in(0, std::min(begin + pages_of_extent, pages), units, may_take_free_page, first)) {
-    return false;
-  }
-  hint.store(*first / kUnitsPerPage, kRelaxed);
-  return true;
+  std::optional<std::uint64_t> first = find_units_in(begin, end, units, may_take_free_page);
+  if (!first)
+    first = find_units_in(PageIndex{}, std::min(begin + pages_of_extent, end), units, may_take_free_page);
+  if (first) hint.store(page_of_unit(*first).value, kRelaxed);
+  return first;
 }
 
-void Arena::lower_unit_hints(std::uint64_t page) {
+void Arena::lower_unit_hints(PageIndex page) {
   for (Word& hint : header_.unit_hints) {
-    if (hint.load(kRelaxed) > page) hint.store(page, kRelaxed);
+    if (hint.load(kRelaxed) > page.value) hint.store(page.value, kRelaxed);
   }
 }
 
@@ -51,8 +51,8 @@ Word& Arena::unit_hint(std::uint64_t units) {
 }
 
 // Among pages [page, end), outside those that are being emptied.
-bool Arena::find_units_in(std::uint64_t page, std::uint64_t end, std::uint64_t units, bool may_take_free_page,
-                          std::uint64_t* first) const {
+std::optional<std::uint64_t> Arena::find_units_in(PageIndex page, PageIndex end, std::uint64_t units,
+                                                  bool may_take_free_page) const {
   std::uint64_t length = 0;
   for (; page < end; ++page) {
     const std::uint64_t used = used_units_of(page);
@@ -68,22 +68,20 @@ bool Arena::find_units_in(std::uint64_t page, std::uint64_t end, std::uint64_t u
         length = (used >> unit & 1) ? 0 : length + 1;
       }
       if (length >= units) {
-        *first = page * kUnitsPerPage + std::min(unit + 1, kUnitsPerPage) - length;
-        return true;
+        return first_unit_of(page) + std::min(unit + 1, kUnitsPerPage) - length;
       }
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 // Pages that have no unit in use, not counting `units` from `first` on.
 std::uint64_t Arena::free_pages_around(std::uint64_t first, std::uint64_t units) const {
   std::uint64_t count = 0;
-  for (std::uint64_t page = first / kUnitsPerPage; page <= (first + units - 1) / kUnitsPerPage; ++page) {
-    const std::uint64_t begin = std::max(first, page * kUnitsPerPage) % kUnitsPerPage;
-    const std::uint64_t end = std::min(first + units, (page + 1) * kUnitsPerPage) - page * kUnitsPerPage;
-    const std::uint64_t in_use = units_[page / 4].load(kRelaxed) >> page % 4 * kUnitsPerPage & 0xffff;
-    count += (in_use & ~bits(begin, end - begin)) == 0;
+  for (PageIndex page = page_of_unit(first); page <= page_of_unit(first + units - 1); ++page) {
+    const std::uint64_t begin = std::max(first, first_unit_of(page)) % kUnitsPerPage;
+    const std::uint64_t end = std::min(first + units, first_unit_of(page + 1)) - first_unit_of(page);
+    count += (used_units_of(page) & ~bits(begin, end - begin)) == 0;
   }
   return count;
 }
@@ -93,7 +91,7 @@ void Arena::stage_units(std::uint64_t first, std::uint64_t units, bool used) {
   stage_used_units(used ? static_cast<std::int64_t>(units) : -static_cast<std::int64_t>(units));
   const auto pages = static_cast<std::int64_t>(free_pages_around(first, units));
   stage_free_pages(used ? -pages : pages);
-  if (!used) lower_unit_hints(first / kUnitsPerPage);
+  if (!used) lower_unit_hints(page_of_unit(first));
   while (units > 0) {
     const std::uint64_t bit = first % 64;
     const std::uint64_t here = std::min(units, 64 - bit);
@@ -114,13 +112,13 @@ void Arena::stage_units(std::uint64_t first, std::uint64_t units, bool used) {
 
 // REQUIRES: arena lock held. Notes in the page's info that a run begins, or no longer begins, at the unit.
 void Arena::stage_run_start(std::uint64_t first_unit, bool begins) {
-  const std::uint64_t page = first_unit / kUnitsPerPage;
+  const PageIndex page = page_of_unit(first_unit);
   const std::uint64_t bit = 1ull << first_unit % kUnitsPerPage;
   const PageInfo before = info(page);
   const std::uint64_t starts = begins ? before.run_starts() | bit : before.run_starts() & ~bit;
   const std::uint64_t flags = starts == 0 ? before.flags() & PageInfo::kDraining : before.flags();
-  redo_.stage(page_infos_[page], PageInfo::make(0, starts, 0, flags).word);
-  if (begins) redo_.stage(page_ages_[page], stage_next_age());
+  redo_.stage(info_word(page), PageInfo::make(0, starts, 0, flags).word);
+  if (begins) redo_.stage(age(page), stage_next_age());
 }
 
 bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size) {
@@ -129,13 +127,13 @@ bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind
   for (;;) {
     {
       const LockGuard guard(owner_, header_.arena_lock);
-      std::uint64_t first = 0;
-      if (find_units(units, true, &first) &&
-          (may_take_pages(free_pages_around(first, units)) || find_units(units, false, &first))) {
-        const std::uint64_t offset = header_.arena_offset + first * kUnitBytes;
+      std::optional<std::uint64_t> first = find_units(units, true);
+      if (first && !may_take_pages(free_pages_around(*first, units))) first = find_units(units, false);
+      if (first) {
+        const Offset offset{header_.arena_offset + *first * kUnitBytes};
         if (kind == Extent::kRun) reinterpret_cast<Word*>(base_ + offset)->store(units, kRelaxed);
-        stage_units(first, units, true);
-        if (kind == Extent::kRun) stage_run_start(first, true);
+        stage_units(*first, units, true);
+        if (kind == Extent::kRun) stage_run_start(*first, true);
         redo_.stage(record_.held[role], Extent::make(offset, size, kind).word);
         redo_.commit();
         return true;
@@ -150,28 +148,27 @@ bool Arena::allocate_run(std::uint64_t bytes, std::uint32_t role) {
   return allocate_units(units, role, Extent::kRun, units);
 }
 
-std::uint64_t Arena::new_run_entry() const {
-  return Extent{record_.held[kHeldNewRun].load(kRelaxed)}.offset() + 8;
+Offset Arena::new_run_entry() const {
+  return entry_of_run(Extent{record_.held[kHeldNewRun].load(kRelaxed)}.offset());
 }
 
 // REQUIRES: arena lock held.
-bool Arena::find_line_page(std::uint64_t lines, std::uint64_t* page) {
+std::optional<PageIndex> Arena::find_line_page(std::uint64_t lines) {
   const std::uint64_t pages = header_.committed_pages.load(kRelaxed);
   Word& hint = header_.class_hints[kClassLimit - 1];
   for (std::uint64_t i = 0; i < pages; ++i) {
-    const std::uint64_t at = (hint.load(kRelaxed) + i) % pages;
-    const PageInfo found = info(at);
+    const PageIndex page{(hint.load(kRelaxed) + i) % pages};
+    const PageInfo found = info(page);
     if (found.kind() == kLinePage && found.longest() >= lines && !found.is_draining()) {
-      hint.store(at, kRelaxed);
-      *page = at;
-      return true;
+      hint.store(page.value, kRelaxed);
+      return page;
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 // REQUIRES: arena lock held. Stages the bits of `lines` lines and the page's new totals.
-void Arena::stage_lines(std::uint64_t page, std::uint64_t first, std::uint64_t lines, bool used) {
+void Arena::stage_lines(PageIndex page, std::uint64_t first, std::uint64_t lines, bool used) {
   Word* words = page_words(page);
   std::uint64_t image[16];
   for (std::uint64_t w = 0; w < 16; ++w) image[w] = redo_.load(words[w]);
@@ -191,8 +188,8 @@ void Arena::stage_lines(std::uint64_t page, std::uint64_t first, std::uint64_t l
   if (free == kLinesPerPage) {
     stage_page_release(page);
   } else {
-    const std::uint64_t flags = PageInfo{redo_.load(page_infos_[page])}.flags();
-    redo_.restage(page_infos_[page], PageInfo::make(kLinePage, free, longest, flags).word);
+    const std::uint64_t flags = PageInfo{redo_.load(info_word(page))}.flags();
+    redo_.restage(info_word(page), PageInfo::make(kLinePage, free, longest, flags).word);
   }
 }
 
@@ -205,9 +202,10 @@ bool Arena::allocate_table(std::uint64_t lines) {
   for (;;) {
     {
       const LockGuard guard(owner_, header_.arena_lock);
-      std::uint64_t page = 0;
-      if (find_line_page(lines, &page) || claim_page(kLinePage, 0, &page)) {
-        const Word* words = page_words(page);
+      std::optional<PageIndex> page = find_line_page(lines);
+      if (!page) page = claim_page(kLinePage, 0);
+      if (page) {
+        const Word* words = page_words(*page);
         std::uint64_t first = 0, length = 0;
         for (std::uint64_t line = 0; length < lines; ++line) {
           if (words[line / 64].load(kRelaxed) >> line % 64 & 1) {
@@ -216,9 +214,8 @@ bool Arena::allocate_table(std::uint64_t lines) {
             first = line;
           }
         }
-        stage_lines(page, first, lines, true);
-        const std::uint64_t offset =
-            header_.arena_offset + page * kPageBytes + kLinePageHeaderBytes + first * kLineBytes;
+        stage_lines(*page, first, lines, true);
+        const Offset offset = page_offset(*page) + kLinePageHeaderBytes + first * kLineBytes;
         redo_.stage(record_.held[kHeldNewTable], Extent::make(offset, lines, Extent::kTable).word);
         redo_.commit();
         return true;
@@ -233,33 +230,33 @@ void Arena::free_held(std::uint32_t role) {
   const Extent extent{record_.held[role].load(kRelaxed)};
   if (extent.word == 0) return;
   const LockGuard guard(owner_, header_.arena_lock);
-  const std::uint64_t in_arena = extent.offset() - header_.arena_offset;
+  const std::uint64_t first_byte = in_arena(extent.offset());
   if (extent.kind() == Extent::kTable && extent.size() <= kSmallTableLines) {
-    stage_lines(in_arena / kPageBytes, (in_arena % kPageBytes - kLinePageHeaderBytes) / kLineBytes,
+    stage_lines(page_of(extent.offset()), (first_byte % kPageBytes - kLinePageHeaderBytes) / kLineBytes,
                 extent.size(), false);
   } else {
     const std::uint64_t units = extent.kind() == Extent::kRun
                                     ? extent.size()
                                     : (extent.size() * kLineBytes + kUnitBytes - 1) / kUnitBytes;
-    stage_units(in_arena / kUnitBytes, units, false);
-    if (extent.kind() == Extent::kRun) stage_run_start(in_arena / kUnitBytes, false);
+    stage_units(first_byte / kUnitBytes, units, false);
+    if (extent.kind() == Extent::kRun) stage_run_start(first_byte / kUnitBytes, false);
   }
   redo_.stage(record_.held[role], 0);
   redo_.commit();
 }
 
-std::uint64_t Arena::capacity(std::uint64_t entry_offset) const {
+std::uint64_t Arena::capacity(Offset entry_offset) const {
   const PageInfo page = info(page_of(entry_offset));
   if (page.kind() != 0) return kSizeClasses.geometry[page.size_class()].block_bytes;
-  return reinterpret_cast<Word*>(base_ + entry_offset - 8)->load(kRelaxed) * kUnitBytes - 8;
+  return reinterpret_cast<Word*>(base_ + run_of(entry_offset))->load(kRelaxed) * kUnitBytes - 8;
 }
 
 // Null: no process copies it.
-const Word* Arena::find_pin(std::uint64_t entry_offset, std::uint32_t* process) const {
+const Word* Arena::find_pin(Offset entry_offset, std::uint32_t* process) const {
   if (planted(Plant::kPinIgnored)) return nullptr;
   for (std::uint32_t i = 0; i < header_.process_count; ++i) {
     for (const Word& pin : segment_.process(i).pins) {
-      if (pin.load(std::memory_order_acquire) != entry_offset) continue;
+      if (Offset{pin.load(std::memory_order_acquire)} != entry_offset) continue;
       *process = i;
       return &pin;
     }
@@ -267,17 +264,17 @@ const Word* Arena::find_pin(std::uint64_t entry_offset, std::uint32_t* process) 
   return nullptr;
 }
 
-bool Arena::is_pinned(std::uint64_t entry_offset) const {
+bool Arena::is_pinned(Offset entry_offset) const {
   std::uint32_t process = 0;
   return find_pin(entry_offset, &process) != nullptr;
 }
 
-bool Arena::is_pinned_by_others(std::uint64_t entry_offset) const {
+bool Arena::is_pinned_by_others(Offset entry_offset) const {
   for (std::uint32_t i = 0; i < header_.process_count; ++i) {
     const ProcessRecord& other = segment_.process(i);
     if (&other == &record_) continue;
     for (const Word& pin : other.pins) {
-      if (pin.load(std::memory_order_acquire) == entry_offset) return true;
+      if (Offset{pin.load(std::memory_order_acquire)} == entry_offset) return true;
     }
   }
   return false;
@@ -288,7 +285,7 @@ bool Arena::free_old_runs() {
   for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
     const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
     if (extent.word == 0) continue;
-    if (is_pinned(extent.offset() + 8)) {
+    if (is_pinned(entry_of_run(extent.offset()))) {
       all_free = false;
     } else {
       free_held(kHeldOldRun + i);
@@ -306,7 +303,7 @@ void Arena::wait_for_readers(ReaderWait* wait) {
   for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
     const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
     std::uint32_t process = 0;
-    const Word* pin = extent.word == 0 ? nullptr : find_pin(extent.offset() + 8, &process);
+    const Word* pin = extent.word == 0 ? nullptr : find_pin(entry_of_run(extent.offset()), &process);
     if (pin == nullptr) continue;
     owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), &wait->slow[i]);
   }
@@ -317,15 +314,15 @@ TransactionArea* Arena::transaction_area() const {
   return run.word == 0 ? nullptr : reinterpret_cast<TransactionArea*>(base_ + run.offset());
 }
 
-std::uint64_t Arena::block_word(std::uint64_t entry_offset) const {
-  if (is_class_page(entry_offset)) return entry_offset;
-  const std::uint64_t run = entry_offset - sizeof(Word);
+std::uint64_t Arena::block_word(Offset entry_offset) const {
+  if (is_class_page(entry_offset)) return entry_offset.value;
+  const Offset run = run_of(entry_offset);
   return Extent::make(run, reinterpret_cast<Word*>(base_ + run)->load(kRelaxed), Extent::kRun).word;
 }
 
 // Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives
 // that back.
-void Arena::give_back_from(Word& place, std::uint64_t entry_offset) {
+void Arena::give_back_from(Word& place, Offset entry_offset) {
   for (ReaderWait wait; !has_room_for(entry_offset);) wait_for_readers(&wait);
   settle(entry_offset);  // a dead predecessor may have left the magazine full
   redo_.stage(place, 0);
@@ -341,7 +338,7 @@ void Arena::drain_area(std::uint64_t end) {
     Word& word = area->block(place);
     const Extent extent{word.load(kRelaxed)};
     if (extent.word == 0) continue;
-    give_back_from(word, extent.kind() == Extent::kRun ? extent.offset() + sizeof(Word) : extent.word);
+    give_back_from(word, extent.kind() == Extent::kRun ? entry_of_run(extent.offset()) : Offset{extent.word});
   }
 }
 

@@ -16,21 +16,21 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // Whose pages these are is said by the records, under the arena's lock; the marks on the pages only keep
 // allocations away. The record names them before the first is marked, and until the last mark is off, so that
 // a successor finds them.
-bool Arena::begin_draining(std::uint64_t first_page, std::uint64_t count) {
+bool Arena::begin_draining(PageIndex first_page, std::uint64_t count) {
   assert(record_.draining.load(kRelaxed) == 0);
   {
     const LockGuard guard(owner_, header_.arena_lock);
     for (std::uint32_t i = 0; i < header_.process_count; ++i) {
       const std::uint64_t other = segment_.process(i).draining.load(kRelaxed);
-      const std::uint64_t other_first = other >> 32;
-      const std::uint64_t other_end = other_first + (other & 0xffffffff);
+      const PageIndex other_first{other >> 32};
+      const PageIndex other_end = other_first + (other & 0xffffffff);
       if (first_page < other_end && other_first < first_page + count) return false;
     }
     if (planted(Plant::kDrainingRecordedLate)) {
-      redo_.stage(page_infos_[first_page], info(first_page).word | PageInfo::kDraining);
+      redo_.stage(info_word(first_page), info(first_page).word | PageInfo::kDraining);
       redo_.commit();
     }
-    redo_.stage(record_.draining, first_page << 32 | count);
+    redo_.stage(record_.draining, first_page.value << 32 | count);
     redo_.commit();
   }
   set_draining(first_page, count, true);
@@ -47,32 +47,32 @@ bool Arena::others_drain() const {
 
 void Arena::end_draining() {
   const std::uint64_t range = record_.draining.load(kRelaxed);
-  if (range != 0) set_draining(range >> 32, range & 0xffffffff, false);
+  if (range != 0) set_draining(PageIndex{range >> 32}, range & 0xffffffff, false);
 }
 
-void Arena::set_draining(std::uint64_t first_page, std::uint64_t count, bool drains) {
+void Arena::set_draining(PageIndex first_page, std::uint64_t count, bool drains) {
   constexpr std::uint64_t kPagesAtOnce = 512;  // two redo entries each
-  const std::uint64_t last = first_page + count;
-  for (std::uint64_t begin = first_page; begin < last; begin += kPagesAtOnce) {
+  const PageIndex last = first_page + count;
+  for (PageIndex begin = first_page; begin < last; begin = begin + kPagesAtOnce) {
     const LockGuard guard(owner_, header_.arena_lock);
-    const std::uint64_t end = std::min(begin + kPagesAtOnce, last);
-    for (std::uint64_t page = begin; page < end; ++page) {
+    const PageIndex end = std::min(begin + kPagesAtOnce, last);
+    for (PageIndex page = begin; page < end; ++page) {
       const PageInfo before = info(page);
       if (before.is_draining() == drains) continue;
-      redo_.stage(page_infos_[page], before.word ^ PageInfo::kDraining);
-      if (!drains) redo_.stage(page_ages_[page], header_.page_sequence.load(kRelaxed));
+      redo_.stage(info_word(page), before.word ^ PageInfo::kDraining);
+      if (!drains) redo_.stage(age(page), header_.page_sequence.load(kRelaxed));
     }
     if (!drains && end == last) redo_.stage(record_.draining, 0);
     if (redo_.size() > 0) redo_.commit();
   }
 }
 
-void Arena::renew_age(std::uint64_t page, bool is_main) {
+void Arena::renew_age(PageIndex page, bool is_main) {
   const LockGuard guard(owner_, header_.arena_lock);
   const PageInfo before = info(page);
   if ((before.word & ~PageInfo::kDraining) == 0) return;
-  if (is_main) redo_.stage(page_infos_[page], before.word | PageInfo::kMain);
-  redo_.stage(page_ages_[page], stage_next_age());
+  if (is_main) redo_.stage(info_word(page), before.word | PageInfo::kMain);
+  redo_.stage(age(page), stage_next_age());
   redo_.commit();
 }
 
@@ -88,28 +88,28 @@ bool Arena::prepare_target(std::uint32_t size_class, bool is_main) {
   return refill(targets, size_class, is_main);
 }
 
-std::uint64_t Arena::peek_target() const {
+Offset Arena::peek_target() const {
   assert(count_of(record_.targets) > 0);
-  return record_.targets.blocks[count_of(record_.targets) - 1].load(kRelaxed);
+  return Offset{record_.targets.blocks[count_of(record_.targets) - 1].load(kRelaxed)};
 }
 
-void Arena::stage_moved(std::uint64_t offset) {
+void Arena::stage_moved(Offset offset) {
   if (!planted(Plant::kTargetNotTaken)) redo_.stage(record_.targets.count, count_of(record_.targets) - 1);
   stage_gone(offset);
 }
 
-void Arena::stage_gone(std::uint64_t offset) {
+void Arena::stage_gone(Offset offset) {
   if (planted(Plant::kEvacuatedForgotten)) return;
   const std::uint64_t count = count_of(record_.evacuated);
   assert(count < kMagazineLimit);
-  redo_.stage(record_.evacuated.blocks[count], offset);
+  redo_.stage(record_.evacuated.blocks[count], offset.value);
   redo_.stage(record_.evacuated.count, count + 1);
 }
 
 void Arena::publish_ghosts() {
   const LockGuard guard(owner_, header_.arena_lock);
   const Extent run{held(kHeldNewRun).load(kRelaxed)};
-  stage_run_start((run.offset() - header_.arena_offset) / kUnitBytes, false);  // it is no entry's
+  stage_run_start(in_arena(run.offset()) / kUnitBytes, false);  // it is no entry's
   redo_.stage(held(kHeldNewRun), 0);
   if (planted(Plant::kGhostsNotPublished)) redo_.commit();
   redo_.stage(header_.ghosts, run.word);

@@ -27,7 +27,7 @@ class Ghosts {
   }
 
   /// Whether the table reaches into these offsets.
-  bool is_within(std::uint64_t begin, std::uint64_t end) const {
+  bool is_within(Offset begin, Offset end) const {
     const Extent run{header_.ghosts.load(std::memory_order_acquire)};
     return run.word != 0 && run.offset() < end && run.offset() + run.size() * kUnitBytes > begin;
   }

@@ -71,13 +71,17 @@ struct Extent {
   enum Kind : std::uint64_t { kNone = 0, kTable = 1, kRun = 2 };
   std::uint64_t word = 0;
 
-  static Extent make(std::uint64_t offset, std::uint64_t size, Kind kind) {
-    return Extent{(offset / 64) << 29 | size << 2 | kind};
+  static Extent make(Offset offset, std::uint64_t size, Kind kind) {
+    return Extent{(offset.value / 64) << 29 | size << 2 | kind};
   }
-  std::uint64_t offset() const { return (word >> 29) * 64; }
+  Offset offset() const { return Offset{(word >> 29) * 64}; }
   std::uint64_t size() const { return word >> 2 & ((1u << 27) - 1); }
   Kind kind() const { return static_cast<Kind>(word & 3); }
 };
+
+/// A run's first word is how many units it has; its entry lies behind it.
+constexpr Offset entry_of_run(Offset run) { return run + sizeof(Word); }
+constexpr Offset run_of(Offset entry) { return Offset{entry.value - sizeof(Word)}; }
 
 /// One of the 8192 parts of the keyspace. All words are written under `lock`.
 struct alignas(64) Slot {

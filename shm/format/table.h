@@ -17,18 +17,18 @@ inline constexpr std::uint64_t kTombstone = 1;
 
 struct Cell {
   static constexpr std::uint64_t tag_of_hash(std::uint64_t hash) { return hash >> 40; }
-  static constexpr std::uint64_t make(std::uint64_t offset, std::uint64_t hash) {
-    return offset / 8 << 26 | tag_of_hash(hash);
+  static constexpr std::uint64_t make(Offset offset, std::uint64_t hash) {
+    return offset.value / 8 << 26 | tag_of_hash(hash);
   }
   static constexpr std::uint64_t kHeatLimit = 3;
   static constexpr std::uint64_t kOneHeat = 1ull << 24;
   static constexpr std::uint64_t heat(std::uint64_t cell) { return cell >> 24 & kHeatLimit; }
   /// The same key's cell with its entry somewhere else.
-  static constexpr std::uint64_t moved(std::uint64_t cell, std::uint64_t offset, std::uint64_t heat) {
-    return offset / 8 << 26 | heat << 24 | tag(cell);
+  static constexpr std::uint64_t moved(std::uint64_t cell, Offset offset, std::uint64_t heat) {
+    return offset.value / 8 << 26 | heat << 24 | tag(cell);
   }
   static constexpr bool live(std::uint64_t cell) { return cell > kTombstone; }
-  static constexpr std::uint64_t offset(std::uint64_t cell) { return cell >> 26 << 3; }
+  static constexpr Offset offset(std::uint64_t cell) { return Offset{cell >> 26 << 3}; }
   static constexpr std::uint64_t tag(std::uint64_t cell) { return cell & 0xffffff; }
 };
 

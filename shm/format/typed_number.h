@@ -34,4 +34,13 @@ struct TypedNumber {
 using SlotId = TypedNumber<struct SlotKind, std::uint32_t>;
 inline constexpr SlotId kSlotEnd{kSlotCount};  ///< behind the last
 
+/// A page of the arena.
+using PageIndex = TypedNumber<struct PageKind, std::uint64_t>;
+
+/// Where something lies, in bytes from the segment's start.
+using Offset = TypedNumber<struct OffsetKind, std::uint64_t>;
+inline constexpr Offset kNoOffset;  ///< nothing an offset leads to lies there: it is the header's
+
+inline char* operator+(char* segment_base, Offset offset) { return segment_base + offset.value; }
+
 }  // namespace memento

@@ -29,7 +29,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       redo(base, record),
       arena(segment_in, record, owner, redo),
       slots(base + header.slots_offset),
-      committed_end(header.arena_offset),
+      committed_end(Offset{header.arena_offset}),
       ghosts(base, header),
       change_counters(base, header),
       transaction(std::make_unique<Transaction>(*this)) {
@@ -81,7 +81,7 @@ MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const Has
       Word& place = places[std::countr_zero(found)];
       const std::uint64_t value = place.load(std::memory_order_acquire);
       if (!Cell::live(value) || Cell::tag(value) != tag) continue;
-      const std::uint64_t offset = Cell::offset(value);
+      const Offset offset = Cell::offset(value);
       if (!is_committed(offset, kSmallestBlockBytes)) return Search::kTorn;
       const Entry candidate = Entry::parse(base + offset);
       if (!is_committed(offset, candidate.total_bytes())) return Search::kTorn;
@@ -127,8 +127,7 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
 #endif
     }
     if (!unchanged_since(slot, version)) continue;
-    if (hit && header.evicts.load(kRelaxed) != 0)
-      warm(*cell, static_cast<std::uint64_t>(entry.at - base), key);
+    if (hit && header.evicts.load(kRelaxed) != 0) warm(*cell, offset_of(entry), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
     return hit;
   }
@@ -138,7 +137,7 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
 }
 
 // One more heat for a cell that was read. It may have changed since, or its table: then the comparison fails.
-void Keyspace::Impl::warm(Word& cell, std::uint64_t offset, const HashedKey& key) {
+void Keyspace::Impl::warm(Word& cell, Offset offset, const HashedKey& key) {
   std::uint64_t value = cell.load(kRelaxed);
   const bool is_it =
       Cell::live(value) && Cell::offset(value) == offset && Cell::tag(value) == Cell::tag_of_hash(key.hash);
@@ -166,7 +165,7 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
     if (!find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key, &entry))
       return false;
     view = view_of(entry, header);
-    const auto offset = static_cast<std::uint64_t>(entry.at - base);
+    const Offset offset = offset_of(entry);
     if (arena.is_class_page(offset)) {
       copy(context, view);
       return true;

@@ -18,7 +18,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // closer.
 [[gnu::always_inline]] inline Word* Keyspace::Impl::home_cells(const Slot& slot, std::uint64_t tag) const {
   const Extent table{slot.table.load(std::memory_order_acquire)};
-  const std::uint64_t line = table.offset() + home_line(tag, table.size()) * kLineBytes;
+  const Offset line = table.offset() + home_line(tag, table.size()) * kLineBytes;
   if (slot.generation.load(std::memory_order_acquire) !=
           header.flush_generation.load(std::memory_order_acquire) ||
       table.word == 0 || !is_surely_committed(line)) {
@@ -61,7 +61,7 @@ void Keyspace::prefetch_entry(const HashedKey& key) const {
   }
   Word& cell = places[std::countr_zero(hints.with_tag)];
   const std::uint64_t value = cell.load(std::memory_order_acquire);
-  const std::uint64_t offset = Cell::offset(value);
+  const Offset offset = Cell::offset(value);
   if (Cell::tag(value) != tag || !is_surely_committed(offset)) return Search::kTorn;
   const Entry entry = Entry::parse(base + offset);
   if (entry.extended || entry.key_bytes != key.bytes.size() ||
@@ -104,14 +104,14 @@ bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, Time
   const std::uint32_t with_tag = look_at_line(places, tag).with_tag;
   if (with_tag == 0) return false;
   Word& cell = places[std::countr_zero(with_tag)];
-  const std::uint64_t offset = arena.peek(size_class);
+  const Offset offset = arena.peek(size_class);
   copy_bytes(now.write(base + offset, key.bytes, expiry_ms), value);
 
   const SlotGuard guard(*this, slot);
   if (slot.version.load(kRelaxed) != version || !is_current(slot)) return false;
   const std::uint64_t before = cell.load(kRelaxed);
   if (!Cell::live(before)) return false;
-  const std::uint64_t old_offset = Cell::offset(before);
+  const Offset old_offset = Cell::offset(before);
   const Entry old = Entry::parse(base + old_offset);
   if (old.extended || old.key_bytes != key.bytes.size() ||
       !racy_equal(old.key(), key.bytes.data(), old.key_bytes) ||

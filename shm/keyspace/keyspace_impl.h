@@ -56,20 +56,22 @@ struct Keyspace::Impl {
 
   /// Whether these bytes of the arena may be touched. A torn offset may point anywhere: reading memory that
   /// no fallocate has granted would take it from the tmpfs, and be a SIGBUS when that is full.
-  bool is_committed(std::uint64_t offset, std::uint64_t bytes) const {
-    return offset >= header.arena_offset &&
+  bool is_committed(Offset offset, std::uint64_t bytes) const {
+    return offset.value >= header.arena_offset &&
            (offset + bytes <= committed_end || offset + bytes <= find_committed_end());
   }
   /// The same by one comparison for a line of a table, or an entry of any length that has no extension word.
   /// False also for those in the last page that is committed.
-  bool is_surely_committed(std::uint64_t offset) const { return offset - header.arena_offset < sure_bytes; }
+  bool is_surely_committed(Offset offset) const { return offset.value - header.arena_offset < sure_bytes; }
   static_assert(Entry::kExtendedValue + 255 + 16 < kPageBytes);
-  std::uint64_t find_committed_end() const {
+  Offset find_committed_end() const {
     const std::uint64_t pages = header.committed_pages.load(std::memory_order_acquire);
-    committed_end = header.arena_offset + pages * kPageBytes;
+    committed_end = Offset{header.arena_offset + pages * kPageBytes};
     sure_bytes = (pages - (pages > 0 ? 1 : 0)) * kPageBytes;
     return committed_end;
   }
+
+  Offset offset_of(const Entry& entry) const { return Offset{static_cast<std::uint64_t>(entry.at - base)}; }
 
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
   // keyspace_fast_path.cc
@@ -81,7 +83,7 @@ struct Keyspace::Impl {
   Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
   bool find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const;
   void count(Counter counter, std::uint64_t amount);
-  void warm(Word& cell, std::uint64_t offset, const HashedKey& key);
+  void warm(Word& cell, Offset offset, const HashedKey& key);
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
 
   /// The key is about to be changed for everybody, by a commit that follows. REQUIRES: slot locked.
@@ -122,12 +124,12 @@ struct Keyspace::Impl {
   template <class IsWanted>
   bool rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_wanted);
   Word* free_cell(Extent table, std::uint64_t tag) const;
-  void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, std::uint64_t offset,
+  void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, Offset offset,
                   std::uint32_t size_class);
   void stage_erase(Slot& slot, Word& cell, const Entry& old);
   void commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old);
   /// What a cell that holds `before` gets for a new entry of its key.
-  std::uint64_t fresh_cell(std::uint64_t offset, std::uint64_t hash, std::uint64_t before) {
+  std::uint64_t fresh_cell(Offset offset, std::uint64_t hash, std::uint64_t before) {
     const std::uint64_t cell = Cell::make(offset, hash);
     return header.evicts.load(std::memory_order_relaxed) == 0 ? cell : cell + fresh_heat(hash, before);
   }
@@ -145,7 +147,7 @@ struct Keyspace::Impl {
     return true;
   }
   bool is_ready(std::uint64_t bytes, std::uint32_t* size_class);
-  std::uint64_t block_offset(std::uint32_t size_class) const;
+  Offset block_offset(std::uint32_t size_class) const;
 
   // evacuation.cc
   /// What is to become of an entry on a page that is being emptied.
@@ -155,35 +157,35 @@ struct Keyspace::Impl {
     bool leaves_ghost;   ///< when it goes
   };
   using Judge = std::function<Verdict(std::uint64_t heat)>;
-  void evacuate_blocks(std::uint64_t page, bool to_main, const Judge& judge);
-  bool evacuate_block(std::uint64_t offset, std::uint32_t size_class, bool to_main, const Judge& judge);
+  void evacuate_blocks(PageIndex page, bool to_main, const Judge& judge);
+  bool evacuate_block(Offset offset, std::uint32_t size_class, bool to_main, const Judge& judge);
   /// Who leads to what lies there, as far as can be seen without a lock: the key of an entry.
-  std::optional<HashedKey> referrer_of(std::uint64_t offset, std::uint64_t block_bytes);
+  std::optional<HashedKey> referrer_of(Offset offset, std::uint64_t block_bytes);
   /// Whether it does: the entry there, and the cell that leads to it. REQUIRES: its slot locked.
-  bool refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry, Word** cell) const;
-  void evacuate_tables(std::uint64_t begin, std::uint64_t end);
-  void move_run(std::uint64_t run);
+  bool refers_to(const HashedKey& referrer, Offset offset, Entry* entry, Word** cell) const;
+  void evacuate_tables(Offset begin, Offset end);
+  void move_run(Offset run);
 
   // compaction.cc
-  std::vector<std::uint64_t> sparse_pages() const;
+  std::vector<PageIndex> sparse_pages() const;
   bool compact();
   bool shrink_tables();
-  void evacuate_page(std::uint64_t page, const Judge& judge);
+  void evacuate_page(PageIndex page, const Judge& judge);
   struct PageRange {
-    std::uint64_t first_page = 0;
+    PageIndex first_page;
     std::uint64_t page_count = 0;
     std::uint64_t head_units = 0;  ///< of the first page, which stay as they are
   };
   bool clear_range(std::uint64_t units, bool evicts);
-  std::uint64_t head_units(std::uint64_t page) const;
-  bool has_long_run(std::uint64_t page, std::uint64_t units) const;
-  bool sparse_range(std::uint64_t units, bool evicts, PageRange* range) const;
+  std::uint64_t head_units(PageIndex page) const;
+  bool has_long_run(PageIndex page, std::uint64_t units) const;
+  std::optional<PageRange> sparse_range(std::uint64_t units, bool evicts) const;
   bool find_memory(std::uint64_t units);
 
   // eviction.cc
   struct Victim {
     std::uint64_t age;
-    std::uint64_t page;
+    PageIndex page;
   };
   struct VictimQueue {
     std::uint64_t page_count = 0;
@@ -192,9 +194,9 @@ struct Keyspace::Impl {
   void find_victims();
   bool evict();
   bool has_victims() const { return !small_victims.oldest.empty() || !main_victims.oldest.empty(); }
-  bool evict_runs(std::uint64_t page, const Judge& judge);
-  bool evict_run_at(std::uint64_t run, const Judge& judge);
-  bool evict_run(std::uint64_t run, const HashedKey& key, const Judge& judge);
+  bool evict_runs(PageIndex page, const Judge& judge);
+  bool evict_run_at(Offset run, const Judge& judge);
+  bool evict_run(Offset run, const HashedKey& key, const Judge& judge);
 
   // maintenance.cc
   bool maintain(std::int64_t budget_us, bool expires);
@@ -211,7 +213,7 @@ struct Keyspace::Impl {
   struct ScanPiece {
     struct Found {
       std::uint64_t tag;
-      std::uint64_t offset;
+      Offset offset;
     };
     std::uint64_t end = 0;    ///< the place behind it
     std::uint64_t steps = 0;  ///< lines and entries looked at
@@ -262,7 +264,7 @@ struct Keyspace::Impl {
   RedoList redo;
   Arena arena;
   SlotArray slots;
-  mutable std::uint64_t committed_end;   ///< as last seen; grows
+  mutable Offset committed_end;          ///< as last seen; grows
   mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
   TimeMs now_ms = 0;
   SlotId sweep_slot_next;
@@ -287,8 +289,8 @@ struct Keyspace::Impl {
 /// lock when it begins.
 class Keyspace::Pin {
  public:
-  Pin(Word& pin, std::uint64_t entry_offset) : pin_(pin) {
-    pin_.store(entry_offset, std::memory_order_release);
+  Pin(Word& pin, Offset entry_offset) : pin_(pin) {
+    pin_.store(entry_offset.value, std::memory_order_release);
   }
   ~Pin() { pin_.store(0, std::memory_order_release); }
   Pin(const Pin&) = delete;

@@ -53,7 +53,7 @@ struct Keyspace::Update {
     Word* cell = nullptr;
     bool is_there = false;
     bool is_live = false;  ///< there, and not expired
-    std::uint64_t offset = 0;
+    Offset offset;
   };
   /// Bytes [begin, end) of the value are to change.
   struct Hull {
@@ -106,7 +106,7 @@ struct Keyspace::Update {
   int overtaken_ = 0;
   std::uint64_t version_ = 0;  ///< of the slot, when it was looked at
   std::string copy_;           ///< of a short old value, while nothing is locked
-  std::uint64_t freed_offset_ = 0;
+  Offset freed_offset_;
 };
 
 WriteStatus Keyspace::Update::run() {
@@ -133,7 +133,7 @@ Keyspace::Update::Found Keyspace::Update::find() const {
   found.is_there =
       impl_.find(Extent{slot_.table.load(kRelaxed)}, key_, &found.entry, &found.cell) == Impl::Search::kHit;
   found.is_live = found.is_there && !found.entry.expired(impl_.now_ms);
-  found.offset = found.is_there ? static_cast<std::uint64_t>(found.entry.at - impl_.base) : 0;
+  found.offset = found.is_there ? impl_.offset_of(found.entry) : kNoOffset;
   return found;
 }
 
@@ -181,7 +181,7 @@ Keyspace::Update::Outcome Keyspace::Update::under_lock() {
     may_insert_ = may_insert_ || !old.is_there;
     return Outcome::kAgain;
   }
-  const std::uint64_t offset = impl_.block_offset(size_class_);
+  const Offset offset = impl_.block_offset(size_class_);
   copy_pieces(entry.write(impl_.base + offset, key_.bytes, change.expiry_ms), change);
   Word* const cell = old.is_there
                          ? old.cell
@@ -269,7 +269,7 @@ Keyspace::Update::Outcome Keyspace::Update::replace_in_steps(const Change& chang
   // Who appends is likely to do so again.
   const std::uint64_t headroom = appends ? std::min(needed / 8, kHeadroomLimitBytes) : 0;
   if (!(headroom > 0 && prepare(needed + headroom)) && !prepare(needed)) return Outcome::kOutOfMemory;
-  const std::uint64_t offset = impl_.block_offset(size_class_);
+  const Offset offset = impl_.block_offset(size_class_);
   const std::uint64_t rooms_made = impl_.rooms_made;
   copy_pieces(entry.write(impl_.base + offset, key_.bytes, change.expiry_ms), change);
   if (!lock(!old.is_there)) return Outcome::kOutOfMemory;

@@ -89,8 +89,8 @@ Word* Keyspace::Impl::free_cell(Extent table, std::uint64_t tag) const {
 }
 
 // REQUIRES: slot locked and current. Stages and commits: `cell` (of `old`, or a free one) gets the new block.
-void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old,
-                                std::uint64_t offset, std::uint32_t size_class) {
+void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, Offset offset,
+                                std::uint32_t size_class) {
   const Entry now = Entry::parse(base + offset);
   const std::uint64_t before = cell.load(kRelaxed);
   SlotChange change(redo, slot);
@@ -102,7 +102,7 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   }
   change.finish();
   if (size_class == Arena::kNoClass) redo.stage(arena.held(kHeldNewRun), 0);
-  arena.stage_exchange(size_class, old != nullptr ? static_cast<std::uint64_t>(old->at - base) : 0);
+  arena.stage_exchange(size_class, old != nullptr ? offset_of(*old) : kNoOffset);
   commit_change(slot, key.hash);
   if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(change.bytes(), kRelaxed);
   if (planted(Plant::kChangeCountedLate) && slot.marks.load(kRelaxed) != 0) change_counters.count(key.hash);
@@ -123,7 +123,7 @@ void Keyspace::Impl::stage_erase(Slot& slot, Word& cell, const Entry& old) {
 
 void Keyspace::Impl::commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old) {
   stage_erase(slot, cell, old);
-  arena.stage_exchange(Arena::kNoClass, static_cast<std::uint64_t>(old.at - base));
+  arena.stage_exchange(Arena::kNoClass, offset_of(old));
   commit_change(slot, key.hash);
 }
 
@@ -172,7 +172,7 @@ bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_clas
   return with_room(bytes, allocate);
 }
 
-std::uint64_t Keyspace::Impl::block_offset(std::uint32_t size_class) const {
+Offset Keyspace::Impl::block_offset(std::uint32_t size_class) const {
   return size_class == Arena::kNoClass ? arena.new_run_entry() : arena.peek(size_class);
 }
 
@@ -195,7 +195,7 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
       Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry, impl.creation_time());
   Slot& slot = impl.slots[key.slot];
   std::uint32_t size_class = 0;
-  std::uint64_t offset = 0;
+  Offset offset;
   Entry old;
   Word* cell = nullptr;
   bool there = false;
@@ -219,7 +219,7 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
     // When memory was short, making room changed the magazine: fill what is on top of it now.
     if (impl.rooms_made == rooms_made) {
       there = impl.find(Extent{slot.table.load(kRelaxed)}, key, &old, &cell) == Impl::Search::kHit;
-      if (!there || impl.arena.has_room_for(static_cast<std::uint64_t>(old.at - impl.base))) break;
+      if (!there || impl.arena.has_room_for(impl.offset_of(old))) break;
     }
     impl.owner.unlock(slot.lock);
   }
@@ -234,7 +234,7 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
   impl.commit_put(slot, key, *cell, there ? &old : nullptr, offset, size_class);
   impl.owner.unlock(slot.lock);
-  impl.arena.settle(there ? static_cast<std::uint64_t>(old.at - impl.base) : 0);
+  impl.arena.settle(there ? impl.offset_of(old) : kNoOffset);
   return WriteStatus::kDone;
 }
 

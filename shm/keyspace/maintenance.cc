@@ -79,7 +79,7 @@ bool Keyspace::Impl::shrink_slot(Slot& slot) {
 bool Keyspace::Impl::erase_expired(const HashedKey& key) {
   for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
   Slot& slot = slots[key.slot];
-  std::uint64_t offset = 0;
+  Offset offset;
   {
     const SlotGuard guard(*this, slot);
     Entry entry;
@@ -87,7 +87,7 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
     const Extent table{slot.table.load(kRelaxed)};
     if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms))
       return false;
-    offset = static_cast<std::uint64_t>(entry.at - base);
+    offset = offset_of(entry);
     commit_erase(slot, key, *cell, entry);
   }
   arena.settle(offset);

@@ -95,7 +95,7 @@ struct Keyspace::Transaction {
   struct Reserved {
     std::uint32_t size_class;  ///< Arena::kNoClass: a run
     std::uint64_t capacity_bytes;
-    std::uint64_t entry_offset;
+    Offset entry_offset;
   };
 
   struct Noted {
@@ -187,8 +187,8 @@ struct Keyspace::Transaction {
   void stage_slots();
   void commit_staged();
   bool shows_in_parts() const;
-  std::uint64_t block_for(const Write& write) const;
-  void leave_block(std::uint64_t entry_offset);
+  Offset block_for(const Write& write) const;
+  void leave_block(Offset entry_offset);
   void stage_changing(bool is_changing);
   void stage_slot(std::size_t begin, std::size_t end);
   void stage_flush_of(Extent table);
@@ -245,15 +245,15 @@ struct Keyspace::Transaction {
   };
   struct Freed {
     std::uint32_t size_class;  ///< Arena::kNoClass: a run
-    std::uint64_t offset;
+    Offset offset;
   };
   bool commits_briefly_ = false;
   bool is_too_long_ = false;  ///< a brief commit was tried in vain
   std::vector<ClassUse> class_uses_;
-  std::vector<std::uint64_t> blocks_;  ///< for each write, when it is committed briefly: its block
-  std::vector<Freed> freed_;           ///< what a brief commit puts out of use
-  std::uint64_t next_place_ = 0;       ///< of the area, for what an erased key leaves
-  FlatMap staged_cells_;               ///< cells of the slot being staged that get another value
+  std::vector<Offset> blocks_;    ///< for each write, when it is committed briefly: its block
+  std::vector<Freed> freed_;      ///< what a brief commit puts out of use
+  std::uint64_t next_place_ = 0;  ///< of the area, for what an erased key leaves
+  FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;
   std::vector<const Write*> noted_changes_;  ///< what the list being staged changes
   bool cells_cleared_ = false;               ///< its other cells will be 0

@@ -27,7 +27,7 @@ bool Keyspace::Transaction::prepare_briefly() {
   std::ranges::sort(noted_, {}, &Noted::slot);
   sort_writes();
   class_uses_.clear();
-  blocks_.assign(write_count_, 0);
+  blocks_.assign(write_count_, kNoOffset);
   freed_.clear();
   freed_.reserve(write_count_);
   changed_cells_.reserve(write_count_);
@@ -55,7 +55,7 @@ bool Keyspace::Transaction::prepare_briefly() {
     copy_bytes(entry.write(impl_.base + blocks_[i], write.key, write.expiry_ms), write.value);
   }
   for (std::size_t i = 0; i < write_count_; ++i) {
-    if (blocks_[i] != 0)
+    if (blocks_[i] != kNoOffset)
       ++std::ranges::find(class_uses_, class_of_size(writes_[i].shape().total_bytes()), &ClassUse::size_class)
             ->taken;
   }
@@ -76,7 +76,7 @@ bool Keyspace::Transaction::stage_briefly() {
   stage_slots();
   std::ranges::sort(freed_, {}, &Freed::size_class);
   bool fits = true;
-  std::array<std::uint64_t, kBriefWrites> offsets;
+  std::array<Offset, kBriefWrites> offsets;
   const auto exchange = [&](std::uint32_t size_class, std::size_t taken) {
     std::size_t count = 0;
     for (const Freed& freed : freed_) {

@@ -62,13 +62,13 @@ void Keyspace::Transaction::stage_slots() {
 }
 
 // Where the entry of a put is, or goes.
-std::uint64_t Keyspace::Transaction::block_for(const Write& write) const {
+Offset Keyspace::Transaction::block_for(const Write& write) const {
   const auto index = static_cast<std::size_t>(&write - writes_.data());
   return commits_briefly_ ? blocks_[index] : reserved_[assigned_[index]].entry_offset;
 }
 
 // Nothing leads to this entry any more.
-void Keyspace::Transaction::leave_block(std::uint64_t entry_offset) {
+void Keyspace::Transaction::leave_block(Offset entry_offset) {
   if (commits_briefly_) {
     const PageInfo page = impl_.arena.info(impl_.arena.page_of(entry_offset));
     freed_.push_back({page.kind() == 0 ? Arena::kNoClass : page.size_class(), entry_offset});
@@ -125,14 +125,14 @@ void Keyspace::Transaction::stage_flush_of(Extent table) {
 
 void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChange* change) {
   noted_changes_.push_back(&write);
-  const std::uint64_t offset = block_for(write);
+  const Offset offset = block_for(write);
   const Entry entry = write.shape();
   if (!commits_briefly_)
     copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
   Entry old;
   Word* cell = nullptr;
   const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
-  const std::uint64_t old_offset = replaces ? static_cast<std::uint64_t>(old.at - impl_.base) : 0;
+  const Offset old_offset = replaces ? impl_.offset_of(old) : kNoOffset;
   const std::uint64_t weight = weight_of(entry.key_bytes, entry.value_bytes, write.expiry_ms != kNoExpiry);
   if (replaces) {
     change->count_weight(weight_of(old), weight);
@@ -161,7 +161,7 @@ void Keyspace::Transaction::stage_erase(const Write& write, Extent table, SlotCh
   for (std::uint32_t i = 0; i < kCellsPerLine; ++i) has_empty |= cell_value(line[i]) == 0;
   set_cell(*cell, has_empty ? 0 : kTombstone);
   change->count_gone(weight_of(old), has_empty);
-  leave_block(static_cast<std::uint64_t>(old.at - impl_.base));
+  leave_block(impl_.offset_of(old));
 }
 
 std::uint64_t Keyspace::Transaction::cell_value(const Word& cell) {

@@ -138,14 +138,14 @@ bool Keyspace::Transaction::reserve_block(std::uint64_t bytes) {
   if (!impl_.prepare_block(bytes, &size_class)) return false;
   Word& place = impl_.arena.transaction_area()->block(reserved_.size());
   assert(reserved_.size() < impl_.arena.transaction_area()->block_limit && place.load(kRelaxed) == 0);
-  const std::uint64_t entry_offset = impl_.block_offset(size_class);
+  const Offset entry_offset = impl_.block_offset(size_class);
   if (size_class == Arena::kNoClass) {
     Word& held = impl_.arena.held(kHeldNewRun);
     impl_.redo.stage(place, held.load(kRelaxed));
     impl_.redo.stage(held, 0);
   } else {
-    impl_.redo.stage(place, entry_offset);
-    impl_.arena.stage_exchange(size_class, 0);
+    impl_.redo.stage(place, entry_offset.value);
+    impl_.arena.stage_exchange(size_class, kNoOffset);
   }
   impl_.redo.commit();
   const std::size_t pool = size_class == Arena::kNoClass ? kRunClass : size_class;

@@ -29,17 +29,17 @@ constexpr std::uint64_t kKinds = 2 * (kClassLimit + 1);
 }  // namespace
 
 // The sparsest pages, best first; of each kind one at most.
-std::vector<std::uint64_t> Keyspace::Impl::sparse_pages() const {
+std::vector<PageIndex> Keyspace::Impl::sparse_pages() const {
   struct Kind {
     std::uint64_t free = 0;  // blocks or lines
-    std::uint64_t best_page = 0;
+    PageIndex best_page;
     std::uint64_t best_free = 0;
     std::uint64_t blocks = 0;  // on a page
     std::uint64_t block_bytes = 0;
   };
   std::array<Kind, kKinds> kinds{};
-  const std::uint64_t pages = arena.committed_pages();
-  for (std::uint64_t page = 0; page < pages; ++page) {
+  const PageIndex end = arena.end_page();
+  for (PageIndex page; page < end; ++page) {
     const PageInfo info = arena.info(page);
     if (info.kind() == 0) continue;
     Kind& kind =
@@ -67,7 +67,7 @@ std::vector<std::uint64_t> Keyspace::Impl::sparse_pages() const {
   }
   std::ranges::sort(gains, {},
                     [](const Kind* kind) { return (kind->blocks - kind->best_free) * kind->block_bytes; });
-  std::vector<std::uint64_t> found;
+  std::vector<PageIndex> found;
   found.reserve(gains.size());
   for (const Kind* kind : gains) found.push_back(kind->best_page);
   return found;
@@ -76,7 +76,7 @@ std::vector<std::uint64_t> Keyspace::Impl::sparse_pages() const {
 // True when there are more free pages than before.
 bool Keyspace::Impl::compact() {
   if (compaction_failed_ms == now_ms) return false;  // not for every write of a batch
-  for (const std::uint64_t page : sparse_pages()) {
+  for (const PageIndex page : sparse_pages()) {
     if (!arena.begin_draining(page, 1)) continue;
     const std::uint64_t before = header.free_pages.load(kRelaxed);
     evacuate_page(page, nullptr);
@@ -88,9 +88,9 @@ bool Keyspace::Impl::compact() {
 }
 
 // REQUIRES: the page is draining. `judge`: nullptr keeps everything.
-void Keyspace::Impl::evacuate_page(std::uint64_t page, const Judge& judge) {
+void Keyspace::Impl::evacuate_page(PageIndex page, const Judge& judge) {
   const PageInfo info = arena.info(page);
-  const std::uint64_t begin = arena.page_offset(page);
+  const Offset begin = arena.page_offset(page);
   if (info.is_class_page()) {
     const Judge keep_all = [](std::uint64_t heat) { return Verdict{true, heat, false}; };
     evacuate_blocks(page, info.is_main(), judge != nullptr ? judge : keep_all);
@@ -111,14 +111,13 @@ void Keyspace::Impl::evacuate_page(std::uint64_t page, const Judge& judge) {
 // there moves elsewhere, or with `evicts` goes. True when there is room for the run.
 bool Keyspace::Impl::clear_range(std::uint64_t units, bool evicts) {
   if (!evicts && range_failed_ms == now_ms) return false;
-  PageRange range;
-  if (!sparse_range(units, evicts, &range) || !arena.begin_draining(range.first_page, range.page_count))
-    return false;
+  const std::optional<PageRange> range = sparse_range(units, evicts);
+  if (!range || !arena.begin_draining(range->first_page, range->page_count)) return false;
   const Judge evict_all = [](std::uint64_t) { return Verdict{false, 0, false}; };
   bool is_free = true;
-  for (std::uint64_t page = range.first_page; page < range.first_page + range.page_count; ++page) {
+  for (PageIndex page = range->first_page; page < range->first_page + range->page_count; ++page) {
     evacuate_page(page, evicts ? evict_all : Judge());
-    is_free &= arena.used_units_of(page) >> (page == range.first_page ? range.head_units : 0) == 0;
+    is_free &= arena.used_units_of(page) >> (page == range->first_page ? range->head_units : 0) == 0;
   }
   arena.end_draining();
   if (!is_free) range_failed_ms = now_ms;
@@ -126,7 +125,7 @@ bool Keyspace::Impl::clear_range(std::uint64_t units, bool evicts) {
 }
 
 // Units at the front of a page that belong to what begins on a page before.
-std::uint64_t Keyspace::Impl::head_units(std::uint64_t page) const {
+std::uint64_t Keyspace::Impl::head_units(PageIndex page) const {
   if (arena.info(page).kind() != 0) return 0;
   const std::uint64_t used = arena.used_units_of(page) & ~arena.info(page).run_starts();
   return static_cast<std::uint64_t>(std::countr_one(used));
@@ -134,51 +133,55 @@ std::uint64_t Keyspace::Impl::head_units(std::uint64_t page) const {
 
 // True when a run begins on the page that takes a range about as long as the one we want: moving it helps
 // nothing.
-bool Keyspace::Impl::has_long_run(std::uint64_t page, std::uint64_t units) const {
+bool Keyspace::Impl::has_long_run(PageIndex page, std::uint64_t units) const {
   for (std::uint64_t starts = arena.info(page).kind() == 0 ? arena.info(page).run_starts() : 0; starts != 0;
        starts &= starts - 1) {
-    const std::uint64_t offset =
+    const Offset run =
         arena.page_offset(page) + static_cast<std::uint64_t>(std::countr_zero(starts)) * kUnitBytes;
     std::uint64_t run_units = 0;  // it may be gone by now: then a hint that is wrong
-    racy_copy(reinterpret_cast<char*>(&run_units), base + offset, sizeof run_units);
+    racy_copy(reinterpret_cast<char*>(&run_units), base + run, sizeof run_units);
     if (run_units * 2 > units) return true;
   }
   return false;
 }
 
 // The range with the fewest units in use. When all has to move: if there is as much room outside of it.
-bool Keyspace::Impl::sparse_range(std::uint64_t units, bool evicts, PageRange* range) const {
+std::optional<Keyspace::Impl::PageRange> Keyspace::Impl::sparse_range(std::uint64_t units,
+                                                                      bool evicts) const {
   const std::uint64_t pages = arena.committed_pages();
   std::vector<std::uint64_t> used_before(pages + 1, 0);  // units in use on the pages before
   std::vector<std::uint64_t> free_before(pages + 1, 0);  // free pages before
   std::vector<std::uint64_t> long_before(pages + 1, 0);  // pages before that have long runs
-  for (std::uint64_t page = 0; page < pages; ++page) {
+  for (std::uint64_t i = 0; i < pages; ++i) {
+    const PageIndex page{i};
     const PageInfo info = arena.info(page);
     auto used = static_cast<std::uint64_t>(std::popcount(arena.used_units_of(page)));
     if (info.is_class_page()) {
       const ClassGeometry& geometry = kSizeClasses.geometry[info.size_class()];
       used = ((geometry.block_count - info.free()) * geometry.block_bytes + kUnitBytes - 1) / kUnitBytes;
     }
-    used_before[page + 1] = used_before[page] + used;
-    free_before[page + 1] = free_before[page] + (arena.used_units_of(page) == 0);
-    long_before[page + 1] = long_before[page] + (!evicts && has_long_run(page, units));
+    used_before[i + 1] = used_before[i] + used;
+    free_before[i + 1] = free_before[i] + (arena.used_units_of(page) == 0);
+    long_before[i + 1] = long_before[i] + (!evicts && has_long_run(page, units));
   }
   std::uint64_t least = UINT64_MAX;
+  std::optional<PageRange> range;
   for (std::uint64_t begin = 0; begin < pages; ++begin) {
-    const std::uint64_t head = head_units(begin);
+    const PageIndex first_page{begin};
+    const std::uint64_t head = head_units(first_page);
     const std::uint64_t end = begin + (head + units + kUnitsPerPage - 1) / kUnitsPerPage;
     if (end > pages || head == kUnitsPerPage) continue;
     const std::uint64_t used = used_before[end] - used_before[begin] - head;
     const std::uint64_t free_outside = free_before[pages] - (free_before[end] - free_before[begin]);
-    const bool has_ghosts =
-        ghosts.is_within(arena.page_offset(begin) + head * kUnitBytes, arena.page_offset(end));
+    const bool has_ghosts = ghosts.is_within(arena.page_offset(first_page) + head * kUnitBytes,
+                                             arena.page_offset(PageIndex{end}));
     if (used >= least || has_ghosts || long_before[end] > long_before[begin] ||
         (!evicts && free_outside * kUnitsPerPage < used))
       continue;
     least = used;
-    *range = PageRange{begin, end - begin, head};
+    range = PageRange{first_page, end - begin, head};
   }
-  return least != UINT64_MAX;
+  return range;
 }
 
 // When memory is short, tables are not left to the sweep. True when there are more free pages than before.

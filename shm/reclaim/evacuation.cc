@@ -22,7 +22,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 }  // namespace
 
 // Where `judge` keeps an entry it goes to a main page when `to_main`. REQUIRES: the page is draining.
-void Keyspace::Impl::evacuate_blocks(std::uint64_t page, bool to_main, const Judge& judge) {
+void Keyspace::Impl::evacuate_blocks(PageIndex page, bool to_main, const Judge& judge) {
   const PageInfo info = arena.info(page);
   if (!info.is_class_page()) return;  // it was emptied before it was marked
   const Arena::UseOfReserve reserve(arena);
@@ -33,15 +33,14 @@ void Keyspace::Impl::evacuate_blocks(std::uint64_t page, bool to_main, const Jud
   for (std::uint32_t block = 0; block < geometry.block_count && goes_on; ++block) {
     if ((bitmap[block / 64].load(kRelaxed) >> block % 64 & 1) == 0) continue;
     if (arena.is_evacuated_full()) arena.finish_evacuation();
-    const std::uint64_t offset =
-        arena.page_offset(page) + geometry.first_offset + block * geometry.block_bytes;
+    const Offset offset = arena.page_offset(page) + geometry.first_offset + block * geometry.block_bytes;
     goes_on = evacuate_block(offset, info.size_class(), to_main, judge);
   }
   arena.finish_evacuation();
 }
 
 // False: there is nowhere to move it to.
-bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_class, bool to_main,
+bool Keyspace::Impl::evacuate_block(Offset offset, std::uint32_t size_class, bool to_main,
                                     const Judge& judge) {
   const std::uint64_t block_bytes = kSizeClasses.geometry[size_class].block_bytes;
   const std::optional<HashedKey> key = referrer_of(offset, block_bytes);
@@ -63,7 +62,7 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
     return true;
   }
   if (!has_target) return false;
-  const std::uint64_t target = arena.peek_target();
+  const Offset target = arena.peek_target();
   // Who empties the page of the target may look at the block without a lock, and checks afterwards
   // (refers_to).
   racy_copy(base + target, base + offset, entry.total_bytes());
@@ -74,8 +73,7 @@ bool Keyspace::Impl::evacuate_block(std::uint64_t offset, std::uint32_t size_cla
 }
 
 // What is no entry looks like one, or like none.
-MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t offset,
-                                                                  std::uint64_t block_bytes) {
+MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(Offset offset, std::uint64_t block_bytes) {
   std::array<char, 3 * sizeof(Word)> front{};  // the words in front of a key
   racy_copy(front.data(), base + offset, std::min<std::uint64_t>(front.size(), block_bytes));
   Entry entry = Entry::parse(front.data());
@@ -86,15 +84,14 @@ MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(std::uint64_t 
   return hash_key(block_key, header.hash_seed);
 }
 
-bool Keyspace::Impl::refers_to(const HashedKey& referrer, std::uint64_t offset, Entry* entry,
-                               Word** cell) const {
+bool Keyspace::Impl::refers_to(const HashedKey& referrer, Offset offset, Entry* entry, Word** cell) const {
   const Slot& slot = slots[referrer.slot];
   return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, referrer, entry, cell) == Search::kHit &&
          entry->at == base + offset;
 }
 
 // Builds the tables anew that lie between two offsets. REQUIRES: those pages are draining.
-void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
+void Keyspace::Impl::evacuate_tables(Offset begin, Offset end) {
   const Arena::UseOfReserve reserve(arena);
   for (SlotId s; s < kSlotEnd; ++s) {
     const Extent table{slots[s].table.load(std::memory_order_acquire)};
@@ -108,8 +105,8 @@ void Keyspace::Impl::evacuate_tables(std::uint64_t begin, std::uint64_t end) {
 // Copies the run that begins at an offset to another place. The copy is made without the slot's lock, under a
 // pin: while that is there the run's bytes stay as they are, but for its expiry and what grows behind its
 // end.
-void Keyspace::Impl::move_run(std::uint64_t run) {
-  const std::uint64_t offset = run + sizeof(Word);
+void Keyspace::Impl::move_run(Offset run) {
+  const Offset offset = entry_of_run(run);
   const std::optional<HashedKey> key = referrer_of(offset, find_committed_end() - offset);
   if (!key) return;
   Slot& slot = slots[key->slot];
@@ -125,7 +122,7 @@ void Keyspace::Impl::move_run(std::uint64_t run) {
     pin.emplace(record.pins[kMovePin], offset);
   }
   if (arena.has_room_for_run() && arena.allocate_run(entry.total_bytes(), kHeldMovedRun)) {
-    const std::uint64_t target = Extent{arena.held(kHeldMovedRun).load(kRelaxed)}.offset() + sizeof(Word);
+    const Offset target = entry_of_run(Extent{arena.held(kHeldMovedRun).load(kRelaxed)}.offset());
     std::memcpy(base + target, base + offset, entry.total_bytes());
     const SlotGuard guard(*this, slot);
     const std::uint64_t copied_bytes = entry.total_bytes();  // since then its value may have grown at its end

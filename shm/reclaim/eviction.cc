@@ -29,8 +29,8 @@ void Keyspace::Impl::find_victims() {
     queue->oldest.clear();
     queue->page_count = 0;
   }
-  const std::uint64_t pages = arena.committed_pages();
-  for (std::uint64_t page = 0; page < pages; ++page) {
+  const PageIndex end = arena.end_page();
+  for (PageIndex page; page < end; ++page) {
     const PageInfo info = arena.info(page);
     const bool holds_entries = info.is_class_page() || (info.kind() == 0 && info.run_starts() != 0);
     if (!holds_entries) continue;
@@ -82,7 +82,7 @@ bool Keyspace::Impl::evict() {
 }
 
 // Judges the runs that begin on a page. True when one went.
-bool Keyspace::Impl::evict_runs(std::uint64_t page, const Judge& judge) {
+bool Keyspace::Impl::evict_runs(PageIndex page, const Judge& judge) {
   bool any_went = false;
   const std::uint64_t starts = arena.info(page).run_starts();
   for (std::uint64_t unit = 0; unit < kUnitsPerPage; ++unit) {
@@ -94,9 +94,9 @@ bool Keyspace::Impl::evict_runs(std::uint64_t page, const Judge& judge) {
   return any_went;
 }
 
-bool Keyspace::Impl::evict_run_at(std::uint64_t run, const Judge& judge) {
-  const std::optional<HashedKey> key =
-      referrer_of(run + sizeof(Word), find_committed_end() - run - sizeof(Word));
+bool Keyspace::Impl::evict_run_at(Offset run, const Judge& judge) {
+  const Offset entry = entry_of_run(run);
+  const std::optional<HashedKey> key = referrer_of(entry, find_committed_end() - entry);
   if (!key) return false;
   if (!arena.has_room_for_run() && !arena.free_old_runs())
     return false;  // readers copy what was evicted before
@@ -105,12 +105,12 @@ bool Keyspace::Impl::evict_run_at(std::uint64_t run, const Judge& judge) {
   return went;
 }
 
-bool Keyspace::Impl::evict_run(std::uint64_t run, const HashedKey& key, const Judge& judge) {
+bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& judge) {
   Slot& slot = slots[key.slot];
   const SlotGuard guard(*this, slot);
   Entry entry;
   Word* cell = nullptr;
-  if (!refers_to(key, run + sizeof(Word), &entry, &cell) || arena.is_class_page(run)) return false;
+  if (!refers_to(key, entry_of_run(run), &entry, &cell) || arena.is_class_page(run)) return false;
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (verdict.keeps && !entry.expired(now_ms)) {
@@ -119,7 +119,7 @@ bool Keyspace::Impl::evict_run(std::uint64_t run, const HashedKey& key, const Ju
     return false;
   }
   stage_erase(slot, *cell, entry);
-  arena.stage_exchange(Arena::kNoClass, run + sizeof(Word));
+  arena.stage_exchange(Arena::kNoClass, entry_of_run(run));
   commit_change(slot, key.hash);
   count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
   if (verdict.leaves_ghost) ghosts.add(key.hash);

@@ -128,8 +128,8 @@ std::set<std::string> Aftermath::keys_of_cells(const std::set<std::string>& name
   for (std::size_t i = 0; i < count; ++i) {
     std::uint64_t cell = 0;
     std::memcpy(&cell, segment_->base() + changes[i].offset, sizeof cell);
-    const std::uint64_t offset = Cell::offset(cell);
-    if (offset < segment_->header().arena_offset || offset >= end) continue;
+    const Offset offset = Cell::offset(cell);
+    if (offset.value < segment_->header().arena_offset || offset.value >= end) continue;
     const Entry entry = Entry::parse(segment_->base() + offset);
     if (entry.key_bytes > kPageBytes / 2) continue;
     const std::string name(entry.key(), entry.key_bytes);

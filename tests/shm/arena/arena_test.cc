@@ -24,13 +24,13 @@ struct Process {
         arena(segment, record, owner, redo) {}
 
   /// Takes the block that is next, as a SET does.
-  std::uint64_t take(std::uint32_t size_class) {
-    const std::uint64_t offset = arena.peek(size_class);
-    arena.stage_exchange(size_class, 0);
+  Offset take(std::uint32_t size_class) {
+    const Offset offset = arena.peek(size_class);
+    arena.stage_exchange(size_class, kNoOffset);
     redo.commit();
     return offset;
   }
-  void give_back(std::uint64_t offset) {
+  void give_back(Offset offset) {
     arena.stage_exchange(Arena::kNoClass, offset);
     redo.commit();
     arena.settle(offset);
@@ -58,20 +58,20 @@ TEST_F(ArenaTest, BlocksDoNotOverlap) {
   Process process(*segment_, 1);
   const std::uint32_t size_class = class_of_size(3000);
   const std::uint64_t block_bytes = kSizeClasses.geometry[size_class].block_bytes;
-  std::set<std::uint64_t> blocks;
+  std::set<Offset> blocks;
   for (int i = 0; i < 200; ++i) {
     ASSERT_TRUE(process.arena.prepare(size_class));
     blocks.insert(process.take(size_class));
   }
   ASSERT_EQ(blocks.size(), 200u);
-  std::uint64_t end = segment_->header().arena_offset;
-  for (const std::uint64_t offset : blocks) {
+  Offset end{segment_->header().arena_offset};
+  for (const Offset offset : blocks) {
     EXPECT_GE(offset, end);
     EXPECT_EQ(process.arena.capacity(offset), block_bytes);
     end = offset + block_bytes;
   }
   EXPECT_GT(used_units(), kUnitsPerPage);
-  for (const std::uint64_t offset : blocks) process.give_back(offset);
+  for (const Offset offset : blocks) process.give_back(offset);
   process.arena.give_back_all();
   EXPECT_EQ(used_units(), 0u);
 }
@@ -81,7 +81,7 @@ TEST_F(ArenaTest, BlocksDoNotOverlap) {
 TEST_F(ArenaTest, BlocksAreTakenAgainFromTheirPage) {
   Process process(*segment_, 1);
   const std::uint32_t size_class = class_of_size(3000);
-  std::vector<std::uint64_t> blocks;
+  std::vector<Offset> blocks;
   const auto take_until = [&](std::size_t count) {
     while (blocks.size() < count) {
       ASSERT_TRUE(process.arena.prepare(size_class));
@@ -98,9 +98,9 @@ TEST_F(ArenaTest, BlocksAreTakenAgainFromTheirPage) {
   }
   process.arena.give_back_blocks();
   take_until(100);
-  EXPECT_EQ(std::set<std::uint64_t>(blocks.begin(), blocks.end()).size(), 100u);
+  EXPECT_EQ(std::set<Offset>(blocks.begin(), blocks.end()).size(), 100u);
   EXPECT_EQ(used_units(), units);
-  for (const std::uint64_t offset : blocks) process.give_back(offset);
+  for (const Offset offset : blocks) process.give_back(offset);
   process.arena.give_back_all();
 }
 
@@ -110,10 +110,10 @@ TEST_F(ArenaTest, BlocksOfAClassChangePlaces) {
   Process process(*segment_, 1);
   const std::uint32_t size_class = class_of_size(64);
   ASSERT_TRUE(process.arena.prepare(size_class));
-  const std::uint64_t first = process.take(size_class);
+  const Offset first = process.take(size_class);
   ASSERT_TRUE(process.arena.prepare(size_class));
   const std::size_t count = process.arena.block_count(size_class);
-  const std::uint64_t second = process.arena.peek(size_class);
+  const Offset second = process.arena.peek(size_class);
   process.arena.stage_exchange(size_class, first);
   process.redo.commit();
   EXPECT_NE(second, first);
@@ -129,17 +129,17 @@ TEST_F(ArenaTest, ExchangesManyAtOnce) {
   Process process(*segment_, 1);
   const std::uint32_t size_class = class_of_size(32);
   ASSERT_TRUE(process.arena.prepare_many(size_class, Arena::kManyLimit));
-  std::vector<std::uint64_t> taken;
+  std::vector<Offset> taken;
   for (std::size_t i = 0; i < Arena::kManyLimit; ++i)
     taken.push_back(process.arena.peek_below(size_class, i));
-  EXPECT_EQ(std::set<std::uint64_t>(taken.begin(), taken.end()).size(), Arena::kManyLimit);
+  EXPECT_EQ(std::set<Offset>(taken.begin(), taken.end()).size(), Arena::kManyLimit);
   ASSERT_TRUE(process.arena.stage_exchange_many(size_class, taken.size(), {}));
   process.redo.commit();
   ASSERT_TRUE(process.arena.prepare_many(size_class, Arena::kManyLimit));
   const std::uint32_t staged = process.redo.size();
   EXPECT_FALSE(process.arena.stage_exchange_many(size_class, 0, taken));
   EXPECT_EQ(process.redo.size(), staged);
-  for (const std::uint64_t offset : taken) process.give_back(offset);
+  for (const Offset offset : taken) process.give_back(offset);
   process.arena.give_back_all();
 }
 
@@ -189,9 +189,9 @@ TEST_F(ArenaTest, SaysWhenItIsFull) {
 TEST_F(ArenaTest, APinnedRunWaits) {
   Process process(*segment_, 1);
   ASSERT_TRUE(process.arena.allocate_run(kPageBytes, kHeldOldRun));
-  const std::uint64_t entry = Extent{process.record.held[kHeldOldRun].load()}.offset() + sizeof(Word);
+  const Offset entry = entry_of_run(Extent{process.record.held[kHeldOldRun].load()}.offset());
   Word& pin = segment_->process(2).pins[kReadPin];
-  pin.store(entry);
+  pin.store(entry.value);
   EXPECT_TRUE(process.arena.is_pinned_by_others(entry));
   EXPECT_FALSE(process.arena.free_old_runs());
   EXPECT_GT(used_units(), 0u);

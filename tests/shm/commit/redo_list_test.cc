@@ -94,7 +94,7 @@ TEST_F(RedoListTest, ASuccessorCompletesWhatWasCommitted) {
 // Shows that a longer list goes to the area that the record holds, is found there by a successor, and that
 // the record's own list is used again afterwards.
 TEST_F(RedoListTest, LongListsLieInTheArea) {
-  const std::uint64_t offset = segment_->header().arena_offset;
+  const Offset offset{segment_->header().arena_offset};
   auto& area = *reinterpret_cast<TransactionArea*>(segment_->base() + offset);
   area.block_limit = 4;
   area.redo_limit = 2 * kRedoLimit;

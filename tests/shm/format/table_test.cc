@@ -19,16 +19,16 @@ struct alignas(64) Line {
 // Shows that a cell's three fields come back, that moving its entry changes nothing of its tag, and that no
 // entry's cell is taken for an empty one or a tombstone.
 TEST(Table, CellsKeepTheirFields) {
-  const std::uint64_t largest_offset = ((1ull << 38) - 1) * 8;
-  for (const std::uint64_t offset : {std::uint64_t{8}, std::uint64_t{1} << 30, largest_offset}) {
+  const Offset largest_offset{((1ull << 38) - 1) * 8};
+  for (const Offset offset : {Offset{8}, Offset{1ull << 30}, largest_offset}) {
     for (const std::uint64_t hash : {0ull, ~0ull, 0x123456789abcdef0ull}) {
       const std::uint64_t cell = Cell::make(offset, hash);
       EXPECT_TRUE(Cell::live(cell));
       EXPECT_EQ(Cell::offset(cell), offset);
       EXPECT_EQ(Cell::tag(cell), hash >> 40);
       EXPECT_EQ(Cell::heat(cell), 0u);
-      const std::uint64_t moved = Cell::moved(cell, 4096, Cell::kHeatLimit);
-      EXPECT_EQ(Cell::offset(moved), 4096u);
+      const std::uint64_t moved = Cell::moved(cell, Offset{4096}, Cell::kHeatLimit);
+      EXPECT_EQ(Cell::offset(moved), Offset{4096});
       EXPECT_EQ(Cell::tag(moved), Cell::tag(cell));
       EXPECT_EQ(Cell::heat(moved), Cell::kHeatLimit);
     }
@@ -48,10 +48,10 @@ TEST(Table, LooksAtEightCellsAsAtEach) {
     const std::uint64_t tag = random() % 3 + 2;
     for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
       const std::uint64_t kind = random() % 4;
-      const std::uint64_t cell = kind == 0 ? 0
-                                 : kind == 1
-                                     ? kTombstone
-                                     : Cell::make((random() % (1u << 20) + 1) * 64, (random() % 3 + 2) << 40);
+      const std::uint64_t cell =
+          kind == 0   ? 0
+          : kind == 1 ? kTombstone
+                      : Cell::make(Offset{(random() % (1u << 20) + 1) * 64}, (random() % 3 + 2) << 40);
       line.cells[i].store(cell);
       with_tag |= static_cast<std::uint32_t>(Cell::live(cell) && Cell::tag(cell) == tag) << i;
       empty |= static_cast<std::uint32_t>(cell == 0) << i;
@@ -66,7 +66,7 @@ TEST(Table, LooksAtEightCellsAsAtEach) {
 // Shows that a cell whose low half is zero is not taken for an empty one, though the look shows it as such.
 TEST(Table, ACellWithAZeroLowHalfIsNotEmpty) {
   Line line;
-  for (Word& cell : line.cells) cell.store(Cell::make(8ull << 6, 0));
+  for (Word& cell : line.cells) cell.store(Cell::make(Offset{8ull << 6}, 0));
   ASSERT_EQ(line.cells[0].load() & 0xffffffff, 0u);
   EXPECT_FALSE(has_empty_cell(line.cells.data(), look_at_line(line.cells.data(), 5)));
 }
@@ -82,7 +82,7 @@ TEST(Table, PlacesCellsWhereASearchFindsThem) {
     for (std::uint64_t i = 0; i < fill_limit(line_count); ++i) {
       // Half of them want the last line.
       const std::uint64_t tag = i % 2 == 0 ? 0xffffff : random() & 0xffffff;
-      placed.push_back(Cell::make((i + 1) * 8, tag << 40));
+      placed.push_back(Cell::make(Offset{(i + 1) * 8}, tag << 40));
       place_cell(cells, line_count, placed.back());
     }
     std::set<std::uint64_t> found;

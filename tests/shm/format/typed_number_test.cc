@@ -29,6 +29,7 @@ static_assert(!std::is_constructible_v<SlotId, Other> && !std::is_assignable_v<S
 static_assert(Comparable<SlotId, SlotId> && !Comparable<SlotId, Other> && !Comparable<SlotId, std::uint32_t>);
 static_assert(Addable<SlotId, std::uint32_t> && !Addable<SlotId, SlotId>);
 static_assert(Subtractable<SlotId, SlotId> && !Subtractable<SlotId, Other>);
+static_assert(!std::is_constructible_v<Offset, PageIndex> && !Comparable<Offset, PageIndex>);
 static_assert(sizeof(SlotId) == sizeof(std::uint32_t) && std::is_trivially_copyable_v<SlotId>);
 
 TEST(TypedNumber, ComputesAsPointsAndDistances) {
@@ -39,6 +40,8 @@ TEST(TypedNumber, ComputesAsPointsAndDistances) {
   EXPECT_EQ(slot + 4, SlotId{5});
   EXPECT_EQ(SlotId{5} - slot, 4u);
   EXPECT_LT(slot, kSlotEnd);
+  char segment[8];
+  EXPECT_EQ(segment + Offset{5}, &segment[5]);
 }
 
 }  // namespace
