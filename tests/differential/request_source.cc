@@ -21,7 +21,10 @@ constexpr const char* kPatterns[] = {
     "INCRBYFLOAT key decimal", "APPEND key value", "STRLEN key", "GETRANGE key integer integer", "SUBSTR key integer integer",
     "SETRANGE key offset value", "LCS key key lcs-option*", "GETBIT key offset", "SETBIT key offset bit", "BITCOUNT key",
     "BITCOUNT key integer integer", "BITCOUNT key integer integer unit", "BITPOS key bit", "BITPOS key bit integer",
-    "BITPOS key bit integer integer", "BITPOS key bit integer integer unit", "DEL key key*", "UNLINK key key*", "EXISTS key key*",
+    "BITPOS key bit integer integer", "BITPOS key bit integer integer unit", "BITOP bit-operation key key key*", "BITOP NOT key key",
+    "BITFIELD key field-step*", "BITFIELD key OVERFLOW overflow field-step*", "BITFIELD_RO key GET field-type field-place",
+    "BITFIELD_RO key field-step*", "PFADD hll value*", "PFADD hll elements", "PFADD hll elements", "PFCOUNT hll", "PFCOUNT hll hll hll*",
+    "PFMERGE hll hll*", "PFCOUNT key", "PFADD key value", "GET hll", "GET hll", "SET hll value", "DEL hll", "COPY hll hll", "DEL key key*", "UNLINK key key*", "EXISTS key key*",
     "TOUCH key key*", "TYPE key", "EXPIRE key expiry expire-option*", "PEXPIRE key expiry expire-option*",
     "EXPIREAT key time expire-option*", "PEXPIREAT key time-ms expire-option*", "EXPIRETIME key", "PEXPIRETIME key", "TTL key",
     "PTTL key", "PERSIST key", "RENAME key key", "RENAMENX key key", "COPY key key copy-option*", "RANDOMKEY",
@@ -56,6 +59,11 @@ constexpr const char* kOffsets[] = {"0", "1", "3", "7", "8", "15", "100", "1000"
                                     "4294967296", "9223372036854775807", "x", ""};
 constexpr const char* kBits[] = {"0", "1", "0", "1", "2", "-1", "x", "01"};
 constexpr const char* kUnits[] = {"BYTE", "BIT", "bit", "byte", "x"};
+constexpr const char* kBitOperations[] = {"AND", "OR", "XOR", "NOT", "and", "Xor", "nand"};
+constexpr const char* kFieldTypes[] = {"u8", "i8", "u1", "i1", "u63", "i64", "i16", "u13", "i33", "u32", "u64", "i65", "u0", "i", "x8", "U8"};
+constexpr const char* kFieldPlaces[] = {"0", "1", "7", "8", "13", "100", "#0", "#1", "#7", "#100", "1000", "8388608", "-1", "#-1", "#", "x",
+                                        "9223372036854775807", "#9223372036854775807"};
+constexpr const char* kOverflows[] = {"WRAP", "SAT", "FAIL", "sat", "x"};
 constexpr const char* kSetOptions[] = {"NX", "XX", "GET", "KEEPTTL", "PERSIST", "nx", "get", "EX", "px", "100", "x"};
 constexpr const char* kExpireOptions[] = {"NX", "XX", "GT", "LT", "gt", "x"};
 constexpr const char* kLcsOptions[] = {"LEN", "IDX", "WITHMATCHLEN", "MINMATCHLEN", "2", "idx", "x"};
@@ -144,6 +152,20 @@ void RequestSource::append_argument(std::string_view placeholder, Words* words) 
       words->push_back(pick(kTimesMs));
     } else if (placeholder == "offset") {
       words->push_back(pick(kOffsets));
+    } else if (placeholder == "hll") {
+      words->push_back("h" + std::to_string(below(6)));
+    } else if (placeholder == "elements") {
+      for (std::size_t left = below(200); left > 0; --left) words->push_back(std::to_string(below(100'000)));
+    } else if (placeholder == "bit-operation") {
+      words->push_back(pick(kBitOperations));
+    } else if (placeholder == "field-type") {
+      words->push_back(pick(kFieldTypes));
+    } else if (placeholder == "field-place") {
+      words->push_back(pick(kFieldPlaces));
+    } else if (placeholder == "overflow") {
+      words->push_back(pick(kOverflows));
+    } else if (placeholder == "field-step") {
+      append_field_step(words);
     } else if (placeholder == "bit") {
       words->push_back(pick(kBits));
     } else if (placeholder == "unit") {
@@ -165,6 +187,22 @@ void RequestSource::append_argument(std::string_view placeholder, Words* words) 
     } else {
       words->emplace_back(placeholder);
     }
+  }
+}
+
+// One subcommand of BITFIELD. Not the least number of all: Redis saturates a field that cannot hold it at the
+// field's largest number, because its own computation overflows.
+void RequestSource::append_field_step(Words* words) {
+  const std::size_t action = below(8);
+  if (action == 0) {
+    words->insert(words->end(), {"OVERFLOW", pick(kOverflows)});
+  } else {
+    words->insert(words->end(), {action < 4   ? "INCRBY"
+                                 : action < 6 ? "SET"
+                                              : "get",
+                                 pick(kFieldTypes), pick(kFieldPlaces)});
+    if (action < 6) words->push_back(integer());
+    if (words->back() == "-9223372036854775808") words->back() = "-9223372036854";
   }
 }
 

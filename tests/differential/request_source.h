@@ -32,6 +32,7 @@ class RequestSource {
   std::vector<Words> transaction();
   /// One word for a placeholder of a pattern; see kPatterns.
   void append_argument(std::string_view placeholder, Words* words);
+  void append_field_step(Words* words);
   void spoil(Words* words);
   std::string key();
   std::string value();

@@ -18,6 +18,7 @@ enum class CommandGroup : std::uint8_t {
   kKeys,
   kNumber,
   kBits,
+  kHyperLogLog,
   kExpiry,
   kKeyspace,
   kTransaction,

@@ -19,6 +19,7 @@ inline constexpr KeySpec kTwoKeys{1, 2, 1};
 inline constexpr KeySpec kAllWords{1, -1, 1};
 inline constexpr KeySpec kPairs{1, -1, 2};
 inline constexpr KeySpec kSecondWord{2, 2, 1};
+inline constexpr KeySpec kTargetAndSources{2, -1, 1};
 
 inline constexpr std::uint32_t kReadFast = kReadonly | kFast;
 inline constexpr std::uint32_t kStore = kWrite | kDenyOom;
@@ -41,7 +42,7 @@ constexpr std::array<Command, count> numbered(std::array<Command, count> command
 // name, arity, flags, keys, rest of line, group, since, arguments, summary, and where that is not nothing:
 // how a cluster joins replies, which words are secrets
 inline constexpr auto kCommands = numbered(std::to_array<Command>({
-    {"SET", -3, kStore, kOneKey, 2, kString, "1.0.0", "key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]", "Store a value; in the text protocol the rest of the line is the value"},
+    {"SET", -3, kStore, kOneKey, 2, kString, "1.0.0", "key value [NX | XX | IFEQ comparison] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]", "Store a value; in the text protocol the rest of the line is the value"},
     {"GET", 2, kReadFast, kOneKey, 0, kString, "1.0.0", "key", "The key's value"},
     {"GETP", 2, kReadFast, kOneKey, 0, kString, kOwn, "key", "Value, creation time and expiry of a key"},
     {"GETEX", -2, kWrite | kFast, kOneKey, 0, kString, "6.2.0", "key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]", "The key's value; set its expiry"},
@@ -60,6 +61,7 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"SUBSTR", 4, kReadonly, kOneKey, 0, kString, "1.0.0", "key start end", "GETRANGE's old name"},
     {"SETRANGE", 4, kStore, kOneKey, 3, kString, "2.2.0", "key offset value", "Overwrite part of a value; its new length"},
     {"LCS", -3, kReadonly, kTwoKeys, 0, kString, "7.0.0", "key key [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]", "The longest subsequence that two values share"},
+    {"DELIFEQ", 3, kWrite | kFast, kOneKey, 2, kString, "9.0.0", "key value", "Remove a key if its value is this one; 1, or 0"},
     {"DEL", -2, kWrite, kAllWords, 0, kKeys, "1.0.0", "key [key ...]", "Remove keys; how many were there", JoinKind::kSum},
     {"UNLINK", -2, kWrite | kFast, kAllWords, 0, kKeys, "4.0.0", "key [key ...]", "DEL", JoinKind::kSum},
     {"EXISTS", -2, kReadFast, kAllWords, 0, kKeys, "1.0.0", "key [key ...]", "How many of the keys are there", JoinKind::kSum},
@@ -87,6 +89,12 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"SETBIT", 4, kStore, kOneKey, 0, kBits, "2.2.0", "key offset bit", "Set a bit of a value; what it was"},
     {"BITCOUNT", -2, kReadonly, kOneKey, 0, kBits, "2.6.0", "key [start end [BYTE | BIT]]", "How many bits are 1"},
     {"BITPOS", -3, kReadonly, kOneKey, 0, kBits, "2.8.7", "key bit [start [end [BYTE | BIT]]]", "The first bit that is 0 or 1"},
+    {"BITOP", -4, kStore, kTargetAndSources, 0, kBits, "2.6.0", "AND | OR | XOR | NOT target key [key ...]", "Combine values bit by bit into another key; its length"},
+    {"BITFIELD", -2, kStore, kOneKey, 0, kBits, "3.2.0", "key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset increment ...]", "Integers of 1 to 64 bits within a value: i8 signed, u8 not; #n counts fields"},
+    {"BITFIELD_RO", -2, kReadFast, kOneKey, 0, kBits, "6.0.0", "key [GET type offset [GET type offset ...]]", "BITFIELD that only reads"},
+    {"PFADD", -2, kStore | kFast, kOneKey, 0, kHyperLogLog, "2.8.9", "key [element ...]", "Add elements to those that are counted; 1 when the estimate may have changed"},
+    {"PFCOUNT", -2, kReadonly, kAllWords, 0, kHyperLogLog, "2.8.9", "key [key ...]", "About how many different elements were added to any of the keys"},
+    {"PFMERGE", -2, kStore, kAllWords, 0, kHyperLogLog, "2.8.9", "target [key ...]", "Add to a key what was added to others"},
 
     {"EXPIRE", -3, kWrite | kFast, kOneKey, 0, kExpiry, "1.0.0", "key seconds [NX | XX | GT | LT]", "Let a key expire; 1, or 0 when there is no such key"},
     {"PEXPIRE", -3, kWrite | kFast, kOneKey, 0, kExpiry, "2.6.0", "key milliseconds [NX | XX | GT | LT]", "EXPIRE in milliseconds"},

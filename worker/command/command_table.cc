@@ -16,7 +16,8 @@ constexpr std::size_t kNameLimitBytes = 16;
 constexpr int kIndexBits = 10;  // few names share a place
 constexpr std::size_t kIndexSize = 1 << kIndexBits;
 
-// Up to eight letters in upper case as one word. Clearing bit 5 turns no other byte into a letter.
+// Up to eight letters in upper case as one word. Clearing bit 5 turns no other byte into a letter, but the
+// last of ASCII into an underscore.
 constexpr std::uint64_t kUpperMask = 0xdfdfdfdfdfdfdfdf;
 
 template <class Number>
@@ -49,6 +50,7 @@ struct Row {
   std::uint64_t head = 0;
   std::uint64_t tail = 0;
   const Command* command = nullptr;
+  bool has_underscore = false;
 };
 
 struct Index {
@@ -61,7 +63,7 @@ struct Index {
       const std::uint64_t tail = length > 8 ? word_of(command.name.data() + 8, length - 8) : 0;
       std::size_t place = index_of(head, length);
       while (rows[place].command != nullptr) place = (place + 1) % kIndexSize;
-      rows[place] = Row{head, tail, &command};
+      rows[place] = Row{head, tail, &command, command.name.find('_') != command.name.npos};
     }
   }
 };
@@ -83,7 +85,11 @@ const Command* find_command(std::string_view name) {
   for (std::size_t place = index_of(head, length);; place = (place + 1) % kIndexSize) {
     const Row& row = kIndex.rows[place];
     if (row.command == nullptr) return nullptr;
-    if (row.head == head && row.tail == tail && row.command->name.size() == length) return row.command;
+    if (row.head == head && row.tail == tail && row.command->name.size() == length) {
+      if (row.has_underscore && !is_word(name, row.command->name)) [[unlikely]]
+        return nullptr;
+      return row.command;
+    }
   }
 }
 
@@ -115,6 +121,8 @@ std::string_view group_title(CommandGroup group) {
       return "Numbers";
     case kBits:
       return "Bits";
+    case kHyperLogLog:
+      return "Counting different elements";
     case kExpiry:
       return "Expiry";
     case kKeyspace:
@@ -141,6 +149,8 @@ std::string_view group_name(CommandGroup group) {
       return "string";
     case kBits:
       return "bitmap";
+    case kHyperLogLog:
+      return "hyperloglog";
     case kKeys:
     case kExpiry:
     case kKeyspace:

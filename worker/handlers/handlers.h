@@ -14,6 +14,7 @@ void get(CommandContext&, const Call&);
 void getp(CommandContext&, const Call&);
 void getset(CommandContext&, const Call&);
 void getdel(CommandContext&, const Call&);
+void delifeq(CommandContext&, const Call&);
 void getex(CommandContext&, const Call&);
 
 // range_handlers.cc
@@ -65,6 +66,18 @@ void getbit(CommandContext&, const Call&);
 void setbit(CommandContext&, const Call&);
 void bitcount(CommandContext&, const Call&);
 void bitpos(CommandContext&, const Call&);
+
+// bitop_handler.cc
+void bitop(CommandContext&, const Call&);
+
+// bitfield_handlers.cc
+void bitfield(CommandContext&, const Call&);
+void bitfield_ro(CommandContext&, const Call&);
+
+// hyperloglog_handlers.cc
+void pfadd(CommandContext&, const Call&);
+void pfcount(CommandContext&, const Call&);
+void pfmerge(CommandContext&, const Call&);
 
 // expiry_handlers.cc
 void expire(CommandContext&, const Call&);

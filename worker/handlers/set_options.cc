@@ -40,10 +40,14 @@ std::optional<ValueOptions> parse_value_options(const Call& call, std::size_t fi
   for (std::size_t i = first; i < call.count(); ++i) {
     const std::string_view word = call[i];
     const ExpiryWord* expiry = find_expiry_word(word);
-    if (sets && is_word(word, "NX") && options.condition != SetCondition::kIfPresent) {
+    const bool compares = options.wanted.data() != nullptr;
+    if (sets && is_word(word, "NX") && options.condition != SetCondition::kIfPresent && !compares) {
       options.condition = SetCondition::kIfAbsent;
-    } else if (sets && is_word(word, "XX") && options.condition != SetCondition::kIfAbsent) {
+    } else if (sets && is_word(word, "XX") && options.condition != SetCondition::kIfAbsent && !compares) {
       options.condition = SetCondition::kIfPresent;
+    } else if (sets && is_word(word, "IFEQ") && options.condition == SetCondition::kAlways && !compares &&
+               i + 1 < call.count()) {
+      options.wanted = call[++i];
     } else if (sets && is_word(word, "GET")) {
       options.gets = true;
     } else if (sets && is_word(word, "KEEPTTL") && given == nullptr) {

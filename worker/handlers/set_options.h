@@ -23,10 +23,11 @@ std::optional<TimeMs> expiry_time(std::int64_t amount, ExpiryForm form, TimeMs n
 
 struct ValueOptions {
   SetCondition condition = SetCondition::kAlways;
+  std::string_view wanted;    ///< IFEQ: what the value has to be; data() == nullptr: anything
   bool gets = false;          ///< GET
   bool keeps_expiry = false;  ///< KEEPTTL
   bool persists = false;      ///< PERSIST
-  std::string_view expiry;    ///< EX, PX, EXAT, PXAT: the number as it came; empty data(): none was given
+  std::string_view expiry;  ///< EX, PX, EXAT, PXAT: the number as it came; data() == nullptr: none was given
   ExpiryForm form{};
 };
 

@@ -36,6 +36,12 @@ void answer_old_value(CommandContext& context, const HashedKey& key, Decide&& de
   answer_refusal(context, status);
 }
 
+bool is_met(const ValueOptions& options, const EntryView* old) {
+  if (options.wanted.data() != nullptr) return old != nullptr && old->value == options.wanted;
+  return options.condition == SetCondition::kAlways ||
+         (options.condition == SetCondition::kIfPresent) == (old != nullptr);
+}
+
 void set_with_options(CommandContext& context, const Call& call) {
   const std::optional<ValueOptions> options = parse_value_options(call, 3, OptionsOf::kSet);
   if (!options) return context.reply.error(kSyntaxError);
@@ -45,16 +51,15 @@ void set_with_options(CommandContext& context, const Call& call) {
     return;
   const std::string_view value = call[2];
   if (!check_value_length(context, value.size())) return;
-  if (options->gets) {
-    return answer_old_value(context, call.key, [&](const EntryView* old) {
-      const bool writes = options->condition == SetCondition::kAlways ||
-                          (options->condition == SetCondition::kIfPresent) == (old != nullptr);
-      if (!writes) return Change{};
-      return Change{Change::Action::kReplace, {value}, options->keeps_expiry ? kept_expiry(old) : expiry_ms};
-    });
-  }
+  const auto change = [&](const EntryView* old) {
+    if (!is_met(*options, old)) return Change{};
+    return Change{Change::Action::kReplace, {value}, options->keeps_expiry ? kept_expiry(old) : expiry_ms};
+  };
+  if (options->gets) return answer_old_value(context, call.key, change);
   const WriteStatus status =
-      context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry});
+      options->wanted.data() != nullptr
+          ? context.keyspace.update(call.key, change)
+          : context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry});
   if (answer_refusal(context, status)) return;
   status == WriteStatus::kDone ? context.reply.ok() : context.reply.nil();
 }
@@ -133,6 +138,15 @@ void getdel(CommandContext& context, const Call& call) {
   answer_old_value(context, call.key, [](const EntryView* old) {
     return Change{old != nullptr ? Change::Action::kErase : Change::Action::kKeep, {}, kNoExpiry};
   });
+}
+
+void delifeq(CommandContext& context, const Call& call) {
+  const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
+    const bool is_it = old != nullptr && old->value == call[2];
+    return Change{is_it ? Change::Action::kErase : Change::Action::kKeep, {}, kNoExpiry};
+  });
+  if (answer_refusal(context, status)) return;
+  context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
 }
 
 // A key that is not there has no expiry that could be wrong: as in Redis, nil comes before that error.
