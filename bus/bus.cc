@@ -140,10 +140,8 @@ bool Bus::set_up() {
     process_.log.error(std::string("listen on the bus port: ") + uv_strerror(failed));
     return false;
   }
-  for (std::size_t i = 0; i < members_.nodes.size(); ++i) {
-    peers_.push_back(i == members_.self
-                         ? nullptr
-                         : std::make_unique<Peer>(context_, static_cast<std::uint8_t>(i), now_ms()));
+  for (NodeId node; node < members_.end_node(); ++node) {
+    peers_.push_back(node == members_.self ? nullptr : std::make_unique<Peer>(context_, node, now_ms()));
   }
   process_.state.bus_process.store(process_.process);
   channels_.open_new();
@@ -198,7 +196,7 @@ void Bus::on_turn() {
   channels_.open_new();
   if (leave_at_ms_ == 0) {
     channels_.take_requests([this](const FragmentHeader& header, std::string_view payload) {
-      peers_[header.node]->add(header, payload);
+      peers_[header.node.value]->add(header, payload);
     });
   }
   const std::int64_t now = now_ms();
@@ -221,14 +219,15 @@ void Bus::on_tick() {
   if (was_stopped) return;  // what came meanwhile is read first
   for (const auto& link : inbound_links_) {
     link->on_tick(now);
-    if (const auto node = link->node(); node && !link->is_closed()) peers_[*node]->on_peer_seen(now);
+    if (const auto node = link->node(); node && !link->is_closed()) peers_[node->value]->on_peer_seen(now);
   }
   std::erase_if(inbound_links_, [](const auto& link) { return link->is_closed(); });
-  for (std::size_t i = 0; i < peers_.size(); ++i) {
-    if (peers_[i] == nullptr) continue;
-    peers_[i]->on_tick(now);
-    const auto is_its = [&](const auto& link) { return link->node() == i; };
-    process_.state.nodes[i].is_heard.store(std::ranges::any_of(inbound_links_, is_its));
+  for (NodeId node; node < members_.end_node(); ++node) {
+    Peer* const peer = peers_[node.value].get();
+    if (peer == nullptr) continue;
+    peer->on_tick(now);
+    const auto is_its = [&](const auto& link) { return link->node() == node; };
+    process_.state.node(node).is_heard.store(std::ranges::any_of(inbound_links_, is_its));
   }
   stranger_lines_.flush_due(process_.log, now);
   check_formed();

@@ -36,9 +36,9 @@ InboundLink::~InboundLink() {
 
 void InboundLink::close(const std::string& why) {
   if (std::exchange(is_closed_, true)) return;
-  const std::optional<std::size_t> peer = node();
+  const std::optional<NodeId> peer = node();
   if (peer && handshake_.other_lane() == 0) {  // of the others it is said on the other side
-    context_.log.warning("the link of " + context_.members.nodes[*peer].name + " has ended: " + why);
+    context_.log.warning("the link of " + context_.members.node(*peer).name + " has ended: " + why);
   }
   if (lane_ != nullptr && lane_->inbound() == this) lane_->set_inbound(nullptr);
   tcp_->close();

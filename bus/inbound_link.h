@@ -40,7 +40,7 @@ class InboundLink {
   bool is_stranger() const { return !is_ready_ && !is_closed_; }
   bool has_address_of_member() const { return has_address_of_member_; }
   /// Whose link it is; nothing before that has proved itself.
-  std::optional<std::size_t> node() const { return is_ready_ ? handshake_.peer() : std::nullopt; }
+  std::optional<NodeId> node() const { return is_ready_ ? handshake_.peer() : std::nullopt; }
   void close(const std::string& why);
 
  private:

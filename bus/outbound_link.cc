@@ -17,8 +17,8 @@ void add_to(std::atomic<std::uint64_t>& word, std::uint64_t amount) {
 
 }  // namespace
 
-OutboundLink::OutboundLink(BusContext& context, std::uint8_t node, std::uint32_t lane, std::int64_t now_ms)
-    : context_(context), index_(node), lane_(lane), rules_(context.timeout_ms, now_ms) {}
+OutboundLink::OutboundLink(BusContext& context, NodeId node, std::uint32_t lane, std::int64_t now_ms)
+    : context_(context), id_(node), lane_(lane), rules_(context.timeout_ms, now_ms) {}
 
 OutboundLink::~OutboundLink() {
   if (tcp_ != nullptr) tcp_->close();
@@ -55,7 +55,7 @@ void OutboundLink::connect() {
   tcp_ = new Tcp(context_.loop);
   sender_ = FrameSender();
   receiver_ = FrameReceiver();
-  handshake_.emplace(Handshake::connector(context_.members, index_, lane_, context_.secret, new_nonce()));
+  handshake_.emplace(Handshake::connector(context_.members, id_, lane_, context_.secret, new_nonce()));
   tcp_->set_events({[this](const char* error) {
                       if (error != nullptr) return close(error);
                       tcp_->send(handshake_->begin(sender_));
@@ -64,7 +64,7 @@ void OutboundLink::connect() {
                     },
                     [this] { on_bytes(); }, [this](const char* error) { close(error); }, nullptr});
   tcp_->on_spare = [this](ByteBuffer frame) { queue_.give_back(std::move(frame)); };
-  const ClusterNode& peer = context_.members.nodes[index_];
+  const ClusterNode& peer = context_.members.node(id_);
   tcp_->connect(peer.address, peer.bus_port);
 }
 
@@ -141,7 +141,7 @@ bool OutboundLink::on_replies(std::string_view fragments) {
 
 void OutboundLink::flush_passed() {
   queue_.take_passed([&](std::uint16_t process, std::uint8_t lane, std::uint64_t bytes) {
-    context_.channels.pass(process, index_, lane, bytes);
+    context_.channels.pass(process, id_, lane, bytes);
   });
 }
 
@@ -168,7 +168,7 @@ void OutboundLink::flush(std::int64_t now_ms) {
   is_reading_ ? tcp_->start_reading() : tcp_->stop_reading();
 }
 
-Peer::Peer(BusContext& context, std::uint8_t node, std::int64_t now_ms) : context_(context), index_(node) {
+Peer::Peer(BusContext& context, NodeId node, std::int64_t now_ms) : context_(context), id_(node) {
   set_lane_count(static_cast<std::uint32_t>(std::max<std::uint64_t>(this->node().lanes.load(), 1)), now_ms);
   this->node().link.store(static_cast<std::uint64_t>(LinkState::kDown));
   this->node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
@@ -181,7 +181,7 @@ void Peer::set_lane_count(std::uint32_t count, std::int64_t now_ms) {
   while (links_.size() > count) links_.pop_back();
   while (links_.size() < count) {
     links_.push_back(
-        std::make_unique<OutboundLink>(context_, index_, static_cast<std::uint32_t>(links_.size()), now_ms));
+        std::make_unique<OutboundLink>(context_, id_, static_cast<std::uint32_t>(links_.size()), now_ms));
   }
 }
 
@@ -211,7 +211,7 @@ void Peer::update_state(std::int64_t now_ms) {
   node().link.store(static_cast<std::uint64_t>(state_));
   if (state_ != LinkState::kUp && before != LinkState::kUp) return;
   node().link_changed_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
-  const std::string name = context_.members.nodes[index_].name;
+  const std::string name = context_.members.node(id_).name;
   if (state_ != LinkState::kUp)
     return context_.log.warning("the link to " + name + " is down: " + (*down)->why_closed());
   add_to(node().connects, 1);

@@ -19,7 +19,7 @@ namespace memento::bus {
 
 class OutboundLink {
  public:
-  OutboundLink(BusContext& context, std::uint8_t node, std::uint32_t lane, std::int64_t now_ms);
+  OutboundLink(BusContext& context, NodeId node, std::uint32_t lane, std::int64_t now_ms);
   /// What was not answered fails.
   ~OutboundLink();
   OutboundLink(const OutboundLink&) = delete;
@@ -54,12 +54,12 @@ class OutboundLink {
   void note_round_trip(std::int64_t took_ns);
   void flush_passed();
   void tell_refusal(const std::string& reason);
-  NodeState& node() const { return context_.state.nodes[index_]; }
-  std::string name() const { return context_.members.nodes[index_].name; }
+  NodeState& node() const { return context_.state.node(id_); }
+  std::string name() const { return context_.members.node(id_).name; }
   RequestQueue::Fail fail() const;
 
   BusContext& context_;
-  const std::uint8_t index_;
+  const NodeId id_;
   const std::uint32_t lane_;
   LinkRules rules_;
   RequestQueue queue_;
@@ -74,7 +74,7 @@ class OutboundLink {
 
 class Peer {
  public:
-  Peer(BusContext& context, std::uint8_t node, std::int64_t now_ms);
+  Peer(BusContext& context, NodeId node, std::int64_t now_ms);
 
   void on_tick(std::int64_t now_ms);
   void on_peer_seen(std::int64_t now_ms);
@@ -90,10 +90,10 @@ class Peer {
  private:
   void set_lane_count(std::uint32_t count, std::int64_t now_ms);
   void update_state(std::int64_t now_ms);
-  NodeState& node() const { return context_.state.nodes[index_]; }
+  NodeState& node() const { return context_.state.node(id_); }
 
   BusContext& context_;
-  const std::uint8_t index_;
+  const NodeId id_;
   LinkState state_ = LinkState::kDown;
   std::vector<std::unique_ptr<OutboundLink>> links_;  ///< by lane; never empty
 };

@@ -49,7 +49,7 @@ void WorkerChannels::take_requests(const OnRequest& on_request) {
         static_cast<std::uint32_t>(worker.channel.header().generation.load(std::memory_order_acquire));
     for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
       const bool is_good = header.generation == generation && header.process == process &&
-                           header.node < state_.node_count && header.node != state_.self &&
+                           header.node < state_.end_node() && header.node != state_.self &&
                            header.lane < kLaneLimit;
       if (is_good) on_request(header, payload);
       return true;
@@ -115,10 +115,10 @@ void WorkerChannels::fail(std::uint16_t process, std::uint32_t generation, std::
   touch(process);
 }
 
-void WorkerChannels::pass(std::uint16_t process, std::uint8_t node, std::uint8_t lane, std::uint64_t bytes) {
+void WorkerChannels::pass(std::uint16_t process, NodeId node, std::uint8_t lane, std::uint64_t bytes) {
   if (process >= kProcessLimit || !workers_[process]) return;
   ChannelHeader& header = workers_[process]->channel.header();
-  Word& passed = header.passed[node][lane];
+  Word& passed = header.passed[node.value][lane];
   passed.store(passed.load(std::memory_order_relaxed) + bytes, std::memory_order_release);
   if (header.worker_waits.load(std::memory_order_relaxed) != 0) touch(process);
 }

@@ -46,7 +46,7 @@ class WorkerChannels {
              std::string_view payload);
   void fail(std::uint16_t process, std::uint32_t generation, std::uint32_t number, Failure failure);
   /// So many bytes of the process's requests for the node's lane have left the bus.
-  void pass(std::uint16_t process, std::uint8_t node, std::uint8_t lane, std::uint64_t bytes);
+  void pass(std::uint16_t process, NodeId node, std::uint8_t lane, std::uint64_t bytes);
 
   /// Makes replies visible and rings the wake-up FIFOs of workers that sleep.
   void flush();

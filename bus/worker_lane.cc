@@ -19,7 +19,7 @@ bool is_request(const FragmentHeader& header) {
 
 }  // namespace
 
-WorkerLane::WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& channels, std::uint8_t node,
+WorkerLane::WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& channels, NodeId node,
                        std::uint32_t worker)
     : segment_(segment),
       state_(state),
@@ -160,12 +160,11 @@ WorkerLanes::WorkerLanes(Segment& segment, ClusterState& state, WorkerChannels& 
       by_place_(state.node_count * count_) {}
 
 // Where there are more workers than lanes, different nodes use different ones.
-WorkerLane& WorkerLanes::at(std::size_t node, std::uint32_t lane) {
-  const std::size_t place = node * count_ + lane;
+WorkerLane& WorkerLanes::at(NodeId node, std::uint32_t lane) {
+  const std::size_t place = node.value * count_ + lane;
   if (by_place_[place] == nullptr) {
-    by_place_[place] =
-        std::make_unique<WorkerLane>(segment_, state_, channels_, static_cast<std::uint8_t>(node),
-                                     static_cast<std::uint32_t>(place % worker_count_));
+    by_place_[place] = std::make_unique<WorkerLane>(segment_, state_, channels_, node,
+                                                    static_cast<std::uint32_t>(place % worker_count_));
     used_.push_back(by_place_[place].get());
   }
   return *by_place_[place];

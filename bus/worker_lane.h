@@ -20,7 +20,7 @@ class InboundLink;
 
 class WorkerLane {
  public:
-  WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& channels, std::uint8_t node,
+  WorkerLane(Segment& segment, ClusterState& state, WorkerChannels& channels, NodeId node,
              std::uint32_t worker);
 
   /// The link that uses it from now on; nullptr: none.
@@ -50,7 +50,7 @@ class WorkerLane {
   Segment& segment_;
   ClusterState& state_;
   WorkerChannels& channels_;
-  const std::uint8_t node_;
+  const NodeId node_;
   const std::uint32_t worker_;
   const Channel* channel_ = nullptr;  ///< of `process_`; nullptr: there was none yet
   std::uint16_t process_ = 0;
@@ -71,7 +71,7 @@ class WorkerLanes {
   /// So many links another node makes to this one.
   std::uint32_t count() const { return count_; }
   /// REQUIRES: lane < count().
-  WorkerLane& at(std::size_t node, std::uint32_t lane);
+  WorkerLane& at(NodeId node, std::uint32_t lane);
 
   void tick();
   void take_replies();

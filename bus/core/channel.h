@@ -80,7 +80,7 @@ struct FragmentHeader {
   std::uint32_t number;      ///< the worker's, given back with the reply
   std::uint32_t generation;  ///< of the worker
   std::uint16_t process;     ///< record of the worker
-  std::uint8_t node;         ///< whose slots it is for
+  NodeId node;               ///< whose slots it is for
   FragmentKind kind;
   std::uint8_t flags;
   std::uint8_t protocol;  ///< the client's, for the reply
@@ -242,20 +242,20 @@ class Channel {
   RingWriter reply_writer() const { return {header().replies, replies(), kChannelRingBytes}; }
   RingReader reply_reader() const { return {header().replies, replies(), kChannelRingBytes}; }
 
-  PeerRings& peer(std::uint32_t node) const {
-    assert(node < node_count_);
-    return header().peers[node];
+  PeerRings& peer(NodeId node) const {
+    assert(node.value < node_count_);
+    return header().peers[node.value];
   }
-  RingWriter peer_request_writer(std::uint32_t node) const {
+  RingWriter peer_request_writer(NodeId node) const {
     return {peer(node).requests, peer_requests(node), peer_bytes()};
   }
-  RingReader peer_request_reader(std::uint32_t node) const {
+  RingReader peer_request_reader(NodeId node) const {
     return {peer(node).requests, peer_requests(node), peer_bytes()};
   }
-  RingWriter peer_reply_writer(std::uint32_t node) const {
+  RingWriter peer_reply_writer(NodeId node) const {
     return {peer(node).replies, peer_replies(node), peer_bytes()};
   }
-  RingReader peer_reply_reader(std::uint32_t node) const {
+  RingReader peer_reply_reader(NodeId node) const {
     return {peer(node).replies, peer_replies(node), peer_bytes()};
   }
 
@@ -272,10 +272,10 @@ class Channel {
   char* requests() const { return mapping_.data() + kHeaderBytes; }
   char* replies() const { return requests() + 2 * kChannelRingBytes; }
   std::uint64_t peer_bytes() const { return peer_ring_bytes(node_count_); }
-  char* peer_requests(std::uint32_t node) const {
-    return replies() + 2 * kChannelRingBytes + 4 * node * peer_bytes();
+  char* peer_requests(NodeId node) const {
+    return replies() + 2 * kChannelRingBytes + 4 * node.value * peer_bytes();
   }
-  char* peer_replies(std::uint32_t node) const { return peer_requests(node) + 2 * peer_bytes(); }
+  char* peer_replies(NodeId node) const { return peer_requests(node) + 2 * peer_bytes(); }
 
   Mapping mapping_;
   std::uint32_t node_count_;

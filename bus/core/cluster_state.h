@@ -21,6 +21,12 @@ namespace memento {
 
 inline constexpr std::uint32_t kNodeLimit = 128;
 inline constexpr std::uint32_t kNodeNameBytes = 64;
+
+/// A member of the cluster: its place in the order that all nodes agree on.
+using NodeId = TypedNumber<struct NodeKind, std::uint8_t>;
+inline constexpr NodeId kNoNode{0xff};
+static_assert(kNodeLimit <= kNoNode.value);
+
 inline constexpr std::uint32_t kRoundTripBuckets = 32;
 
 enum class LinkState : std::uint64_t {
@@ -63,8 +69,8 @@ struct ClusterState {
   std::uint32_t layout_version;
   std::uint32_t struct_hash;
   std::uint32_t node_count;
-  std::uint32_t self;
-  std::array<std::uint8_t, kSlotCount> owners;  ///< by slot: index of the node
+  alignas(std::uint32_t) NodeId self;
+  alignas(std::uint32_t) std::array<NodeId, kSlotCount> owners;  ///< by slot
 
   alignas(64) std::atomic<std::uint64_t> bus_process;  ///< its record in the segment; 0: none yet
   std::atomic<std::uint64_t> bus_generation;           ///< +1 with each start of a bus process
@@ -80,8 +86,12 @@ struct ClusterState {
   std::atomic<std::uint64_t> outcome_unknown;        ///< by workers
   std::array<NodeState, kNodeLimit> nodes;
 
-  std::uint8_t owner_of(SlotId slot) const { return owners[slot.value]; }
-  const NodeState& self_node() const { return nodes[self]; }
+  /// Behind the last node.
+  NodeId end_node() const { return NodeId(static_cast<std::uint8_t>(node_count)); }
+  NodeState& node(NodeId id) { return nodes[id.value]; }
+  const NodeState& node(NodeId id) const { return nodes[id.value]; }
+  NodeId owner_of(SlotId slot) const { return owners[slot.value]; }
+  const NodeState& self_node() const { return node(self); }
   bool is_self(const NodeState& node) const { return &node == &self_node(); }
   /// self, up, refused or down.
   std::string_view text_of_link(const NodeState& node) const;
@@ -93,7 +103,6 @@ inline constexpr std::uint32_t kClusterStructHash =
     static_cast<std::uint32_t>(sizeof(ClusterState) * 31 + sizeof(NodeState));
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(std::atomic<std::uint64_t>) == 8);
 static_assert(sizeof(NodeState) % 64 == 0 && offsetof(ClusterState, magic) == 0);
-static_assert(kNodeLimit < 256);
 
 /// Owns the mapping, which children inherit. Move-only.
 class ClusterStateFile {

@@ -47,15 +47,15 @@ Handshake::Handshake(const Members& members, std::uint32_t lane, std::string sec
   own_.node_count = static_cast<std::uint32_t>(members.nodes.size());
   own_.lane = lane;
   own_.cluster_id = members.id(version);
-  set_text(own_.name, members.nodes[members.self].name);
+  set_text(own_.name, members.node(members.self).name);
   own_.nonce = nonce;
 }
 
-Handshake Handshake::connector(const Members& members, std::size_t peer, std::uint32_t lane,
-                               std::string secret, const Nonce& nonce, std::uint32_t version) {
+Handshake Handshake::connector(const Members& members, NodeId peer, std::uint32_t lane, std::string secret,
+                               const Nonce& nonce, std::uint32_t version) {
   Handshake handshake(members, lane, std::move(secret), nonce, version, true);
   handshake.peer_ = peer;
-  set_text(handshake.own_.peer, members.nodes[peer].name);
+  set_text(handshake.own_.peer, members.node(peer).name);
   return handshake;
 }
 
@@ -106,8 +106,8 @@ std::string Handshake::objection(const Introduction& other) const {
   }
   const std::string wanted = printable(text_of(other.peer));
   if (wanted != self) return name + " wanted to reach " + wanted + ", and reached " + self;
-  if (connects_ && name != members_->nodes[*peer_].name) {
-    return self + " wanted to reach " + members_->nodes[*peer_].name + ", and reached " + name;
+  if (connects_ && name != members_->node(*peer_).name) {
+    return self + " wanted to reach " + members_->node(*peer_).name + ", and reached " + name;
   }
   if (name == self) return "two nodes say that they are " + name;
   if (std::ranges::find(members_->nodes, name, &ClusterNode::name) == members_->nodes.end())
@@ -125,8 +125,9 @@ std::string Handshake::on_hello(std::string_view payload, FrameSender& sender) {
   if (payload.size() != sizeof(Introduction)) return refuse("a greeting of another length", sender);
   std::memcpy(&other_, payload.data(), sizeof other_);
   if (const std::string why = objection(other_); !why.empty()) return refuse(why, sender);
-  peer_ = static_cast<std::size_t>(
-      std::ranges::find(members_->nodes, text_of(other_.name), &ClusterNode::name) - members_->nodes.begin());
+  peer_ = NodeId(
+      static_cast<std::uint8_t>(std::ranges::find(members_->nodes, text_of(other_.name), &ClusterNode::name) -
+                                members_->nodes.begin()));
   own_.peer = other_.name;
   awaited_ = FrameType::kProof;
   return sender.frame(FrameType::kWelcome, std::string(bytes_of(own_)).append(bytes_of(proof("acceptor"))));

@@ -41,7 +41,7 @@ class Handshake {
   enum class State { kGoing, kDone, kRefused };
 
   /// `version` and `secret` are this node's. A connector names the member it means to reach, and the lane.
-  static Handshake connector(const Members& members, std::size_t peer, std::uint32_t lane, std::string secret,
+  static Handshake connector(const Members& members, NodeId peer, std::uint32_t lane, std::string secret,
                              const Nonce& nonce, std::uint32_t version = kProtocolVersion);
   static Handshake acceptor(const Members& members, std::uint32_t lane_count, std::string secret,
                             const Nonce& nonce, std::uint32_t version = kProtocolVersion);
@@ -55,8 +55,8 @@ class Handshake {
   State state() const { return state_; }
   /// kRefused: why.
   const std::string& reason() const { return reason_; }
-  /// kDone, or as soon as it said so: index of the other side among the members.
-  std::optional<std::size_t> peer() const { return peer_; }
+  /// kDone, or as soon as it said so: the other side.
+  std::optional<NodeId> peer() const { return peer_; }
   /// kDone: what the other side says of lanes.
   std::uint32_t other_lane() const { return other_.lane; }
 
@@ -80,7 +80,7 @@ class Handshake {
   bool connects_;
   State state_ = State::kGoing;
   FrameType awaited_;
-  std::optional<std::size_t> peer_;
+  std::optional<NodeId> peer_;
   std::string reason_;
 };
 

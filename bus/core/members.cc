@@ -28,26 +28,26 @@ void copy_text(const std::string& text, std::array<char, N>& to) {
 }  // namespace
 
 Members Members::from(const ClusterFile& file) {
-  Members members{file.nodes, 0};
+  Members members{file.nodes, {}};
   const std::string self = file.nodes[file.self].name;
   std::ranges::sort(members.nodes, {}, &ClusterNode::name);
-  members.self = static_cast<std::uint32_t>(std::ranges::find(members.nodes, self, &ClusterNode::name) -
-                                            members.nodes.begin());
+  members.self = NodeId(static_cast<std::uint8_t>(std::ranges::find(members.nodes, self, &ClusterNode::name) -
+                                                  members.nodes.begin()));
   return members;
 }
 
 Members Members::of(const ClusterState& state) {
   Members members{{}, state.self};
-  for (std::uint32_t i = 0; i < state.node_count; ++i) {
-    const NodeState& node = state.nodes[i];
+  for (NodeId id; id < state.end_node(); ++id) {
+    const NodeState& node = state.node(id);
     members.nodes.push_back({std::string(node.address_text()), static_cast<std::uint16_t>(node.bus_port),
                              std::string(node.name_text())});
   }
   return members;
 }
 
-SlotId Members::first_slot(std::size_t node) const {
-  return SlotId(static_cast<std::uint32_t>(node * kSlotCount / nodes.size()));
+SlotId Members::first_slot(NodeId node) const {
+  return SlotId(static_cast<std::uint32_t>(node.value * kSlotCount / nodes.size()));
 }
 
 // The file may write an address in another way.
@@ -71,9 +71,9 @@ ClusterId Members::id(std::uint32_t version) const {
   return id;
 }
 
-std::string Members::node_id(std::size_t node) const {
+std::string Members::hex_id(NodeId member) const {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  const Digest digest = sha256("memento node " + text_of(nodes[node]));
+  const Digest digest = sha256("memento node " + text_of(node(member)));
   std::string id;
   for (std::size_t i = 0; i < 20; ++i) id.append({kDigits[digest[i] >> 4], kDigits[digest[i] & 15]});
   return id;
@@ -82,17 +82,17 @@ std::string Members::node_id(std::size_t node) const {
 void Members::write_to(ClusterState& state) const {
   state.node_count = static_cast<std::uint32_t>(nodes.size());
   state.self = self;
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    NodeState& node = state.nodes[i];
-    copy_text(nodes[i].name, node.name);
-    copy_text(nodes[i].address, node.address);
-    copy_text(node_id(i), node.id);
-    node.bus_port = nodes[i].bus_port;
-    node.port = nodes[i].port();
-    node.first_slot = first_slot(i);
-    node.end_slot = first_slot(i + 1);
-    std::fill(state.owners.begin() + node.first_slot.value, state.owners.begin() + node.end_slot.value,
-              static_cast<std::uint8_t>(i));
+  for (NodeId id; id < end_node(); ++id) {
+    const ClusterNode& member = this->node(id);
+    NodeState& node = state.node(id);
+    copy_text(member.name, node.name);
+    copy_text(member.address, node.address);
+    copy_text(hex_id(id), node.id);
+    node.bus_port = member.bus_port;
+    node.port = member.port();
+    node.first_slot = first_slot(id);
+    node.end_slot = first_slot(id + 1);
+    std::fill(state.owners.begin() + node.first_slot.value, state.owners.begin() + node.end_slot.value, id);
   }
 }
 

@@ -22,18 +22,22 @@ using ClusterId = std::array<std::uint8_t, 16>;
 
 struct Members {
   std::vector<ClusterNode> nodes;  ///< sorted
-  std::uint32_t self = 0;
+  NodeId self;
 
   static Members from(const ClusterFile& file);
   /// What write_to() wrote.
   static Members of(const ClusterState& state);
 
-  SlotId first_slot(std::size_t node) const;
+  SlotId first_slot(NodeId node) const;
   /// A member has this address, as the system writes it.
   bool has_address(const std::string& address) const;
   ClusterId id(std::uint32_t version = kProtocolVersion) const;
   /// 40 hex digits that the node keeps as long as name and address stay.
-  std::string node_id(std::size_t node) const;
+  std::string hex_id(NodeId member) const;
+
+  /// Behind the last member.
+  NodeId end_node() const { return NodeId(static_cast<std::uint8_t>(nodes.size())); }
+  const ClusterNode& node(NodeId id) const { return nodes[id.value]; }
 
   /// Fills in what the node's processes read.
   void write_to(ClusterState& state) const;

@@ -130,7 +130,7 @@ void write_scan(const Join& join, const ClusterState& state, ReplyWriter& reply)
   std::string_view bytes = join.parts[0].reply;
   take_count(&bytes);
   std::string cursor(take_element(&bytes).text);
-  const SlotId next_slot = state.nodes[join.parts[0].node].end_slot;
+  const SlotId next_slot = state.node(join.parts[0].node).end_slot;
   if (cursor == "0" && next_slot < kSlotEnd)
     cursor = std::to_string(std::uint64_t{next_slot.value} << kScanPlaceBits);
   std::int64_t left = take_count(&bytes);
@@ -172,7 +172,7 @@ void write_failure(Failure failure, const NodeState& node, ReplyWriter& reply) {
 void finish_join(const Join& join, const ClusterState& state, ReplyWriter& reply) {
   if (join.kind == JoinKind::kSumOfSome) return reply.integer(sum_of(join));
   if (const JoinPart* part = worst_part(join))
-    return write_failure(part->failure, state.nodes[part->node], reply);
+    return write_failure(part->failure, state.node(part->node), reply);
   for (const JoinPart& part : join.parts) {
     std::string_view bytes = part.reply;
     if (const Element element = take_element(&bytes); element.type == '-')

@@ -15,7 +15,7 @@
 namespace memento {
 
 struct JoinPart {
-  std::uint8_t node = 0;
+  NodeId node;
   Failure failure = Failure::kNone;
   std::string reply{};
   std::vector<std::uint32_t> places{};  ///< kElements, kWatch: of its elements in the whole

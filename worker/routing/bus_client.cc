@@ -15,8 +15,8 @@ constexpr std::size_t kMuchBytes = kChannelRingBytes / 8;
 constexpr std::int64_t kSlackMs = 2000;  // beyond the bus's own time limit
 
 // Where the requests begin that a worker before has not taken. What it was executing is the bus's to answer.
-void take_over_peers(const Channel& channel, std::uint32_t node_count) {
-  for (std::uint32_t node = 0; node < node_count; ++node) {
+void take_over_peers(const Channel& channel, NodeId end_node) {
+  for (NodeId node; node < end_node; ++node) {
     PeerRings& peer = channel.peer(node);
     peer.taken_over.store(peer.taken.load());
     peer.requests.head.store(peer.taken.load());
@@ -30,7 +30,7 @@ Result<std::unique_ptr<BusClient>> BusClient::create(Segment& segment, ClusterSt
   Result<Channel> channel =
       Channel::create(segment.path().substr(0, segment.path().rfind('/')), process, state.node_count);
   if (!channel) return channel.error();
-  take_over_peers(*channel, state.node_count);
+  take_over_peers(*channel, state.end_node());
   return std::unique_ptr<BusClient>(new BusClient(segment, state, process, timeout_ms, std::move(*channel)));
 }
 
@@ -201,7 +201,7 @@ bool BusClient::receive(const OnReply& on_reply) {
     if (pending == nullptr) return true;
     const bool is_last = header.kind == FragmentKind::kFailed || (header.flags & kLastFragment) != 0;
     const ReplyTo to = pending->to;
-    const std::uint8_t node = pending->node;
+    const NodeId node = pending->node;
     if (is_last) {
       if (pending->is_queued) drop_queued(*pending, header.number);
       release(header.number);

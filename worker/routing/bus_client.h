@@ -37,7 +37,7 @@ struct ReplyTo {
 };
 
 struct NodeRequest {
-  std::uint8_t node;
+  NodeId node;
   FragmentKind kind;
   bool may_write;
   Protocol protocol;  ///< of the reply
@@ -48,7 +48,7 @@ class BusClient {
   static Result<std::unique_ptr<BusClient>> create(Segment& segment, ClusterState& state,
                                                    std::uint32_t process, std::int64_t timeout_ms);
 
-  bool has_room(std::uint8_t node, std::uint64_t client_id) const {
+  bool has_room(NodeId node, std::uint64_t client_id) const {
     return ways_[way_of(node, lane_of(client_id))].queued_bytes < kQueueLimitBytes;
   }
 
@@ -71,8 +71,8 @@ class BusClient {
   void flush();
 
   /// A fragment of a reply, or why there is none (then `bytes` is empty and `is_last`).
-  using OnReply = std::function<void(const ReplyTo& to, std::uint8_t node, Failure failure,
-                                     std::string_view bytes, bool is_last)>;
+  using OnReply = std::function<void(const ReplyTo& to, NodeId node, Failure failure, std::string_view bytes,
+                                     bool is_last)>;
   /// Takes what came. True: something did.
   bool receive(const OnReply& on_reply);
   /// From time to time: fails what is not answered when the bus does not run.
@@ -96,7 +96,7 @@ class BusClient {
     std::uint64_t position = 0;  ///< of the ring, behind its last fragment
     std::int64_t sent_ms = 0;
     std::uint32_t salt = 0;  ///< tells the users of one place apart
-    std::uint8_t node = 0;
+    NodeId node;
     std::uint8_t lane = 0;
     bool may_write = false;
     bool is_used = false;
@@ -136,7 +136,7 @@ class BusClient {
   Word& passed(std::size_t way) const { return channel_.header().passed[way / kLaneLimit][way % kLaneLimit]; }
   void fail(std::uint32_t index, Failure failure, const OnReply& on_reply);
   void on_new_bus(const OnReply& on_reply);
-  static std::size_t way_of(std::uint8_t node, std::uint8_t lane) { return node * kLaneLimit + lane; }
+  static std::size_t way_of(NodeId node, std::uint8_t lane) { return node.value * kLaneLimit + lane; }
   std::uint32_t number_of(std::uint32_t index) const { return index | pending_[index].salt << kIndexBits; }
 
   ClusterState& state_;

@@ -40,10 +40,11 @@ ClusterRouter::ClusterRouter(ClusterState& state, std::unique_ptr<BusClient> bus
 
 std::string ClusterRouter::missing_nodes() const {
   std::string names;
-  for (std::uint32_t i = 0; i < state_.node_count; ++i) {
-    if (i == state_.self || state_.nodes[i].link_state() == LinkState::kUp) continue;
-    names += (names.empty() ? "" : ", ") + std::string(state_.nodes[i].name_text());
-    if (state_.nodes[i].link_state() == LinkState::kRefused) names += " (refused)";
+  for (NodeId id; id < state_.end_node(); ++id) {
+    const NodeState& node = state_.node(id);
+    if (id == state_.self || node.link_state() == LinkState::kUp) continue;
+    names += (names.empty() ? "" : ", ") + std::string(node.name_text());
+    if (node.link_state() == LinkState::kRefused) names += " (refused)";
   }
   return names;
 }
@@ -75,7 +76,7 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (command->has(kAllKeys)) return ask_all(command->join, *command, call, context, output, begin);
   if (command->keys.first == 0 || command->subscribes()) return Route::kHere;
   if (command->keys.first == command->keys.last && has_key) {  // most of them
-    const std::uint8_t owner = owner_of(call.key.slot);
+    const NodeId owner = owner_of(call.key.slot);
     if (owner == state_.self) return Route::kHere;
     return send_whole(owner, FragmentKind::kCommand, command->has(kWrite), call.args, context, output, begin);
   }
@@ -87,7 +88,7 @@ ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call&
                                              CommandContext& context) {
   const std::size_t first = command.first_key(call.args);
   if (first == 0) return Route::kHere;
-  const std::uint8_t owner = owner_of(slot_of_key(call[first]));
+  const NodeId owner = owner_of(slot_of_key(call[first]));
   bool is_one = true;
   command.each_key(call.args, [&](std::string_view key) { is_one &= owner_of(slot_of_key(key)) == owner; });
   if (is_one && owner == state_.self) return Route::kHere;
@@ -95,7 +96,7 @@ ClusterRouter::Route ClusterRouter::redirect(const Command& command, const Call&
   if (!is_one) {
     answer_error(context, "CROSSSLOT Keys in request don't hash to the same slot");
   } else {
-    const NodeState& node = state_.nodes[owner];
+    const NodeState& node = state_.node(owner);
     answer_error(context, "MOVED " + std::to_string(crc16(hash_tag(call[first])) % 16384) + " " +
                               std::string(node.address_text()) + ":" + std::to_string(node.redirect_port()));
   }
@@ -107,7 +108,7 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
                                                std::size_t* begin) {
   const auto [first, end, step] = command.keys.find(call.args);
   if (first == end) return Route::kHere;
-  std::vector<std::uint8_t> owners;
+  std::vector<NodeId> owners;
   bool is_one = true;
   for (std::size_t i = first; i < end; i += step) {
     owners.push_back(owner_of(i == first ? call.key.slot : slot_of_key(call[i])));
@@ -124,7 +125,7 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
   return Route::kAnswered;
 }
 
-bool ClusterRouter::has_room(ClientState& client, std::uint8_t node) const {
+bool ClusterRouter::has_room(ClientState& client, NodeId node) const {
   return (client.replies == nullptr || !client.replies->is_full()) && bus_->has_room(node, client.id);
 }
 
@@ -149,7 +150,7 @@ ReplyQueue::Place& ClusterRouter::new_place(ReplyQueue& queue, CommandContext& c
   return place;
 }
 
-ClusterRouter::Route ClusterRouter::send_whole(std::uint8_t node, FragmentKind kind, bool may_write,
+ClusterRouter::Route ClusterRouter::send_whole(NodeId node, FragmentKind kind, bool may_write,
                                                std::span<const std::string_view> words,
                                                CommandContext& context, ByteBuffer& output,
                                                std::size_t* begin) {
@@ -165,7 +166,7 @@ ClusterRouter::Route ClusterRouter::send_whole(std::uint8_t node, FragmentKind k
 
 // One part for each node that owns some of the keys.
 ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& call,
-                                           std::span<const std::uint8_t> owners, CommandContext& context,
+                                           std::span<const NodeId> owners, CommandContext& context,
                                            ByteBuffer& output, std::size_t* begin) {
   auto join = std::make_unique<Join>(Join{command.join, command.has(kWrite)});
   join->element_count = owners.size();
@@ -189,8 +190,7 @@ ClusterRouter::Route ClusterRouter::divide(const Command& command, const Call& c
 ClusterRouter::Route ClusterRouter::ask_all(JoinKind kind, const Command& command, const Call& call,
                                             CommandContext& context, ByteBuffer& output, std::size_t* begin) {
   auto join = std::make_unique<Join>(Join{kind, command.has(kWrite)});
-  for (std::uint32_t i = 0; i < state_.node_count; ++i)
-    join->parts.push_back(JoinPart{static_cast<std::uint8_t>(i)});
+  for (NodeId node; node < state_.end_node(); ++node) join->parts.push_back(JoinPart{node});
   const std::vector<Words> words(join->parts.size(), Words(call.args.begin(), call.args.end()));
   return send_join(std::move(join), words, command, context, output, begin);
 }
@@ -266,7 +266,7 @@ std::string ClusterRouter::run_part(const Words& words, const Command& command, 
   return invoke_apart(context, command, call).bytes;
 }
 
-ClusterRouter::Route ClusterRouter::wait(ClientState& client, std::uint8_t node) {
+ClusterRouter::Route ClusterRouter::wait(ClientState& client, NodeId node) {
   client.waits = ClientWait::kReplies;
   parked_.push_back({&client, node});
   return Route::kWaits;
@@ -298,16 +298,17 @@ std::vector<ClientState*> ClusterRouter::take_answered() {
 
 void ClusterRouter::receive(const ClientAt& client_at) {
   if (!is_formed_) is_formed_ = state_.is_formed.load(std::memory_order_relaxed) != 0;
-  bus_->receive([&](const ReplyTo& to, std::uint8_t node, Failure failure, std::string_view bytes,
-                    bool is_last) { on_reply(client_at, to, node, failure, bytes, is_last); });
+  bus_->receive([&](const ReplyTo& to, NodeId node, Failure failure, std::string_view bytes, bool is_last) {
+    on_reply(client_at, to, node, failure, bytes, is_last);
+  });
 }
 
 void ClusterRouter::look(std::int64_t now_ms, const ClientAt& client_at) {
-  bus_->look(now_ms, [&](const ReplyTo& to, std::uint8_t node, Failure failure, std::string_view bytes,
+  bus_->look(now_ms, [&](const ReplyTo& to, NodeId node, Failure failure, std::string_view bytes,
                          bool is_last) { on_reply(client_at, to, node, failure, bytes, is_last); });
 }
 
-void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, std::uint8_t node, Failure failure,
+void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, NodeId node, Failure failure,
                              std::string_view bytes, bool is_last) {
   if (failure != Failure::kNone) {
     (failure == Failure::kDown ? state_.refused : state_.outcome_unknown)
@@ -331,14 +332,13 @@ void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, std::
     answered_.push_back(client);
 }
 
-void ClusterRouter::take_reply(ClientState& client, const ReplyTo& to, std::uint8_t node,
-                               ReplyQueue::Place& place, Failure failure, std::string_view bytes,
-                               bool is_last) {
+void ClusterRouter::take_reply(ClientState& client, const ReplyTo& to, NodeId node, ReplyQueue::Place& place,
+                               Failure failure, std::string_view bytes, bool is_last) {
   if (place.join != nullptr) return on_part(client, to, place, failure, bytes, is_last);
   if (failure == Failure::kNone) return client.replies->add(to.place, place, bytes, is_last);
   ByteBuffer text;
   ReplyWriter writer(text, place.protocol);
-  write_failure(failure, state_.nodes[node], writer);
+  write_failure(failure, state_.node(node), writer);
   client.replies->replace(to.place, place, text.view());
 }
 
@@ -369,10 +369,10 @@ void ClusterRouter::publish_elsewhere(SubscriptionKind kind, std::string_view ch
                                       std::string_view message) {
   const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel,
                                     message};
-  for (std::uint32_t i = 0; i < state_.node_count; ++i) {
-    if (i == state_.self) continue;
-    bus_->send({static_cast<std::uint8_t>(i), FragmentKind::kCommand, false, Protocol::kResp2}, {},
-               word_list_bytes(words), [&](char* to) { write_word_list(words, to); });
+  for (NodeId node; node < state_.end_node(); ++node) {
+    if (node == state_.self) continue;
+    bus_->send({node, FragmentKind::kCommand, false, Protocol::kResp2}, {}, word_list_bytes(words),
+               [&](char* to) { write_word_list(words, to); });
   }
 }
 

@@ -78,28 +78,26 @@ class ClusterRouter {
 
  private:
   using Words = std::vector<std::string_view>;
-  static constexpr std::uint8_t kNoNode = 0xff;
   struct Parked {
     ClientState* client;
-    std::uint8_t node;  ///< takes no more now; kNoNode: the client has too much under way
+    NodeId node;  ///< takes no more now; kNoNode: the client has too much under way
   };
 
-  std::uint8_t owner_of(SlotId slot) const { return state_.owner_of(slot); }
+  NodeId owner_of(SlotId slot) const { return state_.owner_of(slot); }
   std::string missing_nodes() const;
   bool refuse_while_forming(const Command& command, CommandContext& context);
   Route redirect(const Command& command, const Call& call, CommandContext& context);
   Route route_keys(const Command& command, const Call& call, CommandContext& context, ByteBuffer& output,
                    std::size_t* begin);
-  Route divide(const Command& command, const Call& call, std::span<const std::uint8_t> owners,
+  Route divide(const Command& command, const Call& call, std::span<const NodeId> owners,
                CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route ask_all(JoinKind kind, const Command& command, const Call& call, CommandContext& context,
                 ByteBuffer& output, std::size_t* begin);
   Route route_randomkey(CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route route_scan(const Command& command, const Call& call, CommandContext& context, ByteBuffer& output,
                    std::size_t* begin);
-  Route send_whole(std::uint8_t node, FragmentKind kind, bool may_write,
-                   std::span<const std::string_view> words, CommandContext& context, ByteBuffer& output,
-                   std::size_t* begin);
+  Route send_whole(NodeId node, FragmentKind kind, bool may_write, std::span<const std::string_view> words,
+                   CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route send_join(std::unique_ptr<Join> join, const std::vector<Words>& words, const Command& command,
                   CommandContext& context, ByteBuffer& output, std::size_t* begin);
   ReplyQueue& send_parts(std::unique_ptr<Join> join, const std::vector<Words>& words, FragmentKind kind,
@@ -107,7 +105,7 @@ class ClusterRouter {
   static std::string run_part(const Words& words, const Command& command, CommandContext& context);
 
   // cluster_transaction.cc
-  Route route_watch(const Call& call, std::span<const std::uint8_t> owners, CommandContext& context,
+  Route route_watch(const Call& call, std::span<const NodeId> owners, CommandContext& context,
                     ByteBuffer& output, std::size_t* begin);
   void finish_watch(const Join& join, ClientState& client, ReplyWriter& reply);
   Route route_exec(CommandContext& context, ByteBuffer& output, std::size_t* begin);
@@ -115,11 +113,11 @@ class ClusterRouter {
   /// The client's queue, behind whose last place what was written so far is put.
   static ReplyQueue& open_queue(CommandContext& context, ByteBuffer& output, std::size_t* begin);
   static ReplyQueue::Place& new_place(ReplyQueue& queue, CommandContext& context, std::uint64_t* number);
-  bool has_room(ClientState& client, std::uint8_t node) const;
-  Route wait(ClientState& client, std::uint8_t node);
-  void on_reply(const ClientAt& client_at, const ReplyTo& to, std::uint8_t node, Failure failure,
+  bool has_room(ClientState& client, NodeId node) const;
+  Route wait(ClientState& client, NodeId node);
+  void on_reply(const ClientAt& client_at, const ReplyTo& to, NodeId node, Failure failure,
                 std::string_view bytes, bool is_last);
-  void take_reply(ClientState& client, const ReplyTo& to, std::uint8_t node, ReplyQueue::Place& place,
+  void take_reply(ClientState& client, const ReplyTo& to, NodeId node, ReplyQueue::Place& place,
                   Failure failure, std::string_view bytes, bool is_last);
   void on_part(ClientState& client, const ReplyTo& to, ReplyQueue::Place& place, Failure failure,
                std::string_view bytes, bool is_last);

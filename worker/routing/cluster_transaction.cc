@@ -12,7 +12,7 @@
 
 namespace memento {
 
-ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<const std::uint8_t> owners,
+ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<const NodeId> owners,
                                                 CommandContext& context, ByteBuffer& output,
                                                 std::size_t* begin) {
   ClientState& client = context.client;
@@ -56,10 +56,10 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
 
 void ClusterRouter::finish_watch(const Join& join, ClientState& client, ReplyWriter& reply) {
   if (const JoinPart* part = worst_part(join))
-    return write_failure(part->failure, state_.nodes[part->node], reply);
+    return write_failure(part->failure, state_.node(part->node), reply);
   for (const JoinPart& part : join.parts) {
     if (part.reply.size() != part.places.size() * sizeof(ChangeMark)) {
-      return reply.error("ERR node " + std::string(state_.nodes[part.node].name_text()) +
+      return reply.error("ERR node " + std::string(state_.node(part.node).name_text()) +
                          " answered WATCH wrongly");
     }
     for (std::size_t i = 0; i < part.places.size(); ++i) {
@@ -76,10 +76,10 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   ClientState& client = context.client;
   if (client.transaction == nullptr || client.transaction->is_broken) return Route::kHere;
   const CallQueue& queue = client.transaction->queue;
-  std::optional<std::uint8_t> owner;
+  std::optional<NodeId> owner;
   bool is_one = true;
   const auto note = [&](std::string_view key) {
-    const std::uint8_t its_owner = owner_of(slot_of_key(key));
+    const NodeId its_owner = owner_of(slot_of_key(key));
     is_one &= owner.value_or(its_owner) == its_owner;
     owner = its_owner;
   };
@@ -109,7 +109,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   if (stranger != nullptr) {
     return give_up("ERR " + std::string(stranger->name) +
                    " is about this node or connection, and the keys of the transaction are node " +
-                   std::string(state_.nodes[*owner].name_text()) + "'s");
+                   std::string(state_.node(*owner).name_text()) + "'s");
   }
   if (!has_room(client, *owner)) return wait(client, *owner);
   Words watched;

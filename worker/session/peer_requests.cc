@@ -46,10 +46,10 @@ PeerRequests::PeerRequests(const Channel& channel, ClusterState& state, Keyspace
                            WorkerServices& services)
     : state_(state), keyspace_(keyspace), services_(services) {
   client_.may_debug = true;  // the client's own node has looked whether it may
-  for (std::uint32_t node = 0; node < state.node_count; ++node) {
+  for (NodeId node; node < state.end_node(); ++node) {
     if (node == state.self) continue;
-    peers_.push_back(Peer{static_cast<std::uint8_t>(node), channel.peer(node),
-                          channel.peer_request_reader(node), channel.peer_reply_writer(node),
+    peers_.push_back(Peer{node, channel.peer(node), channel.peer_request_reader(node),
+                          channel.peer_reply_writer(node),
                           MessageAssembler(keyspace.value_limit_bytes() + kMessageSlackBytes)});
   }
 }
@@ -185,7 +185,7 @@ void PeerRequests::run_batch(Peer& peer) {
   run.end(done);
   peer.requests.advance(batch_.requests[done - 1].input_end);
   peer.requests.release();
-  std::atomic<std::uint64_t>& executed = state_.nodes[peer.node].executed;
+  std::atomic<std::uint64_t>& executed = state_.node(peer.node).executed;
   executed.fetch_add(done, std::memory_order_relaxed);
 }
 
@@ -199,7 +199,7 @@ void PeerRequests::run_alone(Peer& peer, std::string_view message) {
   answer_with(peer, header, context, [&] { return execute_message(header, message, context); });
   client_.transaction.reset();
   client_.watched.clear();
-  state_.nodes[peer.node].executed.fetch_add(1, std::memory_order_relaxed);
+  state_.node(peer.node).executed.fetch_add(1, std::memory_order_relaxed);
 }
 
 // False: it is no request, and nothing was replied.

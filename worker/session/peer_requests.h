@@ -34,7 +34,7 @@ class PeerRequests {
 
  private:
   struct Peer {
-    std::uint8_t node;
+    NodeId node;
     PeerRings& rings;
     RingReader requests;
     RingWriter replies;

@@ -75,7 +75,7 @@ TEST_F(ChannelTest, RingsGoAroundWithoutACut) {
   ASSERT_TRUE(bus);
   std::vector<RingWriter> writers = {worker.request_writer(), bus->reply_writer()};
   std::vector<RingReader> readers = {bus->request_reader(), worker.reply_reader()};
-  for (std::uint32_t node = 0; node < 3; ++node) {
+  for (NodeId node; node < NodeId{3}; ++node) {
     writers.push_back(bus->peer_request_writer(node));
     readers.push_back(worker.peer_request_reader(node));
     writers.push_back(worker.peer_reply_writer(node));

@@ -53,12 +53,12 @@ TEST(BusHandshake, MembersComeTogether) {
   // The same ports in another order are other members.
   ASSERT_NE(a.id(), c.id());
   const Members b = members_of({"a", "b", "c"}, "b");
-  Side connector{Handshake::connector(a, 1, 0, "secret", kOne)};
+  Side connector{Handshake::connector(a, NodeId{1}, 0, "secret", kOne)};
   Side acceptor{Handshake::acceptor(b, 1, "secret", kTwo)};
   greet(connector, acceptor);
   ASSERT_EQ(connector.handshake.state(), State::kDone);
   ASSERT_EQ(acceptor.handshake.state(), State::kDone);
-  EXPECT_EQ(acceptor.handshake.peer(), 0u);
+  EXPECT_EQ(acceptor.handshake.peer(), NodeId{0});
   Frame frame;
   std::size_t count = 0;
   EXPECT_EQ(acceptor.receiver.next(connector.sender.frame(FrameType::kPing), &frame, &count),
@@ -70,7 +70,7 @@ TEST(BusHandshake, MembersComeTogether) {
 struct Case {
   std::string reason;  ///< part of it
   Members connector;
-  std::size_t peer;
+  NodeId peer;
   Members acceptor;
   std::string secret = "secret";
   std::uint32_t version = kProtocolVersion;
@@ -82,12 +82,12 @@ TEST(BusHandshake, OthersAreRefusedOnBothSides) {
   const Members a = members_of({"a", "b", "c"}, "a");
   const Members b = members_of({"a", "b", "c"}, "b");
   const std::vector<Case> cases = {
-      {"name other members", a, 1, members_of({"a", "b"}, "b")},
-      {"version", a, 1, b, "secret", kProtocolVersion + 1},
-      {"different secrets", a, 1, b, "another"},
-      {"different secrets", a, 1, b, ""},
-      {"wanted to reach c, and reached b", a, 2, b},
-      {"two nodes say that they are a", a, 0, a},
+      {"name other members", a, NodeId{1}, members_of({"a", "b"}, "b")},
+      {"version", a, NodeId{1}, b, "secret", kProtocolVersion + 1},
+      {"different secrets", a, NodeId{1}, b, "another"},
+      {"different secrets", a, NodeId{1}, b, ""},
+      {"wanted to reach c, and reached b", a, NodeId{2}, b},
+      {"two nodes say that they are a", a, NodeId{0}, a},
   };
   for (const Case& one : cases) {
     Side connector{Handshake::connector(one.connector, one.peer, 0, "secret", kOne)};
@@ -105,7 +105,7 @@ TEST(BusHandshake, OthersAreRefusedOnBothSides) {
 TEST(BusHandshake, RecordedGreetingsAreRefused) {
   const Members a = members_of({"a", "b"}, "a");
   const Members b = members_of({"a", "b"}, "b");
-  Side connector{Handshake::connector(a, 1, 0, "secret", kOne)};
+  Side connector{Handshake::connector(a, NodeId{1}, 0, "secret", kOne)};
   Side acceptor{Handshake::acceptor(b, 1, "secret", kTwo)};
   const std::string hello = connector.handshake.begin(connector.sender);
   const std::string proof = connector.take(acceptor.take(hello));

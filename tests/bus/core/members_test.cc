@@ -25,10 +25,10 @@ ClusterFile file_of(std::size_t count, std::size_t self = 0) {
 TEST(BusMembers, EveryNumberOfNodesSharesAllSlots) {
   for (std::size_t count = 1; count <= kNodeLimit; ++count) {
     const Members members = Members::from(file_of(count));
-    EXPECT_EQ(members.first_slot(0), SlotId{0});
-    EXPECT_EQ(members.first_slot(count), kSlotEnd);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::uint32_t share = members.first_slot(i + 1) - members.first_slot(i);
+    EXPECT_EQ(members.first_slot(NodeId{0}), SlotId{0});
+    EXPECT_EQ(members.first_slot(members.end_node()), kSlotEnd);
+    for (NodeId node; node < members.end_node(); ++node) {
+      const std::uint32_t share = members.first_slot(node + 1) - members.first_slot(node);
       EXPECT_LE(share, (kSlotCount + count - 1) / count);
       EXPECT_GE(share, kSlotCount / count);
     }
@@ -50,7 +50,7 @@ TEST(BusMembers, TheOrderOfLinesDoesNotMatter) {
     const Members members = Members::from(file);
     EXPECT_EQ(members.nodes, first.nodes);
     EXPECT_EQ(members.id(), first.id());
-    EXPECT_EQ(members.nodes[members.self].name, self);
+    EXPECT_EQ(members.node(members.self).name, self);
     const auto other = std::make_unique<ClusterState>();
     members.write_to(*other);
     EXPECT_EQ(other->owners, state->owners);
@@ -82,10 +82,10 @@ TEST(BusMembers, StateSaysTheSame) {
   EXPECT_EQ(state->node_count, 7u);
   EXPECT_EQ(state->self_node().name_text(), "node3");
   std::set<std::string> ids;
-  for (std::uint32_t i = 0; i < 7; ++i) {
-    const NodeState& node = state->nodes[i];
+  for (NodeId id; id < NodeId{7}; ++id) {
+    const NodeState& node = state->node(id);
     EXPECT_EQ(node.port + 100, node.bus_port);
-    for (SlotId slot = node.first_slot; slot < node.end_slot; ++slot) EXPECT_EQ(state->owner_of(slot), i);
+    for (SlotId slot = node.first_slot; slot < node.end_slot; ++slot) EXPECT_EQ(state->owner_of(slot), id);
     EXPECT_EQ(node.id_text().size(), 40u);
     EXPECT_EQ(node.id_text().find_first_not_of("0123456789abcdef"), std::string_view::npos);
     ids.emplace(node.id_text());

@@ -26,7 +26,7 @@ class ClusterJoinTest : public ::testing::Test {
   std::string join(JoinKind kind, std::vector<std::string> replies, Protocol protocol = Protocol::kResp2) {
     join_.kind = kind;
     for (std::size_t i = 0; i < replies.size(); ++i) {
-      if (join_.parts.size() <= i) join_.parts.push_back(JoinPart{static_cast<std::uint8_t>(i)});
+      if (join_.parts.size() <= i) join_.parts.push_back(JoinPart{NodeId(static_cast<std::uint8_t>(i))});
       join_.parts[i].reply = replies[i];
     }
     ByteBuffer output;
@@ -48,7 +48,8 @@ TEST_F(ClusterJoinTest, Sums) {
 // Values with line ends in them, nil, and places in another order than the parts.
 TEST_F(ClusterJoinTest, ElementsFindTheirPlaces) {
   join_.element_count = 4;
-  join_.parts = {JoinPart{0, Failure::kNone, "", {3, 0}}, JoinPart{1, Failure::kNone, "", {1, 2}}};
+  join_.parts = {JoinPart{NodeId{0}, Failure::kNone, "", {3, 0}},
+                 JoinPart{NodeId{1}, Failure::kNone, "", {1, 2}}};
   const std::vector<std::string> replies = {"*2\r\n$4\r\na\r\nb\r\n$0\r\n\r\n", "*2\r\n$-1\r\n$1\r\nx\r\n"};
   EXPECT_EQ(join(JoinKind::kElements, replies), "*4\r\n$0\r\n\r\n$-1\r\n$1\r\nx\r\n$4\r\na\r\nb\r\n");
   EXPECT_EQ(join(JoinKind::kElements, replies, Protocol::kResp3),
@@ -82,24 +83,24 @@ TEST_F(ClusterJoinTest, AnyKeyIsDrawnByTheNodesCounts) {
 // A walk that ends at one node goes on at the next one, and ends at the last.
 TEST_F(ClusterJoinTest, ScansGoOnAtTheNextNode) {
   const std::string page = "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n";
-  join_.parts = {JoinPart{0}};
+  join_.parts = {JoinPart{NodeId{0}}};
   const std::string next = std::to_string(static_cast<std::uint64_t>(2730) << 40);
   EXPECT_EQ(join(JoinKind::kScan, {page}), "*2\r\n$16\r\n" + next + "\r\n*1\r\n$1\r\nk\r\n");
-  join_.parts[0].node = 2;
+  join_.parts[0].node = NodeId{2};
   EXPECT_EQ(join(JoinKind::kScan, {page}), page);
 }
 
 // A fault names its node; what may have happened is told before what has not; PUBLISH counts those that
 // answered.
 TEST_F(ClusterJoinTest, FaultsAreTold) {
-  join_.parts = {JoinPart{0}, JoinPart{1, Failure::kDown}, JoinPart{2}};
+  join_.parts = {JoinPart{NodeId{0}}, JoinPart{NodeId{1}, Failure::kDown}, JoinPart{NodeId{2}}};
   EXPECT_EQ(join(JoinKind::kSum, {":1\r\n", "", ":2\r\n"}),
             "-CLUSTERDOWN node n1 (10.0.0.1:7001) cannot be reached\r\n");
   EXPECT_EQ(join(JoinKind::kSumOfSome, {":1\r\n", "", ":2\r\n"}), ":3\r\n");
   join_.parts[2].failure = Failure::kUnknown;
   EXPECT_TRUE(
       join(JoinKind::kAllOk, {"+OK\r\n", "", ""}).starts_with("-ERR outcome unknown: the link to node n2 "));
-  join_.parts = {JoinPart{0}, JoinPart{1}};
+  join_.parts = {JoinPart{NodeId{0}}, JoinPart{NodeId{1}}};
   EXPECT_EQ(join(JoinKind::kAllOk, {"+OK\r\n", "-OOM no memory\r\n"}, Protocol::kText),
             "(Out of memory)\r\n");
   EXPECT_EQ(join(JoinKind::kSum, {":1\r\n", "-ERR bad\r\n"}, Protocol::kText), "(error) bad\r\n");
@@ -111,7 +112,7 @@ TEST_F(ClusterJoinTest, NonsenseIsSurvived) {
     for (const JoinKind kind : {JoinKind::kSum, JoinKind::kElements, JoinKind::kFields, JoinKind::kAny}) {
       join_ = Join{};
       join_.element_count = 1;
-      join_.parts = {JoinPart{0, Failure::kNone, "", {0}}};
+      join_.parts = {JoinPart{NodeId{0}, Failure::kNone, "", {0}}};
       EXPECT_NE(join(kind, {nonsense}), "");
     }
   }

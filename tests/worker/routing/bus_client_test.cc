@@ -42,7 +42,7 @@ class BusClientTest : public ::testing::Test {
   static constexpr std::uint64_t kOtherClient = 5;  // its requests take another lane
 
   void ask(std::uint64_t place, bool may_write = true, const std::string& bytes = "request",
-           std::uint8_t node = 1, std::uint64_t client_id = kClient) {
+           NodeId node = NodeId{1}, std::uint64_t client_id = kClient) {
     client_->send({node, FragmentKind::kCommand, may_write, Protocol::kText}, {3, client_id, place, 0},
                   bytes.size(), [&](char* to) { bytes.copy(to, bytes.size()); });
   }
@@ -55,7 +55,7 @@ class BusClientTest : public ::testing::Test {
       headers.push_back(header);
       bytes_ += payload;
       if (passes)
-        channel_->header().passed[header.node][header.lane].fetch_add(fragment_bytes(payload.size()));
+        channel_->header().passed[header.node.value][header.lane].fetch_add(fragment_bytes(payload.size()));
       return true;
     });
     requests_.advance(fragments.size());
@@ -73,7 +73,7 @@ class BusClientTest : public ::testing::Test {
     replies_.publish();
   }
   BusClient::OnReply note() {
-    return [this](const ReplyTo& to, std::uint8_t, Failure failure, std::string_view bytes, bool is_last) {
+    return [this](const ReplyTo& to, NodeId, Failure failure, std::string_view bytes, bool is_last) {
       EXPECT_TRUE(is_last);
       EXPECT_TRUE(answers_
                       .emplace(to.place, failure == Failure::kNone      ? std::string(bytes)
@@ -135,7 +135,7 @@ TEST_F(BusClientTest, ABusDies) {
 TEST_F(BusClientTest, ADeadBusLeavesRoom) {
   for (int bus = 0; bus < 3; ++bus) {
     std::uint64_t put = 0;
-    for (int i = 0; client_->has_room(1, kClient); ++i)
+    for (int i = 0; client_->has_room(NodeId{1}, kClient); ++i)
       ask(static_cast<std::uint64_t>(1000 * bus + i), true, std::string(50'000, 'x'));
     for (const FragmentHeader& header : read(false)) put += fragment_bytes(header.payload_bytes);
     EXPECT_GT(put, 200'000u) << bus;
@@ -163,35 +163,35 @@ TEST_F(BusClientTest, ABusDiesInALongRequest) {
 TEST_F(BusClientTest, ALongRequestPassesInFragments) {
   const std::string value(10'000'000, 'v');
   ask(1, true, value);
-  EXPECT_FALSE(client_->has_room(1, kClient));
-  EXPECT_TRUE(client_->has_room(1, kOtherClient));
-  EXPECT_TRUE(client_->has_room(2, kClient));
-  ask(2, true, "for another node", 2);
+  EXPECT_FALSE(client_->has_room(NodeId{1}, kClient));
+  EXPECT_TRUE(client_->has_room(NodeId{1}, kOtherClient));
+  EXPECT_TRUE(client_->has_room(NodeId{2}, kClient));
+  ask(2, true, "for another node", NodeId{2});
   std::vector<FragmentHeader> all;
   while (true) {
     const std::vector<FragmentHeader> headers = read();
     if (headers.empty()) break;
     all.insert(all.end(), headers.begin(), headers.end());
   }
-  EXPECT_EQ(all.front().node, 2) << "it need not wait";
+  EXPECT_EQ(all.front().node, NodeId{2}) << "it need not wait";
   EXPECT_EQ(all[1].flags & kFirstFragment, kFirstFragment);
   EXPECT_EQ(all.back().flags & kLastFragment, kLastFragment);
   EXPECT_TRUE(bytes_ == "for another node" + value);
-  EXPECT_TRUE(client_->has_room(1, kClient));
+  EXPECT_TRUE(client_->has_room(NodeId{1}, kClient));
 }
 
 // Shows that a lane of a node that takes nothing gets no more than its window, and does not keep others from
 // theirs.
 TEST_F(BusClientTest, ASlowLaneHasAWindow) {
   std::uint64_t put = 0;
-  for (int i = 0; client_->has_room(1, kClient); ++i)
+  for (int i = 0; client_->has_room(NodeId{1}, kClient); ++i)
     ask(static_cast<std::uint64_t>(i), true, std::string(50'000, 'x'));
   for (const FragmentHeader& header : read(false)) put += fragment_bytes(header.payload_bytes);
   EXPECT_LE(put, 256u * 1024);
   EXPECT_GT(put, 200'000u);
   EXPECT_TRUE(read(false).empty());
-  ask(1000, true, "x", 2);
-  ask(1001, true, "x", 1, kOtherClient);
+  ask(1000, true, "x", NodeId{2});
+  ask(1001, true, "x", NodeId{1}, kOtherClient);
   EXPECT_EQ(read(false).size(), 2u);
   channel_->header().passed[1][lane_of(kClient)].fetch_add(put);
   EXPECT_FALSE(read(false).empty());

@@ -26,10 +26,10 @@ class PeerRequestsTest : public SessionTest {
       : SessionTest(4 << 20),
         channel_(std::move(*Channel::create(folder_.path(), 1, kNodes))),
         state_(std::move(*ClusterStateFile::create(folder_.path() + "/"))),
-        peers_{{channel_.peer_request_writer(0), channel_.peer_reply_reader(0)},
-               {channel_.peer_request_writer(1), channel_.peer_reply_reader(1)}} {
+        peers_{{channel_.peer_request_writer(NodeId{0}), channel_.peer_reply_reader(NodeId{0})},
+               {channel_.peer_request_writer(NodeId{1}), channel_.peer_reply_reader(NodeId{1})}} {
     state_->node_count = kNodes;
-    state_->self = kNodes - 1;
+    state_->self = NodeId{kNodes - 1};
     start_worker();
   }
   void start_worker() {
@@ -122,7 +122,7 @@ TEST_F(PeerRequestsTest, ALongReplyWaits) {
   serve();
   EXPECT_FALSE(requests_->has_work());
   EXPECT_FALSE(requests_->is_idle());
-  EXPECT_EQ(channel_.peer(0).worker_waits.load(), 1u);
+  EXPECT_EQ(channel_.peer(NodeId{0}).worker_waits.load(), 1u);
   EXPECT_EQ(ask("GET after"), "$-1\r\n");
   EXPECT_EQ(ask("GET other"), "$1\r\nx\r\n");
   std::string all;
@@ -133,7 +133,7 @@ TEST_F(PeerRequestsTest, ALongReplyWaits) {
   }
   for (const std::string& part : take(0)) all += part;
   EXPECT_TRUE(all == "$" + std::to_string(value.size()) + "\r\n" + value + "\r\n+OK\r\n");
-  EXPECT_EQ(channel_.peer(0).worker_waits.load(), 0u);
+  EXPECT_EQ(channel_.peer(NodeId{0}).worker_waits.load(), 0u);
 }
 
 // Shows that a message in fragments is put together, and that one longer than the limit is answered once.
@@ -187,8 +187,8 @@ TEST_F(PeerRequestsTest, NotesWhatItTakes) {
   ask_node(0, {"SET", "a", "1"});
   const std::uint64_t first = peers_[0].first.position();
   serve();
-  EXPECT_EQ(channel_.peer(0).taken.load(), first);
-  EXPECT_EQ(channel_.peer(0).requests.head.load(), first);
+  EXPECT_EQ(channel_.peer(NodeId{0}).taken.load(), first);
+  EXPECT_EQ(channel_.peer(NodeId{0}).requests.head.load(), first);
 }
 
 }  // namespace

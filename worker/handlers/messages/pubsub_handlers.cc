@@ -171,7 +171,7 @@ void psubscribe(CommandContext& context, const Call& call) { begin_subscriptions
 void sub(CommandContext& context, const Call& call) {
   if (const ClusterState* const state = context.services.cluster) {
     for (const std::string_view key : call.args.subspan(1)) {
-      const NodeState& owner = state->nodes[state->owner_of(slot_of_key(key))];
+      const NodeState& owner = state->node(state->owner_of(slot_of_key(key)));
       if (&owner == &state->self_node()) continue;
       return context.reply.error(
           "ERR " + std::string(quotable(key, 64)) + " is a key of node " + std::string(owner.name_text()) +

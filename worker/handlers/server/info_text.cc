@@ -274,15 +274,15 @@ void cluster(CommandContext& context, Lines& lines) {
   lines.add("cluster_forwarded_commands", state->forwarded.load());
   lines.add("cluster_refused_commands", state->refused.load());
   lines.add("cluster_outcome_unknown", state->outcome_unknown.load());
-  for (std::uint32_t i = 0; i < state->node_count; ++i) {
-    const NodeState& node = state->nodes[i];
+  for (NodeId id; id < state->end_node(); ++id) {
+    const NodeState& node = state->node(id);
     std::string text = "name=" + std::string(node.name_text()) +
                        ",address=" + std::string(node.address_text()) + ":" + std::to_string(node.port) +
                        ",link=" + std::string(state->text_of_link(node));
     const auto add = [&](const char* name, const std::atomic<std::uint64_t>& word) {
       text.append(",").append(name).append("=").append(std::to_string(word.load(std::memory_order_relaxed)));
     };
-    if (i != state->self) {
+    if (id != state->self) {
       add("heard", node.is_heard);
       add("connects", node.connects);
       add("queue_bytes", node.queue_bytes);
@@ -291,7 +291,7 @@ void cluster(CommandContext& context, Lines& lines) {
       add("executed", node.executed);
       text += ",round_trip_usec=" + round_trip_text(node);
     }
-    lines.add("cluster_node_" + std::to_string(i), text);
+    lines.add("cluster_node_" + std::to_string(id.value), text);
   }
 }
 
