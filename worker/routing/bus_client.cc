@@ -2,6 +2,7 @@
 #include "worker/routing/bus_client.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -58,13 +59,16 @@ BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t proces
 }
 
 std::uint32_t BusClient::begin(const NodeRequest& request, const ReplyTo& to) {
+  assert(request.node < state_.end_node() && request.node != state_.self);
   if (free_.empty()) {
+    assert(pending_.size() < kPendingLimit);
     free_.push_back(static_cast<std::uint32_t>(pending_.size()));
     pending_.emplace_back();
   }
   const std::uint32_t index = free_.back();
   free_.pop_back();
   Pending& pending = pending_[index];
+  assert(!pending.is_used);
   pending.to = to;
   pending.sent_ms = now_ms_;
   pending.node = request.node;
@@ -83,6 +87,7 @@ BusClient::Pending* BusClient::find(std::uint32_t number) {
 
 void BusClient::release(std::uint32_t number) {
   const std::uint32_t index = number & ((1u << kIndexBits) - 1);
+  assert(index < pending_.size() && pending_[index].is_used);
   pending_[index].is_used = false;
   pending_[index].salt = (pending_[index].salt + 1) & ((1u << (32 - kIndexBits)) - 1);
   free_.push_back(index);
@@ -124,14 +129,17 @@ void BusClient::finish_fragment(char* place, const FragmentHeader& header, std::
   requests_.advance(bytes);
   ways_[way_of(header.node, header.lane)].sent_bytes += bytes;
   if ((header.flags & kLastFragment) == 0) return;
-  Pending& pending = *find(number);
-  pending.is_queued = false;
-  pending.position = requests_.position();
+  Pending* const pending = find(number);
+  assert(pending != nullptr);
+  pending->is_queued = false;
+  pending->position = requests_.position();
 }
 
 void BusClient::enqueue(std::uint32_t number, const NodeRequest& request, std::uint8_t lane,
                         std::string payload) {
-  find(number)->is_queued = true;
+  Pending* const pending = find(number);
+  assert(pending != nullptr && !pending->is_queued);
+  pending->is_queued = true;
   Way& way = ways_[way_of(request.node, lane)];
   if (way.queue.empty()) busy_ways_.push_back(way_of(request.node, lane));
   way.queued_bytes += payload.size() + sizeof(Queued);
@@ -244,8 +252,9 @@ void BusClient::on_new_bus(const OnReply& on_reply) {
     if (!pending.is_used) continue;
     if (pending.is_queued) {
       const Way& way = ways_[way_of(pending.node, pending.lane)];
-      const Queued& message = *std::ranges::find(way.queue, number_of(i), &Queued::number);
-      if (message.put_bytes > 0 && message.begin_position < taken) fail(i, Failure::kDown, on_reply);
+      const auto message = std::ranges::find(way.queue, number_of(i), &Queued::number);
+      assert(message != way.queue.end());
+      if (message->put_bytes > 0 && message->begin_position < taken) fail(i, Failure::kDown, on_reply);
     } else if (pending.position <= taken) {
       fail(i, pending.may_write ? Failure::kUnknown : Failure::kDown, on_reply);
     }

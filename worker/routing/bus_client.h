@@ -9,6 +9,9 @@
 // Every request is answered once: by its reply, or by a Failure; also when the bus dies, or does not run for
 // too long. How long another node executes is its affair.
 //
+// Invariants: a number is an index of pending_, below kPendingLimit, and a salt; an index is either used or
+// among the free ones; a request that is_queued stands in the queue of its way.
+//
 // Thread safety: none; one object per process.
 #pragma once
 
@@ -48,11 +51,15 @@ class BusClient {
   static Result<std::unique_ptr<BusClient>> create(Segment& segment, ClusterState& state,
                                                    std::uint32_t process, std::int64_t timeout_ms);
 
+  /// For a request to this node, and as many to others.
   bool has_room(NodeId node, std::uint64_t client_id) const {
-    return ways_[way_of(node, lane_of(client_id))].queued_bytes < kQueueLimitBytes;
+    return ways_[way_of(node, lane_of(client_id))].queued_bytes < kQueueLimitBytes && has_numbers();
   }
+  /// For a request to each node. A request that is under way has a number, and these are limited.
+  bool has_numbers() const { return pending_.size() - free_.size() + kNodeLimit <= kPendingLimit; }
 
-  /// `write(char*)` writes the payload of `payload_bytes`. With the next flush() it is on its way.
+  /// REQUIRES: has_room(), or has_numbers() where more than that may wait. `write(char*)` writes the payload
+  /// of `payload_bytes`. With the next flush() it is on its way.
   template <class Write>
   void send(const NodeRequest& request, const ReplyTo& to, std::size_t payload_bytes, Write&& write) {
     const std::uint32_t number = begin(request, to);
@@ -90,6 +97,7 @@ class BusClient {
   static_assert(kWindowBytes >= 2 * fragment_bytes(kFragmentLimitBytes));
   static constexpr std::size_t kQueueLimitBytes = 256 * 1024;
   static constexpr std::uint32_t kIndexBits = 20;
+  static constexpr std::size_t kPendingLimit = 1u << kIndexBits;
 
   struct Pending {
     ReplyTo to;

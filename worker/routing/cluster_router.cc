@@ -2,6 +2,7 @@
 #include "worker/routing/cluster_router.h"
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <new>
 
@@ -345,6 +346,7 @@ void ClusterRouter::take_reply(ClientState& client, const ReplyTo& to, NodeId no
 void ClusterRouter::on_part(ClientState& client, const ReplyTo& to, ReplyQueue::Place& place, Failure failure,
                             std::string_view bytes, bool is_last) {
   Join& join = *place.join;
+  assert(to.part < join.parts.size() && join.missing > 0);
   JoinPart& part = join.parts[to.part];
   part.reply.append(bytes);
   if (!is_last) return;
@@ -370,7 +372,7 @@ void ClusterRouter::publish_elsewhere(SubscriptionKind kind, std::string_view ch
   const std::string_view words[] = {kind == SubscriptionKind::kShardChannel ? "SPUBLISH" : "PUBLISH", channel,
                                     message};
   for (NodeId node; node < state_.end_node(); ++node) {
-    if (node == state_.self) continue;
+    if (node == state_.self || !bus_->has_numbers()) continue;
     bus_->send({node, FragmentKind::kCommand, false, Protocol::kResp2}, {}, word_list_bytes(words),
                [&](char* to) { write_word_list(words, to); });
   }

@@ -73,7 +73,7 @@ class ClusterRouter {
   void wake() { bus_->wake(); }
   void wake_bus() { bus_->wake_bus(); }
 
-  /// A message that EXEC has published here goes to all other nodes.
+  /// A message that EXEC has published here goes to all other nodes, as far as requests may be under way.
   void publish_elsewhere(SubscriptionKind kind, std::string_view channel, std::string_view message);
 
  private:

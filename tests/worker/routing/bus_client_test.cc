@@ -233,6 +233,26 @@ TEST_F(BusClientTest, AWorkerDies) {
   EXPECT_EQ(receive(), (Answers{{2, "two"}}));
 }
 
+// Shows that so many requests may be under way as there are numbers for, that there is no room for more, and
+// that a reply makes some.
+TEST_F(BusClientTest, NumbersRunOut) {
+  constexpr std::size_t kNumbers = 1 << 20;
+  std::vector<FragmentHeader> headers;
+  std::size_t count = 0;
+  while (client_->has_numbers()) {
+    ASSERT_TRUE(client_->has_room(NodeId{1}, kClient));
+    ask(++count, true, "x");
+    if (count % 1024 == 0) headers = read();
+  }
+  headers = read();
+  EXPECT_EQ(count, kNumbers - kNodeLimit + 1);
+  EXPECT_FALSE(client_->has_room(NodeId{1}, kClient));
+  EXPECT_FALSE(client_->has_room(NodeId{2}, kOtherClient));
+  reply(headers.back(), "last");
+  EXPECT_EQ(receive(), (Answers{{count, "last"}}));
+  EXPECT_TRUE(client_->has_room(NodeId{1}, kClient));
+}
+
 // Shows that before a sleep replies that are there are seen, and that a bus that comes later finds the wish
 // to be woken.
 TEST_F(BusClientTest, NothingIsSleptThrough) {
