@@ -1,6 +1,8 @@
 // See client_directory.h.
 #include "worker/clients/client_directory.h"
 
+#include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -31,7 +33,10 @@ std::uint32_t ClientDirectory::process_count() const {
   return static_cast<std::uint32_t>(segment_.header().process_count.load());
 }
 
-void ClientDirectory::add(ClientState& client) { clients_[client.id] = &client; }
+void ClientDirectory::add(ClientState& client) {
+  [[maybe_unused]] const bool is_new = clients_.emplace(client.id, &client).second;
+  assert(client.id != 0 && is_new);
+}
 
 void ClientDirectory::remove(ClientState& client) {
   clients_.erase(client.id);
@@ -69,6 +74,7 @@ bool ClientDirectory::know_others(ClientState& client) {
     return true;
   }
   if (std::exchange(client.waits, ClientWait::kOthers) != ClientWait::kNothing) return false;
+  assert(std::ranges::find(asking_, &client) == asking_.end());
   if (question_ != 0) {
     asking_next_.push_back(&client);
   } else {
@@ -79,6 +85,7 @@ bool ClientDirectory::know_others(ClientState& client) {
 }
 
 void ClientDirectory::open_question() {
+  assert(question_ == 0 && !asking_.empty());
   question_ = segment_.header().questions.fetch_add(1) + 1;
   is_complete_ = false;
   answers_.clear();
@@ -107,9 +114,11 @@ void ClientDirectory::on_answer(std::uint32_t process, std::uint64_t question, s
 }
 
 void ClientDirectory::complete() {
+  assert(question_ != 0 && !is_complete_);
   is_complete_ = true;
   for (ClientState* client : std::exchange(asking_, {})) {
     client->others = std::make_unique<OtherClients>(OtherClients{question_, answers_});
+    assert(client->waits == ClientWait::kOthers);
     client->waits = ClientWait::kNothing;
     ready_.push_back(client);
   }
@@ -128,6 +137,7 @@ void ClientDirectory::tick() {
   const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
   if (!postponed_.empty() && !hub_.pause().holds(true, now_ms)) {
     for (ClientState* client : std::exchange(postponed_, {})) {
+      assert(client->waits == ClientWait::kPause);
       client->waits = ClientWait::kNothing;
       ready_.push_back(client);
     }

@@ -10,6 +10,10 @@
 //
 // One question at a time; who comes while it is open waits for the next, since the answers may be older than
 // the request.
+//
+// Invariants: a client is in one of the lists of those that wait exactly while its `waits` is kOthers or
+// kPause for it; a question is open exactly while `question_` is not 0, and then somebody asks it or is being
+// served.
 #pragma once
 
 #include <array>
@@ -38,6 +42,7 @@ class ClientDirectory {
 
   /// Numbers never come again, and grow over all workers.
   std::uint64_t next_id() { return segment_.header().client_ids.fetch_add(1) + 1; }
+  /// REQUIRES: its id is from next_id(), and it was not added yet.
   void add(ClientState& client);
   /// The client is gone.
   void remove(ClientState& client);

@@ -70,6 +70,12 @@ struct Index {
 
 const Index kIndex;
 
+// What is asked of all nodes has one reply.
+constexpr bool has_join(const Command& command) {
+  return (command.flags & (kAllKeys | kPublishes)) == 0 || command.join != JoinKind::kNone;
+}
+static_assert(std::ranges::all_of(command_rows::kCommands, has_join) &&
+              std::ranges::all_of(command_rows::kSubcommands, has_join));
 static_assert(command_rows::kCommands.size() + command_rows::kSubcommands.size() <= kCommandStatisticsLimit);
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "worker/replies/cluster_join.h"
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <random>
 
@@ -65,7 +66,10 @@ void write_elements(const Join& join, ReplyWriter& reply) {
   for (const JoinPart& part : join.parts) {
     std::string_view bytes = part.reply;
     take_count(&bytes);
-    for (const std::uint32_t place : part.places) all[place] = take_element(&bytes);
+    for (const std::uint32_t place : part.places) {
+      assert(place < all.size());
+      all[place] = take_element(&bytes);
+    }
   }
   reply.begin_array(all.size());
   for (const Element& element : all) write_value(element, reply);
@@ -127,6 +131,7 @@ void write_any(const Join& join, ReplyWriter& reply) {
 // A node's walk ends with its own slots; the next node's begins at the first of its own (the cursor:
 // scan_handlers.cc).
 void write_scan(const Join& join, const ClusterState& state, ReplyWriter& reply) {
+  assert(join.parts.size() == 1);
   std::string_view bytes = join.parts[0].reply;
   take_count(&bytes);
   std::string cursor(take_element(&bytes).text);
@@ -170,6 +175,8 @@ void write_failure(Failure failure, const NodeState& node, ReplyWriter& reply) {
 }
 
 void finish_join(const Join& join, const ClusterState& state, ReplyWriter& reply) {
+  assert(join.missing == 0 && !join.parts.empty());
+  assert(join.kind != JoinKind::kNone && join.kind != JoinKind::kWatch);
   if (join.kind == JoinKind::kSumOfSome) return reply.integer(sum_of(join));
   if (const JoinPart* part = worst_part(join))
     return write_failure(part->failure, state.node(part->node), reply);
@@ -193,8 +200,8 @@ void finish_join(const Join& join, const ClusterState& state, ReplyWriter& reply
     case JoinKind::kAny:
       return write_any(join, reply);
     case JoinKind::kNone:
-    case JoinKind::kWatch:
-      return reply.ok();
+    case JoinKind::kWatch:  // finish_watch()
+      return;
     case JoinKind::kScan:
       return write_scan(join, state, reply);
   }

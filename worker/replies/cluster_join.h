@@ -33,7 +33,7 @@ struct Join {
 /// The part whose fault is to be told; nullptr: all were answered.
 const JoinPart* worst_part(const Join& join);
 
-/// Writes the reply. REQUIRES: no part is missing.
+/// Writes the reply. REQUIRES: no part is missing, and `kind` is neither kNone nor kWatch.
 void finish_join(const Join& join, const ClusterState& state, ReplyWriter& reply);
 
 /// What is answered when a node did not: names it.

@@ -12,6 +12,7 @@ ReplyQueue::Place* ReplyQueue::find(std::uint64_t number) {
 }
 
 void ReplyQueue::take_behind(ByteBuffer& output, std::size_t begin) {
+  assert(!empty() && begin <= output.size());
   const std::string_view bytes = output.view().substr(begin);
   if (bytes.empty()) return;
   kept_of(places_.back()).behind.append(bytes);
@@ -30,6 +31,7 @@ void ReplyQueue::adapt_window(std::size_t reply_bytes) {
 }
 
 void ReplyQueue::add(std::uint64_t number, Place& place, std::string_view bytes, bool is_last) {
+  assert(find(number) == &place);
   const std::size_t came_bytes = place.kept == nullptr ? 0 : place.kept->reply.size();
   if (is_last) adapt_window(came_bytes + bytes.size());
   if (place.is_dropped) {
@@ -47,6 +49,7 @@ void ReplyQueue::add(std::uint64_t number, Place& place, std::string_view bytes,
 
 void ReplyQueue::replace(std::uint64_t number, Place& place, std::string_view bytes) {
   if (place.kept != nullptr) {
+    assert(kept_bytes_ >= place.kept->reply.size());
     kept_bytes_ -= place.kept->reply.size();
     place.kept->reply = {};
   }
@@ -63,7 +66,9 @@ void ReplyQueue::pop_whole() {
     places_.pop_front();
     ++first_number_;
   }
-  if (places_.empty()) has_barrier_ = false;
+  if (!places_.empty()) return;
+  assert(kept_bytes_ == 0);
+  has_barrier_ = false;
 }
 
 }  // namespace memento

@@ -2,10 +2,12 @@
 // requests, and what stands between and behind them. Runs in workers of a cluster's nodes; a connection has
 // one from its first request that was sent to another node on.
 //
-// Invariant: ready() holds what may be sent to the client now. While the queue is not empty, everything else
-// that is written for the client belongs behind the last place.
+// Invariants: ready() holds what may be sent to the client now. While the queue is not empty, everything else
+// that is written for the client belongs behind the last place. When it is empty nothing is kept, and there
+// is no barrier.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -44,19 +46,26 @@ class ReplyQueue {
   /// A new last place.
   Place& push() { return places_.emplace_back(); }
   /// The last place's number. REQUIRES: not empty().
-  std::uint64_t last_number() const { return first_number_ + places_.size() - 1; }
+  std::uint64_t last_number() const {
+    assert(!empty());
+    return first_number_ + places_.size() - 1;
+  }
   /// nullptr: it is not there any more.
   Place* find(std::uint64_t number);
   /// Moves what stands in `output` from `begin` on behind the last place. REQUIRES: not empty().
   void take_behind(ByteBuffer& output, std::size_t begin);
-  /// Bytes of the reply at this place. At the front they need not be kept.
+  /// Bytes of the reply at this place. At the front they need not be kept. REQUIRES, as of replace(): `place`
+  /// is the one of that number.
   void add(std::uint64_t number, Place& place, std::string_view bytes, bool is_last);
 
   /// The reply is this, whatever came of it before.
   void replace(std::uint64_t number, Place& place, std::string_view bytes);
 
-  /// Nothing more is executed for the client until the queue is empty.
-  void set_barrier() { has_barrier_ = true; }
+  /// Nothing more is executed for the client until the queue is empty. REQUIRES: it is not.
+  void set_barrier() {
+    assert(!empty());
+    has_barrier_ = true;
+  }
   bool has_barrier() const { return has_barrier_; }
 
   ByteBuffer& ready() { return ready_; }

@@ -1,6 +1,7 @@
 // See batch.h.
 #include "worker/session/batch.h"
 
+#include <cassert>
 #include <new>
 #include <utility>
 
@@ -71,6 +72,7 @@ void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
 }
 
 BatchRun::Outcome BatchRun::execute(std::size_t place) {
+  assert(place < batch_.count);
   const Request& request = batch_.requests[place];
   CommandMeter& meter = context_.meter;
   const bool is_alone = meter.begin(request.command, request.argument_count,
@@ -112,6 +114,7 @@ void BatchRun::answer_out_of_memory(const Command* command, std::size_t reply_be
 
 // Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of.
 std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) {
+  assert(place < batch_.count && batch_.requests[place].is_plain);
   std::size_t input_end = input_begin(place);
   std::size_t output_end = output_.size();
   std::uint64_t slow_path_count = context_.keyspace.slow_path_count();

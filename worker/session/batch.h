@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <deque>
 #include <span>
@@ -83,6 +84,7 @@ class BatchRun {
   std::size_t execute_plain(std::size_t place, std::size_t pause_bytes);
   /// All in front of `place` were executed, or answered in another way: what they took is noted.
   void end(std::size_t place) {
+    assert(place <= batch_.count);
     if (place > 0) context_.meter.end_run(batch_.words_of(batch_.requests[place - 1]), false);
   }
 
