@@ -7,6 +7,7 @@
 #include "worker/command/command_table.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"
+#include "worker/handlers/server/catalog.h"
 #include "worker/text/words.h"
 
 namespace memento::handlers {
@@ -27,6 +28,7 @@ std::vector<std::string> flag_names(const Command& command) {
   for (const FlagName& row : kFlagNames) {
     if (command.has(row.flag)) names.emplace_back(row.name);
   }
+  if (command.keys.is_movable()) names.emplace_back("movablekeys");  // clients ask COMMAND GETKEYS then
   return names;
 }
 
@@ -134,6 +136,8 @@ void answer_key_places(ReplyWriter& reply, const KeySpec& keys) {
   reply.integer(keys.is_movable() ? 0 : keys.step);
 }
 
+}  // namespace
+
 void answer_command(ReplyWriter& reply, const Command& command) {
   reply.begin_array(10);
   reply.bulk(lower_case(command.name));
@@ -151,6 +155,8 @@ void answer_command(ReplyWriter& reply, const Command& command) {
   reply.end();
   reply.end();
 }
+
+namespace {
 
 void answer_documents(ReplyWriter& reply, const Command& command) {
   const std::span<const Command> rows =
