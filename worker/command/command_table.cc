@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 
 #include "conf/statistics.h"
@@ -70,6 +71,15 @@ struct Index {
 
 const Index kIndex;
 
+// By the letters with bit 5 cleared: another byte may stand for an underscore.
+const Row* find_row(std::uint64_t head, std::uint64_t tail, std::size_t length) {
+  for (std::size_t place = index_of(head, length);; place = (place + 1) % kIndexSize) {
+    const Row& row = kIndex.rows[place];
+    if (row.command == nullptr) return nullptr;
+    if (row.head == head && row.tail == tail && row.command->name.size() == length) return &row;
+  }
+}
+
 // What is asked of all nodes has one reply.
 constexpr bool has_join(const Command& command) {
   return (command.flags & (kAllKeys | kPublishes)) == 0 || command.join != JoinKind::kNone;
@@ -88,15 +98,15 @@ const Command* find_command(std::string_view name) {
   if (length == 0 || length > kNameLimitBytes) return nullptr;
   const std::uint64_t head = word_of(name.data(), length);
   const std::uint64_t tail = length > 8 ? word_of(name.data() + 8, length - 8) : 0;
-  for (std::size_t place = index_of(head, length);; place = (place + 1) % kIndexSize) {
-    const Row& row = kIndex.rows[place];
-    if (row.command == nullptr) return nullptr;
-    if (row.head == head && row.tail == tail && row.command->name.size() == length) {
-      if (row.has_underscore && !is_word(name, row.command->name)) [[unlikely]]
-        return nullptr;
-      return row.command;
-    }
-  }
+  const Row* const row = find_row(head, tail, length);
+  if (row == nullptr || (row->has_underscore && !is_word(name, row->command->name))) return nullptr;
+  return row->command;
+}
+
+const Command* find_brief_command(std::uint64_t letters, std::size_t length) {
+  assert(length >= 1 && length <= 8);
+  const Row* const row = find_row(letters & kUpperMask >> (8 - length) * 8, 0, length);
+  return row == nullptr || row->has_underscore ? nullptr : row->command;
 }
 
 const Command* find_subcommand(const Command& container, std::string_view name) {

@@ -1,6 +1,7 @@
 // The one command table, and finding a row of it. The rows are in command_rows.h. Constant; any process.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -16,6 +17,10 @@ std::span<const Command> subcommands_of(const Command& container);
 
 /// The command of that name in any case, or nullptr.
 const Command* find_command(std::string_view name);
+
+/// The command of a name of at most eight letters and no underscore in any case, or nullptr: the name is the
+/// first `length` of the bytes of `letters`, from the lowest on. REQUIRES: 1 <= length <= 8.
+const Command* find_brief_command(std::uint64_t letters, std::size_t length);
 
 /// The subcommand of that name in any case; the container itself when it has none of that name.
 const Command* find_subcommand(const Command& container, std::string_view name);

@@ -15,15 +15,14 @@ namespace {
 constexpr std::size_t kKeptArguments = 4096;  // of a batch's capacity
 static_assert(CommandMeter::kRunLimit == Batch::kLimit);
 
-void hash_key(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
+void settle(Request& request, const Arguments& arguments, const Keyspace& keyspace) {
+  request.words = arguments.data() + request.first_argument;
   request.has_key = request.is_plain = false;
   if (request.command == nullptr) return;
-  const std::size_t index = request.command->first_key(
-      std::span(arguments).subspan(request.first_argument, request.argument_count));
-  if (index == 0) return;
-  const std::string_view key = arguments[request.first_argument + index];
-  if (key.size() > kKeyLimitBytes) return;
-  request.key = keyspace.hash(key);
+  const std::span<const std::string_view> words = Batch::words_of(request);
+  const std::size_t index = request.command->first_key(words);
+  if (index == 0 || words[index].size() > kKeyLimitBytes) return;
+  request.key = keyspace.hash(words[index]);
   request.has_key = true;
   request.is_plain = request.command->has(kPlain) && request.command->accepts(request.argument_count);
   keyspace.prefetch_slot(request.key);
@@ -55,8 +54,23 @@ void Batch::clear() {
   input_bytes = 0;
 }
 
-void hash_keys(Batch& batch, const Keyspace& keyspace) {
-  for (std::size_t i = 0; i < batch.count; ++i) hash_key(batch.requests[i], batch.arguments, keyspace);
+void Batch::add_brief(const BriefRequest& brief, std::size_t input_end, const Keyspace& keyspace) {
+  Request& request = requests[count];
+  request.command = brief.command;
+  request.words = next_brief_words();
+  request.argument_count = brief.word_count;
+  request.input_end = input_end;
+  request.greets = false;
+  request.has_key = request.is_plain = true;
+  request.key = keyspace.hash(request.words[brief.command->keys.first]);
+  keyspace.prefetch_slot(request.key);
+  ++count;
+}
+
+void settle_words(Batch& batch, const Keyspace& keyspace) {
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    if (batch.requests[i].words == nullptr) settle(batch.requests[i], batch.arguments, keyspace);
+  }
 }
 
 void prefetch_tables(const Batch& batch, const Keyspace& keyspace) {

@@ -15,15 +15,17 @@
 
 #include "shm/os/byte_buffer.h"
 #include "worker/handlers/context.h"
+#include "worker/session/brief_request.h"
 #include "worker/stats/command_meter.h"
 #include "worker/wire/resp_codec.h"
 
 namespace memento {
 
-/// A parsed request. Its words are `argument_count` of the batch's arguments, from `first_argument` on.
+/// A parsed request.
 struct Request {
-  const Command* command;  ///< nullptr: unknown
-  std::size_t first_argument;
+  const Command* command;         ///< nullptr: unknown
+  const std::string_view* words;  ///< nullptr while it is parsed: the batch's arguments may move yet
+  std::size_t first_argument;     ///< where its words stand among the arguments; not of brief requests
   std::size_t argument_count;
   std::size_t input_end;  ///< of the batch's input
   HashedKey key;
@@ -38,13 +40,22 @@ struct Batch {
   std::array<Request, kLimit> requests;
   std::size_t count = 0;
   Arguments arguments;
+  std::array<std::string_view, kLimit * kBriefWords> brief_words;  ///< of brief requests, by their place
   std::deque<std::string> unquoted;  ///< words that do not stand in the input as they are
   std::size_t input_bytes = 0;       ///< of the input that the requests come from
   bool is_prepared = false;          ///< parsed, not yet executed
 
-  std::span<const std::string_view> words_of(const Request& request) const {
+  static std::span<const std::string_view> words_of(const Request& request) {
+    return {request.words, request.argument_count};
+  }
+  /// The same while it is parsed, of a request whose words are among the arguments.
+  std::span<const std::string_view> arguments_of(const Request& request) const {
     return std::span(arguments).subspan(request.first_argument, request.argument_count);
   }
+  /// Where the words of the next request go when it is a brief one.
+  std::string_view* next_brief_words() { return brief_words.data() + count * kBriefWords; }
+  /// Appends it, hashes its key and begins to fetch its slot. REQUIRES: its words are in next_brief_words().
+  void add_brief(const BriefRequest& brief, std::size_t input_end, const Keyspace& keyspace);
   bool is_plain() const {
     return std::all_of(requests.begin(), requests.begin() + count,
                        [](const Request& request) { return request.is_plain; });
@@ -52,8 +63,9 @@ struct Batch {
   void clear();
 };
 
-/// Hashes the requests' first keys and begins to fetch their slots.
-void hash_keys(Batch& batch, const Keyspace& keyspace);
+/// Puts the words of requests that were parsed in the general way in their place, hashes these requests'
+/// first keys and begins to fetch their slots.
+void settle_words(Batch& batch, const Keyspace& keyspace);
 /// The next stages of fetching what the requests need.
 void prefetch_tables(const Batch& batch, const Keyspace& keyspace);
 void prefetch_entries(const Batch& batch, const Keyspace& keyspace);

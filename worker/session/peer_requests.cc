@@ -140,6 +140,7 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
     const auto words = std::span(batch_.arguments).subspan(first);
     Request& request = batch_.requests[batch_.count];
     request.command = resolve_subcommand(find_command(words[0]), words);
+    request.words = nullptr;
     request.first_argument = first;
     request.argument_count = words.size();
     request.input_end = taken;
@@ -147,7 +148,7 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
     headers_[batch_.count++] = header;
     return true;
   });
-  hash_keys(batch_, keyspace_);
+  settle_words(batch_, keyspace_);
   prefetch_tables(batch_, keyspace_);
   prefetch_entries(batch_, keyspace_);
   return taken;
@@ -220,7 +221,7 @@ bool PeerRequests::execute_message(const FragmentHeader& header, std::string_vie
   if (header.kind == FragmentKind::kCommand && !is_for_any_node(request.command)) return false;
   request.argument_count = batch_.arguments.size();
   batch_.count = 1;
-  hash_keys(batch_, keyspace_);
+  settle_words(batch_, keyspace_);
   BatchRun run(batch_, context, output_);
   const bool is_executed = run.execute(0) != BatchRun::Outcome::kParks;
   if (is_executed) run.end(1);

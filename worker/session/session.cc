@@ -49,6 +49,7 @@ void Session::add_request(const Command* command, std::size_t first_argument, st
   const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
   Request& request = batch.requests[batch.count++];
   request.command = resolve_subcommand(command, words);
+  request.words = nullptr;
   request.first_argument = first_argument;
   request.argument_count = words.size();
   request.input_end = input_end;
@@ -77,10 +78,16 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
   while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
     const std::string_view left = bytes.substr(taken);
     if (fresh_ && begins_as_tools_do(left)) break;
-    if (left.size() >= 64 && scanned_bytes_ == 0 && !is_stranger) {
+    if (scanned_bytes_ == 0 && !is_stranger) [[likely]] {
       if (ShortLine line(left); line.is_whole()) [[likely]] {
         taken += line.bytes_with_end();
-        parse_line(line, taken, batch);
+        const BriefRequest brief = take_brief_line(line, batch.next_brief_words());
+        if (brief.command != nullptr) [[likely]] {
+          fresh_ = false;
+          batch.add_brief(brief, taken, keyspace);
+        } else {
+          parse_line(line, taken, batch);
+        }
         continue;
       }
     }
@@ -97,7 +104,7 @@ void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Ba
     taken += line_bytes;
     Line line(text);
     parse_line(line, taken, batch);
-    if (is_stranger && batch.count > 0 && is_too_much(batch.words_of(batch.requests[batch.count - 1])))
+    if (is_stranger && batch.count > 0 && is_too_much(batch.arguments_of(batch.requests[batch.count - 1])))
         [[unlikely]] {
       taken -= line_bytes;
       batch.arguments.resize(batch.requests[--batch.count].first_argument);
@@ -112,6 +119,14 @@ void Session::prepare_frames(std::string_view bytes, const Keyspace& keyspace, B
   const RespLimits limits = limits_of(client_, keyspace);
   std::size_t taken = 0;
   while (batch.count < Batch::kLimit && taken < bytes.size()) {
+    if (limits.is_authenticated && parser_.is_between_requests()) [[likely]] {
+      const BriefRequest brief = take_brief_frame(bytes.substr(taken), batch.next_brief_words());
+      if (brief.command != nullptr) [[likely]] {
+        taken += brief.bytes;
+        batch.add_brief(brief, taken, keyspace);
+        continue;
+      }
+    }
     const std::size_t first = batch.arguments.size();
     std::size_t request_bytes = 0;
     const RespParser::Outcome outcome =
@@ -150,7 +165,7 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
   } else {
     prepare_frames(bytes, keyspace, batch);
   }
-  hash_keys(batch, keyspace);
+  settle_words(batch, keyspace);
   batch.is_prepared = true;
 }
 

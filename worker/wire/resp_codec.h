@@ -37,6 +37,8 @@ class RespParser {
   Outcome parse(std::string_view bytes, const RespLimits& limits, Arguments* arguments, std::size_t* taken,
                 std::deque<std::string>* unquoted);
 
+  /// Nothing is known of an incomplete request.
+  bool is_between_requests() const { return missing_ == 0; }
   /// "Protocol error: ..." of the last call that was kBroken.
   std::string error() const;
   /// Forgets what it knows of an incomplete request: it will be parsed from its first byte.

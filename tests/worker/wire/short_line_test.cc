@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 
 #include "worker/wire/text_codec.h"
@@ -17,6 +18,19 @@ Arguments words_of(AnyLine& line, std::size_t rest_index) {
   Arguments words{line.take_word()};
   if (!words[0].empty()) split_words(line, rest_index, &words);
   return words;
+}
+
+// Words that are found plainly are all words; those of a line with single spaces are.
+void compare_plainly(const ShortLine& line, const Arguments& words, std::size_t rest_index) {
+  constexpr std::size_t kPlaces = 4;
+  if (line.name_bytes() == 0) return;
+  std::array<std::string_view, kPlaces> places;
+  const std::size_t count = line.split_plainly<kPlaces>(rest_index, places.data());
+  std::string joined;
+  for (const std::string_view word : words) joined.append(joined.empty() ? "" : " ").append(word);
+  ASSERT_EQ(count, joined == line.text() && words.size() <= kPlaces ? words.size() : 0) << line.text();
+  ASSERT_EQ(Arguments(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(count)),
+            count == 0 ? Arguments() : words);
 }
 
 // `text` without line ends, then one, then more bytes.
@@ -34,9 +48,17 @@ void compare(const std::string& text, const std::string& end) {
   for (std::size_t rest_index = 0; rest_index < 4; ++rest_index) {
     Line expected(line);
     ShortLine again(bytes);
-    ASSERT_EQ(words_of(again, rest_index), words_of(expected, rest_index))
-        << '"' << text << "\", rest " << rest_index;
+    const Arguments words = words_of(expected, rest_index);
+    ASSERT_EQ(words_of(again, rest_index), words) << '"' << text << "\", rest " << rest_index;
+    compare_plainly(found, words, rest_index);
   }
+  // The same where the input ends behind the line.
+  const std::string exact = text + end;
+  ShortLine alone(exact);
+  ASSERT_TRUE(alone.is_whole());
+  ASSERT_EQ(alone.text(), line);
+  Line expected(line);
+  ASSERT_EQ(words_of(alone, 0), words_of(expected, 0));
 }
 
 // All rows of so many letters, spaces and \r.
