@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 
 #include "shm/os/clock.h"
@@ -47,6 +48,11 @@ Terminal::Terminal(const std::string& name, std::vector<std::string> arguments, 
   std::string path = std::filesystem::absolute(program(name));
   std::vector<std::string> variables{"TERM=xterm", "HOME=" + home, "LC_ALL=C.UTF-8"};
   variables.insert(variables.end(), environment.begin(), environment.end());
+  // The sanitizers' options, of which leaks to pass over are some.
+  for (const std::string option : {"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    if (const char* value = getenv(option.c_str()); value != nullptr)
+      variables.push_back(option + "=" + value);
+  }
   std::vector<char*> argv{path.data()};
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
