@@ -30,6 +30,10 @@ struct LiveSettings {
       0};  ///< commands that take as long are samples of LATENCY; 0: none
   std::atomic<bool> expires_in_background{
       true};  ///< workers remove expired keys; DEBUG SET-ACTIVE-EXPIRE clears it
+  /// A script that has run for so long lets its worker's other clients be told so.
+  std::atomic<std::int64_t> busy_after_ms{5000};
+  /// By process record: the script that it has been running for a while; 0: none (script_word.h).
+  std::array<std::atomic<std::uint64_t>, kStatisticsLimit> long_scripts{};
   StatisticsRecords statistics;
 };
 

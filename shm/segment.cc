@@ -22,6 +22,7 @@
 #include "shm/os/file.h"
 #include "shm/os/mapping.h"
 #include "shm/os/private_file.h"
+#include "shm/texts/text_store.h"
 
 namespace memento {
 namespace {
@@ -292,6 +293,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     segment->path_ = path;
     segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
     segment->impl_->mailboxes->remove_all();
+    if (options.fresh) TextStore::remove_file(path);
     segment->size_bytes_ = size_bytes;
     if (reason.empty()) {
       const std::uint64_t fixed_end =

@@ -196,6 +196,8 @@ void Keyspace::set_read_counts(const ReadCounts& counts) {
 }
 
 bool Keyspace::must_stop() { return impl_->transaction->must_stop(); }
+bool Keyspace::is_body_locked() const { return impl_->transaction->is_locked(); }
+bool Keyspace::may_still_hold() const { return impl_->transaction->may_still_hold(); }
 
 void Keyspace::note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const {
   versions->clear();

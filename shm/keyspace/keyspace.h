@@ -150,6 +150,11 @@ class Keyspace {
   /// Inside a body: its result will not count, and others may be waiting for it; a long body asks from time
   /// to time.
   bool must_stop();
+  /// Inside a body: it holds locks, and others may wait for it.
+  bool is_body_locked() const;
+  /// Inside a body: nothing that it has read is known to have been changed meanwhile. Else its result will
+  /// not count, and what it read may never have been true together. Costs a look at each slot.
+  bool may_still_hold() const;
 
   /// Reads several keys as they were at one instant: copy(index, const EntryView*) for each, nullptr when it
   /// is not there. copy may be called again for the same index at once, undoing the call before; when

@@ -63,6 +63,7 @@ struct Keyspace::Transaction {
   void note_read_of(const HashedKey& key);
   /// The body has held its locks for as long as it may: it is to return, and its result does not count.
   bool must_stop();
+  bool may_still_hold() const { return is_locked_ || versions_hold_locked(); }
 
   /// An area for a redo list longer than a record's, of a change to one key. REQUIRES: not open. False: out
   /// of memory.

@@ -8,6 +8,7 @@
 #include "shm/check.h"
 #include "shm/segment.h"
 #include "worker/clients/message_hub.h"
+#include "worker/script/script_engine.h"
 #include "worker/session/session.h"
 
 namespace {
@@ -24,7 +25,8 @@ struct World {
   ServerFacts facts{0, 1, 0, {}};
   LiveSettings settings;
   MessageHub hub{*segment, keyspace, 1};
-  WorkerServices services{facts, settings, hub};
+  ScriptEngine scripts{""};
+  WorkerServices services{facts, settings, hub, nullptr, &scripts};
   SessionContext context{keyspace, services};
   Batch batch;
   int inputs = 0;

@@ -25,7 +25,8 @@ enum class CommandGroup : std::uint8_t {
   kPubSub,
   kConnection,
   kCluster,
-  kServer
+  kServer,
+  kScripting
 };
 
 /// What COMMAND tells and dispatch looks at.
@@ -52,6 +53,8 @@ enum CommandFlag : std::uint32_t {
   kNoMulti = 1 << 20,   ///< refused inside MULTI
   kAnywhere = 1 << 21,  ///< without a key it is the same on every node, and for every client
   kDebug = 1 << 22,     ///< only for clients that may debug
+  kScript = 1 << 23,    ///< runs commands that its row does not name, which may write and publish
+  kAllowBusy = 1 << 24  ///< also while a script of the same worker has been running for long
 };
 
 /// Which words of a command others may not see (shown_words.h).

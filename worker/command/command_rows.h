@@ -25,6 +25,9 @@ inline constexpr std::uint32_t kReadFast = kReadonly | kFast;
 inline constexpr std::uint32_t kStore = kWrite | kDenyOom;
 inline constexpr std::uint32_t kAnyTime = kLoading | kStale | kNoScript;
 inline constexpr std::uint32_t kSubscribing = kPubSubFlag | kAnyTime | kSubscribedToo;
+inline constexpr KeySpec kCountedKeys = KeySpec::counted(2);
+inline constexpr std::uint32_t kScripts = kScript | kNoScript | kStale;
+inline constexpr std::uint32_t kReadingScripts = kReadonly | kNoScript | kStale;
 inline constexpr const char* kOwn = "memento";  // a command Redis does not have
 
 /// Derives the columns that follow from others. `first_number`: of the first row.
@@ -137,16 +140,22 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"SUB", -2, kSubscribing, kNoKey, 0, kPubSub, kOwn, "key [key ...]", "Receive each new value of keys"},
     {"UNSUB", -1, kSubscribing, kNoKey, 0, kPubSub, kOwn, "[key ...]", "End that, for all keys by default"},
 
-    {"PING", -1, kFast | kSubscribedToo | kAnywhere, kNoKey, 1, kConnection, "1.0.0", "[message]", "PONG, or the message"},
+    {"PING", -1, kAllowBusy | kFast | kSubscribedToo | kAnywhere, kNoKey, 1, kConnection, "1.0.0", "[message]", "PONG, or the message"},
     {"ECHO", 2, kFast | kLoading | kStale | kAnywhere, kNoKey, 1, kConnection, "1.0.0", "message", "The message"},
     {"SELECT", 2, kFast | kLoading | kStale | kAnywhere, kNoKey, 0, kConnection, "1.0.0", "index", "There is one keyspace, 0"},
-    {"HELLO", -1, kAnyTime | kFast | kNoAuth, kNoKey, 0, kConnection, "6.0.0", "[2 | 3 [AUTH default password] [SETNAME name]]", "The server; the protocol to speak from here on", JoinKind::kNone, Secrets::kBehindAuth},
-    {"AUTH", -2, kAnyTime | kFast | kNoAuth, kNoKey, 0, kConnection, "1.0.0", "[default] password", "Give the password", JoinKind::kNone, Secrets::kAllWords},
+    {"HELLO", -1, kAllowBusy | kAnyTime | kFast | kNoAuth, kNoKey, 0, kConnection, "6.0.0", "[2 | 3 [AUTH default password] [SETNAME name]]", "The server; the protocol to speak from here on", JoinKind::kNone, Secrets::kBehindAuth},
+    {"AUTH", -2, kAllowBusy | kAnyTime | kFast | kNoAuth, kNoKey, 0, kConnection, "1.0.0", "[default] password", "Give the password", JoinKind::kNone, Secrets::kAllWords},
     {"CLIENT", -2, kContainer, kNoKey, 0, kConnection, "2.4.0", "subcommand", "About connections; CLIENT HELP"},
-    {"RESET", 1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, kConnection, "6.2.0", "", "The connection as it was when it began"},
-    {"QUIT", -1, kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, kConnection, "1.0.0", "", "End the connection"},
-    {"EXIT", -1, kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, kConnection, kOwn, "", "End the connection"},
+    {"RESET", 1, kAllowBusy | kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, kConnection, "6.2.0", "", "The connection as it was when it began"},
+    {"QUIT", -1, kAllowBusy | kAnyTime | kSubscribedToo | kFast | kNoAuth | kUnqueued, kNoKey, 0, kConnection, "1.0.0", "", "End the connection"},
+    {"EXIT", -1, kAllowBusy | kAnyTime | kFast | kNoAuth | kUnqueued, kNoKey, 0, kConnection, kOwn, "", "End the connection"},
     {"COMMAND", -1, kLoading | kStale | kContainer, kNoKey, 0, kConnection, "2.8.13", "[subcommand]", "The commands, for programs; COMMAND HELP"},
+
+    {"EVAL", -3, kScripts, kCountedKeys, 0, kScripting, "2.6.0", "script numkeys [key ...] [argument ...]", "Run a script in Lua, as one change"},
+    {"EVALSHA", -3, kScripts, kCountedKeys, 0, kScripting, "2.6.0", "sha1 numkeys [key ...] [argument ...]", "Run a script that the server knows, by the SHA-1 of its text"},
+    {"EVAL_RO", -3, kReadingScripts, kCountedKeys, 0, kScripting, "7.0.0", "script numkeys [key ...] [argument ...]", "EVAL of a script that changes nothing"},
+    {"EVALSHA_RO", -3, kReadingScripts, kCountedKeys, 0, kScripting, "7.0.0", "sha1 numkeys [key ...] [argument ...]", "EVALSHA of a script that changes nothing"},
+    {"SCRIPT", -2, kContainer, kNoKey, 0, kScripting, "2.6.0", "subcommand", "About scripts; SCRIPT HELP"},
 
     {"CLUSTERINFO", 1, kAnyTime, kNoKey, 0, kCluster, kOwn, "", "The cluster's nodes: name, address, slots, state"},
     {"CLUSTER", -2, kContainer, kNoKey, 0, kCluster, "3.0.0", "subcommand", "The cluster, for clients of Redis Cluster; CLUSTER HELP"},
@@ -226,6 +235,13 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"PUBSUB|SHARDCHANNELS", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "7.0.0", "[glob]", "Shard channels that somebody subscribes to"},
     {"PUBSUB|SHARDNUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "7.0.0", "[channel ...]", "How many clients subscribe to shard channels"},
     {"PUBSUB|NUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "2.8.0", "[channel ...]", "How many clients subscribe to channels"},
+
+    {"SCRIPT|EXISTS", -3, kNoScript, kNoKey, 0, kScripting, "2.6.0", "sha1 [sha1 ...]", "Which scripts the server knows"},
+    {"SCRIPT|FLUSH", -2, kNoScript, kNoKey, 0, kScripting, "2.6.0", "[ASYNC | SYNC]", "Forget all scripts", JoinKind::kAllOk},
+    {"SCRIPT|HELP", 2, kLoading | kStale, kNoKey, 0, kScripting, "5.0.0", "", "The subcommands"},
+    {"SCRIPT|KILL", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "2.6.0", "", "Stop scripts that have been running for a while"},
+    {"SCRIPT|LOAD", 3, kNoScript | kStale, kNoKey, 0, kScripting, "2.6.0", "script", "Let the server know a script; its SHA-1", JoinKind::kAny},
+    {"SCRIPT|SHOW", 3, kNoScript, kNoKey, 0, kScripting, "8.0.0", "sha1", "A script's text"},
 
     {"OBJECT|ENCODING", 3, kReadonly, kSecondWord, 0, kKeys, "2.2.3", "key", "int, embstr or raw, by the value"},
     {"OBJECT|FREQ", 3, kReadonly, kSecondWord, 0, kKeys, "4.0.0", "key", "Refused: frequencies of use are not kept"},

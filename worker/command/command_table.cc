@@ -153,6 +153,8 @@ std::string_view group_title(CommandGroup group) {
       return "Cluster";
     case kServer:
       return "Server";
+    case kScripting:
+      return "Scripts";
   }
   return "";
 }
@@ -181,6 +183,8 @@ std::string_view group_name(CommandGroup group) {
       return "cluster";
     case kServer:
       return "server";
+    case kScripting:
+      return "scripting";
   }
   return "";
 }

@@ -91,9 +91,9 @@ RefusalText refusal_text(Admission admission, const Command* command, const Call
 bool is_held_back(const ClientPause& pause, const ClientState& client, const Command* command,
                   const Call& call, TimeMs now_ms) {
   if (client.is_monitor() || is_refused(admit(client, command, call))) return false;
-  bool may_write = command->has(kWrite | kPublishes);
+  bool may_write = command->has(kWrite | kPublishes | kScript);
   if (command->has(kEndsMulti) && client.transaction != nullptr) {
-    may_write = client.transaction->queue.has_any(kWrite | kPublishes);
+    may_write = client.transaction->queue.has_any(kWrite | kPublishes | kScript);
   }
   return pause.holds(may_write, now_ms);
 }

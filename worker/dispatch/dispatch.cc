@@ -71,10 +71,20 @@ void carry_on(CommandContext& context, Admission admission, const Command* comma
   refuse(context, admission, command, call);
 }
 
+// A script of this worker runs, in whose transaction nothing else may have a part.
+void refuse_beside_script(CommandContext& context) {
+  context.was_rejected = true;
+  if (context.client.transaction != nullptr) context.client.transaction->break_up();
+  context.reply.error(
+      "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+}
+
 }  // namespace
 
 void dispatch(CommandContext& context, const Command* command, const Call& call) {
   ClientState& client = context.client;
+  if (context.services.is_busy && (command == nullptr || !command->has(kAllowBusy))) [[unlikely]]
+    return refuse_beside_script(context);
   client.last_command = command;
   const Admission admission = admit(client, command, call);
   if (client.is_ordinary()) [[likely]]

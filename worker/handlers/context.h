@@ -22,7 +22,7 @@ struct PlannedStep {
   Action action;
   SubscriptionKind kind;
   std::string name;
-  std::string_view message{};
+  std::string message{};
 };
 
 /// What EXEC does once its commands are not executed again.
@@ -30,6 +30,7 @@ struct ExecPlan {
   std::vector<PlannedStep> steps;
   std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
   std::vector<std::uint64_t> closed;             ///< clients to close
+  std::vector<std::string> changed_keys;         ///< by scripts, while somebody watches keys
 };
 
 class CommandMeter;

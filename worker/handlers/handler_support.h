@@ -67,7 +67,7 @@ CommandTotals command_totals(CommandContext& context, const Command& command);
 /// Closes clients of any worker, this one after its reply (client_list_handlers.cc).
 void close_clients(CommandContext& context, std::vector<std::uint64_t> ids);
 
-/// At EXEC's end (pubsub_handlers.cc).
+/// At the end of EXEC or of a script (pubsub_handlers.cc).
 void carry_out(CommandContext& context, const ExecPlan& plan);
 
 /// May a connection be called so? (client_handlers.cc)

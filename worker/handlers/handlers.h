@@ -205,4 +205,15 @@ void cluster_links(CommandContext& context, const Call& call);
 void cluster_ok(CommandContext& context, const Call& call);
 void clusterinfo(CommandContext& context, const Call& call);
 
+// script_handlers.cc
+void eval(CommandContext&, const Call&);
+void evalsha(CommandContext&, const Call&);
+void eval_ro(CommandContext&, const Call&);
+void evalsha_ro(CommandContext&, const Call&);
+void script_exists(CommandContext&, const Call&);
+void script_flush(CommandContext&, const Call&);
+void script_kill(CommandContext&, const Call&);
+void script_load(CommandContext&, const Call&);
+void script_show(CommandContext&, const Call&);
+
 }  // namespace memento::handlers

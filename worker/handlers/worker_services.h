@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "conf/live_settings.h"
@@ -12,7 +13,9 @@
 
 namespace memento {
 
+class Log;
 class MessageHub;
+class ScriptEngine;
 struct ClusterState;
 
 /// Facts about the server that INFO tells.
@@ -29,6 +32,12 @@ struct WorkerServices {
   LiveSettings& settings;
   MessageHub& hub;
   ClusterState* cluster = nullptr;  ///< of a cluster's node
+  ScriptEngine* scripts = nullptr;  ///< REQUIRES: not nullptr, where scripts are run
+  Log* log = nullptr;               ///< for what scripts say; nullptr: nowhere
+  /// Looks at the worker's other clients while one's script has been running for long: they are told so
+  /// (is_busy). Nothing: they wait. True: the worker is to end.
+  std::function<bool()> serve_beside{};
+  bool is_busy = false;  ///< a script runs, and only what has kAllowBusy may run beside it
 };
 
 }  // namespace memento

@@ -1,6 +1,7 @@
 // See connection.h.
 #include "worker/net/connection.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -26,6 +27,14 @@ bool would_block(int error_number) {
 }
 
 }  // namespace
+
+// Those of a parked connection tell only that the client has ended it.
+std::uint32_t Connection::events_of(Wait wait) {
+  if (wait == Wait::kOutput) return EPOLLOUT;
+  if (wait == Wait::kReplies || wait == Wait::kTurn)
+    return 0;  // what the client sent before its end is still to be read, or executed
+  return wait == Wait::kParked ? EPOLLRDHUP : EPOLLIN;
+}
 
 Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
   const bool begins = input_.empty();

@@ -4,6 +4,8 @@
 // holds one paused batch of output and its own unread requests, not more.
 #pragma once
 
+#include <cstdint>
+
 #include "shm/os/byte_buffer.h"
 #include "shm/os/fd.h"
 #include "worker/session/session.h"
@@ -29,6 +31,9 @@ class Connection {
   /// What it wants next. kTurn: another turn, for requests that are here; kParked: nothing, its request waits
   /// (ClientState::waits); kReplies: nothing, before replies of other nodes came; kClosed: drop it.
   enum class Wait { kInput, kOutput, kTurn, kParked, kReplies, kClosed };
+
+  /// What epoll is to tell of a connection that waits so.
+  static std::uint32_t events_of(Wait wait);
 
   explicit Connection(Fd socket) : socket_(std::move(socket)) {
     session_.client().waiting_input = &input_;

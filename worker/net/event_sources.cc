@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -33,6 +34,11 @@ Fd make_signals() {
 bool watch_input(const Fd& epoll, int descriptor) {
   epoll_event event{EPOLLIN, {.fd = descriptor}};
   return epoll_ctl(epoll.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+void tell_ready(Fd pipe) {
+  const auto pid = static_cast<std::uint32_t>(getpid());
+  [[maybe_unused]] const ssize_t written = ::write(pipe.get(), &pid, sizeof pid);
 }
 
 }  // namespace memento

@@ -19,4 +19,7 @@ Fd make_signals();
 /// Adds the descriptor to the epoll set, for input. False: errno says why.
 bool watch_input(const Fd& epoll, int descriptor);
 
+/// Writes this process's id into the pipe, and closes it: the master may let predecessors go.
+void tell_ready(Fd pipe);
+
 }  // namespace memento

@@ -13,15 +13,18 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <span>
 
 #include "conf/log_limiter.h"
 #include "worker/clients/message_hub.h"
 #include "worker/net/acceptor.h"
 #include "worker/net/background.h"
+#include "worker/net/beside_script.h"
 #include "worker/net/closing_queue.h"
 #include "worker/net/connection_table.h"
 #include "worker/net/event_sources.h"
 #include "worker/routing/cluster_router.h"
+#include "worker/script/script_engine.h"
 #include "worker/session/peer_requests.h"
 
 namespace memento {
@@ -38,14 +41,6 @@ constexpr std::int64_t kTickMs = 100;
 constexpr std::int64_t kBusyTickMs = 10;      // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
-// Those of a parked connection tell only that the client has ended it.
-std::uint32_t events_of(Connection::Wait wait) {
-  if (wait == Connection::Wait::kOutput) return EPOLLOUT;
-  if (wait == Connection::Wait::kReplies || wait == Connection::Wait::kTurn)
-    return 0;  // what the client sent before its end is still to be read, or executed
-  return wait == Connection::Wait::kParked ? EPOLLRDHUP : EPOLLIN;
-}
-
 class Worker {
  public:
   explicit Worker(WorkerContext context)
@@ -54,11 +49,15 @@ class Worker {
         facts_{context_.start_ms, context_.options.workers, context_.index, context_.options,
                context_.process},
         hub_(context_.segment, keyspace_, context_.process),
-        services_{facts_, context_.settings, hub_, context_.cluster},
+        scripts_(context_.segment.path()),
+        services_{facts_, context_.settings, hub_, context_.cluster, &scripts_, &context_.log},
         session_{keyspace_, services_},
         acceptor_(context_, epoll_, keyspace_, hub_, connections_,
                   [this](Connection& connection) { close(connection); }),
-        background_(context_, keyspace_, hub_) {}
+        background_(context_, keyspace_, hub_) {
+    context_.settings.long_scripts[context_.process].store(0);  // of one that died running it
+    services_.serve_beside = [this] { return serve_beside_script(); };
+  }
 
   int run();
 
@@ -67,6 +66,7 @@ class Worker {
   void on_event(const epoll_event& event);
   void on_connection(int descriptor, std::uint32_t events);
   void take_turns();
+  bool serve_beside_script();
   void answer_turns(std::size_t end);
   void on_wakeup();
   void resume_clients();
@@ -80,7 +80,6 @@ class Worker {
   void on_timer();
   void finish_connections(bool has_successor);
   void cut_off();
-  void tell_ready();
   template <class Act>
   Connection::Wait guard(Turn& turn, Act&& act);
   template <class Act>
@@ -93,6 +92,7 @@ class Worker {
   Keyspace keyspace_;
   const ServerFacts facts_;
   MessageHub hub_;
+  ScriptEngine scripts_;
   WorkerServices services_;
   SessionContext session_;
   std::unique_ptr<ClusterRouter> router_;  ///< of a cluster's node
@@ -102,12 +102,14 @@ class Worker {
   std::array<Connection::Wait, kTurnLimit> turn_waits_;
   std::size_t turn_count_ = 0;
   std::size_t answered_turns_ = 0;  ///< of those being taken
+  std::size_t taken_turns_ = 0;     ///< so many are being taken
   Fd epoll_;
   Fd signals_;
   Fd timer_;
   Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut
                    ///< off ones does
   ConnectionTable connections_;
+  BesideScript beside_script_{epoll_, connections_, keyspace_, session_};
   ClosingQueue lingering_{kLingerMs};  ///< connections that drop what comes until their clients leave
   Acceptor acceptor_;
   Background background_;
@@ -133,7 +135,7 @@ bool Worker::set_up() {
 
 int Worker::run() {
   if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
-  tell_ready();
+  tell_ready(std::move(context_.ready_pipe));
   std::array<epoll_event, kEventLimit> events;
   while (!leaving_ &&
          !(ending_ && connections_.served_count() == 0 && (peers_ == nullptr || peers_->is_idle()))) {
@@ -225,6 +227,7 @@ void Worker::on_connection(int descriptor, std::uint32_t events) {
 // brief turns' replies are held back so, and only while brief ones are executed.
 void Worker::take_turns() {
   const std::size_t count = std::exchange(turn_count_, 0);
+  taken_turns_ = count;
   answered_turns_ = 0;
   for (std::size_t i = 0; i < count; ++i) {
     turn_waits_[i] = guard(turns_[i], [&] { return taking_turns_[i]->receive(turns_[i], keyspace_); });
@@ -246,6 +249,19 @@ void Worker::take_turns() {
     if (!is_brief || turn.output.size() > kBriefTurnBytes) answer_turns(i + 1);
   }
   answer_turns(count);
+  taken_turns_ = 0;
+}
+
+// True: the worker is to end.
+bool Worker::serve_beside_script() {
+  beside_script_.serve(
+      std::span(taking_turns_.data(), taken_turns_),
+      [this](int descriptor) {
+        if (acceptor_.is_listener(descriptor)) survive([&] { acceptor_.accept(descriptor); });
+        if (descriptor == signals_.get()) on_signal();
+      },
+      [this](Connection& connection, Connection::Wait wait) { settle(connection, wait); });
+  return leaving_;
 }
 
 // Sends the replies of the turns in front of `end` that were not sent yet.
@@ -354,7 +370,7 @@ void Worker::settle(Connection& connection, Connection::Wait wait) {
   if (wait == Connection::Wait::kClosed) return close(connection);
   if (wait == Connection::Wait::kTurn) next_turns_.push_back(connection.descriptor());
   connection.registered = wait;
-  epoll_event event{events_of(wait), {.fd = connection.descriptor()}};
+  epoll_event event{Connection::events_of(wait), {.fd = connection.descriptor()}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.descriptor(), &event) != 0) close(connection);
 }
 
@@ -371,13 +387,6 @@ void Worker::end_lingering() {
     if (Connection* const connection = connections_.find(entry.descriptor, entry.client_id))
       close(*connection);
   });
-}
-
-// The master may let predecessors go.
-void Worker::tell_ready() {
-  const auto pid = static_cast<std::uint32_t>(getpid());
-  [[maybe_unused]] const ssize_t written = ::write(context_.ready_pipe.get(), &pid, sizeof pid);
-  context_.ready_pipe.reset();
 }
 
 void Worker::finish_connections(bool has_successor) {

@@ -118,8 +118,8 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
   if (is_one && owners.front() == state_.self) return Route::kHere;
   if (command.join == JoinKind::kWatch) return route_watch(call, owners, context, output, begin);
   if (is_one)
-    return send_whole(owners.front(), FragmentKind::kCommand, command.has(kWrite), call.args, context, output,
-                      begin);
+    return send_whole(owners.front(), FragmentKind::kCommand, command.has(kWrite | kScript), call.args,
+                      context, output, begin);
   if ((call.count() - first) % step != 0) return Route::kHere;  // where that is said
   if (command.join != JoinKind::kNone) return divide(command, call, owners, context, output, begin);
   answer_error(context, "CROSSSLOT Keys in request don't hash to the same slot");

@@ -121,7 +121,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   for (std::size_t i = 0; i < queue.size(); ++i) bytes += word_list_bytes(queue.words(i));
   std::uint64_t place = 0;
   new_place(open_queue(context, output, begin), context, &place);
-  const bool may_write = queue.has_any(kWrite | kPublishes);
+  const bool may_write = queue.has_any(kWrite | kPublishes | kScript);
   bus_->send({*owner, FragmentKind::kExec, may_write, context.reply.protocol()},
              {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
                to = write_word_list(watched, to);

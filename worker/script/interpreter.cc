@@ -59,9 +59,17 @@ struct Interpreter::Run {
   const Chunk chunk;
   const ScriptCall& call;
   ReplyWriter& reply;
+  const Protocol protocol;
+  const ReplyWriter::Mark begin;
   bool has_failed = false;
   bool is_too_long = false;       ///< its reply
   bool is_out_of_memory = false;  ///< the process
+  bool is_answered = false;
+
+  void begin_reply() {
+    reply.roll_back(begin);
+    reply.set_protocol(protocol);
+  }
 };
 
 Interpreter::Interpreter(std::size_t memory_limit_bytes) : limits_(memory_limit_bytes), lua_(limits_.open()) {
@@ -125,11 +133,11 @@ Interpreter::Compiled Interpreter::compile(std::string_view text, const char* na
 
 void Interpreter::forget(Chunk chunk) { luaL_unref(lua_, LUA_REGISTRYINDEX, chunk); }
 
-bool Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply) {
+bool Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply,
+                      Protocol protocol) {
   host_ = &host;
-  protocol = Protocol::kResp2;
-  const ReplyWriter::Mark begin = reply.mark();
-  Run run{*this, chunk, call, reply};
+  call_protocol = Protocol::kResp2;
+  Run run{*this, chunk, call, reply, protocol, reply.mark()};
   limits_.begin(
       lua_, [](void* context) { return static_cast<ScriptHost*>(context)->stop_reason(); }, &host);
   const int status = lua_cpcall(lua_, &Interpreter::run_protected, &run);
@@ -138,8 +146,8 @@ bool Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, Rep
   lua_settop(lua_, 0);
   collect();
   if (run.is_out_of_memory) throw std::bad_alloc();
-  if (run.is_too_long || status != 0 || (run.has_failed && reply.mark().size == begin.size)) {
-    reply.roll_back(begin);
+  if (run.is_too_long || status != 0 || !run.is_answered) {
+    run.begin_reply();
     run.has_failed = true;
     if (limits_.stop_reason() != nullptr) {
       reply.error(limits_.stop_reason());
@@ -166,11 +174,13 @@ int Interpreter::run_protected(lua_State* lua) {
   run.has_failed = status != 0 || run.interpreter.limits_.stop_reason() != nullptr;
   try {
     if (status == LUA_ERRMEM) return 0;
+    run.begin_reply();
     if (run.has_failed) {
       run.interpreter.write_error(run);
     } else {
       run.interpreter.finish_run(run);
     }
+    run.is_answered = true;
   } catch (const std::bad_alloc&) {
     run.is_out_of_memory = true;
   }
@@ -178,7 +188,7 @@ int Interpreter::run_protected(lua_State* lua) {
 }
 
 void Interpreter::finish_run(Run& run) {
-  const ReplyForm form{protocol == Protocol::kResp3, kReplyLimitBytes};
+  const ReplyForm form{call_protocol == Protocol::kResp3, kReplyLimitBytes};
   run.is_too_long = !write_reply(lua_, form, run.reply);
 }
 
@@ -222,7 +232,9 @@ int Interpreter::handle_error(lua_State* lua) {
 void Interpreter::collect() {
   if (limits_.memory_used_bytes() <= limits_.memory_limit_bytes() / 4) return;
   const auto act = [](lua_State* lua) -> int { return lua_gc(lua, LUA_GCCOLLECT, 0), 0; };
+  limits_.lift(true);
   if (lua_cpcall(lua_, act, nullptr) != 0) lua_settop(lua_, 0);
+  limits_.lift(false);
 }
 
 // The linear congruence of drand48(3).

@@ -47,9 +47,10 @@ class Interpreter {
   Compiled compile(std::string_view text, const char* name);
   void forget(Chunk chunk);
 
-  /// Runs it, and writes the reply: what it returns, or the error that it ended with. False: it ended with
-  /// an error. REQUIRES: no script runs in this interpreter.
-  bool run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply);
+  /// Runs it, and writes the reply in that protocol: what it returns, or the error that it ended with. False:
+  /// it ended with an error. What the host has written meanwhile to the same output is rolled back. REQUIRES:
+  /// no script runs in this interpreter.
+  bool run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply, Protocol protocol);
 
   /// The sequence of math.random: where it stands.
   std::uint64_t random_state() const { return random_state_; }
@@ -59,9 +60,9 @@ class Interpreter {
   // For the functions of redis.*, which find it by their lua_State. REQUIRES: a script runs.
   static Interpreter& of(lua_State* lua);
   ScriptHost& host() { return *host_; }
-  Protocol protocol = Protocol::kResp2;   ///< of redis.call()'s replies
-  std::vector<std::string_view> words{};  ///< of the command that is called
-  std::string numbers{};                  ///< those of its words that were numbers
+  Protocol call_protocol = Protocol::kResp2;  ///< of redis.call()'s replies
+  std::vector<std::string_view> words{};      ///< of the command that is called
+  std::string numbers{};                      ///< those of its words that were numbers
 
  private:
   struct Run;

@@ -88,7 +88,7 @@ bool call_command(lua_State* lua) {
     return true;
   }
   std::string_view reply;
-  with_memory(lua, [&] { reply = interpreter.host().call(interpreter.words, interpreter.protocol); });
+  with_memory(lua, [&] { reply = interpreter.host().call(interpreter.words, interpreter.call_protocol); });
   const bool is_error = reply.front() == '-';
   push_reply(lua, &reply);
   return is_error;
@@ -175,7 +175,7 @@ int setresp(lua_State* lua) {
   if (lua_gettop(lua) != 1) return raise(lua, "redis.setresp() requires one argument.");
   const double version = lua_tonumber(lua, 1);
   if (version != 2 && version != 3) return raise(lua, "RESP version must be 2 or 3.");
-  Interpreter::of(lua).protocol = version == 3 ? Protocol::kResp3 : Protocol::kResp2;
+  Interpreter::of(lua).call_protocol = version == 3 ? Protocol::kResp3 : Protocol::kResp2;
   return 0;
 }
 

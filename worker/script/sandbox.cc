@@ -23,7 +23,8 @@ char real_globals_key, globals_key, view_key;
 // What of the base library is there, and stays as it is.
 constexpr const char* kBaseFunctions[] = {"assert",   "error",    "gcinfo",   "ipairs", "rawequal", "select",
                                           "_VERSION", "tonumber", "tostring", "type",   "unpack"};
-constexpr const char* kLibraries[] = {"string", "table", "math", "coroutine", "bit", "cjson", "struct", "cmsgpack"};
+constexpr const char* kLibraries[] = {"string", "table", "math",   "coroutine",
+                                      "bit",    "cjson", "struct", "cmsgpack"};
 
 void push_registered(lua_State* lua, char* key) {
   lua_pushlightuserdata(lua, key);

@@ -25,7 +25,8 @@ void* ScriptLimits::allocate(void* self, void* old, std::size_t old_bytes, std::
   }
   const std::size_t others_bytes = limits.memory_used_bytes_ - old_bytes;
   // What shrinks is never refused: Lua does not expect it.
-  if (new_bytes > old_bytes && new_bytes > limits.memory_limit_bytes_ - others_bytes) return nullptr;
+  if (new_bytes > old_bytes && !limits.is_lifted_ && others_bytes + new_bytes > limits.memory_limit_bytes_)
+    return nullptr;
   void* const bytes = std::realloc(old, new_bytes);
   if (bytes == nullptr) return new_bytes <= old_bytes ? old : nullptr;
   limits.memory_used_bytes_ = others_bytes + new_bytes;

@@ -47,6 +47,9 @@ class ScriptLimits {
   /// nullptr: nothing has stopped it.
   const char* stop_reason() const { return stop_reason_; }
 
+  /// For the collector, which needs some memory to give more back: the limit does not hold.
+  void lift(bool is_lifted) { is_lifted_ = is_lifted; }
+
   std::size_t memory_used_bytes() const { return memory_used_bytes_; }
   std::size_t memory_limit_bytes() const { return memory_limit_bytes_; }
 
@@ -57,6 +60,7 @@ class ScriptLimits {
 
   const std::size_t memory_limit_bytes_;
   std::size_t memory_used_bytes_ = 0;
+  bool is_lifted_ = false;
   std::int64_t steps_left_ = kStepsPerLook;
   const char* stop_reason_ = nullptr;
   Watch watch_ = nullptr;

@@ -93,7 +93,7 @@ bool Session::Consumption::take_batch() {
   if (is_shown_) [[unlikely]]
     meter_.time_each();
   runnable_ = count_runnable();
-  is_routed_ = context_.router != nullptr && is_routed();
+  is_routed_ = context_.router != nullptr && !context_.services.is_busy && is_routed();
   was_text_ = session_.is_text();
   command_.reply.set_protocol(client_.protocol);
   BatchRun run(batch_, command_, output_, session_.turn_end_ticks_);
@@ -149,7 +149,7 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
   while (done < runnable_ && !session_.closing_ && output_.size() < kOutputPauseBytes &&
          session_.is_text() == was_text_) {
     if (batch_.requests[done].is_plain && !is_routed_ && !meter_.times_each() && client_.is_ordinary() &&
-        runnable_ == batch_.count) [[likely]] {
+        runnable_ == batch_.count && !context_.services.is_busy) [[likely]] {
       done = run.execute_plain(done, kOutputPauseBytes);
       client_.last_command = batch_.requests[done - 1].command;
       if (run.is_over()) [[unlikely]]

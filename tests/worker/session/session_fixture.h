@@ -11,6 +11,7 @@
 #include "shm/check.h"
 #include "shm/segment.h"
 #include "worker/clients/message_hub.h"
+#include "worker/script/script_engine.h"
 #include "worker/session/session.h"
 
 namespace memento::testing {
@@ -88,7 +89,8 @@ class SessionTest : public ::testing::Test {
     segment_ = std::move(*Segment::create_anonymous({"", memory_bytes, 1, value_limit_bytes, false}));
     keyspace_ = std::make_unique<Keyspace>(*segment_, 1);
     hub_ = std::make_unique<MessageHub>(*segment_, *keyspace_, 1);
-    services_ = std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *hub_});
+    services_ =
+        std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *hub_, nullptr, &scripts_});
     context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, *services_});
   }
   ~SessionTest() override {
@@ -116,6 +118,7 @@ class SessionTest : public ::testing::Test {
   std::unique_ptr<Keyspace> keyspace_;
   const ServerFacts facts_{0, 2, 0, {}};
   LiveSettings settings_;
+  ScriptEngine scripts_{""};
   std::unique_ptr<MessageHub> hub_;
   std::unique_ptr<WorkerServices> services_;
   std::unique_ptr<SessionContext> context_;
@@ -141,7 +144,8 @@ class TwoWorkersTest : public SessionTest {
     segment_->header().process_count = 3;
     // A keyspace belongs to a thread; the one that receives needs none of its own.
     other_hub_ = std::make_unique<MessageHub>(*segment_, *keyspace_, 2);
-    other_services_ = std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *other_hub_});
+    other_services_ =
+        std::make_unique<WorkerServices>(WorkerServices{facts_, settings_, *other_hub_, nullptr, &scripts_});
     other_context_ = std::make_unique<SessionContext>(SessionContext{*keyspace_, *other_services_});
   }
 

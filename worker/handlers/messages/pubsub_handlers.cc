@@ -124,7 +124,8 @@ void publish_to(CommandContext& context, SubscriptionKind kind, std::string_view
     return context.reply.integer(0);  // nobody can subscribe to it
   MessageHub& hub = context.services.hub;
   if (context.in_exec) {
-    context.plan.steps.push_back({PlannedStep::Action::kPublish, kind, std::string(channel), message});
+    context.plan.steps.push_back(
+        {PlannedStep::Action::kPublish, kind, std::string(channel), std::string(message)});
     std::uint64_t receivers = hub.count_receivers(kind, channel);
     if (context.plan.subscriptions != nullptr) {  // the hub knows only of those before EXEC
       receivers += own_receipts(context.subscriptions(), kind, channel);
@@ -215,6 +216,7 @@ void carry_out(CommandContext& context, const ExecPlan& plan) {
         break;
     }
   }
+  for (const std::string& key : plan.changed_keys) hub.publish_value(context.keyspace.hash(key));
   close_clients(context, plan.closed);
 }
 

@@ -69,6 +69,13 @@ const char* set_latency_after(CommandContext& context, std::string_view value, b
   return set_number(context.services.settings.latency_after_ms, 0, value, applies);
 }
 
+const char* set_busy_after(CommandContext& context, std::string_view value, bool applies) {
+  return set_number(context.services.settings.busy_after_ms, 0, value, applies);
+}
+std::string busy_after(CommandContext& context) {
+  return std::to_string(context.services.settings.busy_after_ms.load());
+}
+
 const char* set_tcp_keepalive(CommandContext& context, std::string_view value, bool applies) {
   return set_number(context.services.settings.tcp_keepalive_s, 0, value, applies, kTcpKeepaliveLimitS);
 }
@@ -95,6 +102,7 @@ static_assert(kProcessLimit <= kStatisticsLimit && kProcessLimit <= Password::kS
 constexpr Parameter kParameters[] = {
     {"appendonly", [](CommandContext&) { return std::string("no"); }},
     {"bind", [](CommandContext& c) { return options(c).address; }},
+    {"busy-reply-threshold", busy_after, set_busy_after},
     {"cluster-enabled", [](CommandContext& c) { return yes_no(c.services.cluster != nullptr); }},
     {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
     {"databases", [](CommandContext&) { return std::string("1"); }},
@@ -105,6 +113,7 @@ constexpr Parameter kParameters[] = {
      [](CommandContext& c) { return std::to_string(c.services.settings.latency_after_ms.load()); },
      set_latency_after},
     {"logfile", [](CommandContext& c) { return options(c).log_file; }},
+    {"lua-time-limit", busy_after, set_busy_after},
     {"maxclients", [](CommandContext& c) { return std::to_string(c.services.settings.max_clients.load()); },
      set_max_clients},
     {"maxmemory", [](CommandContext& c) { return std::to_string(c.keyspace.memory_limit_bytes()); }},

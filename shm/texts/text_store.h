@@ -1,0 +1,117 @@
+// TextStore: the texts of scripts and libraries, which all workers of a server share, and which outlive them,
+// upgrades and restarts. A file beside the segment, `scripts`, which each worker maps when it first needs it.
+//
+// Texts are no keys: no FLUSH, no eviction, no expiry, no slot. So they are in a file of their own:
+//
+//   0       front: magic, version, tail
+//   4096    records one after the other: {size, kind, what, length of the name, number}, name, text; only
+//           added, until the file is written anew
+//
+// A record becomes visible by one store of the tail behind it: whoever dies before has written nothing. Two
+// writers exclude each other by flock(2), which a dead one lets go of; nobody waits long for one that is
+// stopped (Put::kBusy). Readers take no lock. When the file is full of what was removed, a writer makes
+// another one, says so in the front of the old one and renames the new one over it; others then open that. If
+// it dies in between, the next writer finds the file still in its place, and takes the remark back.
+//
+// Bounded: texts kept for callers by their own wish up to kKeptLimitBytes; those that were merely seen
+// (kEvaluated) up to kEvaluatedLimit and kEvaluatedLimitBytes, of which the oldest go. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "shm/os/fd.h"
+#include "shm/os/mapping.h"
+
+namespace memento {
+
+/// Scripts and libraries are named apart.
+enum class TextGroup : std::uint8_t { kScript, kLibrary };
+
+class TextStore {
+ public:
+  static constexpr std::uint64_t kKeptLimitBytes = 32 << 20;
+  static constexpr std::uint64_t kEvaluatedLimitBytes = 16 << 20;
+  static constexpr std::uint64_t kEvaluatedLimit = 500;
+
+  enum class Keep : std::uint8_t {
+    kEvaluated,  ///< it may go when there are many
+    kKept        ///< until it is removed
+  };
+  enum class Put {
+    kDone,
+    kNoRoom,  ///< beyond kKeptLimitBytes, or the machine has no memory
+    kBusy     ///< another process has been writing for long: nothing was changed
+  };
+
+  /// Beside the segment at this path; empty: without a name, for one process.
+  explicit TextStore(std::string segment_path);
+  TextStore(const TextStore&) = delete;
+  TextStore& operator=(const TextStore&) = delete;
+
+  /// Valid until the next call.
+  std::optional<std::string_view> find(TextGroup group, std::string_view name);
+  /// Replaces one of that name; a kept one is not made kEvaluated.
+  Put put(TextGroup group, std::string_view name, std::string_view text, Keep keep);
+  /// kDone also when it was not there.
+  Put erase(TextGroup group, std::string_view name);
+  Put clear(TextGroup group);
+
+  /// Calls visit(name, text) for each, in the order of their names. It must not change the store.
+  void each(TextGroup group, const std::function<void(std::string_view, std::string_view)>& visit);
+  std::uint64_t count(TextGroup group);
+  std::uint64_t size_bytes(TextGroup group);
+
+  /// Of scripts: differs when they were cleared since. Of libraries: when any was changed. Some differences
+  /// mean nothing.
+  std::uint64_t generation(TextGroup group);
+
+  /// Removes the file of an earlier server. REQUIRES: no process of the server runs.
+  static void remove_file(const std::string& segment_path);
+
+ private:
+  struct Front;
+  struct Record;
+  struct Place {
+    std::uint64_t offset = 0;  ///< of its record
+    Keep keep = Keep::kEvaluated;
+  };
+  using Index = std::map<std::string, Place, std::less<>>;
+  struct Group {
+    Index places;
+    std::uint64_t bytes[2] = {};  ///< of names and texts, by Keep
+    std::uint64_t counts[2] = {};
+  };
+  class WriteLock;
+
+  Front& front() const { return *reinterpret_cast<Front*>(memory_.data()); }
+  const Record& record(std::uint64_t offset) const;
+  std::string_view text_of(const Place& place) const;
+  Group& of(TextGroup group) { return groups_[static_cast<std::size_t>(group)]; }
+  bool open();
+  bool open_file(const std::string& path, int flags);
+  void format();
+  bool sync();
+  void take(const Record& record, std::uint64_t offset);
+  void drop(Group& group, Index::iterator place);
+  bool append(const Record& front_part, std::string_view name, std::string_view text);
+  bool is_crowded(std::uint64_t bytes) const;
+  bool rewrite();
+  bool fits(TextGroup group, std::string_view name, std::string_view text, Keep keep);
+  bool drop_oldest();
+  Put write(TextGroup group, std::uint8_t what, std::string_view name, std::string_view text, Keep keep);
+  bool is_in_place() const;
+
+  const std::string path_;
+  Fd file_;
+  Mapping memory_;
+  std::uint64_t seen_ = 0;  ///< offset up to which records are in the index
+  Group groups_[2];
+  std::uint64_t generations_[2] = {};
+};
+
+}  // namespace memento

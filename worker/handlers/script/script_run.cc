@@ -1,0 +1,261 @@
+// See script_run.h.
+#include "worker/handlers/script/script_run.h"
+
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "bus/core/cluster_state.h"
+#include "conf/log.h"
+#include "worker/clients/message_hub.h"
+#include "worker/command/command_table.h"
+#include "worker/dispatch/admission.h"
+#include "worker/handlers/handler_support.h"
+#include "worker/handlers/invoke.h"
+#include "worker/stats/command_meter.h"
+#include "worker/text/number_text.h"
+
+namespace memento::handlers {
+namespace {
+
+constexpr std::uint64_t kLongAfterMs = 50;  // from then on others see it, and may kill it
+constexpr std::uint64_t kServeEveryMs = 10;
+constexpr std::uint64_t kLooksPerVersionCheck = 100;
+
+constexpr const char* kKilled = "ERR Script killed by user with SCRIPT KILL.";
+constexpr const char* kFunctionKilled = "ERR Script killed by user with FUNCTION KILL.";
+constexpr const char* kOutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.";
+constexpr const char* kConflict =
+    "BUSY the keys of this script change faster than it runs; nothing was changed";
+constexpr const char* kServerEnds = "ERR the server is ending; nothing was changed";
+
+std::uint64_t now_ms() { return static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000); }
+
+// One command that the script has called: for the statistics.
+struct Measured {
+  const Command* command;
+  std::uint64_t ticks;
+  std::string error;
+};
+
+class ScriptRun : public ScriptHost {
+ public:
+  ScriptRun(CommandContext& context, Interpreter& interpreter, Interpreter::Chunk chunk,
+            const ScriptCall& call, const ScriptTraits& traits)
+      : context_(context),
+        interpreter_(interpreter),
+        chunk_(chunk),
+        call_(call),
+        traits_(traits),
+        long_word_(context.services.settings.long_scripts[context.services.facts.process]),
+        begin_(context.reply.mark()),
+        random_state_(interpreter.random_state()) {}
+  ~ScriptRun() override {
+    if (is_long_) long_word_.store(0, std::memory_order_release);
+    context_.services.is_busy = false;
+  }
+  ScriptRun(const ScriptRun&) = delete;
+  ScriptRun& operator=(const ScriptRun&) = delete;
+
+  void run();
+
+  std::string_view call(std::span<const std::string_view> words, Protocol protocol) override;
+  bool has_command(std::span<const std::string_view> words) override;
+  void log(ScriptLogLevel level, std::string_view text) override;
+  const char* stop_reason() noexcept override;
+
+ private:
+  bool run_once();
+  void execute(std::span<const std::string_view> words);
+  const char* refusal(const Command* command, const Call& call);
+  void finish(WriteStatus status);
+  void note_keys(const Command& command, std::span<const std::string_view> words);
+  const char* find_stop_reason() noexcept;
+  const char* look_at_time() noexcept;
+
+  CommandContext& context_;
+  Interpreter& interpreter_;
+  const Interpreter::Chunk chunk_;
+  const ScriptCall& call_;
+  const ScriptTraits& traits_;
+  std::atomic<std::uint64_t>& long_word_;
+  const ReplyWriter::Mark begin_;  // of the reply
+  const std::uint64_t random_state_;
+  const std::uint64_t begin_ms_ = now_ms();
+  std::vector<Measured> measured_;
+  std::uint64_t looks_ = 0;
+  std::uint64_t served_ms_ = 0;
+  bool is_long_ = false;
+  bool is_out_of_memory_ = false;  // of the worker
+  bool does_not_count_ = false;    // the run: it is repeated, or given up as a conflict
+  bool server_ends_ = false;
+  bool is_stopped_ = false;
+  bool counts_ = false;  // what the last run did
+};
+
+// The reply of a command stands where the script's will stand, and is taken back when it was read.
+std::string_view ScriptRun::call(std::span<const std::string_view> words, Protocol protocol) {
+  context_.reply.roll_back(begin_);
+  context_.reply.set_protocol(protocol);
+  try {
+    execute(words);
+  } catch (const std::bad_alloc&) {
+    is_out_of_memory_ = true;  // and the script is stopped
+    context_.reply.roll_back(begin_);
+    return "-OOM out of memory\r\n";
+  }
+  return context_.reply.since(begin_.size);
+}
+
+void ScriptRun::execute(std::span<const std::string_view> words) {
+  const Command* const command = resolve_subcommand(find_command(words[0]), words);
+  Call call{words, {}};
+  if (const char* const reason = refusal(command, call)) return context_.reply.error(reason);
+  const Admission admission = admit(context_.client, command, call);
+  if (is_refused(admission)) {
+    const auto [code, reason] = refusal_text(admission, command, call);
+    return context_.reply.error(std::string(code) + " " + reason);
+  }
+  if (const std::size_t first = command->first_key(words); first != 0)
+    call.key = context_.keyspace.hash(words[first]);
+  const Invocation done = invoke(context_, *command, call);
+  measured_.push_back({command, done.ticks, done.is_error ? std::string(done.reply) : std::string()});
+  if (command->has(kWrite) && context_.services.hub.watches_keys()) [[unlikely]]
+    note_keys(*command, words);
+}
+
+// What scripts are refused before it is looked at as a client's command would be; nullptr: nothing.
+const char* ScriptRun::refusal(const Command* command, const Call& call) {
+  if (command == nullptr || (command->has(kContainer) && call.count() > 1))
+    return "ERR Unknown Redis command called from script";
+  if (!command->accepts(call.count())) return "ERR Wrong number of args calling Redis command from script";
+  if (command->has(kNoScript)) return "ERR This Redis command is not allowed from script";
+  if (traits_.is_read_only && command->has(kWrite | kPublishes))
+    return "ERR Write commands are not allowed from read-only scripts.";
+  if (context_.services.cluster != nullptr) [[unlikely]] {
+    const ClusterState& state = *context_.services.cluster;
+    bool is_own = true;
+    command->each_key(
+        call.args, [&](std::string_view key) { is_own &= state.owner_of(slot_of_key(key)) == state.self; });
+    if (!is_own) return "ERR Script attempted to access a non local key in a cluster node";
+  }
+  return nullptr;
+}
+
+void ScriptRun::note_keys(const Command& command, std::span<const std::string_view> words) {
+  if (command.group == CommandGroup::kExpiry) return;
+  command.each_key(words, [&](std::string_view key) { context_.plan.changed_keys.emplace_back(key); });
+}
+
+bool ScriptRun::has_command(std::span<const std::string_view> words) {
+  return resolve_subcommand(find_command(words[0]), words) != nullptr;
+}
+
+// As with Redis's usual level, what is below a notice is dropped. A run that does not count has logged all
+// the same: a log is for people who look for what happened.
+void ScriptRun::log(ScriptLogLevel level, std::string_view text) {
+  Log* const log = context_.services.log;
+  if (log == nullptr) return;
+  if (level == ScriptLogLevel::kNotice) log->info(text);
+  if (level == ScriptLogLevel::kWarning) log->warning(text);
+}
+
+const char* ScriptRun::stop_reason() noexcept {
+  const char* const reason = find_stop_reason();
+  is_stopped_ |= reason != nullptr;
+  return reason;
+}
+
+const char* ScriptRun::find_stop_reason() noexcept {
+  if (is_out_of_memory_) return kOutOfMemory;
+  if (context_.keyspace.must_stop() ||
+      (++looks_ % kLooksPerVersionCheck == 0 && !context_.keyspace.may_still_hold())) {
+    does_not_count_ = true;
+    return kConflict;
+  }
+  return look_at_time();
+}
+
+const char* ScriptRun::look_at_time() noexcept {
+  const std::uint64_t now = now_ms();
+  if (now - begin_ms_ < kLongAfterMs) return nullptr;
+  if (!std::exchange(is_long_, true))
+    long_word_.store(ScriptWord::make(traits_.kind, begin_ms_), std::memory_order_release);
+  const bool is_due = now - served_ms_ >= kServeEveryMs &&
+                      static_cast<std::int64_t>(now - begin_ms_) >=
+                          context_.services.settings.busy_after_ms.load(std::memory_order_relaxed);
+  if (is_due && context_.services.serve_beside && !context_.keyspace.is_body_locked()) {
+    served_ms_ = now;
+    context_.services.is_busy = true;
+    server_ends_ = context_.services.serve_beside();
+  }
+  if (server_ends_) return kServerEnds;
+  if ((long_word_.load(std::memory_order_acquire) & ScriptWord::kKilled) == 0) return nullptr;
+  return traits_.kind == RunKind::kFunction ? kFunctionKilled : kKilled;
+}
+
+// Whether what it did is to be committed.
+bool ScriptRun::run_once() {
+  context_.reply.roll_back(begin_);
+  context_.reply.set_protocol(context_.client.protocol);
+  interpreter_.set_random_state(random_state_);
+  measured_.clear();
+  does_not_count_ = is_stopped_ = false;
+  const bool is_whole = interpreter_.run(chunk_, call_, *this, context_.reply, context_.client.protocol);
+  counts_ = !does_not_count_ && (is_whole || (traits_.is_partial && !is_stopped_));
+  return counts_;
+}
+
+void ScriptRun::run() {
+  if (context_.in_exec) {
+    run_once();
+    return;
+  }
+  std::vector<HashedKey> keys;
+  keys.reserve(call_.keys.size());
+  for (const std::string_view key : call_.keys) keys.push_back(context_.keyspace.hash(key));
+  context_.in_exec = true;
+  const WriteStatus status = context_.keyspace.transact(keys, [&] {
+    context_.plan = {};
+    const bool counts = run_once();
+    context_.is_repeated = true;
+    return counts;
+  });
+  context_.in_exec = context_.is_repeated = false;
+  context_.reply.set_protocol(context_.client.protocol);
+  finish(status);
+}
+
+void ScriptRun::finish(WriteStatus status) {
+  const bool is_refused = status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy;
+  if (is_refused) {
+    context_.reply.roll_back(begin_);
+    context_.reply.error(status == WriteStatus::kBusy ? kConflict : kOutOfMemory);
+  }
+  CommandMeter meter(context_.services.settings, context_.services.facts.process, context_.client);
+  for (const Measured& one : measured_)
+    meter.add_call(*one.command, {&one.command->name, 1}, one.ticks, one.error);
+  const ExecPlan plan = std::exchange(context_.plan, {});
+  if (!is_refused && counts_) carry_out(context_, plan);
+}
+
+}  // namespace
+
+void run_script(CommandContext& context, Interpreter& interpreter, Interpreter::Chunk chunk,
+                const ScriptCall& call, const ScriptTraits& traits) {
+  ScriptRun(context, interpreter, chunk, call, traits).run();
+}
+
+bool take_keys(CommandContext& context, const Call& call, std::size_t count_at, ScriptCall* script) {
+  std::int64_t count = 0;
+  if (!parse_integer(call[count_at], &count)) return context.reply.error(kNotAnInteger), false;
+  const auto rest = call.args.subspan(count_at + 1);
+  if (count > static_cast<std::int64_t>(rest.size()))
+    return context.reply.error("ERR Number of keys can't be greater than number of args"), false;
+  if (count < 0) return context.reply.error("ERR Number of keys can't be negative"), false;
+  script->keys = rest.first(static_cast<std::size_t>(count));
+  script->arguments = rest.subspan(static_cast<std::size_t>(count));
+  return true;
+}
+
+}  // namespace memento::handlers
