@@ -1,6 +1,6 @@
-// The libraries of scripts that are our own, against redis-server's: the same random calls in Lua give the
-// same values, bytes and errors. MEMENTO_SEED repeats a failure, MEMENTO_COMMANDS sets how many calls are
-// made.
+// The libraries of scripts that are our own, against redis-server's, and our functions of `string` and
+// `table` against Lua's: the same random calls in Lua give the same values, bytes and errors. MEMENTO_SEED
+// repeats a failure, MEMENTO_COMMANDS sets how many calls are made.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -9,7 +9,9 @@
 #include "tests/differential/peer.h"
 #include "tests/differential/printable.h"
 #include "worker/script/lua_cmsgpack.h"
+#include "worker/script/lua_patterns.h"
 #include "worker/script/lua_struct.h"
+#include "worker/script/lua_tables.h"
 #include "worker/script/script_limits.h"
 
 namespace memento::testing {
@@ -20,7 +22,7 @@ constexpr std::size_t kBatch = 200;
 // Our libraries in an interpreter without a server. A script gives a string.
 class Interpreter {
  public:
-  Interpreter() : limits_(std::size_t{64} << 20), lua_(limits_.open()) {
+  Interpreter() : limits_(std::size_t{16} << 20), lua_(limits_.open()) {
     luaL_openlibs(lua_);
     add("struct", open_lua_struct);
     add("cmsgpack", open_lua_cmsgpack);
@@ -29,12 +31,23 @@ class Interpreter {
   Interpreter& operator=(const Interpreter&) = delete;
   ~Interpreter() { lua_close(lua_); }
 
+  // Our functions in the place of Lua's.
+  void replace_functions() {
+    lua_getglobal(lua_, "string");
+    replace_string_functions(lua_);
+    lua_getglobal(lua_, "table");
+    replace_table_functions(lua_);
+    lua_register(lua_, "unpack", unpack_table);
+    lua_settop(lua_, 0);
+  }
+
   std::string run(const std::string& text) {
     if (luaL_loadbuffer(lua_, text.data(), text.size(), "@user_script") == 0) (void)lua_pcall(lua_, 0, 1, 0);
     std::size_t size = 0;
     const char* const result = lua_tolstring(lua_, -1, &size);
     std::string copy(result == nullptr ? "no string" : result, size);
     lua_settop(lua_, 0);
+    lua_gc(lua_, LUA_GCCOLLECT, 0);  // Lua 5.1 does not when memory runs out
     return copy;
   }
 
@@ -74,6 +87,27 @@ void compare(std::string (LibraryCalls::*next)()) {
     }
   }
 }
+
+// With Lua's own functions in one interpreter, and ours in another.
+void compare_with_lua(std::string (LibraryCalls::*next)()) {
+  const std::uint64_t seed = from_environment("MEMENTO_SEED", std::random_device{}());
+  SCOPED_TRACE("MEMENTO_SEED=" + std::to_string(seed));
+  Interpreter lua;
+  Interpreter ours;
+  ours.replace_functions();
+  LibraryCalls calls(seed);
+  for (std::uint64_t left = from_environment("MEMENTO_COMMANDS", 20'000); left > 0; --left) {
+    const std::string call = (calls.*next)();
+    const std::string script = LibraryCalls::script(call);
+    ASSERT_EQ(printable(lua.run(script)), printable(ours.run(script))) << call;
+  }
+}
+
+// Matches, captures, replacements, errors.
+TEST(DifferentialLibraries, Patterns) { compare_with_lua(&LibraryCalls::next_string); }
+
+// Results, what became of the tables, errors, and the order of what is equal.
+TEST(DifferentialLibraries, Tables) { compare_with_lua(&LibraryCalls::next_table); }
 
 // Bytes, values, positions and errors of struct.
 TEST(DifferentialLibraries, Struct) { compare(&LibraryCalls::next_struct); }

@@ -224,4 +224,147 @@ std::string LibraryCalls::next_cmsgpack() {
   }
 }
 
+// One item of a pattern, mostly a sound one.
+std::string LibraryCalls::pattern_item() {
+  static constexpr const char* kItems[] = {"a",    "b",    "ab",   ".",     "%a",    "%d",    "%s",    "%w",
+                                           "%S",   "%x",   "%p",   "%u",    "%l",    "%c",    "%z",    "%Z",
+                                           "%%",   "%.",   "[ab]", "[^a]",  "[a-c]", "[%a_]", "[^%s]", "[]]",
+                                           "[^]]", "[a-]", "[%]]", "[a-%]", "%g"};
+  static constexpr const char* kOthers[] = {"%b()", "%bab", "%f[%w]", "%f[^a]", "%f[%z]",
+                                            "%1",   "%2",   "$",      "^",      "()"};
+  static constexpr const char* kBroken[] = {"%", "[", "[a", "[%", "%b", "%bx", "%f",
+                                            "(", ")", "%9", "%0", "[^", "[]",  "*"};
+  static constexpr const char* kCounts[] = {"*", "+", "-", "?"};
+  if (one_in(40)) return pick(kBroken);
+  if (one_in(6)) return pick(kOthers);
+  if (one_in(5)) return "(" + pattern_item() + ")";
+  return pick(kItems) + (one_in(2) ? pick(kCounts) : std::string());
+}
+
+std::string LibraryCalls::pattern() {
+  if (one_in(100)) return number();
+  std::string result = one_in(6) ? "^" : "";
+  if (one_in(60)) {
+    for (std::size_t left = 30 + below(5); left > 0; --left) result += "()";
+  }
+  for (std::size_t left = below(5); left > 0; --left) result += pattern_item();
+  if (one_in(8)) result += "$";
+  if (one_in(40)) result += std::string(1, '\0') + "a";
+  return quoted(result);
+}
+
+// Lua's functions of `string` that are replaced.
+std::string LibraryCalls::next_string() {
+  static constexpr const char* kSubjects[] = {"abc",       "aaa",    "a b c", "(a(b)c)", "THE (quick) fox",
+                                              "x=1, y=22", "_a1_b2", "",      "abab"};
+  static constexpr const char* kPositions[] = {"",       ", 1",       ", 2",       ", -2",  ", 0",  ", 100",
+                                               ", -100", ", 2, true", ", 1, true", ", nil", ", 'x'"};
+  static constexpr const char* kReplacements[] = {
+      "'x'",
+      "''",
+      "'%0%0'",
+      "'%1'",
+      "'%2'",
+      "'%%'",
+      "'%a'",
+      "'%'",
+      "5",
+      "{a = 'A', ab = 1, b = false}",
+      "{a = {}}",
+      "true",
+      "function(...) return select('#', ...) .. tostring(...) end",
+      "function() end",
+      "function() return {} end",
+      "nil",
+      "setmetatable({}, {__index = function(_, key) return key .. '!' end})"};
+  static constexpr const char* kCounts[] = {"", "", "", ", 0", ", 1", ", 2", ", -1", ", 1.7", ", {}"};
+  const std::string subject = one_in(12)  ? (one_in(3) ? table(3) : number())
+                              : one_in(2) ? quoted(pick(kSubjects))
+                                          : quoted(bytes(30));
+  switch (below(6)) {
+    case 0:
+      return "string.find(" + subject + ", " + pattern() + pick(kPositions) + ")";
+    case 1:
+      return "string.match(" + subject + ", " + pattern() + pick(kPositions) + ")";
+    case 2:
+      return "(function(...) local all = {} for a, b, c in string.gmatch(...) do all[#all + 1] = {a, b, c} "
+             "end return all end)(" +
+             subject + ", " + pattern() + ")";
+    case 3:
+      return "string.rep(" + subject + ", " + (one_in(10) ? value(3) : std::to_string(below(40))) + ")";
+    default:
+      return "string.gsub(" + subject + ", " + pattern() + ", " + pick(kReplacements) + pick(kCounts) + ")";
+  }
+}
+
+std::string LibraryCalls::elements() {
+  std::string result;
+  const bool has_numbers = one_in(2);
+  for (std::size_t left = below(one_in(4) ? 60 : 6); left > 0; --left) {
+    result += one_in(60) ? value(3) : has_numbers ? std::to_string(below(20)) : quoted(bytes(3));
+    result += ", ";
+  }
+  if (one_in(8)) result += "[9] = 9, [2.5] = 1";
+  return "{" + result + "}";
+}
+
+// Lua's functions of `table` that are replaced, and unpack; what they did to the table comes behind their
+// results.
+std::string LibraryCalls::next_table() {
+  static constexpr const char* kNumbers[] = {"0",   "1",   "2",  "3",     "-1",     "7",   "2.5",
+                                             "nil", "'x'", "{}", "-2^31", "2^31-1", "2^32"};
+  static constexpr const char* kOrders[] = {"",
+                                            "",
+                                            ", function(a, b) return a > b end",
+                                            ", function(a, b) return show(a) < show(b) end",
+                                            ", function(a, b) return #show(a) < #show(b) end",
+                                            ", function() return true end",
+                                            ", function() end",
+                                            ", 1",
+                                            ", function(a, b) error('no order') end"};
+  static constexpr const char* kVisitors[] = {", function(k, v) seen[#seen + 1] = show(v) end",
+                                              ", function(k, v) return v end",
+                                              ", tostring",
+                                              "",
+                                              ", 1",
+                                              ", function() error('e') end"};
+  const std::string number = pick(kNumbers);
+  std::string call;
+  switch (below(8)) {
+    case 0:
+      call = "table.concat(t" +
+             (one_in(2) ? ", " + (one_in(5) ? value(3) : std::string("', '")) : std::string());
+      if (call.size() > 15 && one_in(2))
+        call += ", " + number + (one_in(2) ? ", " + pick(kNumbers) : std::string());
+      call += ")";
+      break;
+    case 1:
+      // Moves from very far away, or to there, are left out: Lua's own takes minutes for them.
+      call = "table.insert(t, " + (one_in(2) ? std::string("'new'") : std::to_string(below(9)) + ", 'new'") +
+             (one_in(20) ? ", 1)" : ")");
+      break;
+    case 2:
+      call = "table.remove(t" + (one_in(2) ? ", " + number : std::string()) + ")";
+      break;
+    case 3:
+      call = "table.maxn(t)";
+      break;
+    case 4:
+      call = (one_in(2) ? "table.foreach(t" : "table.foreachi(t") + pick(kVisitors) + ")";
+      break;
+    case 5:
+      // Ranges whose length overflows crash Lua's own.
+      call = "unpack(t" +
+             (one_in(2) ? ", " + std::to_string(below(4)) + (one_in(2) ? ", " + std::to_string(below(9)) : "")
+                        : "") +
+             ")";
+      break;
+    default:
+      call = "table.sort(t" + pick(kOrders) + ")";
+  }
+  const std::string table = one_in(40) ? value(3) : elements();
+  return "(function(t) seen = {} local all = {pcall(function() return " + call +
+         " end)} return t, seen, unpack(all) end)(" + table + ")";
+}
+
 }  // namespace memento::testing

@@ -14,6 +14,8 @@ class LibraryCalls {
 
   std::string next_struct();
   std::string next_cmsgpack();
+  std::string next_string();
+  std::string next_table();
 
   /// A script that gives all values of the call, or its error, as one line of text.
   static std::string script(const std::string& call);
@@ -34,6 +36,9 @@ class LibraryCalls {
   std::string format();
   std::string arguments(std::string_view format);
   std::string packed(int depth);
+  std::string pattern_item();
+  std::string pattern();
+  std::string elements();
 
   std::mt19937_64 random_;
 };

@@ -1,11 +1,12 @@
-// What scripts give to struct and cmsgpack: any format, then any bytes, read from any place on. A value that
-// is no table and was read as MessagePack is packed to bytes that give it again.
+// What scripts give to struct, cmsgpack and Lua's patterns: any format or pattern, then any bytes, read from
+// any place on. A value that is no table and was read as MessagePack is packed to bytes that give it again.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
 #include "worker/script/lua_cmsgpack.h"
+#include "worker/script/lua_patterns.h"
 #include "worker/script/lua_struct.h"
 #include "worker/script/script_limits.h"
 
@@ -13,12 +14,16 @@ namespace {
 
 using namespace memento;
 
-// Gives an error only where a promise is broken, or memory is out.
+constexpr const char* kStopped = "stopped";
+
+// Gives an error only where a promise is broken, memory is out, or it was stopped.
 constexpr std::string_view kChunk = R"(
   local format, bytes, position = ...
   pcall(struct.size, format)
   local read = {pcall(struct.unpack, format, bytes, position)}
   pcall(struct.pack, format, unpack(read, 2))
+  pcall(string.find, bytes, format, position)
+  pcall(string.gsub, bytes, format, '%1')
   pcall(cmsgpack.unpack_one, bytes, position)
   pcall(cmsgpack.unpack_limit, bytes, 2, position)
   local is_msgpack, value = pcall(cmsgpack.unpack, bytes)
@@ -37,6 +42,9 @@ struct World {
     luaL_openlibs(lua);
     add("struct", open_lua_struct);
     add("cmsgpack", open_lua_cmsgpack);
+    lua_getglobal(lua, "string");
+    replace_string_functions(lua);
+    lua_settop(lua, 0);
     if (luaL_loadbuffer(lua, kChunk.data(), kChunk.size(), "@chunk") != 0) std::abort();
   }
   void add(const char* name, lua_CFunction open) const {
@@ -52,16 +60,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static World* const world = new World;
   if (size == 0) return 0;
   lua_State* const lua = world->lua;
+  int looks_left = 500;
+  world->limits.begin(
+      lua, [](void* left) -> const char* { return --*static_cast<int*>(left) < 0 ? kStopped : nullptr; },
+      &looks_left);
   const auto* const text = reinterpret_cast<const char*>(data);
   const std::size_t format_size = data[0] % size;
   lua_pushvalue(lua, 1);
   lua_pushlstring(lua, text + 1, format_size);
   lua_pushlstring(lua, text + 1 + format_size, size - 1 - format_size);
   lua_pushinteger(lua, data[0] / 16 - 2);
-  if (lua_pcall(lua, 3, 0, 0) != 0 && std::string_view(lua_tostring(lua, -1)) != "not enough memory") {
-    std::fprintf(stderr, "%s\n", lua_tostring(lua, -1));
-    std::abort();
+  if (lua_pcall(lua, 3, 0, 0) != 0) {
+    const std::string_view error = lua_tostring(lua, -1);
+    if (error != "not enough memory" && error != kStopped) {
+      std::fprintf(stderr, "%s\n", lua_tostring(lua, -1));
+      std::abort();
+    }
   }
+  world->limits.end(lua);
   lua_settop(lua, 1);
   return 0;
 }

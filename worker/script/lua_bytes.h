@@ -32,9 +32,12 @@ class LuaBytes {
     std::memcpy(data_ + size_, bytes, count);
     size_ += count;
   }
+  /// Makes room for so many bytes in all, where more than one piece is to come.
+  void reserve(std::size_t capacity) {
+    if (capacity > capacity_) grow(capacity - size_);
+  }
   /// Pushes them as a string.
   void push() const { lua_pushlstring(lua_, data_, size_); }
-  void clear() { size_ = 0; }
 
  private:
   void grow(std::size_t count);

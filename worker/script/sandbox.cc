@@ -4,7 +4,9 @@
 #include <initializer_list>
 
 #include "worker/script/lua_cmsgpack.h"
+#include "worker/script/lua_patterns.h"
 #include "worker/script/lua_struct.h"
+#include "worker/script/lua_tables.h"
 #include "worker/script/script_limits.h"
 
 // Debian's headers of these two declare them for the Lua that is compiled as C.
@@ -318,6 +320,12 @@ void set_up_sandbox(lua_State* lua, void (*add_libraries)(lua_State*)) {
   open_library(lua, "", luaopen_base);
   open_library(lua, LUA_TABLIBNAME, luaopen_table);
   open_library(lua, LUA_STRLIBNAME, luaopen_string);
+  lua_getglobal(lua, LUA_TABLIBNAME);
+  replace_table_functions(lua);
+  lua_getglobal(lua, LUA_STRLIBNAME);
+  replace_string_functions(lua);
+  lua_pop(lua, 2);
+  lua_register(lua, "unpack", unpack_table);
   open_library(lua, LUA_MATHLIBNAME, luaopen_math);
   open_library(lua, "bit", luaopen_bit);
   open_table(lua, "cjson", luaopen_cjson);

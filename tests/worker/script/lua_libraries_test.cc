@@ -1,11 +1,14 @@
-// struct and cmsgpack with what means harm: tables that hold themselves, counts without elements, nesting
-// without end. Their results are compared with redis-server's in tests/differential/libraries_test.cc.
+// The libraries of scripts with what means harm: tables that hold themselves, counts without elements,
+// nesting without end, patterns that try for ever. Their results are compared with redis-server's and Lua's
+// in tests/differential/libraries_test.cc.
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "worker/script/lua_cmsgpack.h"
+#include "worker/script/lua_patterns.h"
 #include "worker/script/lua_struct.h"
+#include "worker/script/lua_tables.h"
 #include "worker/script/script_limits.h"
 
 namespace memento {
@@ -17,6 +20,12 @@ class LuaLibrariesTest : public ::testing::Test {
     luaL_openlibs(lua_);
     add("struct", open_lua_struct);
     add("cmsgpack", open_lua_cmsgpack);
+    lua_getglobal(lua_, "string");
+    replace_string_functions(lua_);
+    lua_getglobal(lua_, "table");
+    replace_table_functions(lua_);
+    lua_register(lua_, "unpack", unpack_table);
+    lua_settop(lua_, 0);
     limits_.begin(
         lua_,
         [](void* looks_left) -> const char* {
@@ -86,6 +95,83 @@ TEST_F(LuaLibrariesTest, StructBoundsHold) {
   EXPECT_EQ(run("local s = string.rep('c2147483647', 9) return struct.size(s) / 2147483647"), "9");
   looks_left_ = 10;
   EXPECT_EQ(run("return #struct.pack(string.rep('x', 1000000))"), "stopped");
+}
+
+// Patterns that would try for years are stopped, in each function that has one.
+TEST_F(LuaLibrariesTest, PatternStormsAreStopped) {
+  for (const char* call :
+       {"string.find(s, p)", "string.match(s, p)", "string.gmatch(s, p)()", "string.gsub(s, p, '')"}) {
+    looks_left_ = 10;
+    const std::string chunk =
+        "local s, p = string.rep('a', 5000), string.rep('.-', 30)..'x' while true do pcall(function() "
+        "return " +
+        std::string(call) + " end) end";
+    EXPECT_EQ(run(chunk.c_str()), "stopped") << call;
+  }
+}
+
+// One item costs what it looks at: long sets, balances, captures, plain text.
+TEST_F(LuaLibrariesTest, LongItemsAreStopped) {
+  for (const char* chunk :
+       {"local s = string.rep('a', 100000) string.find(s, '['..string.rep('b', 100000)..']')",
+        "local s = string.rep('(', 100000) string.find(s, '%b()')",
+        "local s = string.rep('a', 100000) string.find(s, '(.+)%1b')",
+        "local s = string.rep('a', 1000000) for i = 1, 900 do string.find(s, 'b', 1, true) end"}) {
+    looks_left_ = 10;
+    EXPECT_EQ(run(chunk), "stopped") << chunk;
+  }
+}
+
+// What nests deeper than the process's stack may hold is an error.
+TEST_F(LuaLibrariesTest, DeepPatternsAreRefused) {
+  EXPECT_EQ(run("return select(2, pcall(string.find, string.rep('a', 100000), string.rep('a?', 100000)))"),
+            "pattern too complex");
+  EXPECT_EQ(run("return select(2, string.find(string.rep('a', 900), string.rep('a?', 900)))"), "900");
+}
+
+// Text that is looked for as it stands is found in linear time: for the other 10^11 comparisons nobody would
+// wait.
+TEST_F(LuaLibrariesTest, PlainSearchIsLinear) {
+  EXPECT_EQ(run("local s, t = string.rep('a', 1000000), string.rep('a', 400000)..'b' return "
+                "tostring(s:find(t, 1, true))"),
+            "nil");
+}
+
+// More than there is memory for is refused before it is begun, and empty text costs nothing however often.
+TEST_F(LuaLibrariesTest, RepetitionIsBounded) {
+  EXPECT_EQ(run("return string.rep('ab', 2000000000)"), "not enough memory");
+  EXPECT_EQ(run("return '<'..string.rep('', 2000000000)..'>'"), "<>");
+  EXPECT_EQ(run("return #string.rep('x', 3000000)"), "3000000");
+}
+
+// Each function that goes through a table in one call, with one that is long, or far positions.
+TEST_F(LuaLibrariesTest, LongTablesAreStopped) {
+  for (const char* call : {"table.insert(t, 1, 1)", "table.remove(t, 1)", "table.concat(t)", "table.sort(t)",
+                           "table.maxn(t)", "table.foreach(t, math.randomseed)",
+                           "table.foreachi(t, math.randomseed)", "table.insert(t, -2147483647, 1)"}) {
+    looks_left_ = 200;  // filling the table takes fewer
+    const std::string chunk =
+        "local t = {} for i = 1, 50000 do t[i] = 'x' end for i = 1, 100 do " + std::string(call) + " end";
+    EXPECT_EQ(run(chunk.c_str()), "stopped") << call;
+  }
+}
+
+// Long strings with the same beginning make each comparison long.
+TEST_F(LuaLibrariesTest, SortingLongStringsIsStopped) {
+  looks_left_ = 50;
+  EXPECT_EQ(run("local a = string.rep('x', 1000000) local b, t = a..'b', {} for i = 1, 1000 do t[i] = i % 2 "
+                "== 0 and a or b end "
+                "table.sort(t)"),
+            "stopped");
+}
+
+// Ranges whose length overflows, or that are longer than the stack may be, are refused.
+TEST_F(LuaLibrariesTest, UnpackIsBounded) {
+  for (const char* range :
+       {"1, 1e7", "-2147483648, 2147483647", "0, 2147483647", "-2147483648, 0", "-1, 2147483646"})
+    EXPECT_EQ(run(("return select(2, pcall(unpack, {}, " + std::string(range) + "))").c_str()),
+              "too many results to unpack");
+  EXPECT_EQ(run("return select('#', unpack({}, 2147483000, 2147483647))"), "648");
 }
 
 }  // namespace
