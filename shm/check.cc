@@ -86,11 +86,18 @@ class Checker {
   void check_slots() {
     const SlotArray slots(base_ + header_.slots_offset);
     std::uint64_t keys = 0;
-    for (SlotId s; s < kSlotEnd; ++s) keys += slots[s].cells.load() & 0xffffffff;
-    std::atomic<std::uint32_t> next{0};
+    std::vector<SlotId> first_slots;  // of so many each, to be checked by one thread
+    for (DatabaseId database; database < kDatabaseEnd; ++database) {
+      if (!header_.is_open(database)) continue;
+      for (SlotId s; s < kSlotEnd; ++s) {
+        keys += slots[slot_in(database, s)].cells.load() & 0xffffffff;
+        if (s.value % kSlotsAtOnce == 0) first_slots.push_back(slot_in(database, s));
+      }
+    }
+    std::atomic<std::size_t> next{0};
     const auto work = [&] {
-      for (std::uint32_t begin; (begin = next.fetch_add(kSlotsAtOnce)) < kSlotCount;) {
-        for (SlotId s(begin); s < SlotId(begin + kSlotsAtOnce); ++s) check_slot(s, slots[s]);
+      for (std::size_t i; (i = next.fetch_add(1)) < first_slots.size();) {
+        for (SlotId s = first_slots[i]; s < first_slots[i] + kSlotsAtOnce; ++s) check_slot(s, slots[s]);
       }
     };
     std::vector<std::thread> helpers;
@@ -115,7 +122,8 @@ class Checker {
     }
     const std::string name = "slot " + std::to_string(id.value);
     check_lock(name, slot.lock);
-    if (slot.is_changing() && (slot.lock.word.load() & FUTEX_OWNER_DIED) == 0)
+    const bool is_begun = header_.database_change.load() != 0;  // by one that has died
+    if (slot.is_changing() && (slot.lock.word.load() & FUTEX_OWNER_DIED) == 0 && !is_begun)
       fail(name + ": marked as changing");
     const Extent table{slot.table.load()};
     const bool current = slot.generation.load() == header_.flush_generation.load();
@@ -169,7 +177,7 @@ class Checker {
     if (Cell::tag_of_hash(hash_in_slot(key, header_.hash_seed)) != Cell::tag(cell)) {
       fail(name + ": a cell's tag is not its key's");
     }
-    if (slot && slot_of_key(key) != *slot) fail(name + ": a key of another slot");
+    if (slot && slot_of_key(key) != hash_slot(*slot)) fail(name + ": a key of another slot");
     check_search(name, cells, table.size(), index, key);
   }
 
@@ -371,9 +379,10 @@ class Checker {
       if (info.is_class_page() && info.free() > 0) ++open_pages[info.is_main()][info.size_class()];
     }
     // A dead gate holder's mark is cleared by the next one.
-    if (header_.exclusive.load() != 0 && (header_.gate_lock.word.load() & FUTEX_OWNER_DIED) == 0) {
-      fail("the keyspace is marked as changed as a whole");
-    }
+    const bool has_died = (header_.gate_lock.word.load() & FUTEX_OWNER_DIED) != 0;
+    if (header_.exclusive.load() != 0 && !has_died) fail("the keyspace is marked as changed as a whole");
+    if (header_.database_change.load() != 0 && (!has_died || header_.exclusive.load() == 0))
+      fail("a database's change was left half done");
     for (const bool is_main : {false, true}) {
       for (std::uint32_t c = 0; c < kClassLimit; ++c) {
         if (open_pages[is_main][c] != header_.open_pages[is_main][c].load())

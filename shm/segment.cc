@@ -15,6 +15,7 @@
 
 #include "shm/arena/arena.h"
 #include "shm/check.h"
+#include "shm/commit/database_change.h"
 #include "shm/commit/robust_lock.h"
 #include "shm/format/layout.h"
 #include "shm/keyspace/change_counters.h"
@@ -31,6 +32,10 @@ namespace ipc = boost::interprocess;
 
 constexpr std::uint64_t kSmallestBytes = 16ull << 20;
 constexpr int kOtherServerWaitMs = 3000;
+/// Of the file beside the limit: the slots of databases 1 to 15, most without memory.
+constexpr std::uint64_t kOtherSlotsBytes = sizeof(Slot) * kDatabaseStride * (kDatabaseLimit - 1);
+
+constexpr std::uint64_t mapped_bytes_of(std::uint64_t size_bytes) { return size_bytes + kOtherSlotsBytes; }
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
   return (value + step - 1) / step * step;
@@ -40,16 +45,16 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
 void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.size_bytes = size_bytes;
   header.slots_offset = 4096;
-  header.processes_offset = round_up(header.slots_offset + sizeof(Slot) * kSlotCount, 4096);
+  header.processes_offset = header.slots_offset + sizeof(Slot) * kDatabaseStride + kOtherSlotsBytes;
   header.unit_bitmap_offset = round_up(header.processes_offset + sizeof(ProcessRecord) * kProcessLimit, 4096);
-  const std::uint64_t most_pages = (size_bytes - header.unit_bitmap_offset) / kPageBytes;
+  const std::uint64_t most_pages = (mapped_bytes_of(size_bytes) - header.unit_bitmap_offset) / kPageBytes;
   header.page_infos_offset = round_up(header.unit_bitmap_offset + most_pages / 4 * 8 + 8, 4096);
   header.page_ages_offset = round_up(header.page_infos_offset + most_pages * 8, 4096);
   header.change_counters_offset = round_up(header.page_ages_offset + most_pages * 8, 4096);
   header.change_counter_count = ChangeCounters::count_for(size_bytes);
   header.arena_offset = round_up(
       header.change_counters_offset + ChangeCounters::bytes_for(header.change_counter_count), kPageBytes);
-  header.page_count = (size_bytes - header.arena_offset) / kPageBytes;
+  header.page_count = (mapped_bytes_of(size_bytes) - header.arena_offset) / kPageBytes;
 }
 
 // Its subscribers and monitors went with it. The header's sum is corrected last: too large is harmless.
@@ -113,11 +118,28 @@ bool Segment::commit_memory(std::uint64_t begin, std::uint64_t end) {
   return reserve_range(impl_->file.get(), begin / 4096 * 4096, end);
 }
 
+std::uint64_t Segment::mapped_bytes() const { return mapped_bytes_of(size_bytes_); }
+
+// Header, slots of database 0, and so many process records.
+bool Segment::commit_front(std::uint32_t record_count) {
+  Header places{};
+  set_geometry(places, size_bytes_);
+  return commit_memory(0, places.slots_offset + sizeof(Slot) * kSlotCount) &&
+         commit_memory(places.processes_offset,
+                       places.processes_offset + sizeof(ProcessRecord) * record_count);
+}
+
 void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_bytes.store(limit_bytes); }
 
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
   owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);
+  if (header().database_change.load(std::memory_order_acquire) != 0) {
+    RedoList redo(base_, process(0));
+    const LockGuard guard(owner, header().gate_lock);
+    DatabaseChanges(base_, header(), redo).finish();
+    header().exclusive.store(0, std::memory_order_release);
+  }
   forget_clients(header(), process(index).mailbox, index);
   // Its connections ended with it.
   auto& counters = process(index).counters;
@@ -189,7 +211,8 @@ std::string file_mismatch(const Fd& file, std::uint64_t found_bytes, std::uint64
   std::string unknown = unknown_layout(header);
   if (!unknown.empty()) return unknown;
   if (header.size_bytes != size_bytes) return differ("size in bytes", size_bytes, header.size_bytes);
-  return found_bytes == size_bytes ? "" : differ("bytes of the file", size_bytes, found_bytes);
+  const std::uint64_t expected_bytes = mapped_bytes_of(size_bytes);
+  return found_bytes == expected_bytes ? "" : differ("bytes of the file", expected_bytes, found_bytes);
 }
 
 std::string mismatch(const Header& header, std::uint64_t size_bytes) {
@@ -222,10 +245,17 @@ void recover_all(Segment& segment) {
   };
   for (RobustLock* lock : {&header.arena_lock, &header.flush_lock, &header.gate_lock}) free_lock(*lock);
   header.exclusive.store(0);
+  {
+    RedoList redo(segment.base(), segment.process(0));
+    DatabaseChanges(segment.base(), header, redo).finish();
+  }
   const SlotArray slots(segment.base() + header.slots_offset);
-  for (SlotId s; s < kSlotEnd; ++s) {
-    free_lock(slots[s].lock);
-    slots[s].marks.store(0);  // who watched is gone
+  for (DatabaseId database; database < kDatabaseEnd; ++database) {
+    if (!header.is_open(database)) continue;
+    for (SlotId s = first_slot(database); s < first_slot(database) + kSlotCount; ++s) {
+      free_lock(slots[s].lock);
+      slots[s].marks.store(0);  // who watched is gone
+    }
   }
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
@@ -296,13 +326,12 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     if (options.fresh) TextStore::remove_file(path);
     segment->size_bytes_ = size_bytes;
     if (reason.empty()) {
-      const std::uint64_t fixed_end =
-          4096 + sizeof(Slot) * kSlotCount + sizeof(ProcessRecord) * (options.worker_count + 1);
-      if (!existed && (ftruncate(segment->impl_->file.get(), static_cast<off_t>(size_bytes)) != 0 ||
-                       !segment->commit_memory(0, fixed_end + 8192))) {
+      if (!existed &&
+          (ftruncate(segment->impl_->file.get(), static_cast<off_t>(segment->mapped_bytes())) != 0 ||
+           !segment->commit_front(options.worker_count + 1))) {
         return system_error("making " + path + " of " + std::to_string(size_bytes) + " bytes");
       }
-      Result<ipc::mapped_region> region = map_file(segment->impl_->file, path, size_bytes);
+      Result<ipc::mapped_region> region = map_file(segment->impl_->file, path, segment->mapped_bytes());
       if (!region) return region.error();
       segment->impl_->region = std::move(*region);
       segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
@@ -312,7 +341,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
       }
       reason = mismatch(segment->header(), size_bytes);
       if (reason.empty()) {
-        if (!segment->commit_memory(0, fixed_end + 8192)) return system_error("fallocate(" + path + ")");
+        if (!segment->commit_front(options.worker_count + 1)) return system_error("fallocate(" + path + ")");
         recover_all(*segment);
         segment->watch_locks(0, 0);
         segment->header().value_limit_bytes = options.value_limit_bytes;
@@ -344,8 +373,11 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
   segment->impl_ = std::make_unique<Impl>();
   segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
   segment->path_ = path;
-  segment->size_bytes_ = static_cast<std::uint64_t>(status.st_size);
-  Result<ipc::mapped_region> region = map_file(file, path, segment->size_bytes_);
+  const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
+  if (file_bytes < mapped_bytes_of(kSmallestBytes))
+    return Error{ExitStatus::kConfig, 0, "segment " + path + " is shorter than any of this layout"};
+  segment->size_bytes_ = file_bytes - kOtherSlotsBytes;
+  Result<ipc::mapped_region> region = map_file(file, path, file_bytes);
   if (!region) return region.error();
   segment->impl_->region = std::move(*region);
   segment->base_ = static_cast<char*>(segment->impl_->region.get_address());
@@ -361,7 +393,7 @@ Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions&
   segment->impl_->mailboxes = std::make_unique<MailboxFiles>("");
   segment->size_bytes_ = std::max(kSmallestBytes, options.size_bytes / kPageBytes * kPageBytes);
   try {
-    segment->impl_->region = ipc::anonymous_shared_memory(segment->size_bytes_);
+    segment->impl_->region = ipc::anonymous_shared_memory(segment->mapped_bytes());
   } catch (const ipc::interprocess_exception& exception) {
     return Error{ExitStatus::kSystem, exception.get_native_error(),
                  std::string("mapping memory: ") + exception.what()};

@@ -80,6 +80,8 @@ class Segment {
   std::uint32_t lock_holder(std::uint64_t offset) const;
 
   std::uint64_t size_bytes() const { return size_bytes_; }
+  /// Of the mapping and its file: size_bytes() and the places of the databases' slots.
+  std::uint64_t mapped_bytes() const;
   const std::string& path() const { return path_; }
   /// The open file, with the claim on it (flock); -1 when there is none.
   int descriptor() const;
@@ -92,6 +94,7 @@ class Segment {
 
  private:
   Segment() = default;
+  bool commit_front(std::uint32_t record_count);
   struct Impl;
   std::unique_ptr<Impl> impl_;
   char* base_ = nullptr;

@@ -31,6 +31,7 @@ enum class Plant {
   kPatchOfPinned,         ///< a long value is changed in place while a reader copies it
   kPatchOutsideList,      ///< a part of a long value is written over without the list
   kLengthBeforeBytes,     ///< a value in a run is said to be longer before its new bytes are there
+  kSwapNotedLate,         ///< how far SWAPDB has come is noted behind the list
   kCount
 };
 

@@ -1,7 +1,10 @@
 // Everything that lies in the segment, and nowhere else is a byte of it declared. All processes map it.
 //
 //   0            Header            one 4 KiB page: identity, geometry, arena totals, the arena's lock
-//   slots        Slot[8192]        one cache line each
+//   slots        Slot[8192]        one cache line each: database 0's
+//   databases    Slot[8192] each   those of database 1 to 15, 1 MiB apart; without memory until the database
+//   is
+//                                  used (Header::open_databases)
 //   processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
 //   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
 //   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free
@@ -44,7 +47,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -83,7 +86,7 @@ struct Extent {
 constexpr Offset entry_of_run(Offset run) { return run + sizeof(Word); }
 constexpr Offset run_of(Offset entry) { return Offset{entry.value - sizeof(Word)}; }
 
-/// One of the 8192 parts of the keyspace. All words are written under `lock`.
+/// One of the 8192 parts of a database. All words are written under `lock`.
 struct alignas(64) Slot {
   RobustLock lock;
   Word version;     ///< +1 with every change of the slot: what lock-free readers validate
@@ -99,7 +102,7 @@ struct alignas(64) Slot {
 };
 static_assert(sizeof(Slot) == 64);
 
-/// The segment's slots, by number.
+/// The segment's slots, of all databases, by number. Those of a database that is not open have no memory.
 class SlotArray {
  public:
   explicit SlotArray(void* first) : first_(static_cast<Slot*>(first)) {}
@@ -240,6 +243,16 @@ struct Header {
   std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
   Word client_ids;                            ///< connections numbered since the segment was made
   Word questions;                             ///< numbers given to Mailbox::question
+  /// A bit for each database but 0 whose slots have memory; set under flush_lock, never cleared.
+  alignas(64) Word open_databases;
+  Word database_change;  ///< a FLUSHDB or SWAPDB under way (database_change.h); 0: none
+  /// How many of them each database has had; counted when none of its slots is read any more until it is
+  /// done.
+  std::array<Word, kDatabaseLimit> database_changes;
+
+  bool is_open(DatabaseId database) const {
+    return database.value == 0 || (open_databases.load(std::memory_order_acquire) >> database.value & 1) != 0;
+  }
 };
 static_assert(sizeof(Header) <= 4096);
 static_assert(kProcessLimit <= 64 * std::tuple_size_v<decltype(Header::key_watchers)>);

@@ -1,5 +1,5 @@
-// The numbers that every room of the server counts with: slots, the longest key, an expiry that never comes,
-// and the counters of a process. Constants only.
+// The numbers that every room of the server counts with: slots, databases, the longest key, an expiry that
+// never comes, and the counters of a process. Constants only.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@ namespace memento {
 
 inline constexpr TimeMs kNoExpiry = -1;
 inline constexpr std::uint32_t kSlotCount = 8192;
+inline constexpr std::uint32_t kDatabaseLimit = 16;
 inline constexpr std::size_t kKeyLimitBytes = 64 * 1024;
 
 /// Process-local counters live in the process's record in the segment; INFO sums them over processes.

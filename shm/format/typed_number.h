@@ -30,9 +30,28 @@ struct TypedNumber {
   constexpr Number operator-(TypedNumber other) const { return static_cast<Number>(value - other.value); }
 };
 
-/// A slot: one of the kSlotCount parts of the keyspace. (Clients of Redis Cluster count 16384 of them.)
+/// A slot: one of the kSlotCount parts of a database. (Clients of Redis Cluster count 16384 of them.) Those
+/// of database 0 are numbered from 0 on, as nodes of a cluster share them out; those of the others lie
+/// kDatabaseStride apart.
 using SlotId = TypedNumber<struct SlotKind, std::uint32_t>;
-inline constexpr SlotId kSlotEnd{kSlotCount};  ///< behind the last
+inline constexpr SlotId kSlotEnd{kSlotCount};  ///< behind the last of database 0
+
+/// What SELECT chooses: 0..kDatabaseLimit - 1.
+using DatabaseId = TypedNumber<struct DatabaseKind, std::uint32_t>;
+inline constexpr DatabaseId kDatabaseEnd{kDatabaseLimit};
+
+/// A power of two, so that a slot's database and place in it are bits of its number.
+inline constexpr std::uint32_t kDatabaseStride = 16384;
+static_assert(kDatabaseStride > kSlotCount && (kDatabaseStride & (kDatabaseStride - 1)) == 0);
+
+constexpr SlotId first_slot(DatabaseId database) { return SlotId(database.value * kDatabaseStride); }
+/// `slot`: of any database.
+constexpr SlotId slot_in(DatabaseId database, SlotId slot) {
+  return SlotId(database.value * kDatabaseStride | (slot.value & (kDatabaseStride - 1)));
+}
+constexpr DatabaseId database_of(SlotId slot) { return DatabaseId(slot.value / kDatabaseStride); }
+/// The slot of database 0 that the same keys have.
+constexpr SlotId hash_slot(SlotId slot) { return slot_in(DatabaseId(0), slot); }
 
 /// A page of the arena.
 using PageIndex = TypedNumber<struct PageKind, std::uint64_t>;

@@ -40,7 +40,7 @@ std::optional<ChangeCounters::Values> Keyspace::Impl::watch_key(const HashedKey&
   if (!grant_change_counters()) return std::nullopt;
   const SlotGuard guard(*this, slots[key.slot]);
   watch(slots[key.slot]);
-  return change_counters.read(key.hash);
+  return change_counters.read(counted_hash(key.slot, key.hash));
 }
 
 std::optional<ChangeMark> Keyspace::mark(const HashedKey& key) {
@@ -55,9 +55,10 @@ std::optional<ChangeMark> Keyspace::mark(const HashedKey& key) {
   mark.marked_ms = monotonic_ms();
   const SlotGuard guard(impl, slot);
   watch(slot);
-  mark.counters = impl.change_counters.read(key.hash);
+  mark.counters = impl.change_counters.read(counted_hash(key.slot, key.hash));
   mark.version = slot.version.load(kRelaxed);
   mark.flush_generation = header.flush_generation.load(std::memory_order_acquire);
+  mark.database_changes = header.database_changes[database_of(key.slot).value].load(kRelaxed);
   Entry entry;
   if (impl.find_locked(slot, mark.flush_generation, key, &entry)) {
     mark.exists = 1;
@@ -66,19 +67,36 @@ std::optional<ChangeMark> Keyspace::mark(const HashedKey& key) {
   return mark;
 }
 
+// Not as a read of anybody's.
+bool Keyspace::Impl::exists(const HashedKey& key) {
+  const CopyFunction ignore = [](void*, const EntryView&) {};
+  const std::uint64_t hits = counter(Counter::kHits).load(kRelaxed);
+  const std::uint64_t misses = counter(Counter::kMisses).load(kRelaxed);
+  const bool is_there =
+      transaction->is_open() ? transaction->read(key, ignore, nullptr) : read(key, ignore, nullptr);
+  counter(Counter::kHits).store(hits, kRelaxed);
+  counter(Counter::kMisses).store(misses, kRelaxed);
+  return is_there;
+}
+
 bool Keyspace::is_unchanged(const HashedKey& key, const ChangeMark& mark) const {
-  const Impl& impl = *impl_;
+  Impl& impl = *impl_;
   Transaction& transaction = *impl.transaction;
   if (transaction.is_open()) transaction.note_read_of(key);
   if (mark.segment != segment_name(impl.header)) return false;
+  const std::uint64_t database_changes =
+      impl.header.database_changes[database_of(key.slot).value].load(std::memory_order_acquire);
   const bool was_flushed =
-      impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation;
+      impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation ||
+      database_changes != mark.database_changes;
   if (mark.exists != 0 && was_flushed) return false;
+  // SWAPDB may have brought it: no counter tells of that.
+  if (database_changes != mark.database_changes && impl.exists(key)) return false;
   if (mark.expiry_ms != kNoExpiry && mark.expiry_ms <= impl.now_ms) return false;
   if (monotonic_ms() - mark.marked_ms >= ChangeCounters::kWatchS * 1000) {
     return !was_flushed && impl.slots[key.slot].version.load(std::memory_order_acquire) == mark.version;
   }
-  return impl.change_counters.is_unchanged(key.hash, mark.counters);
+  return impl.change_counters.is_unchanged(counted_hash(key.slot, key.hash), mark.counters);
 }
 
 // What nobody has watched for long is not counted any more.

@@ -23,6 +23,11 @@
 
 namespace memento {
 
+/// What a key's counters are chosen by: the same name in another database has others.
+constexpr std::uint64_t counted_hash(SlotId slot, std::uint64_t hash) {
+  return hash ^ database_of(slot).value * 0x9e3779b97f4a7c15;
+}
+
 class ChangeCounters {
  public:
   static constexpr std::size_t kPerKey = std::tuple_size_v<decltype(ChangeMark::counters)>;
@@ -40,6 +45,8 @@ class ChangeCounters {
     return count;
   }
   static constexpr std::uint64_t bytes_for(std::uint64_t count) { return count * sizeof(Counter); }
+
+  // `hash`: a counted_hash().
 
   /// REQUIRES: the slot's lock, and that Slot::marks says so.
   void count(std::uint64_t hash) {

@@ -15,7 +15,8 @@ struct ChangeMark {
   std::array<std::uint32_t, 4> counters{};  ///< change_counters.h
   std::uint64_t version = 0;                ///< of the slot
   std::uint64_t flush_generation = 0;
-  std::int64_t marked_ms = 0;  ///< monotonic
+  std::uint64_t database_changes = 0;  ///< of its database
+  std::int64_t marked_ms = 0;          ///< monotonic
   TimeMs expiry_ms = kNoExpiry;
   std::uint64_t exists = 0;
 };

@@ -22,7 +22,7 @@ std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed);
 /// A key with its slot and hash, computed once per command. Does not own the bytes.
 struct HashedKey {
   std::string_view bytes;
-  SlotId slot;
+  SlotId slot;             ///< of its database
   std::uint64_t hash = 0;  ///< seeded, places the key inside its slot
 };
 

@@ -29,6 +29,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
       redo(base, record),
       arena(segment_in, record, owner, redo),
       slots(base + header.slots_offset),
+      database_changes(base, header, redo),
       committed_end(Offset{header.arena_offset}),
       ghosts(base, header),
       change_counters(base, header),
@@ -64,6 +65,27 @@ void Keyspace::prefetch_table(const HashedKey& key) const {
   if (table.word == 0) return;
   const std::uint64_t line = home_line(Cell::tag_of_hash(key.hash), table.size());
   __builtin_prefetch(table_cells(impl_->base, table) + line * kCellsPerLine);
+}
+
+bool Keyspace::is_open(DatabaseId database) const {
+  return database < kDatabaseEnd && impl_->header.is_open(database);
+}
+
+bool Keyspace::open_database(DatabaseId database) {
+  assert(database < kDatabaseEnd);
+  if (is_open(database)) [[likely]]
+    return true;
+  const std::uint64_t begin = impl_->header.slots_offset + sizeof(Slot) * first_slot(database).value;
+  if (!impl_->segment.commit_memory(begin, begin + sizeof(Slot) * kSlotCount)) return false;
+  const LockGuard guard(impl_->owner, impl_->header.flush_lock);
+  impl_->header.open_databases.fetch_or(1ull << database.value, std::memory_order_release);
+  return true;
+}
+
+void Keyspace::change_database(DatabaseId database) {
+  assert(is_open(database));
+  database_ = impl_->database = database;
+  first_slot_ = first_slot(database);
 }
 
 MEMENTO_RACY Keyspace::Impl::Search Keyspace::Impl::find(Extent table, const HashedKey& key, Entry* entry,
@@ -180,8 +202,10 @@ std::uint64_t Keyspace::key_count() const {
   Transaction& transaction = *impl_->transaction;
   if (transaction.is_open()) transaction.note_read_of_all();
   std::uint64_t sum = 0;
-  for (SlotId s; s < kSlotEnd && !transaction.is_flushed(); ++s) {
-    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
+  if (!transaction.is_flushed(database_)) {
+    Impl::each_slot_of(database_, [&](SlotId s) {
+      if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
+    });
   }
   return transaction.is_open() ? sum + static_cast<std::uint64_t>(transaction.key_count_change()) : sum;
 }
@@ -232,22 +256,32 @@ std::uint64_t Keyspace::watch_version(const HashedKey& key) const {
 
 std::uint64_t Keyspace::expiring_key_count() const {
   std::uint64_t sum = 0;
-  for (SlotId s; s < kSlotEnd; ++s) {
+  Impl::each_slot_of(database_, [&](SlotId s) {
     if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) / kOneExpiry;
-  }
+  });
   return sum;
 }
 
 std::uint64_t Keyspace::payload_bytes() const {
   std::uint64_t sum = 0;
-  for (SlotId s; s < kSlotEnd; ++s) {
+  Impl::each_slot_of(database_, [&](SlotId s) {
     if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) & ((1ull << 40) - 1);
-  }
+  });
+  return sum;
+}
+
+std::uint64_t Keyspace::payload_bytes_of_all() const {
+  std::uint64_t sum = 0;
+  impl_->each_slot([&](SlotId s) {
+    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) & ((1ull << 40) - 1);
+  });
   return sum;
 }
 
 std::uint64_t Keyspace::memory_used_bytes() const {
-  return impl_->header.processes_offset + impl_->header.used_units.load(kRelaxed) * kUnitBytes;
+  const std::uint64_t other_slots_bytes = impl_->segment.mapped_bytes() - impl_->segment.size_bytes();
+  return impl_->header.processes_offset - other_slots_bytes +
+         impl_->header.used_units.load(kRelaxed) * kUnitBytes;
 }
 std::uint64_t Keyspace::memory_limit_bytes() const { return impl_->header.size_bytes; }
 std::uint64_t Keyspace::value_limit_bytes() const { return impl_->header.value_limit_bytes; }

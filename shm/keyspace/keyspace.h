@@ -90,8 +90,28 @@ class Keyspace {
   /// it waited for a lock, or memory had to be found.
   std::uint64_t slow_path_count() const { return *contentions_ + *searches_; }
 
+  /// Makes a database usable, once for all processes. False: no memory for its slots.
+  bool open_database(DatabaseId database);
+  bool is_open(DatabaseId database) const;
+  /// From now on keys are hashed as this database's, and what concerns all keys concerns its keys. 0, at
+  /// first. REQUIRES: it is open.
+  void select(DatabaseId database) {
+    if (database != database_) [[unlikely]]
+      change_database(database);
+  }
+  DatabaseId database() const { return database_; }
+
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
-  HashedKey hash(std::string_view bytes) const { return hash_key(bytes, hash_seed_); }
+  HashedKey hash(std::string_view bytes) const {
+    HashedKey key = hash_key(bytes, hash_seed_);
+    key.slot.value |= first_slot_.value;
+    return key;
+  }
+  /// The same name in another database. REQUIRES: that is open.
+  static HashedKey in_database(DatabaseId database, HashedKey key) {
+    key.slot = slot_in(database, key.slot);
+    return key;
+  }
   /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn,
   /// the fetches of one stage overlap.
   void prefetch_slot(const HashedKey& key) const;
@@ -173,13 +193,18 @@ class Keyspace {
   /// older than ten minutes. REQUIRES: `mark` is this key's.
   bool is_unchanged(const HashedKey& key, const ChangeMark& mark) const;
 
-  /// Removes every key at once, in O(1); their memory comes back in the background.
+  /// Removes every key of all databases at once, in O(1); their memory comes back in the background.
   void flush();
+  /// Removes every key of the database, in a time that does not depend on how many there are.
+  void flush_database();
+  /// Each of the two gets the other's keys, in a time that does not depend on how many there are. REQUIRES:
+  /// both are open; not inside a body.
+  void swap_databases(DatabaseId one, DatabaseId other);
 
-  /// Calls visit(std::string_view key) for the live keys of a slot from a place on, in the order of their
-  /// places, until the limit is reached. The place to go on at: a walk begins at 0 and ends at kScanEnd, and
-  /// a key that is there from its beginning to its end is visited once, and once more only if it was removed
-  /// meanwhile and came again. Visits hold no lock and may use the keyspace.
+  /// Calls visit(std::string_view key) for the live keys of the database's slot from a place on, in the order
+  /// of their places, until the limit is reached. The place to go on at: a walk begins at 0 and ends at
+  /// kScanEnd, and a key that is there from its beginning to its end is visited once, and once more only if
+  /// it was removed meanwhile and came again. Visits hold no lock and may use the keyspace.
   template <class Visit>
   std::uint64_t scan(SlotId slot, std::uint64_t place, ScanLimit* limit, Visit&& visit) {
     return scan_erased(
@@ -192,9 +217,12 @@ class Keyspace {
   /// A live key, each with the same chance; nothing: there is none.
   std::optional<std::string> random_key(std::mt19937_64& random);
 
+  /// Of the database:
   std::uint64_t key_count() const;           ///< entries, expired ones not yet swept included
   std::uint64_t expiring_key_count() const;  ///< of them, those with an expiry
   std::uint64_t payload_bytes() const;       ///< keys plus values
+  /// Of all:
+  std::uint64_t payload_bytes_of_all() const;
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
   std::uint64_t memory_limit_bytes() const;  ///< the segment's size
 
@@ -216,6 +244,7 @@ class Keyspace {
   std::uint64_t value_limit_bytes() const;
 
  private:
+  void change_database(DatabaseId database);
   using CopyFunction = void (*)(void*, const EntryView&);
   using DecideFunction = Change (*)(void*, const EntryView*);
   using BodyFunction = bool (*)(void*);
@@ -250,6 +279,8 @@ class Keyspace {
   const std::uint64_t* contentions_;  ///< counted in it
   const std::uint64_t* searches_;
   const std::uint64_t hash_seed_;
+  DatabaseId database_;
+  SlotId first_slot_;  ///< its
 };
 
 template <class Reset, class Copy>

@@ -9,6 +9,7 @@
 
 #include "shm/arena/arena.h"
 #include "shm/arena/ghosts.h"
+#include "shm/commit/database_change.h"
 #include "shm/commit/slot_change.h"
 #include "shm/format/entry.h"
 #include "shm/format/table.h"
@@ -73,6 +74,25 @@ struct Keyspace::Impl {
 
   Offset offset_of(const Entry& entry) const { return Offset{static_cast<std::uint64_t>(entry.at - base)}; }
 
+  /// Calls visit(SlotId) for the slots of a database, or of all that are open.
+  template <class Visit>
+  static void each_slot_of(DatabaseId database, Visit&& visit) {
+    const SlotId begin = first_slot(database);
+    for (SlotId slot = begin; slot < begin + kSlotCount; ++slot) visit(slot);
+  }
+  template <class Visit>
+  void each_slot(Visit&& visit) const {
+    for (DatabaseId database; database < kDatabaseEnd; ++database) {
+      if (header.is_open(database)) each_slot_of(database, visit);
+    }
+  }
+  /// Differs when a database was changed as a whole meanwhile.
+  std::uint64_t whole_changes() const {
+    std::uint64_t sum = header.flush_generation.load(std::memory_order_acquire);
+    for (const Word& changes : header.database_changes) sum += changes.load(std::memory_order_acquire);
+    return sum;
+  }
+
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
   // keyspace_fast_path.cc
   inline Word* home_cells(const Slot& slot, std::uint64_t tag) const;
@@ -89,7 +109,10 @@ struct Keyspace::Impl {
   /// The key is about to be changed for everybody, by a commit that follows. REQUIRES: slot locked.
   void note_change(const Slot& slot, std::uint64_t hash) {
     if (slot.marks.load(std::memory_order_relaxed) != 0 && !planted(Plant::kChangeCountedLate)) [[unlikely]]
-      change_counters.count(hash);
+      change_counters.count(counted_hash(slot_id(slot), hash));
+  }
+  SlotId slot_id(const Slot& slot) const {
+    return SlotId(static_cast<std::uint32_t>(&slot - &slots[SlotId()]));
   }
   /// Commits what is staged, of which this key's change is a part. REQUIRES: slot locked.
   void commit_change(const Slot& slot, std::uint64_t hash) {
@@ -99,6 +122,7 @@ struct Keyspace::Impl {
 
   // change_counters.cc
   bool grant_change_counters();
+  bool exists(const HashedKey& key);
   /// From now on the key's changes are counted: its counters. Nothing: out of memory. REQUIRES: nothing
   /// locked.
   std::optional<ChangeCounters::Values> watch_key(const HashedKey& key);
@@ -117,7 +141,9 @@ struct Keyspace::Impl {
     }
   }
   void pass_gate();
-  bool try_flush();
+  void lock_gate();
+  void unlock_gate();
+  bool try_flush(bool only_database_0);
   bool make_current(Slot& slot);
   bool grow(Slot& slot, std::uint64_t inserts, std::optional<std::uint64_t>* rebuilt_from = nullptr);
   std::uint64_t capacity_of(const HashedKey& key);
@@ -161,6 +187,7 @@ struct Keyspace::Impl {
   bool evacuate_block(Offset offset, std::uint32_t size_class, bool to_main, const Judge& judge);
   /// Who leads to what lies there, as far as can be seen without a lock: the key of an entry.
   std::optional<HashedKey> referrer_of(Offset offset, std::uint64_t block_bytes);
+  bool may_lead_to(const HashedKey& key, Offset offset) const;
   /// Whether it does: the entry there, and the cell that leads to it. REQUIRES: its slot locked.
   bool refers_to(const HashedKey& referrer, Offset offset, Entry* entry, Word** cell) const;
   void evacuate_tables(Offset begin, Offset end);
@@ -205,6 +232,7 @@ struct Keyspace::Impl {
   bool reclaim_flushed();
   bool reclaim_slot(Slot& slot);
   bool shrink_slot(Slot& slot);
+  SlotId next_slot(SlotId slot) const;
   std::uint64_t sweep_piece(SlotId slot);
   bool erase_expired(const HashedKey& key);
 
@@ -264,6 +292,8 @@ struct Keyspace::Impl {
   RedoList redo;
   Arena arena;
   SlotArray slots;
+  DatabaseChanges database_changes;
+  DatabaseId database;                   ///< selected
   mutable Offset committed_end;          ///< as last seen; grows
   mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
   TimeMs now_ms = 0;
@@ -278,7 +308,7 @@ struct Keyspace::Impl {
   TimeMs compaction_failed_ms = -1;
   TimeMs range_failed_ms = -1;
   TimeMs shrunk_ms = -1;
-  std::uint64_t reclaimed_generation = UINT64_MAX;  ///< of FLUSH, of which no slot has entries left
+  std::uint64_t reclaimed_changes = UINT64_MAX;  ///< whole_changes() of which no slot has entries left
   std::uint64_t shortages_seen = 0;
   std::uint64_t rooms_made = 0;  ///< counts what may have changed the magazines between a fill and its commit
   std::string block_key;         ///< of referrer_of()

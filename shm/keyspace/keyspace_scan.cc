@@ -126,6 +126,7 @@ void Keyspace::Impl::read_piece(SlotId number, ScanRequest wanted, ScanPiece* pi
 
 std::uint64_t Keyspace::scan_erased(SlotId slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
                                     void* context) {
+  slot = slot_in(database_, slot);
   Impl::ScanPiece piece;
   Transaction& transaction = *impl_->transaction;
   while (place < kScanEnd && limit->keys > 0 && limit->steps > 0) {
@@ -148,14 +149,14 @@ std::uint64_t Keyspace::scan_erased(SlotId slot, std::uint64_t place, ScanLimit*
 // Drawing a key. The slot is drawn by how many entries it has, then a cell of its table until one holds an
 // entry. One that has expired makes all begin again, so that no key's chance grows by what lies around it.
 
-// How many entries the slots up to and including each have.
+// How many entries the database's slots up to and including each have.
 void Keyspace::Impl::sum_entries(std::vector<std::uint64_t>* sums) const {
   std::uint64_t sum = 0;
-  sums->resize(kSlotCount);
-  for (SlotId s; s < kSlotEnd; ++s) {
+  sums->clear();
+  each_slot_of(database, [&](SlotId s) {
     if (is_current(slots[s])) sum += slots[s].cells.load(kRelaxed) & 0xffffffff;
-    (*sums)[s.value] = sum;
-  }
+    sums->push_back(sum);
+  });
 }
 
 // A cell of the table that holds an entry; 0: none was found. Each has the same chance, unless hardly any
@@ -215,7 +216,7 @@ std::optional<std::string> Keyspace::random_key(std::mt19937_64& random) {
     transaction.note_read_of_all();
     if (transaction.must_stop()) return std::nullopt;
   }
-  if (!transaction.is_flushed()) impl_->sum_entries(&sums);
+  if (!transaction.is_flushed(database_)) impl_->sum_entries(&sums);
   // A key that a transaction's body has written is drawn as such, and not as the entry that it had.
   const std::uint64_t entry_count = sums.back();
   const std::uint64_t count = entry_count + (transaction.is_open() ? transaction.write_count() : 0);
@@ -226,9 +227,10 @@ std::optional<std::string> Keyspace::random_key(std::mt19937_64& random) {
       if (transaction.written_key(number - entry_count, &key)) return key;
       continue;
     }
-    const SlotId slot(static_cast<std::uint32_t>(std::ranges::upper_bound(sums, number) - sums.begin()));
+    const SlotId place(static_cast<std::uint32_t>(std::ranges::upper_bound(sums, number) - sums.begin()));
+    const SlotId slot = slot_in(database_, place);
     if (!impl_->draw_key_of(slot, random, &key)) continue;
-    if (!transaction.is_open() || !transaction.has_written(key)) return key;
+    if (!transaction.is_open() || !transaction.has_written(hash(key))) return key;
   }
   // Nearly all have expired: any that is left.
   const auto first = static_cast<std::uint32_t>(random() % kSlotCount);

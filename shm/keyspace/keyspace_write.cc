@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <optional>
 
@@ -31,7 +32,29 @@ void copy_pieces(char* to, const Change& change) {
 // Waits for whoever changes the whole keyspace, and clears what a dead one left. REQUIRES: no lock held.
 void Keyspace::Impl::pass_gate() {
   const LockGuard guard(owner, header.gate_lock);
+  database_changes.finish();
   header.exclusive.store(0, std::memory_order_release);
+}
+
+// From here on nobody but this process changes the keyspace. REQUIRES: no lock held.
+void Keyspace::Impl::lock_gate() {
+  owner.lock(header.gate_lock);
+  database_changes.finish();
+  header.exclusive.store(1, std::memory_order_seq_cst);
+  // Who holds one of these now has not seen `exclusive`: it is waited for. Who takes one from now on sees it,
+  // since the exchange that takes a lock and the store above are both seen before what follows them is read.
+  const auto pass = [this](RobustLock& lock) {
+    if (lock.word.load(std::memory_order_seq_cst) == 0) return;
+    owner.lock(lock);
+    owner.unlock(lock);
+  };
+  each_slot([&](SlotId slot) { pass(slots[slot].lock); });
+  pass(header.flush_lock);
+}
+
+void Keyspace::Impl::unlock_gate() {
+  header.exclusive.store(0, std::memory_order_release);
+  owner.unlock(header.gate_lock);
 }
 
 // REQUIRES: slot locked. A slot of an older flush generation is emptied: its table becomes this process's to
@@ -105,7 +128,8 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   arena.stage_exchange(size_class, old != nullptr ? offset_of(*old) : kNoOffset);
   commit_change(slot, key.hash);
   if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(change.bytes(), kRelaxed);
-  if (planted(Plant::kChangeCountedLate) && slot.marks.load(kRelaxed) != 0) change_counters.count(key.hash);
+  if (planted(Plant::kChangeCountedLate) && slot.marks.load(kRelaxed) != 0)
+    change_counters.count(counted_hash(key.slot, key.hash));
 }
 
 // REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage, and
@@ -259,14 +283,35 @@ bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
 
 void Keyspace::flush() {
   Impl& impl = *impl_;
-  if (impl.transaction->is_open()) return impl.transaction->flush();
-  while (!impl.try_flush()) impl.pass_gate();
+  if (impl.transaction->is_open()) return impl.transaction->flush(kAllDatabases);
+  while (!impl.try_flush(false)) impl.pass_gate();
 }
 
-// False: somebody changes the whole keyspace.
-bool Keyspace::Impl::try_flush() {
+void Keyspace::flush_database() {
+  Impl& impl = *impl_;
+  if (impl.transaction->is_open()) return impl.transaction->flush(1u << database_.value);
+  while (impl.header.open_databases.load(std::memory_order_acquire) == 0) {
+    if (impl.try_flush(true)) return;
+    impl.pass_gate();
+  }
+  impl.lock_gate();
+  impl.database_changes.flush(database_);
+  impl.unlock_gate();
+}
+
+void Keyspace::swap_databases(DatabaseId one, DatabaseId other) {
+  assert(!impl_->transaction->is_open() && is_open(one) && is_open(other));
+  if (one == other) return;
+  impl_->lock_gate();
+  impl_->database_changes.swap(one, other);
+  impl_->unlock_gate();
+}
+
+// False: somebody changes the whole keyspace, or there are more databases than 0.
+bool Keyspace::Impl::try_flush(bool only_database_0) {
   const LockGuard guard(owner, header.flush_lock);
   if (header.exclusive.load(std::memory_order_acquire) != 0) return false;
+  if (only_database_0 && header.open_databases.load(kRelaxed) != 0) return false;
   const std::uint64_t next = header.flush_generation.load(kRelaxed) + 1;
   // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this
   // lock: a list committed by a dead process would take effect only when the master reaps it, after writes

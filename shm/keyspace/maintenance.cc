@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <new>
 #include <utility>
 
@@ -53,11 +54,11 @@ bool Keyspace::Impl::reclaim_slot(Slot& slot) {
 
 // Out of memory with flushed entries not yet freed: frees them all. True when that gave anything.
 bool Keyspace::Impl::reclaim_flushed() {
-  const std::uint64_t generation = header.flush_generation.load(std::memory_order_acquire);
-  if (generation == reclaimed_generation) return false;
+  const std::uint64_t changes = whole_changes();
+  if (changes == reclaimed_changes) return false;
   bool any = false;
-  for (SlotId s; s < kSlotEnd; ++s) any |= reclaim_slot(slots[s]);
-  reclaimed_generation = generation;
+  each_slot([&](SlotId s) { any |= reclaim_slot(slots[s]); });
+  reclaimed_changes = changes;
   return any;
 }
 
@@ -92,6 +93,16 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
   }
   arena.settle(offset);
   return true;
+}
+
+// The sweep's way through all databases.
+SlotId Keyspace::Impl::next_slot(SlotId slot) const {
+  DatabaseId in = database_of(slot);
+  if (hash_slot(slot) + 1 < kSlotEnd) return slot + 1;
+  do {
+    in = in + 1 < kDatabaseEnd ? in + 1 : DatabaseId();
+  } while (!header.is_open(in));
+  return first_slot(in);
 }
 
 // Removes expired entries of a slot, from sweep_place_next on, which moves; how many.
@@ -129,7 +140,9 @@ bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
   bool found_work = false;
   std::uint64_t expired = 0;
   std::uint32_t visited = 0;
-  for (int turn = 0; visited < kSlotCount && (turn % 16 != 0 || monotonic_time_ns() < end_ns); ++turn) {
+  const std::uint32_t slot_count =
+      kSlotCount * static_cast<std::uint32_t>(1 + std::popcount(header.open_databases.load(kRelaxed)));
+  for (int turn = 0; visited < slot_count && (turn % 16 != 0 || monotonic_time_ns() < end_ns); ++turn) {
     const SlotId slot = sweep_slot_next;
     if (sweep_place_next == 0) {
       found_work |= reclaim_slot(slots[slot]);
@@ -138,12 +151,12 @@ bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
     }
     if (expires) expired += sweep_piece(slot);
     if (expires && sweep_place_next < kScanEnd) continue;
-    sweep_slot_next = slot + 1 == kSlotEnd ? SlotId() : slot + 1;
+    sweep_slot_next = next_slot(slot);
     sweep_place_next = 0;
     ++visited;
   }
   if (expired > 0) count(Counter::kExpired, expired);
-  return visited < kSlotCount && (found_work || expired > 0);
+  return visited < slot_count && (found_work || expired > 0);
 }
 
 }  // namespace memento

@@ -84,7 +84,7 @@ void Keyspace::Transaction::reclaim_noted() {
 }
 
 Keyspace::Transaction::Attempt Keyspace::Transaction::try_without_locks(BodyFunction body, void* context) {
-  generation_ = impl_.header.flush_generation.load(std::memory_order_acquire);
+  begin_reading();
   const bool goes_on = run_body(body, context);
   if (ran_out_) return Attempt::kOutOfMemory;
   learn_slots();
@@ -122,7 +122,7 @@ Keyspace::Transaction::Attempt Keyspace::Transaction::try_locked(BodyFunction bo
   has_strayed_ = has_overrun_ = false;
   stop_ticks_ =
       cpu_ticks() + static_cast<std::uint64_t>(static_cast<double>(kLockedLimitNs) * ticks_per_ns());
-  generation_ = impl_.header.flush_generation.load(std::memory_order_acquire);
+  begin_reading();
   const bool goes_on = run_body(body, context);
   is_locked_ = false;
   Attempt result = Attempt::kRefused;
@@ -143,13 +143,24 @@ Keyspace::Transaction::Attempt Keyspace::Transaction::try_locked(BodyFunction bo
   return result;
 }
 
+void Keyspace::Transaction::begin_reading() {
+  whole_changes_ = impl_.whole_changes();
+  generation_ = impl_.header.flush_generation.load(std::memory_order_acquire);
+}
+
+void Keyspace::Transaction::forget_noted() {
+  for (const Noted& noted : noted_) {
+    noted_slots_.remove(noted.slot);
+    read_slots_.remove(noted.slot);
+  }
+  noted_.clear();
+}
+
 bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   write_count_ = 0;
-  is_flushed_ = false;
+  flushed_ = 0;
   index_.prepare(16);
-  noted_.clear();
-  noted_slots_ = {};
-  read_slots_ = {};
+  forget_noted();
   if (notes_keys_) {
     read_keys_.clear();
     read_index_.prepare(16);
@@ -179,7 +190,7 @@ bool Keyspace::Transaction::must_stop() {
 void Keyspace::Transaction::end() {
   release_area();
   forget_places();
-  is_flushed_ = false;
+  flushed_ = 0;
   std::size_t kept_bytes = scratch_.capacity() + built_.capacity() +
                            writes_.capacity() * (sizeof(Write) + sizeof(std::uint64_t) * 8);
   for (std::size_t i = 0; i < write_count_; ++i)
@@ -195,6 +206,7 @@ void Keyspace::Transaction::end() {
   staged_cells_ = {};
   changed_cells_ = {};
   scratch_ = {};
+  forget_noted();
   noted_ = {};
   read_keys_ = {};
   read_index_ = {};

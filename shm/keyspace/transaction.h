@@ -25,6 +25,7 @@
 // Control", 1981.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <new>
@@ -37,6 +38,8 @@
 #include "shm/keyspace/keyspace_impl.h"
 
 namespace memento {
+
+inline constexpr std::uint32_t kAllDatabases = (1u << kDatabaseLimit) - 1;
 
 struct Keyspace::Transaction {
  public:
@@ -52,10 +55,11 @@ struct Keyspace::Transaction {
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options);
   WriteStatus update(const HashedKey& key, DecideFunction decide, void* context);
-  void flush();
-  /// What the body's changes so far add to the number of keys.
+  /// A bit for each database that loses its keys.
+  void flush(std::uint32_t databases);
+  /// What the body's changes so far add to the number of keys of the database.
   std::int64_t key_count_change();
-  bool is_flushed() const { return is_flushed_; }
+  bool is_flushed(DatabaseId database) const { return (flushed_ >> database.value & 1) != 0; }
   /// The body is about to read something of the slot, or of all slots, by other ways than read().
   void note_read(SlotId slot);
   void note_read_of_all();
@@ -75,7 +79,7 @@ struct Keyspace::Transaction {
   std::uint64_t write_count() const { return write_count_; }
   /// False: that key is not there any more.
   bool written_key(std::uint64_t number, std::string* key) const;
-  bool has_written(std::string_view key) { return find(hash_key(key, impl_.header.hash_seed)) != nullptr; }
+  bool has_written(const HashedKey& key) { return find(key) != nullptr; }
 
  private:
   /// The state a key is to have.
@@ -107,13 +111,14 @@ struct Keyspace::Transaction {
    public:
     bool has(SlotId slot) const { return (bits_[slot.value / 64] >> slot.value % 64 & 1) != 0; }
     void add(SlotId slot) { bits_[slot.value / 64] |= 1ull << slot.value % 64; }
+    void remove(SlotId slot) { bits_[slot.value / 64] &= ~(1ull << slot.value % 64); }
 
    private:
-    std::array<std::uint64_t, kSlotCount / 64> bits_{};
+    std::array<std::uint64_t, kDatabaseLimit * kDatabaseStride / 64> bits_{};
   };
   struct ReadKey {
     SlotId slot;
-    std::uint64_t hash;
+    std::uint64_t counted_hash;
     ChangeCounters::Values counters;
   };
 
@@ -133,7 +138,10 @@ struct Keyspace::Transaction {
   Attempt try_without_locks(BodyFunction body, void* context);
   Attempt try_locked(BodyFunction body, void* context);
   bool run_body(BodyFunction body, void* context);
-  bool has_changes() const { return write_count_ > 0 || is_flushed_; }
+  bool has_changes() const { return write_count_ > 0 || flushed_ != 0; }
+  bool is_flushed(SlotId slot) const { return is_flushed(database_of(slot)); }
+  void begin_reading();
+  void forget_noted();
   void end();
 
   // transaction_validation.cc: what was read, whether it still holds, and the locks.
@@ -192,6 +200,10 @@ struct Keyspace::Transaction {
   void leave_block(Offset entry_offset);
   void stage_changing(bool is_changing);
   void stage_slot(std::size_t begin, std::size_t end);
+  bool flushes_all() const;
+  template <class Visit>
+  void each_slot_only_flushed(Visit&& visit) const;
+  void stage_flush_of_databases();
   void stage_flush_of(Extent table);
   void stage_put(const Write& write, Extent table, SlotChange* change);
   void stage_erase(const Write& write, Extent table, SlotChange* change);
@@ -207,22 +219,24 @@ struct Keyspace::Transaction {
   Impl& impl_;
   bool is_open_ = false;
   bool is_locked_ = false;
-  bool is_whole_ = false;   ///< the gate is taken instead of slots
-  bool wants_all_ = false;  ///< under locks nobody else is to write anything
-  bool is_flushed_ = false;
+  bool is_whole_ = false;         ///< the gate is taken instead of slots
+  bool wants_all_ = false;        ///< under locks nobody else is to write anything
+  std::uint32_t flushed_ = 0;     ///< a bit for each database
   bool has_strayed_ = false;      ///< under locks the body came to a slot that is not locked
   bool has_overrun_ = false;      ///< must_stop() has said so
   bool ran_out_ = false;          ///< of this process's own memory, in the body
   std::uint64_t generation_ = 0;  ///< of FLUSH, when the body began: a later one comes after the transaction
-  std::uint64_t body_ticks_ = 0;  ///< that its last run took
+  std::uint64_t whole_changes_ = 0;       ///< Impl::whole_changes() then
+  std::uint64_t body_ticks_ = 0;          ///< that its last run took
   std::uint64_t longest_read_bytes_ = 0;  ///< of an entry that the body has read
   std::uint64_t stop_ticks_ = 0;          ///< when it has to end, under locks
   std::vector<Noted> noted_;              ///< slots that the body has read, without locks
   SlotSet noted_slots_;
-  SlotSet read_slots_;  ///< of those, the ones of which more was read than read_keys_
+  mutable SlotSet moved_slots_;  ///< of versions_hold_locked(), empty outside
+  SlotSet read_slots_;           ///< of those, the ones of which more was read than read_keys_
   bool notes_keys_ = false;
   std::vector<ReadKey> read_keys_;  ///< when notes_keys_: what was read one by one
-  FlatMap read_index_;              ///< hash of a key: its place in read_keys_
+  FlatMap read_index_;              ///< counted_hash() of a key: its place in read_keys_
   std::vector<SlotId> slots_;       ///< ascending: what a run under locks is known to need
   std::vector<SlotId> locking_;     ///< ascending: those locked now
   std::vector<Write> writes_;       ///< the first write_count_; the rest keep their memory for later
@@ -261,6 +275,21 @@ struct Keyspace::Transaction {
   std::string scratch_;                      ///< what an update() is shown
   std::string built_;                        ///< what a write's value was before, or will be
 };
+
+/// Calls visit(slot) for those that only lose what they have, because their database is flushed, and not all.
+template <class Visit>
+void Keyspace::Transaction::each_slot_only_flushed(Visit&& visit) const {
+  if (flushed_ == 0 || flushes_all()) return;
+  for (DatabaseId database; database < kDatabaseEnd; ++database) {
+    if (!is_flushed(database) || !impl_.header.is_open(database)) continue;
+    Impl::each_slot_of(database, [&](SlotId id) {
+      Slot& slot = impl_.slots[id];
+      const auto slot_of_write = [this](std::size_t i) { return writes_[i].slot; };
+      if (slot.table.load(std::memory_order_relaxed) == 0) return;
+      if (!std::ranges::binary_search(order_, id, {}, slot_of_write)) visit(slot);
+    });
+  }
+}
 
 template <class Visit>
 bool Keyspace::Transaction::each_slot(Visit&& visit) const {

@@ -18,7 +18,7 @@ bool Keyspace::Transaction::is_brief() const {
   const auto is_short = [&](const Write& write) {
     return !write.is_put || write.shape().total_bytes() <= kLargestBlockBytes;
   };
-  return !is_flushed_ && !is_too_long_ && write_count_ <= kBriefWrites &&
+  return flushed_ == 0 && !is_too_long_ && write_count_ <= kBriefWrites &&
          std::all_of(writes_.begin(), writes_.begin() + static_cast<std::ptrdiff_t>(write_count_), is_short);
 }
 

@@ -23,7 +23,10 @@ void Keyspace::Transaction::stage_all() {
   redo.use_area(*impl_.arena.transaction_area());
   if (shows_in_parts()) stage_changing(true);
   stage_slots();
-  if (is_flushed_) {
+  if (flushed_ != 0 && !flushes_all()) {
+    stage_flush_of_databases();
+    commit_staged();
+  } else if (flushed_ != 0) {
     const LockGuard guard(impl_.owner, impl_.header.flush_lock);
     const std::uint64_t generation = impl_.header.flush_generation.load(kRelaxed) + 1;
     for (std::size_t i = 0; i < write_count_; ++i) {
@@ -50,7 +53,28 @@ void Keyspace::Transaction::commit_staged() {
 // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key
 // that was flushed and is about to be set.
 bool Keyspace::Transaction::shows_in_parts() const {
-  return write_count_ > 1 || (is_flushed_ && write_count_ > 0);
+  return write_count_ > 1 || (flushed_ != 0 && (write_count_ > 0 || !flushes_all()));
+}
+
+// Whatever is there goes: by one word, as in FLUSH. REQUIRES: the gate; then nobody can have written to a
+// database that is opened meanwhile.
+bool Keyspace::Transaction::flushes_all() const {
+  return ((impl_.header.open_databases.load(std::memory_order_acquire) | 1) & ~std::uint64_t{flushed_}) == 0;
+}
+
+// As database_change.h does it, but as a part of one list.
+void Keyspace::Transaction::stage_flush_of_databases() {
+  RedoList& redo = impl_.redo;
+  for (DatabaseId database; database < kDatabaseEnd; ++database) {
+    if (!is_flushed(database)) continue;
+    Word& count = impl_.header.database_changes[database.value];
+    redo.stage(count, count.load(kRelaxed) + 1);
+  }
+  const std::uint64_t stale = DatabaseChanges::stale_generation(impl_.header);
+  each_slot_only_flushed([&](Slot& slot) {
+    redo.stage(slot.generation, stale);
+    redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  });
 }
 
 void Keyspace::Transaction::stage_slots() {
@@ -79,11 +103,12 @@ void Keyspace::Transaction::leave_block(Offset entry_offset) {
 }
 
 void Keyspace::Transaction::stage_changing(bool is_changing) {
-  each_slot([&](std::size_t, std::size_t, Slot& slot) {
+  const auto stage = [&](Slot& slot) {
     const std::uint64_t others = slot.marks.load(kRelaxed) & ~Slot::kChanging;
     impl_.redo.stage(slot.marks, others | (is_changing ? Slot::kChanging : 0));
-    return true;
-  });
+  };
+  each_slot([&](std::size_t, std::size_t, Slot& slot) { return stage(slot), true; });
+  each_slot_only_flushed(stage);
 }
 
 void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
@@ -93,8 +118,8 @@ void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
   SlotChange change(redo, slot);
   staged_cells_.clear();
   changed_cells_.clear();
-  cells_cleared_ = is_flushed_;
-  if (is_flushed_) {
+  cells_cleared_ = is_flushed(impl_.slot_id(slot));
+  if (cells_cleared_) {
     stage_flush_of(table);
     change.count_none();
   }
@@ -102,12 +127,12 @@ void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
     const Write& write = writes_[order_[i]];
     if (write.is_put) {
       stage_put(write, table, &change);
-    } else if (!is_flushed_) {
+    } else if (!cells_cleared_) {
       stage_erase(write, table, &change);
     }
   }
   for (Word* cell : changed_cells_) change.set(*cell, *staged_cells_.find(key_of(*cell)));
-  if (is_flushed_ || !changed_cells_.empty()) change.finish();
+  if (cells_cleared_ || !changed_cells_.empty()) change.finish();
 }
 
 // All entries of the slot go: their blocks to the area, their cells to 0.
@@ -131,7 +156,8 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChan
     copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
   Entry old;
   Word* cell = nullptr;
-  const bool replaces = !is_flushed_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
+  const bool replaces =
+      !cells_cleared_ && impl_.find(table, write.hashed(), &old, &cell) == Impl::Search::kHit;
   const Offset old_offset = replaces ? impl_.offset_of(old) : kNoOffset;
   const std::uint64_t weight = weight_of(entry.key_bytes, entry.value_bytes, write.expiry_ms != kNoExpiry);
   if (replaces) {

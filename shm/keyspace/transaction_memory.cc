@@ -38,7 +38,7 @@ bool Keyspace::Transaction::prepare_memory() {
 }
 
 bool Keyspace::Transaction::grows() {
-  if (is_flushed_) return false;
+  if (flushed_ != 0) return false;
   std::uint64_t taken_bytes = 0;
   std::uint64_t freed_bytes = 0;
   for (std::size_t i = 0; i < write_count_; ++i) {
@@ -56,8 +56,11 @@ bool Keyspace::Transaction::grows() {
 Keyspace::Transaction::Needs Keyspace::Transaction::needs() const {
   Needs needs{0, 2 * write_count_ + 16};
   for (std::size_t i = 0; i < write_count_; ++i) needs.places += writes_[i].is_put ? 0 : 1;
+  each_slot_only_flushed([&](const Slot&) { needs.redo_entries += kSlotWords; });
+  needs.redo_entries += flushed_ != 0 ? kDatabaseLimit : 0;
   each_slot([&](std::size_t, std::size_t, const Slot& slot) {
-    const std::uint64_t flushed = is_flushed_ ? slot.cells.load(kRelaxed) & 0xffffffff : 0;
+    const std::uint64_t flushed =
+        is_flushed(impl_.slot_id(slot)) ? slot.cells.load(kRelaxed) & 0xffffffff : 0;
     const std::uint64_t table_cells = Extent{slot.table.load(kRelaxed)}.size() * kCellsPerLine;
     needs.places += flushed;
     needs.redo_entries += kSlotWords + flushed + table_cells / 65535 + 1;
@@ -198,7 +201,7 @@ std::uint64_t Keyspace::Transaction::put_count(std::size_t begin, std::size_t en
 
 bool Keyspace::Transaction::takes(const Slot& slot, std::uint64_t puts) const {
   const Extent table{slot.table.load(std::memory_order_acquire)};
-  const std::uint64_t used = is_flushed_ ? 0 : slot.cells.load(kRelaxed) >> 32;
+  const std::uint64_t used = is_flushed(impl_.slot_id(slot)) ? 0 : slot.cells.load(kRelaxed) >> 32;
   return puts == 0 || (table.word != 0 && used + puts <= fill_limit(table.size()));
 }
 

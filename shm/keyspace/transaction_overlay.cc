@@ -14,8 +14,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 }  // namespace
 
 Keyspace::Transaction::Write* Keyspace::Transaction::find(const HashedKey& key) {
-  const std::uint64_t* place =
-      index_.find(key.hash, [&](std::uint64_t at) { return writes_[at].key == key.bytes; });
+  const std::uint64_t* place = index_.find(key.hash, [&](std::uint64_t at) {
+    return writes_[at].slot == key.slot && writes_[at].key == key.bytes;
+  });
   return place != nullptr ? &writes_[*place] : nullptr;
 }
 
@@ -42,7 +43,7 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
                             write->expiry_ms});
     return true;
   }
-  if (is_flushed_) return false;
+  if (is_flushed(key.slot)) return false;
   note_read_of(key);
   if (has_strayed_) return false;
   if (!is_locked_) {
@@ -160,23 +161,29 @@ bool Keyspace::Transaction::patch(const Change& change, std::string* value) {
   return true;
 }
 
-void Keyspace::Transaction::flush() {
+void Keyspace::Transaction::flush(std::uint32_t databases) {
   has_strayed_ |= is_locked_ && !is_whole_;
-  write_count_ = 0;
+  flushed_ |= databases;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < write_count_; ++i) {
+    if ((databases >> database_of(writes_[i].slot).value & 1) == 0) std::swap(writes_[kept++], writes_[i]);
+  }
+  write_count_ = kept;
   index_.clear();
+  for (std::size_t i = 0; i < write_count_; ++i) index_.insert(writes_[i].hash, i);
   forget_places();
-  is_flushed_ = true;
 }
 
 std::int64_t Keyspace::Transaction::key_count_change() {
   std::int64_t change = 0;
   for (std::size_t i = 0; i < write_count_; ++i) {
     const Write& write = writes_[i];
+    if (database_of(write.slot) != impl_.database) continue;
     Entry entry;
     Word* cell = nullptr;
     const Slot& slot = impl_.slots[write.slot];
     const bool is_there =
-        !is_flushed_ && impl_.is_current(slot) &&
+        !is_flushed(write.slot) && impl_.is_current(slot) &&
         impl_.find(Extent{slot.table.load(kRelaxed)}, write.hashed(), &entry, &cell) == Impl::Search::kHit;
     change += static_cast<int>(write.is_put) - static_cast<int>(is_there);
   }
@@ -200,7 +207,7 @@ void Keyspace::Transaction::forget_places() {
 
 bool Keyspace::Transaction::written_key(std::uint64_t number, std::string* key) const {
   const Write& write = writes_[number];
-  if (!is_there(write)) return false;
+  if (!is_there(write) || database_of(write.slot) != impl_.database) return false;
   *key = write.key;
   return true;
 }
@@ -222,7 +229,7 @@ void Keyspace::Transaction::read_piece(SlotId slot, Impl::ScanRequest wanted, Im
     last_tag = at->tag;
   }
   piece->clear(wanted.end);
-  if (!is_flushed_) {
+  if (!is_flushed(slot)) {
     note_read(slot);
     if (has_strayed_) return;
     impl_.read_piece(slot, wanted, piece);
@@ -232,7 +239,8 @@ void Keyspace::Transaction::read_piece(SlotId slot, Impl::ScanRequest wanted, Im
   seen.clear(piece->end);
   seen.steps = piece->steps + own_count;
   for (std::size_t i = 0; i < piece->key_count(); ++i) {
-    if (find(hash_key(piece->key(i), impl_.header.hash_seed)) == nullptr) seen.add(piece->key(i));
+    const HashedKey key{piece->key(i), slot, hash_in_slot(piece->key(i), impl_.header.hash_seed)};
+    if (find(key) == nullptr) seen.add(key.bytes);
   }
   for (auto at = own; at != by_place_.end() && at->slot == slot && at->tag < seen.end; ++at) {
     if (is_there(writes_[at->index])) seen.add(writes_[at->index].key);

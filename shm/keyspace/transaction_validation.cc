@@ -35,16 +35,17 @@ void Keyspace::Transaction::note_read(SlotId slot) {
 
 void Keyspace::Transaction::note_read_of(const HashedKey& key) {
   if (is_locked_ || !notes_keys_) return note_read(key.slot);
-  if (read_index_.find(key.hash) != nullptr) return;
+  const std::uint64_t hash = counted_hash(key.slot, key.hash);
+  if (read_index_.find(hash) != nullptr) return;
   const auto counters = impl_.watch_key(key);
   note(key.slot, counters.has_value());
   if (!counters) return;
   if (read_index_.is_full()) {
     read_index_.prepare(4 * read_keys_.size());
-    for (std::size_t i = 0; i < read_keys_.size(); ++i) read_index_.insert(read_keys_[i].hash, i);
+    for (std::size_t i = 0; i < read_keys_.size(); ++i) read_index_.insert(read_keys_[i].counted_hash, i);
   }
-  read_keys_.push_back({key.slot, key.hash, *counters});
-  read_index_.insert(key.hash, read_keys_.size() - 1);
+  read_keys_.push_back({key.slot, hash, *counters});
+  read_index_.insert(hash, read_keys_.size() - 1);
 }
 
 void Keyspace::Transaction::note(SlotId slot, bool by_keys) {
@@ -56,23 +57,27 @@ void Keyspace::Transaction::note(SlotId slot, bool by_keys) {
 }
 
 void Keyspace::Transaction::note_read_of_all() {
-  for (SlotId slot; slot < kSlotEnd; ++slot) note_read(slot);
+  Impl::each_slot_of(impl_.database, [this](SlotId slot) { note_read(slot); });
 }
 
 bool Keyspace::Transaction::versions_hold_locked() const {
   if (noted_.empty()) return true;
-  if (impl_.header.flush_generation.load(std::memory_order_acquire) != generation_) return false;
-  SlotSet moved;
+  if (impl_.whole_changes() != whole_changes_) return false;
+  bool holds = true;
   bool have_moved = false;
   for (const Noted& noted : noted_) {
     if (impl_.slots[noted.slot].version.load(kRelaxed) == noted.version) continue;
-    if (read_slots_.has(noted.slot)) return false;
-    moved.add(noted.slot);
+    holds = holds && !read_slots_.has(noted.slot);
+    moved_slots_.add(noted.slot);
     have_moved = true;
   }
-  return !have_moved || std::ranges::all_of(read_keys_, [&](const ReadKey& key) {
-    return !moved.has(key.slot) || impl_.change_counters.is_unchanged(key.hash, key.counters);
-  });
+  if (!have_moved) return true;
+  holds = holds && std::ranges::all_of(read_keys_, [&](const ReadKey& key) {
+            return !moved_slots_.has(key.slot) ||
+                   impl_.change_counters.is_unchanged(key.counted_hash, key.counters);
+          });
+  for (const Noted& noted : noted_) moved_slots_.remove(noted.slot);
+  return holds;
 }
 
 // The same while nobody is in the middle of a change. REQUIRES: nothing locked.
@@ -85,7 +90,7 @@ bool Keyspace::Transaction::versions_hold() {
     return versions_hold_locked();
   }
   write_count_ = 0;
-  is_flushed_ = false;
+  flushed_ = 0;
   choose_locks();
   lock_all();
   const bool holds = versions_hold_locked();
@@ -106,7 +111,7 @@ void Keyspace::Transaction::choose_locks() {
   for (std::size_t i = 0; i < write_count_; ++i) locking_.push_back(writes_[i].slot);
   std::ranges::sort(locking_);
   locking_.erase(std::unique(locking_.begin(), locking_.end()), locking_.end());
-  is_whole_ = is_flushed_ || locking_.size() > kSlotLockLimit;
+  is_whole_ = flushed_ != 0 || locking_.size() > kSlotLockLimit;
 }
 
 // A run under locks will need the slots that this one has come to.
@@ -126,18 +131,7 @@ void Keyspace::Transaction::learn_slots() {
 void Keyspace::Transaction::lock_all() {
   LockOwner& owner = impl_.owner;
   Header& header = impl_.header;
-  if (is_whole_) {
-    owner.lock(header.gate_lock);
-    header.exclusive.store(1, std::memory_order_seq_cst);
-    // Who holds one of these now has not seen `exclusive`: it is waited for.
-    for (SlotId s; s < kSlotEnd; ++s) {
-      owner.lock(impl_.slots[s].lock);
-      owner.unlock(impl_.slots[s].lock);
-    }
-    owner.lock(header.flush_lock);
-    owner.unlock(header.flush_lock);
-    return;
-  }
+  if (is_whole_) return impl_.lock_gate();
   for (;;) {
     for (const SlotId slot : locking_) owner.lock(impl_.slots[slot].lock);
     if (header.exclusive.load(std::memory_order_acquire) == 0) return;
@@ -147,11 +141,7 @@ void Keyspace::Transaction::lock_all() {
 }
 
 void Keyspace::Transaction::unlock_all() {
-  if (is_whole_) {
-    impl_.header.exclusive.store(0, std::memory_order_release);
-    impl_.owner.unlock(impl_.header.gate_lock);
-    return;
-  }
+  if (is_whole_) return impl_.unlock_gate();
   for (std::size_t i = locking_.size(); i-- > 0;) impl_.owner.unlock(impl_.slots[locking_[i]].lock);
 }
 

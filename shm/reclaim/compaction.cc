@@ -191,7 +191,7 @@ bool Keyspace::Impl::shrink_tables() {
   const Arena::UseOfReserve reserve(arena);
   const std::uint64_t before = header.free_pages.load(kRelaxed);
   bool any = false;
-  for (SlotId s; s < kSlotEnd; ++s) any |= shrink_slot(slots[s]);
+  each_slot([&](SlotId s) { any |= shrink_slot(slots[s]); });
   if (any) compaction_failed_ms = -1;
   return any && (header.free_pages.load(kRelaxed) > before || compact());
 }

@@ -72,7 +72,8 @@ bool Keyspace::Impl::evacuate_block(Offset offset, std::uint32_t size_class, boo
   return true;
 }
 
-// What is no entry looks like one, or like none.
+// What is no entry looks like one, or like none. An entry does not say which database it is in: the one whose
+// table leads to it.
 MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(Offset offset, std::uint64_t block_bytes) {
   std::array<char, 3 * sizeof(Word)> front{};  // the words in front of a key
   racy_copy(front.data(), base + offset, std::min<std::uint64_t>(front.size(), block_bytes));
@@ -81,7 +82,31 @@ MEMENTO_RACY std::optional<HashedKey> Keyspace::Impl::referrer_of(Offset offset,
   if (entry.key_bytes > kKeyLimitBytes || entry.total_bytes() > block_bytes) return std::nullopt;
   block_key.resize(entry.key_bytes);
   racy_copy(block_key.data(), entry.key(), entry.key_bytes);
-  return hash_key(block_key, header.hash_seed);
+  HashedKey key = hash_key(block_key, header.hash_seed);
+  if (header.open_databases.load(kRelaxed) == 0) return key;
+  for (DatabaseId in; in < kDatabaseEnd; ++in) {
+    if (header.is_open(in) && may_lead_to(key = Keyspace::in_database(in, key), offset)) return key;
+  }
+  return std::nullopt;
+}
+
+// Looked at without a lock: a hint.
+bool Keyspace::Impl::may_lead_to(const HashedKey& key, Offset offset) const {
+  const Extent table{slots[key.slot].table.load(std::memory_order_acquire)};
+  if (table.word == 0 || !is_committed(table.offset(), table.size() * kLineBytes)) return false;
+  const std::uint64_t tag = Cell::tag_of_hash(key.hash);
+  std::uint64_t line = home_line(tag, table.size());
+  for (std::uint64_t n = 0; n < table.size(); ++n, line = line + 1 == table.size() ? 0 : line + 1) {
+    const Word* const cells = table_cells(base, table) + line * kCellsPerLine;
+    bool has_empty = false;
+    for (std::uint32_t i = 0; i < kCellsPerLine; ++i) {
+      const std::uint64_t cell = cells[i].load(kRelaxed);
+      if (Cell::live(cell) && Cell::offset(cell) == offset && Cell::tag(cell) == tag) return true;
+      has_empty |= cell == 0;
+    }
+    if (has_empty) return false;
+  }
+  return false;
 }
 
 bool Keyspace::Impl::refers_to(const HashedKey& referrer, Offset offset, Entry* entry, Word** cell) const {
@@ -93,13 +118,15 @@ bool Keyspace::Impl::refers_to(const HashedKey& referrer, Offset offset, Entry* 
 // Builds the tables anew that lie between two offsets. REQUIRES: those pages are draining.
 void Keyspace::Impl::evacuate_tables(Offset begin, Offset end) {
   const Arena::UseOfReserve reserve(arena);
-  for (SlotId s; s < kSlotEnd; ++s) {
+  bool has_memory = true;
+  each_slot([&](SlotId s) {
     const Extent table{slots[s].table.load(std::memory_order_acquire)};
-    if (table.word == 0 || table.offset() >= end || table.offset() + table.size() * kLineBytes <= begin)
-      continue;
+    if (!has_memory || table.word == 0 || table.offset() >= end ||
+        table.offset() + table.size() * kLineBytes <= begin)
+      return;
     const auto is_there = [&](const Slot& slot) { return slot.table.load(kRelaxed) == table.word; };
-    if (!rebuild(slots[s], table.size(), is_there)) return;
-  }
+    has_memory = rebuild(slots[s], table.size(), is_there);
+  });
 }
 
 // Copies the run that begins at an offset to another place. The copy is made without the slot's lock, under a

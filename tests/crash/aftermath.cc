@@ -66,7 +66,7 @@ Aftermath::Aftermath(Stepper& stepper, Segment& victim)
       thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))),
       file_(memfd_create("crash states", MFD_CLOEXEC)),
       segment_(make_segment(victim.size_bytes())) {
-  const std::size_t size = victim.size_bytes();
+  const std::size_t size = victim.mapped_bytes();
   [[maybe_unused]] const int truncated = ftruncate(file_.get(), static_cast<off_t>(size));
   assert(truncated == 0);
   image_ = static_cast<char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0));
@@ -75,7 +75,7 @@ Aftermath::Aftermath(Stepper& stepper, Segment& victim)
   assert(image_ != MAP_FAILED && copy == segment_->base());
 }
 
-Aftermath::~Aftermath() { munmap(image_, victim_.size_bytes()); }
+Aftermath::~Aftermath() { munmap(image_, victim_.mapped_bytes()); }
 
 void Aftermath::sync() {
   for (const Range& range : used_ranges(victim_)) {
@@ -99,7 +99,8 @@ void Aftermath::advance(const WordChange* changes, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     std::memcpy(image_ + changes[i].offset, &changes[i].value, 8);
     const std::uint64_t slot = (changes[i].offset - slots) / sizeof(Slot);
-    if (slot < kSlotCount) touched_slots_.insert(SlotId(static_cast<std::uint32_t>(slot)));
+    if (slot < kDatabaseLimit * kDatabaseStride)
+      touched_slots_.insert(SlotId(static_cast<std::uint32_t>(slot)));
   }
 }
 
@@ -124,7 +125,7 @@ Slot& Aftermath::slot_of(const HashedKey& key) const {
 std::set<std::string> Aftermath::keys_of_cells(const std::set<std::string>& names, const WordChange* changes,
                                                std::size_t count) const {
   std::set<std::string> found;
-  const std::uint64_t end = segment_->size_bytes() - kPageBytes;
+  const std::uint64_t end = segment_->mapped_bytes() - kPageBytes;
   for (std::size_t i = 0; i < count; ++i) {
     std::uint64_t cell = 0;
     std::memcpy(&cell, segment_->base() + changes[i].offset, sizeof cell);
@@ -147,7 +148,7 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
   }
   if (names.empty()) return;
   const std::uint64_t random = scatter(crash.number + crash.seed * 0x100000001);
-  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
+  madvise(segment_->base(), segment_->mapped_bytes(), MADV_DONTNEED);
   if (const std::set<std::string> about_to_change = keys_of_cells(names, changes, count);
       !about_to_change.empty() && random % 4 != 0) {
     names = about_to_change;
@@ -156,7 +157,7 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
   std::advance(name, static_cast<std::ptrdiff_t>(random / 4 % names.size()));
   const Keyspace reader(*segment_, kReader);
   // Where a change to several keys is half made, a reader soon waits for the victim: it stops before.
-  if (!slot_of(reader.hash(*name)).is_changing()) {
+  if (!slot_of(key_named(reader, *name)).is_changing()) {
     const std::uint64_t states = reader_length_ > kLongRead ? 4 * kStatesForOneReader : kStatesForOneReader;
     if (crash.number % states != 0) return;
     // Between the cell and the end of the copy, near the end of a read, is where most can go wrong.
@@ -170,10 +171,10 @@ void Aftermath::read_across(const Crash& crash, const WordChange* changes, std::
 
 void Aftermath::stop_reader(const Crash& crash, const std::string& name, std::uint64_t cut,
                             const WordChange* changes, std::size_t count) {
-  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
+  madvise(segment_->base(), segment_->mapped_bytes(), MADV_DONTNEED);
   Keyspace reader(*segment_, kReader);
   reader.set_now_ms(crash.now_ms);
-  const HashedKey key = reader.hash(name);
+  const HashedKey key = key_named(reader, name);
   Expected found;
   found.value.reserve(kLargestBlockBytes);
   bool is_there = false;
@@ -209,8 +210,8 @@ void Aftermath::stop_reader(const Crash& crash, const std::string& name, std::ui
 
 // The state, and what the kernel does to it. False: a lock is stuck; whoever wants it would wait for ever.
 bool Aftermath::die(const Crash& crash) {
-  madvise(segment_->base(), segment_->size_bytes(), MADV_DONTNEED);
-  mark_dead_owner(segment_->base(), segment_->size_bytes(), victim_.base(), crash.list, thread_id_);
+  madvise(segment_->base(), segment_->mapped_bytes(), MADV_DONTNEED);
+  mark_dead_owner(segment_->base(), segment_->mapped_bytes(), victim_.base(), crash.list, thread_id_);
   return !find_stuck_lock();
 }
 
@@ -246,14 +247,14 @@ void Aftermath::read_before_recovery(const Crash& crash) {
     std::vector<std::uint32_t> words;
     const SlotArray slots(segment_->base() + segment_->header().slots_offset);
     for (const auto& entry : crash.allowed.front())
-      words.push_back(slots[reader.hash(entry.first).slot].lock.word);
+      words.push_back(slots[key_named(reader, entry.first).slot].lock.word);
     return words;
   };
   const auto before = locks();
   // A change to several keys that is half made makes readers wait for it: there, they may lock.
-  const auto* all_slots = reinterpret_cast<const Slot*>(segment_->base() + segment_->header().slots_offset);
+  const SlotArray slots(segment_->base() + segment_->header().slots_offset);
   const bool may_lock =
-      std::any_of(all_slots, all_slots + kSlotCount, [](const Slot& slot) { return slot.is_changing(); });
+      std::ranges::any_of(touched_slots_, [&](SlotId slot) { return slots[slot].is_changing(); });
   const Model seen = observe(reader, crash.allowed);
   // One key at a time: between them others may see a change half made. As of one instant: read_as_one().
   for (const auto& [key, value] : seen) {
@@ -360,7 +361,7 @@ bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operatio
   way_ += " that dies at instruction " + std::to_string(executed);
   static_cast<void>(writer.release());  // what a killed process had in its own memory
   if (list.head != nullptr) {
-    mark_dead_owner(segment_->base(), segment_->size_bytes(), segment_->base(), list, thread_id_);
+    mark_dead_owner(segment_->base(), segment_->mapped_bytes(), segment_->base(), list, thread_id_);
   }
   return !find_stuck_lock();
 }

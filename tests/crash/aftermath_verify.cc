@@ -18,7 +18,7 @@ Model Aftermath::observe(Keyspace& reader, const std::vector<Model>& allowed) co
     for (const auto& [key, expected] : model) {
       if (seen.contains(key)) continue;
       Expected found;
-      const bool there = reader.read(reader.hash(key), [&](const EntryView& view) {
+      const bool there = reader.read(key_named(reader, key), [&](const EntryView& view) {
         found.value.assign(view.value);
         found.expiry_ms = view.expiry_ms;
       });
@@ -34,12 +34,13 @@ Model Aftermath::read_as_one(Keyspace& reader, const std::vector<Model>& allowed
     for (const auto& entry : model) names.insert(entry.first);
   }
   std::vector<HashedKey> keys;
-  for (const std::string& name : names) keys.push_back(reader.hash(name));
+  std::vector<std::string> named(names.begin(), names.end());
+  for (const std::string& name : named) keys.push_back(key_named(reader, name));
   Model seen;
   reader.read_many(
       keys, [&] { seen.clear(); },
       [&](std::size_t i, const EntryView* view) {
-        if (view != nullptr) seen[std::string(keys[i].bytes)] = {std::string(view->value), view->expiry_ms};
+        if (view != nullptr) seen[named[i]] = {std::string(view->value), view->expiry_ms};
       });
   return seen;
 }
@@ -80,7 +81,7 @@ void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed, bo
   if (crash.watch == nullptr) return;
   const auto now = seen.find(crash.watch->key);
   const bool is_as_before = now == seen.end() ? !crash.watch->before : crash.watch->before == now->second;
-  if (!is_as_before && reader.is_unchanged(reader.hash(crash.watch->key), crash.watch->mark)) {
+  if (!is_as_before && reader.is_unchanged(key_named(reader, crash.watch->key), crash.watch->mark)) {
     fail("a watched key was changed, and its mark says that it was not");
   }
 }

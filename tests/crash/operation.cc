@@ -10,7 +10,7 @@ constexpr std::int64_t kWholeLapUs = 1'000'000'000;
 Operation rewrite(const std::string& name, const std::string& key, std::string head, std::size_t zeros,
                   std::string tail) {
   const auto run = [key, head, zeros, tail](Keyspace& keyspace) {
-    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+    return keyspace.update(key_named(keyspace, key), [&](const EntryView* old) {
       Change change{Change::Action::kReplace, {}, old != nullptr ? old->expiry_ms : kNoExpiry};
       change.pieces = {head, old != nullptr ? old->value : std::string_view(),
                        std::string_view(nullptr, zeros), tail};
@@ -24,7 +24,63 @@ Operation rewrite(const std::string& name, const std::string& key, std::string h
   return {name + " " + key, run, apply, kStartMs, key};
 }
 
+// The model's names of a database's keys begin so.
+std::string prefix_of(std::uint32_t database) {
+  return database == 0 ? "" : std::to_string(database) + kDatabaseMark;
+}
+
+bool is_in(std::uint32_t database, const std::string& name) {
+  return database == 0 ? name.find(kDatabaseMark) == std::string::npos
+                       : name.starts_with(prefix_of(database));
+}
+
 }  // namespace
+
+HashedKey key_named(const Keyspace& keyspace, const std::string& name) {
+  const std::size_t mark = name.find(kDatabaseMark);
+  if (mark == std::string::npos) return keyspace.hash(name);
+  const DatabaseId database(static_cast<std::uint32_t>(std::stoul(name.substr(0, mark))));
+  return Keyspace::in_database(database, keyspace.hash(std::string_view(name).substr(mark + 1)));
+}
+
+Operation open_database(std::uint32_t database) {
+  return {"open " + std::to_string(database),
+          [database](Keyspace& keyspace) {
+            return keyspace.open_database(DatabaseId(database)) ? WriteStatus::kDone
+                                                                : WriteStatus::kOutOfMemory;
+          },
+          [](Model&) {}};
+}
+
+Operation flush_database(std::uint32_t database) {
+  const auto run = [database](Keyspace& keyspace) {
+    keyspace.select(DatabaseId(database));
+    keyspace.flush_database();
+    keyspace.select(DatabaseId(0));
+    return WriteStatus::kDone;
+  };
+  const auto apply = [database](Model& model) {
+    std::erase_if(model, [&](const auto& entry) { return is_in(database, entry.first); });
+  };
+  return {"FLUSHDB " + std::to_string(database), run, apply};
+}
+
+Operation swap_databases(std::uint32_t one, std::uint32_t other) {
+  const auto run = [one, other](Keyspace& keyspace) {
+    keyspace.swap_databases(DatabaseId(one), DatabaseId(other));
+    return WriteStatus::kDone;
+  };
+  const auto apply = [one, other](Model& model) {
+    Model swapped;
+    for (const auto& [name, value] : model) {
+      const std::string key = name.substr(name.find(kDatabaseMark) + 1);
+      const bool is_one = is_in(one, name);
+      swapped[is_one || is_in(other, name) ? prefix_of(is_one ? other : one) + key : name] = value;
+    }
+    model = swapped;
+  };
+  return {"SWAPDB " + std::to_string(one) + " " + std::to_string(other), run, apply};
+}
 
 Operation at(TimeMs now_ms, Operation operation) {
   operation.now_ms = now_ms;
@@ -32,7 +88,7 @@ Operation at(TimeMs now_ms, Operation operation) {
 }
 
 Operation put(const std::string& key, const std::string& value, const SetOptions& options) {
-  const auto run = [=](Keyspace& keyspace) { return keyspace.set(keyspace.hash(key), value, options); };
+  const auto run = [=](Keyspace& keyspace) { return keyspace.set(key_named(keyspace, key), value, options); };
   const auto apply = [=](Model& model) {
     const auto old = model.find(key);
     const bool there = old != model.end();
@@ -46,7 +102,7 @@ Operation put(const std::string& key, const std::string& value, const SetOptions
 }
 
 Operation erase(const std::string& key) {
-  return {"DEL " + key, [key](Keyspace& keyspace) { return keyspace.erase(keyspace.hash(key)); },
+  return {"DEL " + key, [key](Keyspace& keyspace) { return keyspace.erase(key_named(keyspace, key)); },
           [key](Model& model) { model.erase(key); }, kStartMs, key};
 }
 
@@ -69,7 +125,7 @@ Operation increment(const std::string& key) {
   };
   const auto run = [key, next](Keyspace& keyspace) {
     std::array<char, 3> digits{};
-    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+    return keyspace.update(key_named(keyspace, key), [&](const EntryView* old) {
       digits = next(old != nullptr ? old->value : std::string_view());
       Change change{Change::Action::kReplace, {}, old != nullptr ? old->expiry_ms : kNoExpiry};
       change.pieces[0] = {digits.data(), digits.size()};
@@ -85,7 +141,7 @@ Operation increment(const std::string& key) {
 
 Operation overwrite(const std::string& key, std::size_t begin, const std::string& part) {
   const auto run = [=](Keyspace& keyspace) {
-    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+    return keyspace.update(key_named(keyspace, key), [&](const EntryView* old) {
       if (old == nullptr) return Change{};
       const std::string_view value = old->value;
       return Change{Change::Action::kReplace,
@@ -102,14 +158,14 @@ Operation overwrite(const std::string& key, std::size_t begin, const std::string
 Operation watch(const std::string& key) {
   return {"WATCH " + key,
           [key](Keyspace& keyspace) {
-            return keyspace.mark(keyspace.hash(key)) ? WriteStatus::kDone : WriteStatus::kOutOfMemory;
+            return keyspace.mark(key_named(keyspace, key)) ? WriteStatus::kDone : WriteStatus::kOutOfMemory;
           },
           [](Model&) {}, kStartMs, key};
 }
 
 Operation expire(const std::string& key, TimeMs expiry_ms) {
   const auto run = [=](Keyspace& keyspace) {
-    return keyspace.update(keyspace.hash(key), [&](const EntryView* old) {
+    return keyspace.update(key_named(keyspace, key), [&](const EntryView* old) {
       Change change;
       if (old != nullptr) change.action = Change::Action::kSetExpiry;
       change.expiry_ms = expiry_ms;
@@ -134,7 +190,7 @@ Operation flush() {
 Operation look_up(const std::string& key) {
   return {"GET " + key,
           [key](Keyspace& keyspace) {
-            keyspace.read(keyspace.hash(key), [](const EntryView&) {});
+            keyspace.read(key_named(keyspace, key), [](const EntryView&) {});
             return WriteStatus::kDone;
           },
           [](Model&) {}};
@@ -177,7 +233,7 @@ Operation together(std::vector<Operation> parts, Reach reach) {
     };
     if (reach == Reach::kWholeKeyspace) return keyspace.transact_all(body);
     std::vector<HashedKey> keys;
-    for (const Operation& part : parts) keys.push_back(keyspace.hash(part.key));
+    for (const Operation& part : parts) keys.push_back(key_named(keyspace, part.key));
     return keyspace.transact(keys, body);
   };
   const auto apply = [parts](Model& model) {

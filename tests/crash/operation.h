@@ -19,7 +19,11 @@ struct Expected {
   TimeMs expiry_ms = kNoExpiry;
   bool operator==(const Expected&) const = default;
 };
+/// By name: of database 0 the key, of another its number, kDatabaseMark and the key.
 using Model = std::map<std::string, Expected>;
+inline constexpr char kDatabaseMark = '|';
+/// The bytes are the name's, which must stay.
+HashedKey key_named(const Keyspace& keyspace, const std::string& name);
 
 struct Operation {
   std::string name;
@@ -45,6 +49,9 @@ Operation overwrite(const std::string& key, std::size_t begin, const std::string
 Operation watch(const std::string& key);
 Operation expire(const std::string& key, TimeMs expiry_ms);  ///< kNoExpiry: PERSIST
 Operation flush();
+Operation open_database(std::uint32_t database);
+Operation flush_database(std::uint32_t database);
+Operation swap_databases(std::uint32_t one, std::uint32_t other);
 /// Finds a value, which warms it for eviction.
 Operation look_up(const std::string& key);
 Operation set_eviction(bool evicts);

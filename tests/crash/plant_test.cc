@@ -50,6 +50,7 @@ constexpr Planting kPlantings[] = {
     {Plant::kPatchOfPinned, "PatchOfPinned", "long value, pinned"},
     {Plant::kPatchOutsideList, "PatchOutsideList", "long value"},
     {Plant::kLengthBeforeBytes, "LengthBeforeBytes", "long value"},
+    {Plant::kSwapNotedLate, "SwapNotedLate", "databases swapped"},
 };
 static_assert(std::size(kPlantings) == static_cast<std::size_t>(Plant::kCount) - 1);
 

@@ -16,8 +16,15 @@ constexpr std::size_t kChangeLimit = 1u << 19;
 
 std::vector<Range> used_ranges(Segment& segment) {
   const Header& header = segment.header();
-  return {{0, header.processes_offset + header.process_count * sizeof(ProcessRecord)},
-          {header.unit_bitmap_offset, header.arena_offset + header.committed_pages.load() * kPageBytes}};
+  std::vector<Range> ranges{
+      {0, header.slots_offset + kSlotCount * sizeof(Slot)},
+      {header.processes_offset, header.processes_offset + header.process_count * sizeof(ProcessRecord)},
+      {header.unit_bitmap_offset, header.arena_offset + header.committed_pages.load() * kPageBytes}};
+  for (DatabaseId database(1); database < kDatabaseEnd; ++database) {
+    const std::uint64_t begin = header.slots_offset + first_slot(database).value * sizeof(Slot);
+    if (header.is_open(database)) ranges.push_back({begin, begin + kSlotCount * sizeof(Slot)});
+  }
+  return ranges;
 }
 
 Recorder::Recorder(Stepper& stepper, Segment& segment, const robust_list_head* head)
@@ -25,7 +32,7 @@ Recorder::Recorder(Stepper& stepper, Segment& segment, const robust_list_head* h
       segment_(segment),
       head_(head),
       base_(segment.base()),
-      size_bytes_(segment.size_bytes()),
+      size_bytes_(segment.mapped_bytes()),
       seen_(size_bytes_) {
   states_.reserve(kStateLimit);
   changes_.reserve(kChangeLimit);

@@ -61,7 +61,8 @@ class Sampler {
       const std::uint64_t offset = changes[i].offset;
       is_copy &= offset >= arena_offset_ && offset - at_ + kReach < 2 * kReach;
       const std::uint64_t in_slots = offset - slots_offset_;
-      is_lock &= in_slots < kSlotCount * sizeof(Slot) && in_slots % sizeof(Slot) < sizeof(RobustLock);
+      is_lock &= in_slots < kDatabaseLimit * kDatabaseStride * sizeof(Slot) &&
+                 in_slots % sizeof(Slot) < sizeof(RobustLock);
     }
     if (count > 0) at_ = changes[count - 1].offset;
     copy_length_ = is_copy ? copy_length_ + 1 : 0;
@@ -96,7 +97,7 @@ class Sampler {
 std::set<std::string> drop_evicted(Keyspace& victim, Model* model) {
   std::set<std::string> gone;
   for (const auto& entry : *model) {
-    if (!victim.read(victim.hash(entry.first), [](const EntryView&) {})) gone.insert(entry.first);
+    if (!victim.read(key_named(victim, entry.first), [](const EntryView&) {})) gone.insert(entry.first);
   }
   for (const std::string& key : gone) model->erase(key);
   return gone;
@@ -151,7 +152,7 @@ class Run {
     }
     watch_.key = scenario_.watched;
     if (!scenario_.watched.empty()) {
-      watch_.mark = *victim_.mark(victim_.hash(scenario_.watched));
+      watch_.mark = *victim_.mark(key_named(victim_, scenario_.watched));
       if (const auto found = model_.find(scenario_.watched); found != model_.end())
         watch_.before = found->second;
     }

@@ -205,6 +205,28 @@ std::vector<Scenario> scenarios_of_several_keys() {
   };
 }
 
+// Keys 1|... are database 1's.
+std::vector<Scenario> scenarios_of_databases() {
+  const Operations both{open_database(1),     put("{t}a", "one"),       put("{u}b", "two"),
+                        put("1|{t}a", "uno"), put("1|{v}d", "quattro"), put("1|{u}c", text(40000, 'r'))};
+  return {
+      {"databases",
+       both,
+       {put("1|{t}a", "otherwise"), together({put("1|{u}b", "moved"), erase("{u}b")}), erase("1|{u}c")}},
+      {"database flushed", both, {flush_database(1), put("1|{t}a", "again"), flush_database(0)}, {}, 4},
+      {"databases swapped", both, {swap_databases(0, 1), put("{t}a", "other"), swap_databases(1, 0)}, {}, 4},
+      {"database flushed, and swept", both, {flush_database(1), maintain()}, {}, 8},
+      {"database flushed with other changes",
+       both,
+       {together({put("{t}a", "ein"), flush_database(1), put("1|{t}b", "zwei"), put("1|{v}d", "vier")},
+                 Reach::kWholeKeyspace)},
+       {},
+       4},
+      {"watched, its database flushed", both, {flush_database(0)}, {}, 8, 0, false, "{t}a"},
+      {"watched, its database swapped", both, {swap_databases(0, 1)}, {}, 8, 0, false, "{v}d"},
+  };
+}
+
 std::vector<Scenario> scenarios_of_memory() {
   return {
       {"growth", {}, fill("k", 30, 10)},
@@ -301,7 +323,7 @@ std::vector<Scenario> all_scenarios() {
   std::vector<Scenario> all;
   for (const auto scenarios :
        {scenarios_of_single_keys, scenarios_of_background_work_and_flush, scenarios_of_several_keys,
-        scenarios_of_memory, scenarios_of_compaction_and_eviction}) {
+        scenarios_of_databases, scenarios_of_memory, scenarios_of_compaction_and_eviction}) {
     const std::vector<Scenario> some = scenarios();
     all.insert(all.end(), some.begin(), some.end());
   }

@@ -58,6 +58,32 @@ TEST_F(Attach, FewerWorkersAfterAnInterruptedFlush) {
   testing::expect_sound(*segment);
 }
 
+// The keys of each database are there again, but those of one that was being flushed when all ended.
+TEST_F(Attach, EveryDatabase) {
+  AttachReport report;
+  {
+    auto segment = attach(2, &report);
+    Keyspace keyspace(*segment, 1);
+    for (std::uint32_t database = 0; database < kDatabaseLimit; ++database) {
+      ASSERT_TRUE(keyspace.open_database(DatabaseId(database)));
+      keyspace.select(DatabaseId(database));
+      keyspace.set(keyspace.hash("key"), std::to_string(database));
+    }
+    segment->header().database_change.store(1 | 4 << 16 | 4 << 24);  // FLUSHDB of 4 has begun
+  }
+  auto segment = attach(2, &report);
+  EXPECT_TRUE(report.attached) << report.set_aside_message;
+  EXPECT_EQ(report.key_count, kDatabaseLimit - 1);
+  Keyspace keyspace(*segment, 1);
+  for (std::uint32_t database = 0; database < kDatabaseLimit; ++database) {
+    keyspace.select(DatabaseId(database));
+    std::string value;
+    EXPECT_EQ(get(keyspace, "key", &value), database != 4);
+    EXPECT_EQ(value, database == 4 ? "" : std::to_string(database));
+  }
+  testing::expect_sound(*segment);
+}
+
 // A worker ends with blocks in its magazines, a reserved area and pages marked as being emptied.
 TEST_F(Attach, FewerWorkersAfterATransaction) {
   AttachReport report;
@@ -101,7 +127,9 @@ TEST_F(Attach, ReasonsToSetAside) {
     EXPECT_EQ(refusal(2 * kSize), other_version) << file_bytes;
   }
   std::filesystem::resize_file(path(), kSize);
-  EXPECT_EQ(refusal(2 * kSize), "bytes of the file: expected 67108864, found 33554432");
+  constexpr std::uint64_t kOtherSlotsBytes = sizeof(Slot) * kDatabaseStride * (kDatabaseLimit - 1);
+  EXPECT_EQ(refusal(2 * kSize), "bytes of the file: expected " +
+                                    std::to_string(2 * kSize + kOtherSlotsBytes) + ", found 33554432");
   std::ofstream(path()) << "something else";
   EXPECT_EQ(refusal(2 * kSize), "not a memento segment, or one never completed");
 }
