@@ -153,6 +153,8 @@ class Parser {
         "SIZE");
     add("--eviction", o.eviction, is_eviction_policy,
         "When memory is full: noeviction refuses writes, allkeys evicts keys (noeviction)", "POLICY");
+    add("--databases", o.databases, number_between(1, kLargestDatabaseCount, "a number of databases"),
+        "Databases that SELECT chooses from (16)", "COUNT");
     add("--huge-pages", o.huge_pages, yes_or_no,
         "Turn memory that is in use into huge pages: yes or no (yes)", "YES|NO");
     add("--max-clients", o.max_clients, number_between(1, 1'000'000, "a number of clients"),

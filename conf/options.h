@@ -23,6 +23,8 @@ enum class DebugPolicy { kNo, kLocal, kYes };
 /// What a connection that has not sent a frame of RESP is answered in.
 enum class InlineReplies { kText, kResp };
 
+inline constexpr std::uint32_t kLargestDatabaseCount = 16;
+
 struct Options {
   std::string address = "127.0.0.1";
   bool address_is_given = false;
@@ -36,6 +38,7 @@ struct Options {
   std::string user;                ///< of workers and bus; empty: the user who starts the server
   std::uint64_t value_limit_bytes = 512ull << 20;
   EvictionPolicy eviction = EvictionPolicy::kNoEviction;
+  std::uint32_t databases = kLargestDatabaseCount;  ///< that SELECT chooses from
   bool huge_pages = true;
   int max_clients = 10000;
   int quit_timeout_s = 10;

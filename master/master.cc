@@ -429,6 +429,7 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
   note(fresh.workers != options_.workers, "workers (or an upgrade)");
   note(fresh.log_file != options_.log_file, "logfile (or an upgrade)");
   note(fresh.daemon != options_.daemon, "daemon");
+  note(fresh.databases != options_.databases, "databases (or an upgrade)");
   note(fresh.debug_command != options_.debug_command, "enable-debug-command (or an upgrade)");
   note(fresh.inline_replies != options_.inline_replies, "inline-replies (or an upgrade)");
   note(fresh.cluster_timeout_s != options_.cluster_timeout_s, "cluster-timeout (or an upgrade)");

@@ -83,12 +83,13 @@ struct FragmentHeader {
   NodeId node;               ///< whose slots it is for
   FragmentKind kind;
   std::uint8_t flags;
-  std::uint8_t protocol;  ///< the client's, for the reply
+  std::uint8_t protocol : 4;  ///< the client's, for the reply
+  std::uint8_t database : 4;  ///< that a request is about
   Failure failure;
   std::uint8_t lane;   ///< of the request's connection, below kLaneLimit
   std::uint32_t link;  ///< the executing node's: the link that a request came on
 };
-static_assert(sizeof(FragmentHeader) == 24);
+static_assert(sizeof(FragmentHeader) == 24 && kDatabaseLimit <= 16);
 static_assert(offsetof(FragmentHeader, process) == 12 && offsetof(FragmentHeader, flags) == 16);
 
 constexpr std::uint64_t fragment_bytes(std::uint64_t payload_bytes) {

@@ -16,7 +16,7 @@
 
 namespace memento::bus {
 
-inline constexpr std::uint32_t kProtocolVersion = 2;
+inline constexpr std::uint32_t kProtocolVersion = 3;
 
 using ClusterId = std::array<std::uint8_t, 16>;
 

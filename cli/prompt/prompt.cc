@@ -159,6 +159,7 @@ class Prompt {
     if (!connection_) return editor_.set_prompt("not connected> ");
     std::string prompt = options_.endpoint.to_string();
     if (!node_name_.empty()) prompt = node_name_ + "@" + prompt;
+    if (options_.endpoint.database != 0) prompt += "[" + std::to_string(options_.endpoint.database) + "]";
     editor_.set_prompt(prompt + (in_transaction_ ? "(TX)> " : "> "));
   }
 
@@ -265,23 +266,34 @@ class Prompt {
     print_reply(*reply, options_);
     if (took_ms > kSlowMs) std::printf("(%.2f s)\n", static_cast<double>(took_ms) / 1000);
     while (const std::optional<Reply> push = connection_->take_push()) print_reply(*push, options_);
-    if (!reply->is_error()) follow(words);
+    if (!reply->is_error()) follow(words, *reply);
     if (is_endless(words[0]) && !reply->is_error()) stream();
   }
 
   /// What a command that was carried out changes for the prompt.
-  void follow(const Words& words) {
+  void follow(const Words& words, const Reply& reply) {
     if (is_word(words[0], "MULTI")) in_transaction_ = true;
-    if (is_word(words[0], "EXEC") || is_word(words[0], "DISCARD") || is_word(words[0], "RESET"))
+    if (is_word(words[0], "EXEC") || is_word(words[0], "DISCARD") || is_word(words[0], "RESET")) {
+      if (is_word(words[0], "EXEC") && queued_database_ && reply.type != ReplyType::kNil)
+        options_.endpoint.database = *queued_database_;
+      if (is_word(words[0], "RESET")) options_.endpoint.database = 0;
+      queued_database_.reset();
       in_transaction_ = false;
+    }
     if (is_word(words[0], "AUTH") && words.size() > 1) {
       // The prompt gives it again when it has to connect again.
       options_.endpoint.password = words.back();
       options_.endpoint.user = words.size() > 2 ? words[1] : "";
       if (connection_->needs_password()) adopt_password();
     }
-    if (is_word(words[0], "SELECT") && words.size() > 1)
-      options_.endpoint.database = std::atoi(words[1].c_str());
+    if (is_word(words[0], "SELECT") && words.size() > 1) {
+      const int database = std::atoi(words[1].c_str());
+      if (in_transaction_) {
+        queued_database_ = database;
+      } else {
+        options_.endpoint.database = database;
+      }
+    }
   }
 
   void adopt_password() {
@@ -351,6 +363,7 @@ class Prompt {
   std::optional<Connection> connection_;
   std::string node_name_;
   bool in_transaction_ = false;
+  std::optional<int> queued_database_;  ///< of a SELECT in that transaction
   bool knows_server_ = false;
   LineEditor editor_;
 };

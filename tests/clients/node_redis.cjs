@@ -22,6 +22,15 @@ async function run(RESP) {
   assert.equal((await client.configGet('maxclients')).maxclients, '10000');
   assert((await client.info('server')).includes('redis_version:7.2.4'));
   await assert.rejects(client.incr('a'), /not an integer/);
+  const one = createClient({ url: `redis://127.0.0.1:${process.argv[2]}/1`, RESP });
+  await one.connect();
+  assert.equal(await one.set('a', 'one'), 'OK');
+  assert.equal(await client.get('a'), 'b');
+  assert.equal(await one.dbSize(), 1);
+  assert.deepEqual(await one.multi().move('a', 2).dbSize().exec(), [1, 0]);
+  await one.select(2);
+  assert.equal(await one.get('a'), 'one');
+  await one.close();
   await client.flushAll();
   await client.close();
 }

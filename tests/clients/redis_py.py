@@ -65,4 +65,15 @@ slow = r.slowlog_get(128)
 assert any(entry["command"] == b"GET n" or entry["command"] == "GET n" for entry in slow), slow
 assert r.slowlog_len() > 0 and r.slowlog_reset()
 assert r.config_get("max*")["maxclients"] and r.time()[0] > 0 and r.dbsize() > 1000
-assert r.config_resetstat() and r.flushdb() and r.dbsize() == 0
+one = redis.Redis.from_url(f"redis://127.0.0.1:{sys.argv[1]}/1", decode_responses=True)
+assert one.set("n", "one") and one.dbsize() == 1 and r.get("n") == "0" and list(one.scan_iter()) == ["n"]
+assert one.move("n", 2) and one.get("n") is None and one.dbsize() == 0 and one.swapdb(1, 2) and one.get("n") == "one"
+assert one.copy("n", "copied", destination_db=3) and r.info("keyspace")["db3"]["keys"] == 1
+with one.pipeline() as pipe:
+    pipe.watch("n")
+    r.set("n", r.get("n"))
+    pipe.multi()
+    pipe.set("n", "changed")
+    assert pipe.execute() == [True]
+assert any(client["db"] == "1" for client in r.client_list()) and one.flushdb() and one.dbsize() == 0
+assert r.config_get("databases") == {"databases": "16"} and r.config_resetstat() and r.flushdb() and r.dbsize() == 0

@@ -212,6 +212,47 @@ TEST_F(ClusterCommands, TransactionsRunAtTheKeysNode) {
   EXPECT_EQ(say("PING"), "PONG");
 }
 
+// Shows that a request is about the client's database wherever it is executed: one key's, several keys', all
+// keys', in a transaction and under WATCH.
+TEST_F(ClusterCommands, DatabasesAtAnyNode) {
+  Client client = cluster_->connect(0);
+  const auto say = [&](const std::string& line) {
+    const Result<std::string> reply = client.request(line);
+    return reply ? *reply : reply.error().message;
+  };
+  std::string all = "MGET";
+  for (std::size_t node = 0; node < 5; ++node) {
+    const std::string key = key_of(node);
+    all += " " + key;
+    EXPECT_EQ(say("SELECT 0"), "OK");
+    EXPECT_EQ(say("SET " + key + " zero"), "OK");
+    EXPECT_EQ(say("SELECT 7"), "OK");
+    EXPECT_EQ(say("GET " + key), "(null)");
+    EXPECT_EQ(say("SET " + key + " 7"), "OK");
+    EXPECT_EQ(say("WATCH " + key), "OK");
+    EXPECT_EQ(ask((node + 1) % 5, "SET " + key + " null"), "OK");
+    EXPECT_EQ(say("MULTI"), "OK");
+    EXPECT_EQ(say("INC " + key), "QUEUED");
+    EXPECT_EQ(say("EXEC"), "8") << "the key of another database was changed";
+    EXPECT_EQ(say("COPY " + key + " " + key + " DB 3"), "1");
+    EXPECT_EQ(say("MOVE " + key + " 3"), "0");
+  }
+  EXPECT_EQ(say(all), "8\n8\n8\n8\n8");
+  EXPECT_EQ(say("DBSIZE"), "5");
+  EXPECT_EQ(lines_of(say("KEYS")).size(), 5u);
+  EXPECT_EQ(ask(2, all), "null\nnull\nnull\nnull\nnull");
+  EXPECT_EQ(say("FLUSHDB"), "OK");
+  EXPECT_EQ(say("DBSIZE"), "0");
+  EXPECT_EQ(say("SELECT 3"), "OK");
+  EXPECT_EQ(say("DBSIZE"), "5");
+  EXPECT_EQ(say("SWAPDB 0 3"), "(error) ERR SWAPDB is not allowed in cluster mode");
+  EXPECT_EQ(say("MULTI"), "OK");
+  EXPECT_EQ(say("SELECT 1"), "QUEUED");
+  EXPECT_EQ(say("GET " + key_of(1)), "QUEUED");
+  EXPECT_EQ(say("EXEC").substr(0, 18), "(error) ERR SELECT");
+  EXPECT_EQ(ask(4, "COUNT"), "5");
+}
+
 // Shows that WATCH, its answer and EXEC in one pipeline are in step.
 TEST_F(ClusterCommands, WatchInAPipeline) {
   const std::string key = key_of(3);

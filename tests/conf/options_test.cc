@@ -62,6 +62,7 @@ TEST(ConfOptions, Defaults) {
   EXPECT_EQ(options.directory, "/dev/shm/memento-6737");
   EXPECT_EQ(options.value_limit_bytes, 512ull << 20);
   EXPECT_EQ(options.max_clients, 10000);
+  EXPECT_EQ(options.databases, 16u);
   EXPECT_EQ(options.quit_timeout_s, 10);
   EXPECT_EQ(options.lock_timeout_s, 5);
   EXPECT_EQ(options.slow_after_us, 10'000);

@@ -30,7 +30,9 @@ constexpr const char* kPatterns[] = {
     "PTTL key", "PERSIST key", "RENAME key key", "RENAMENX key key", "COPY key key copy-option*", "RANDOMKEY",
     "SCAN 0 COUNT 1000000 scan-option*", "SCAN integer scan-option*", "KEYS glob", "DBSIZE", "OBJECT ENCODING key",
     "OBJECT REFCOUNT key", "OBJECT IDLETIME key", "OBJECT FREQ key", "MEMORY USAGE key", "MEMORY USAGE key SAMPLES integer", "DUMP key",
-    "RESTORE key integer value restore-option*", "PING", "PING value", "ECHO value", "SELECT 0", "SELECT 16", "SELECT value",
+    "RESTORE key integer value restore-option*", "PING", "PING value", "ECHO value", "SELECT database", "SELECT database", "SELECT value",
+    "MOVE key database", "MOVE key database", "COPY key key DB database", "COPY key key DB database REPLACE", "SWAPDB database database",
+    "FLUSHDB",
     "UNWATCH", "EXEC", "DISCARD", "CLIENT GETNAME", "CLIENT SETNAME value", "CLIENT ID value", "CLIENT NO-EVICT value", "CLIENT value",
     "OBJECT value", "OBJECT value key", "CONFIG GET save", "CONFIG GET value", "CONFIG SET value value", "COMMAND GETKEYS SET key value",
     "COMMAND GETKEYS MSET pair pair*", "COMMAND GETKEYS GET", "COMMAND GETKEYS PING", "COMMAND GETKEYS value", "AUTH value",
@@ -42,7 +44,8 @@ constexpr const char* kQueueable[] = {
     "GET key", "SET key value", "SET key value GET", "SET key value NX GET", "INCR key", "INCRBYFLOAT key decimal", "APPEND key value",
     "MGET key key*", "MSET pair pair*", "MSETNX pair pair*", "DEL key key*", "RENAME key key", "RENAMENX key key", "COPY key key",
     "SETRANGE key offset value", "SETBIT key offset bit", "BITCOUNT key", "GETDEL key", "EXPIRE key expiry", "PERSIST key", "EXISTS key",
-    "STRLEN key", "PING", "ECHO value", "LCS key key", "SELECT 0", "MULTI", "WATCH key", "TYPE key", "NOPE", "GET",
+    "STRLEN key", "PING", "ECHO value", "LCS key key", "SELECT database", "MOVE key database",
+    "COPY key key DB database", "MULTI", "WATCH key", "TYPE key", "NOPE", "GET",
 };
 
 constexpr const char* kIntegers[] = {"0", "1", "-1", "2", "3", "7", "10", "-3", "100", "9223372036854775807", "-9223372036854775808",
@@ -67,18 +70,14 @@ constexpr const char* kOverflows[] = {"WRAP", "SAT", "FAIL", "sat", "x"};
 constexpr const char* kSetOptions[] = {"NX", "XX", "GET", "KEEPTTL", "PERSIST", "nx", "get", "EX", "px", "100", "x"};
 constexpr const char* kExpireOptions[] = {"NX", "XX", "GT", "LT", "gt", "x"};
 constexpr const char* kLcsOptions[] = {"LEN", "IDX", "WITHMATCHLEN", "MINMATCHLEN", "2", "idx", "x"};
-constexpr const char* kCopyOptions[] = {"REPLACE", "DB", "0", "16", "x", "replace"};
+constexpr const char* kCopyOptions[] = {"REPLACE", "DB", "0", "1", "16", "x", "replace"};
+constexpr const char* kDatabases[] = {"0", "0", "0", "0", "1", "1", "2", "15", "16", "-1", "x", "4294967296", "9223372036854775808", ""};
 constexpr const char* kScanOptions[] = {"MATCH *", "MATCH k*", "TYPE string", "TYPE list", "COUNT 1000000", "COUNT 0", "COUNT x", "MATCH"};
 constexpr const char* kRestoreOptions[] = {"REPLACE", "ABSTTL", "IDLETIME 3", "FREQ 300", "IDLETIME -1", "x"};
 constexpr const char* kGlobs[] = {"*", "k*", "k?", "k[1-3]", "k[^1]", "*1*", "\\k1", "[", "k[", "", "**a", "k[3-1]", "[\\", "k\\"};
 // clang-format on
 
 constexpr std::size_t kKeyCount = 12;
-
-// Redis would go there, memento refuses: it has only 0.
-bool is_other_database(const std::string& text) {
-  return std::atoi(text.c_str()) > 0 && std::atoi(text.c_str()) < 16;
-}
 
 // A key that expires soon would be there for one server and not for the other.
 void avoid_short_lives(std::vector<std::string>* words) {
@@ -103,10 +102,6 @@ RequestSource::Words RequestSource::single() {
   for (std::string_view word; !(word = take_word(&pattern)).empty();) append_argument(word, &words);
   if (one_in(15)) spoil(&words);
   avoid_short_lives(&words);
-  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-    const bool names_database = (i == 0 && is_word(words[i], "SELECT")) || is_word(words[i], "DB");
-    if (names_database && is_other_database(words[i + 1])) words[i + 1] = "0";
-  }
   return words;
 }
 
@@ -176,6 +171,8 @@ void RequestSource::append_argument(std::string_view placeholder, Words* words) 
       words->push_back(pick(kExpireOptions));
     } else if (placeholder == "lcs-option") {
       words->push_back(pick(kLcsOptions));
+    } else if (placeholder == "database") {
+      words->push_back(pick(kDatabases));
     } else if (placeholder == "copy-option") {
       words->push_back(pick(kCopyOptions));
     } else if (placeholder == "scan-option" || placeholder == "restore-option") {

@@ -65,7 +65,7 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("age", std::to_string(seconds_since(client.connected_ms, now_ms)));
   add("idle", std::to_string(seconds_since(client.active_ms, now_ms)));
   add("flags", flags_of(client));
-  add("db", "0");
+  add("db", std::to_string(client.database.value));
   add("sub", std::to_string(client.subscription_count(SubscriptionKind::kChannel)));
   add("psub", std::to_string(client.subscription_count(SubscriptionKind::kPattern)));
   add("ssub", std::to_string(client.subscription_count(SubscriptionKind::kShardChannel)));

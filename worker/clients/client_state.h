@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -26,8 +27,18 @@ namespace memento {
 
 struct Command;
 
+struct WatchedKey {
+  DatabaseId database;
+  std::string name;
+  auto operator<=>(const WatchedKey&) const = default;
+
+  HashedKey hashed(const Keyspace& keyspace) const {
+    return Keyspace::in_database(database, keyspace.hash(name));
+  }
+};
+
 /// The keys of WATCH, each as it was then: where its slot's node keeps it.
-using WatchedKeys = std::map<std::string, ChangeMark, std::less<>>;
+using WatchedKeys = std::map<WatchedKey, ChangeMark>;
 
 struct Transaction {
   CallQueue queue;
@@ -68,6 +79,7 @@ struct ClientTraits {
   Protocol protocol = Protocol::kText;
   ReplyMode reply_mode = ReplyMode::kOn;
   bool authenticated = true;
+  DatabaseId database;  ///< SELECT
   bool no_evict = false;
   bool no_touch = false;
   std::string name;

@@ -149,6 +149,7 @@ std::uint64_t MessageHub::deliver(SubscriptionKind kind, std::string_view channe
 // with the version of the slot that it was read at, and receivers pass on only what is newer than what they
 // had.
 void MessageHub::publish_value(const HashedKey& key) {
+  if (database_of(key.slot) != DatabaseId()) return;  // SUB is about database 0
   std::bitset<kProcessLimit> readers = subscribers_.watchers_of(key.bytes);
   if (readers.none()) return;
   std::string value;

@@ -43,7 +43,7 @@ void Monitors::show(const ClientState& client, const Command& command,
     shown_address_ = peer_address(client);
   }
   const std::string line =
-      monitor_line(wall_time_us(), shown_address_, command, words, Pushes::kLimitBytes + 1);
+      monitor_line(wall_time_us(), client.database, shown_address_, command, words, Pushes::kLimitBytes + 1);
   const auto line_bytes = static_cast<std::uint32_t>(line.size());
   shown_.append(reinterpret_cast<const char*>(&line_bytes), sizeof line_bytes).append(line);
   if (shown_.size() > kShownBytes) send_shown();

@@ -49,12 +49,13 @@ enum CommandFlag : std::uint32_t {
   kSubscribedToo = 1 << 16,  ///< allowed in RESP2 while the client subscribes
   kPublishes = 1 << 17,      ///< sends messages to others
   kAsksOthers = 1 << 18,     ///< needs what other workers know of their clients
-  kPlain = 1 << 19,     ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
-  kNoMulti = 1 << 20,   ///< refused inside MULTI
-  kAnywhere = 1 << 21,  ///< without a key it is the same on every node, and for every client
-  kDebug = 1 << 22,     ///< only for clients that may debug
-  kScript = 1 << 23,    ///< runs commands that its row does not name, which may write and publish
-  kAllowBusy = 1 << 24  ///< also while a script of the same worker has been running for long
+  kPlain = 1 << 19,      ///< works on one key and on nothing else, and briefly; set by the table (is_plain())
+  kNoMulti = 1 << 20,    ///< refused inside MULTI
+  kAnywhere = 1 << 21,   ///< without a key it is the same on every node, and for every client
+  kDebug = 1 << 22,      ///< only for clients that may debug
+  kScript = 1 << 23,     ///< runs commands that its row does not name, which may write and publish
+  kAllowBusy = 1 << 24,  ///< also while a script of the same worker has been running for long
+  kSelects = 1 << 25,    ///< SELECT
 };
 
 /// Which words of a command others may not see (shown_words.h).

@@ -86,11 +86,12 @@ void append_quoted(std::string_view word, std::size_t limit_bytes, std::string* 
   text->append(1, '"');
 }
 
-std::string monitor_line(std::int64_t time_us, std::string_view address, const Command& command,
-                         std::span<const std::string_view> words, std::size_t limit_bytes) {
+std::string monitor_line(std::int64_t time_us, DatabaseId database, std::string_view address,
+                         const Command& command, std::span<const std::string_view> words,
+                         std::size_t limit_bytes) {
   char front[48];
-  std::snprintf(front, sizeof front, "%lld.%06lld [0 ", static_cast<long long>(time_us / 1'000'000),
-                static_cast<long long>(time_us % 1'000'000));
+  std::snprintf(front, sizeof front, "%lld.%06lld [%u ", static_cast<long long>(time_us / 1'000'000),
+                static_cast<long long>(time_us % 1'000'000), database.value);
   std::string line(front);
   line.append(address).append(1, ']');
   for (std::size_t i = 0; i < words.size() && line.size() < limit_bytes; ++i) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "shm/keyspace/hash.h"
+
 namespace memento {
 
 struct Command;
@@ -23,7 +25,8 @@ std::string_view shown_word(const Command& command, std::span<const std::string_
 void append_quoted(std::string_view word, std::size_t limit_bytes, std::string* text);
 
 /// A line of MONITOR without its end: time, database and address, words. It ends at about `limit_bytes`.
-std::string monitor_line(std::int64_t time_us, std::string_view address, const Command& command,
-                         std::span<const std::string_view> words, std::size_t limit_bytes);
+std::string monitor_line(std::int64_t time_us, DatabaseId database, std::string_view address,
+                         const Command& command, std::span<const std::string_view> words,
+                         std::size_t limit_bytes);
 
 }  // namespace memento

@@ -22,18 +22,21 @@ void value_too_long(CommandContext& context) {
                       std::to_string(context.keyspace.value_limit_bytes()) + " bytes");
 }
 
-bool check_database(CommandContext& context, std::string_view text) {
+std::optional<DatabaseId> open_database(CommandContext& context, std::string_view text) {
   std::int64_t index = 0;
   if (!parse_integer(text, &index)) {
     context.reply.error(kNotAnInteger);
   } else if (index != static_cast<std::int32_t>(index)) {
     context.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
-  } else if (index != 0) {
+  } else if (index < 0 || index >= context.services.facts.options.databases) {
     context.reply.error("ERR DB index is out of range");
+  } else if (const DatabaseId database(static_cast<std::uint32_t>(index));
+             !context.keyspace.open_database(database)) {
+    context.reply.out_of_memory();
   } else {
-    return true;
+    return database;
   }
-  return false;
+  return std::nullopt;
 }
 
 IndexRange index_range(std::int64_t first, std::int64_t last, std::int64_t size) {

@@ -33,8 +33,23 @@ inline bool check_value_length(CommandContext& context, std::uint64_t size_bytes
 /// `command` in any case.
 void wrong_argument_count(CommandContext& context, std::string_view command);
 
-/// The index of a database, of which there is one, 0. False: an error was written.
-bool check_database(CommandContext& context, std::string_view index);
+/// The database of this number, which can be used from now on. Nothing: an error was written.
+std::optional<DatabaseId> open_database(CommandContext& context, std::string_view index);
+
+/// Another database for a scope.
+class InDatabase {
+ public:
+  InDatabase(Keyspace& keyspace, DatabaseId database) : keyspace_(keyspace), before_(keyspace.database()) {
+    keyspace_.select(database);
+  }
+  ~InDatabase() { keyspace_.select(before_); }
+  InDatabase(const InDatabase&) = delete;
+  InDatabase& operator=(const InDatabase&) = delete;
+
+ private:
+  Keyspace& keyspace_;
+  const DatabaseId before_;
+};
 
 inline TimeMs kept_expiry(const EntryView* old) { return old != nullptr ? old->expiry_ms : kNoExpiry; }
 

@@ -31,6 +31,7 @@ void msetnx(CommandContext&, const Call&);
 void rename(CommandContext&, const Call&);
 void renamenx(CommandContext&, const Call&);
 void copy(CommandContext&, const Call&);
+void move_key(CommandContext&, const Call&);
 
 // lcs_handler.cc
 void lcs(CommandContext&, const Call&);
@@ -189,6 +190,8 @@ void no_subcommand(CommandContext&, const Call&);
 void subcommand_help(CommandContext&, const Call&);
 void time(CommandContext&, const Call&);
 void flushall(CommandContext&, const Call&);
+void flushdb(CommandContext&, const Call&);
+void swapdb(CommandContext&, const Call&);
 void lolwut(CommandContext&, const Call&);
 
 // cluster_handlers.cc

@@ -45,9 +45,7 @@ class Connection {
 
   /// The socket has bytes: one read. kInput: go on with prepare(), execute() and answer().
   Wait receive(Turn& turn, Keyspace& keyspace);
-  void prepare(Turn& turn, const Keyspace& keyspace) {
-    session_.prepare(turn.bytes->view(), keyspace, turn.batch);
-  }
+  void prepare(Turn& turn, Keyspace& keyspace) { session_.prepare(turn.bytes->view(), keyspace, turn.batch); }
   /// Executes the requests received, for the length of a turn; their replies, up to a pause, are in
   /// turn.output.
   void execute(Turn& turn, SessionContext& context);

@@ -119,7 +119,8 @@ FragmentHeader BusClient::header_of(std::uint32_t number, const NodeRequest& req
   header.kind = request.kind;
   header.flags =
       static_cast<std::uint8_t>(kFirstFragment | kLastFragment | (request.may_write ? kMayWrite : 0));
-  header.protocol = static_cast<std::uint8_t>(request.protocol);
+  header.protocol = static_cast<std::uint8_t>(request.protocol) & 15;
+  header.database = request.database.value & 15;
   return header;
 }
 

@@ -44,6 +44,7 @@ struct NodeRequest {
   FragmentKind kind;
   bool may_write;
   Protocol protocol;  ///< of the reply
+  DatabaseId database{};
 };
 
 class BusClient {

@@ -158,7 +158,7 @@ ClusterRouter::Route ClusterRouter::send_whole(NodeId node, FragmentKind kind, b
   if (!has_room(context.client, node)) return wait(context.client, node);
   std::uint64_t place = 0;
   new_place(open_queue(context, output, begin), context, &place);
-  bus_->send({node, kind, may_write, context.reply.protocol()},
+  bus_->send({node, kind, may_write, context.reply.protocol(), context.client.database},
              {context.client.descriptor, context.client.id, place, 0}, word_list_bytes(words),
              [&](char* to) { write_word_list(words, to); });
   ++forwarded_;
@@ -251,7 +251,7 @@ ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vec
   new_place(queue, context, &place).join = std::move(join);
   for (std::uint32_t i = 0; i < parts.parts.size(); ++i) {
     if (parts.parts[i].node == state_.self) continue;
-    bus_->send({parts.parts[i].node, kind, parts.may_write, Protocol::kResp2},
+    bus_->send({parts.parts[i].node, kind, parts.may_write, Protocol::kResp2, context.client.database},
                {context.client.descriptor, context.client.id, place, i}, word_list_bytes(words[i]),
                [&](char* to) { write_word_list(words[i], to); });
     ++forwarded_;

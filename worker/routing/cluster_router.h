@@ -42,7 +42,7 @@ class ClusterRouter {
     return true;
   }
   /// This node owns the slot: its slots are contiguous.
-  bool is_own(SlotId slot) const { return slot - first_slot_ < slot_count_; }
+  bool is_own(SlotId slot) const { return hash_slot(slot) - first_slot_ < slot_count_; }
   bool concerns_all(const ClientState& client) const {
     return !is_formed_ || client.is_redirected || (client.replies != nullptr && !client.replies->empty());
   }
@@ -83,7 +83,7 @@ class ClusterRouter {
     NodeId node;  ///< takes no more now; kNoNode: the client has too much under way
   };
 
-  NodeId owner_of(SlotId slot) const { return state_.owner_of(slot); }
+  NodeId owner_of(SlotId slot) const { return state_.owner_of(hash_slot(slot)); }
   std::string missing_nodes() const;
   bool refuse_while_forming(const Command& command, CommandContext& context);
   Route redirect(const Command& command, const Call& call, CommandContext& context);

@@ -22,7 +22,8 @@ ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<cons
   std::set<std::string_view> chosen;
   for (std::size_t i = 0; i < owners.size(); ++i) {
     const std::string_view key = call[i + 1];
-    if (client.watched.contains(key) || !chosen.insert(key).second) continue;
+    if (client.watched.contains(WatchedKey{client.database, std::string(key)}) || !chosen.insert(key).second)
+      continue;
     auto part = std::ranges::find(join->parts, owners[i], &JoinPart::node);
     if (part == join->parts.end()) {
       join->parts.push_back(JoinPart{owners[i]});
@@ -65,7 +66,7 @@ void ClusterRouter::finish_watch(const Join& join, ClientState& client, ReplyWri
     for (std::size_t i = 0; i < part.places.size(); ++i) {
       const auto mark =
           mark_of_bytes(std::string_view(part.reply).substr(i * sizeof(ChangeMark), sizeof(ChangeMark)));
-      client.watched.emplace(join.keys[part.places[i]], *mark);
+      client.watched.emplace(WatchedKey{client.database, join.keys[part.places[i]]}, *mark);
     }
   }
   reply.ok();
@@ -83,13 +84,14 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
     is_one &= owner.value_or(its_owner) == its_owner;
     owner = its_owner;
   };
-  for (const auto& [key, mark] : client.watched) note(key);
+  for (const auto& [key, mark] : client.watched) note(key.name);
   bool has_all_keys = false;
   const Command* stranger = nullptr;
   for (std::size_t i = 0; i < queue.size(); ++i) {
     const Command& command = queue.command(i);
     has_all_keys |= command.has(kAllKeys);
-    if (command.is_for_connection() || (command.keys.first == 0 && !command.has(kAnywhere)))
+    if (command.is_for_connection() || command.has(kSelects) ||
+        (command.keys.first == 0 && !command.has(kAnywhere)))
       stranger = &command;
     command.each_key(queue.words(i), note);
   }
@@ -114,7 +116,8 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   if (!has_room(client, *owner)) return wait(client, *owner);
   Words watched;
   for (const auto& [key, mark] : client.watched) {
-    watched.push_back(key);
+    watched.push_back(bytes_of_database(key.database));
+    watched.push_back(key.name);
     watched.push_back(bytes_of_mark(mark));
   }
   std::size_t bytes = word_list_bytes(watched);
@@ -122,7 +125,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   std::uint64_t place = 0;
   new_place(open_queue(context, output, begin), context, &place);
   const bool may_write = queue.has_any(kWrite | kPublishes | kScript);
-  bus_->send({*owner, FragmentKind::kExec, may_write, context.reply.protocol()},
+  bus_->send({*owner, FragmentKind::kExec, may_write, context.reply.protocol(), client.database},
              {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
                to = write_word_list(watched, to);
                for (std::size_t i = 0; i < queue.size(); ++i) to = write_word_list(queue.words(i), to);

@@ -45,6 +45,7 @@ class Session::Consumption {
   Step execute_one(BatchRun& run, std::size_t place);
   std::optional<Step> route_one(BatchRun& run, std::size_t place);
   bool end_batch(std::size_t done, bool is_turn_over);
+  void follow_database(std::size_t done);
   void show(const Request& request) const;
   void take_pushes();
   void finish();
@@ -67,6 +68,7 @@ class Session::Consumption {
   bool is_shown_ = false;     // to clients in MONITOR
   bool is_routed_ = false;    // some requests may be other nodes'
   bool was_text_ = false;     // the protocol it was parsed in
+  DatabaseId database_;       // that its keys were hashed for
 };
 
 std::size_t Session::consume(std::string_view bytes, SessionContext& context, Batch& batch,
@@ -77,6 +79,7 @@ std::size_t Session::consume(std::string_view bytes, SessionContext& context, Ba
 std::size_t Session::Consumption::run() {
   session_.paused_ = session_.parked_ = session_.has_rest_ = false;
   client_.active_ms = context_.keyspace.now_ms();
+  context_.keyspace.select(client_.database);
   if (client_.has_pushes) take_pushes();
   while (!session_.closing_ && taken_bytes_ < bytes_.size()) {
     session_.paused_ = output_.size() >= kOutputPauseBytes;
@@ -113,6 +116,16 @@ void Session::Consumption::prepare_batch() {
     prefetch_entries(batch_, context_.keyspace);
   }
   batch_.is_prepared = false;
+  database_ = client_.database;
+}
+
+// The requests behind a SELECT are about another database than they were hashed for.
+void Session::Consumption::follow_database(std::size_t done) {
+  if (client_.database == database_) [[likely]]
+    return;
+  database_ = client_.database;
+  for (std::size_t i = done; i < batch_.count; ++i)
+    batch_.requests[i].key = Keyspace::in_database(database_, batch_.requests[i].key);
 }
 
 // During CLIENT PAUSE requests are looked at one by one.
@@ -179,6 +192,7 @@ Session::Consumption::Step Session::Consumption::execute_one(BatchRun& run, std:
     if (is_shown_ && !run.was_rejected()) show(batch_.requests[place]);
     ends_batch = std::exchange(command_.ends_batch, false) || run.is_over();
   }
+  follow_database(place + 1);
   if (client_.has_pushes) [[unlikely]]
     take_pushes();
   session_.closing_ |= command_.close_after_reply;

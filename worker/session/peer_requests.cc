@@ -129,7 +129,8 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
   batch_.clear();
   std::size_t taken = 0;
   for_each_fragment(fragments, [&](const FragmentHeader& header, std::string_view payload) {
-    if (batch_.count == Batch::kLimit || !is_whole(header) || header.kind != FragmentKind::kCommand)
+    if (batch_.count == Batch::kLimit || !is_whole(header) || header.kind != FragmentKind::kCommand ||
+        !keyspace_.open_database(DatabaseId(header.database)))
       return false;
     const std::size_t first = batch_.arguments.size();
     if (!take_word_list(&payload, &batch_.arguments) || batch_.arguments.size() == first) {
@@ -148,7 +149,12 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
     headers_[batch_.count++] = header;
     return true;
   });
+  keyspace_.select(DatabaseId());
   settle_words(batch_, keyspace_);
+  for (std::size_t i = 0; i < batch_.count; ++i) {
+    Request& request = batch_.requests[i];
+    request.key = Keyspace::in_database(DatabaseId(headers_[i].database), request.key);
+  }
   prefetch_tables(batch_, keyspace_);
   prefetch_entries(batch_, keyspace_);
   return taken;
@@ -175,6 +181,7 @@ void PeerRequests::run_batch(Peer& peer) {
   while (done < batch_.count && !peer.waits && !(done > 0 && run.is_over())) {
     client_.protocol = protocol_of(headers_[done]);
     context.reply.set_protocol(client_.protocol);
+    select(headers_[done]);
     answer_with(peer, headers_[done], context, [&] {
       const bool is_executed =
           is_for_any_node(batch_.requests[done].command) && run.execute(done) != BatchRun::Outcome::kParks;
@@ -197,10 +204,23 @@ void PeerRequests::run_alone(Peer& peer, std::string_view message) {
   client_.protocol = protocol_of(header);
   CommandMeter meter(services_.settings, services_.facts.process, client_);
   CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
-  answer_with(peer, header, context, [&] { return execute_message(header, message, context); });
+  answer_with(peer, header, context, [&] {
+    if (keyspace_.open_database(DatabaseId(header.database))) {
+      select(header);
+      return execute_message(header, message, context);
+    }
+    context.reply.out_of_memory();
+    return true;
+  });
   client_.transaction.reset();
   client_.watched.clear();
   state_.node(peer.node).executed.fetch_add(1, std::memory_order_relaxed);
+}
+
+// REQUIRES: its database is open.
+void PeerRequests::select(const FragmentHeader& header) {
+  client_.database = DatabaseId(header.database);
+  keyspace_.select(client_.database);
 }
 
 // False: it is no request, and nothing was replied.
@@ -231,11 +251,13 @@ bool PeerRequests::execute_message(const FragmentHeader& header, std::string_vie
 // What WATCH answered, and commands. False: it is no transaction, and none of it is to be executed.
 bool PeerRequests::begin_exec(std::string_view message) {
   std::vector<std::string_view> watched;
-  if (!take_word_list(&message, &watched) || watched.size() % 2 != 0) return false;
-  for (std::size_t i = 0; i < watched.size(); i += 2) {
-    const std::optional<ChangeMark> mark = mark_of_bytes(watched[i + 1]);
-    if (watched[i].size() > kKeyLimitBytes || !mark) return false;
-    client_.watched.emplace(watched[i], *mark);
+  if (!take_word_list(&message, &watched) || watched.size() % 3 != 0) return false;
+  for (std::size_t i = 0; i < watched.size(); i += 3) {
+    const std::optional<DatabaseId> database = database_of_bytes(watched[i]);
+    const std::optional<ChangeMark> mark = mark_of_bytes(watched[i + 2]);
+    if (!database || !keyspace_.is_open(*database) || watched[i + 1].size() > kKeyLimitBytes || !mark)
+      return false;
+    client_.watched.emplace(WatchedKey{*database, std::string(watched[i + 1])}, *mark);
   }
   client_.transaction = std::make_unique<Transaction>();
   while (!message.empty()) {

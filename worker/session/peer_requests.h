@@ -50,6 +50,7 @@ class PeerRequests {
   std::size_t prepare(std::string_view fragments);
   void run_batch(Peer& peer);
   void run_alone(Peer& peer, std::string_view message);
+  void select(const FragmentHeader& header);
   bool execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context);
   bool begin_exec(std::string_view message);
   bool watch(std::string_view message);

@@ -149,7 +149,7 @@ void Session::forget_incomplete() {
   scanned_bytes_ = 0;
 }
 
-void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
+void Session::prepare(std::string_view bytes, Keyspace& keyspace, Batch& batch) {
   batch.clear();
   broken_ = false;
   if (closing_) return;
@@ -158,6 +158,7 @@ void Session::prepare(std::string_view bytes, const Keyspace& keyspace, Batch& b
     fresh_ = false;
     forget_incomplete();
   }
+  keyspace.select(client_.database);
   if (refusal_ != nullptr) {
     broken_ = !bytes.empty();
   } else if (is_text()) {

@@ -42,7 +42,7 @@ class Session {
  public:
   /// Parses the first batch of the input, which must stay where it is until consume() gets it with the same
   /// batch.
-  void prepare(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
+  void prepare(std::string_view bytes, Keyspace& keyspace, Batch& batch);
 
   /// Executes requests until `bytes` holds no whole one more or `output` holds kOutputPauseBytes; how many
   /// bytes were taken. Call it again with the rest: with more bytes behind it, or (when paused) once the

@@ -29,12 +29,14 @@ class MonitorTest : public TwoWorkersTest {
 // Shows the form of a line: time, database, address, and every byte that has to be escaped.
 TEST_F(MonitorTest, FormOfALine) {
   const std::string_view words[] = {"set", "a b", std::string_view("\\\"\n\r\t\a\b\0\x7f\xff~ ", 12)};
-  EXPECT_EQ(monitor_line(1339518083107412, "127.0.0.1:60866", *find_command("SET"), words, 1000),
-            R"(1339518083.107412 [0 127.0.0.1:60866] "set" "a b" "\\\"\n\r\t\a\b\x00\x7f\xff~ ")");
-  EXPECT_EQ(monitor_line(5, "", *find_command("SET"), words, 1000).substr(0, 20), R"(0.000005 [0 ] "set" )");
+  EXPECT_EQ(
+      monitor_line(1339518083107412, DatabaseId(12), "127.0.0.1:60866", *find_command("SET"), words, 1000),
+      R"(1339518083.107412 [12 127.0.0.1:60866] "set" "a b" "\\\"\n\r\t\a\b\x00\x7f\xff~ ")");
+  EXPECT_EQ(monitor_line(5, {}, "", *find_command("SET"), words, 1000).substr(0, 20),
+            R"(0.000005 [0 ] "set" )");
   const std::string large(100'000, '\n');
   const std::string_view many[] = {"set", large, large};
-  EXPECT_LT(monitor_line(5, "", *find_command("SET"), many, 1000).size(), 1010u);
+  EXPECT_LT(monitor_line(5, {}, "", *find_command("SET"), many, 1000).size(), 1010u);
 }
 
 // Shows which commands are told, in the order in which they were executed: not those that were refused, that

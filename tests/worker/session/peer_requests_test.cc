@@ -50,7 +50,7 @@ class PeerRequestsTest : public SessionTest {
     header.number = number_;
     header.kind = kind;
     header.flags = static_cast<std::uint8_t>(flags);
-    header.protocol = static_cast<std::uint8_t>(protocol);
+    header.protocol = static_cast<std::uint8_t>(protocol) & 15;
     header.payload_bytes = static_cast<std::uint32_t>(bytes.size());
     char* const place = peers_[node].first.reserve(fragment_bytes(bytes.size()));
     std::memcpy(place, &header, sizeof header);
@@ -175,7 +175,8 @@ TEST_F(PeerRequestsTest, WatchesAndExecutes) {
   serve();
   const Replies marks = take(0);
   ASSERT_EQ(marks.size(), 1u);
-  const std::string exec = word_list({"w", marks[0]}) + word_list({"SET", "w", "x"});
+  const std::string database(sizeof(DatabaseId), '\0');
+  const std::string exec = word_list({database, "w", marks[0]}) + word_list({"SET", "w", "x"});
   put(0, exec, kWhole, FragmentKind::kExec);
   put(0, exec, kWhole, FragmentKind::kExec);
   serve();

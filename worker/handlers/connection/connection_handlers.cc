@@ -1,5 +1,6 @@
 // The connection itself: PING, ECHO, QUIT, protocol and password (HELLO, AUTH, RESET), SELECT. CLIENT is in
 // client_handlers.cc.
+#include <optional>
 #include <string>
 
 #include "conf/version.h"
@@ -66,7 +67,10 @@ void quit(CommandContext& context, const Call&) {
 }
 
 void select(CommandContext& context, const Call& call) {
-  if (!check_database(context, call[1])) return;
+  const std::optional<DatabaseId> database = open_database(context, call[1]);
+  if (!database) return;
+  context.client.database = *database;
+  context.keyspace.select(*database);
   context.reply.ok();
 }
 
@@ -137,6 +141,8 @@ void reset(CommandContext& context, const Call&) {
   if (client.reply_mode != ReplyMode::kSkipThis) client.reply_mode = ReplyMode::kOn;
   client.no_evict = false;
   client.no_touch = false;
+  client.database = DatabaseId();
+  context.keyspace.select(client.database);
   client.authenticated = !context.services.settings.password.is_set();
   if (client.protocol == Protocol::kResp3) client.protocol = Protocol::kResp2;
   context.reply.set_protocol(client.protocol);

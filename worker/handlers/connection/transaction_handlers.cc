@@ -29,7 +29,7 @@ struct Execution {
         keys.push_back(std::exchange(is_first, false) ? call.key : keyspace.hash(key));
       });
     }
-    for (const auto& [key, mark] : watched) keys.push_back(keyspace.hash(key));
+    for (const auto& [key, mark] : watched) keys.push_back(key.hashed(keyspace));
   }
 };
 
@@ -45,7 +45,9 @@ bool execute_all(CommandContext& context, const CallQueue& queue, const std::vec
   measured->resize(calls.size());
   context.reply.begin_array(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const Invocation done = invoke(context, queue.command(i), calls[i]);
+    // A SELECT in front of it may have chosen another database than when it was queued.
+    const Call call{calls[i].args, Keyspace::in_database(context.keyspace.database(), calls[i].key)};
+    const Invocation done = invoke(context, queue.command(i), call);
     (*measured)[i].error = done.is_error ? done.reply : std::string_view();
     (*measured)[i].ticks += done.ticks;
     if (context.keyspace.must_stop()) return false;
@@ -99,10 +101,11 @@ void watch(CommandContext& context, const Call& call) {
     return context.reply.error("ERR WATCH inside MULTI is not allowed");
   WatchedKeys& watched = context.client.watched;
   for (std::size_t i = 1; i < call.count(); ++i) {
-    if (watched.contains(call[i])) continue;
-    const std::optional<ChangeMark> mark = context.keyspace.mark(context.keyspace.hash(call[i]));
+    const WatchedKey key{context.keyspace.database(), std::string(call[i])};
+    if (watched.contains(key)) continue;
+    const std::optional<ChangeMark> mark = context.keyspace.mark(key.hashed(context.keyspace));
     if (!mark) return context.reply.out_of_memory();
-    watched.emplace(call[i], *mark);
+    watched.emplace(key, *mark);
   }
   context.reply.ok();
 }
@@ -129,16 +132,20 @@ void exec(CommandContext& context, const Call&) {
   const Execution execution(keyspace, queue, watched);
   const ClientTraits traits = context.client;
   const ReplyWriter::Mark begin = context.reply.mark();
+  const auto begin_anew = [&] {
+    context.reply.roll_back(begin);
+    static_cast<ClientTraits&>(context.client) = traits;
+    context.reply.set_protocol(traits.protocol);
+    keyspace.select(traits.database);
+    context.plan = {};
+  };
   const auto is_as_watched = [&](const auto& key_and_mark) {
-    return keyspace.is_unchanged(keyspace.hash(key_and_mark.first), key_and_mark.second);
+    return keyspace.is_unchanged(key_and_mark.first.hashed(keyspace), key_and_mark.second);
   };
   bool conflicts = false;
   std::vector<Measured> measured;
   const auto body = [&] {
-    context.reply.roll_back(begin);
-    context.plan = {};
-    static_cast<ClientTraits&>(context.client) = traits;
-    context.reply.set_protocol(traits.protocol);
+    begin_anew();
     conflicts = !std::ranges::all_of(watched, is_as_watched);
     if (conflicts) return false;
     const bool is_whole = execute_all(context, queue, execution.calls, &measured);
@@ -150,12 +157,7 @@ void exec(CommandContext& context, const Call&) {
       queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = context.is_repeated = false;
   context.client.others.reset();
-  if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts) {
-    context.reply.roll_back(begin);
-    static_cast<ClientTraits&>(context.client) = traits;
-    context.reply.set_protocol(traits.protocol);
-    context.plan = {};
-  }
+  if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts) begin_anew();
   if (status == WriteStatus::kOutOfMemory) {
     context.reply.error(
         "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "

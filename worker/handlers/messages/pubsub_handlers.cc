@@ -170,6 +170,8 @@ void subscribe(CommandContext& context, const Call& call) { begin_subscriptions(
 void psubscribe(CommandContext& context, const Call& call) { begin_subscriptions(context, call, kPatterns); }
 // Only the owner of a key sees its new values.
 void sub(CommandContext& context, const Call& call) {
+  if (context.keyspace.database() != DatabaseId())
+    return context.reply.error("ERR SUB is about keys of database 0; SELECT 0 first");
   if (const ClusterState* const state = context.services.cluster) {
     for (const std::string_view key : call.args.subspan(1)) {
       const NodeState& owner = state->node(state->owner_of(slot_of_key(key)));

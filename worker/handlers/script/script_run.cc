@@ -66,6 +66,7 @@ class ScriptRun : public ScriptHost {
 
  private:
   bool run_once();
+  void select(DatabaseId database);
   void execute(std::span<const std::string_view> words);
   const char* refusal(const Command* command, const Call& call);
   void finish(WriteStatus status);
@@ -80,6 +81,7 @@ class ScriptRun : public ScriptHost {
   const ScriptTraits& traits_;
   std::atomic<std::uint64_t>& long_word_;
   const ReplyWriter::Mark begin_;  // of the reply
+  const DatabaseId database_ = context_.client.database;
   const std::uint64_t random_state_;
   const std::uint64_t begin_ms_ = now_ms();
   std::vector<Measured> measured_;
@@ -187,21 +189,31 @@ const char* ScriptRun::look_at_time() noexcept {
   if (is_due && context_.services.serve_beside && !context_.keyspace.is_body_locked()) {
     served_ms_ = now;
     context_.services.is_busy = true;
+    const DatabaseId database = context_.keyspace.database();  // the other clients have theirs
     server_ends_ = context_.services.serve_beside();
+    context_.keyspace.select(database);
   }
   if (server_ends_) return kServerEnds;
   if ((long_word_.load(std::memory_order_acquire) & ScriptWord::kKilled) == 0) return nullptr;
   return traits_.kind == RunKind::kFunction ? kFunctionKilled : kKilled;
 }
 
+// A script's SELECT is for the script alone.
+void ScriptRun::select(DatabaseId database) {
+  context_.client.database = database;
+  context_.keyspace.select(database);
+}
+
 // Whether what it did is to be committed.
 bool ScriptRun::run_once() {
   context_.reply.roll_back(begin_);
   context_.reply.set_protocol(context_.client.protocol);
+  select(database_);
   interpreter_.set_random_state(random_state_);
   measured_.clear();
   does_not_count_ = is_stopped_ = false;
   const bool is_whole = interpreter_.run(chunk_, call_, *this, context_.reply, context_.client.protocol);
+  select(database_);
   counts_ = !does_not_count_ && (is_whole || (traits_.is_partial && !is_stopped_));
   return counts_;
 }

@@ -96,6 +96,7 @@ const char* set_protected_mode(CommandContext& context, std::string_view value, 
   return nullptr;
 }
 
+static_assert(kDatabaseLimit == kLargestDatabaseCount);
 static_assert(static_cast<std::size_t>(Counter::kCount) <= kCounterLimit);
 static_assert(kProcessLimit <= kStatisticsLimit && kProcessLimit <= Password::kSetterLimit);
 
@@ -105,7 +106,7 @@ constexpr Parameter kParameters[] = {
     {"busy-reply-threshold", busy_after, set_busy_after},
     {"cluster-enabled", [](CommandContext& c) { return yes_no(c.services.cluster != nullptr); }},
     {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
-    {"databases", [](CommandContext&) { return std::string("1"); }},
+    {"databases", [](CommandContext& c) { return std::to_string(options(c).databases); }},
     {"dir", [](CommandContext& c) { return options(c).directory; }},
     {"enable-debug-command",
      [](CommandContext& c) { return std::string(name_of(options(c).debug_command)); }},

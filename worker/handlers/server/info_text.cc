@@ -137,7 +137,7 @@ void memory(CommandContext& context, Lines& lines) {
   lines.add("used_memory_rss", residence("self").all_bytes);
   lines.add("used_memory_peak", peak_bytes);
   lines.add("used_memory_peak_human", format_size(peak_bytes));
-  lines.add("used_memory_dataset", context.keyspace.payload_bytes());
+  lines.add("used_memory_dataset", context.keyspace.payload_bytes_of_all());
   lines.add("maxmemory", limit_bytes);
   lines.add("maxmemory_human", format_size(limit_bytes));
   lines.add("maxmemory_policy", context.keyspace.evicts() ? "allkeys" : "noeviction");
@@ -296,13 +296,20 @@ void cluster(CommandContext& context, Lines& lines) {
 }
 
 void keyspace(CommandContext& context, Lines& lines) {
-  const std::uint64_t keys = context.keyspace.key_count();
-  if (keys > 0) {
-    lines.add("db0", "keys=" + std::to_string(keys) +
-                         ",expires=" + std::to_string(context.keyspace.expiring_key_count()) + ",avg_ttl=0");
+  Keyspace& keyspace = context.keyspace;
+  std::uint64_t sum = 0;
+  for (DatabaseId database; database < kDatabaseEnd; ++database) {
+    if (!keyspace.is_open(database)) continue;
+    const handlers::InDatabase scope(keyspace, database);
+    const std::uint64_t keys = keyspace.key_count();
+    sum += keys;
+    if (keys == 0) continue;
+    lines.add("db" + std::to_string(database.value),
+              "keys=" + std::to_string(keys) + ",expires=" + std::to_string(keyspace.expiring_key_count()) +
+                  ",avg_ttl=0");
   }
-  lines.add("keys", keys);
-  lines.add("payload_bytes", context.keyspace.payload_bytes());
+  lines.add("keys", sum);
+  lines.add("payload_bytes", keyspace.payload_bytes_of_all());
 }
 
 struct Section {

@@ -1,6 +1,9 @@
-// The server: INFO, HELP, TIME, FLUSHALL, LOLWUT. CONFIG, COMMAND and DEBUG have files of their own.
+// The server: INFO, HELP, TIME, FLUSHALL, FLUSHDB, SWAPDB, LOLWUT. CONFIG, COMMAND and DEBUG have files of
+// their own.
 #include <time.h>
 
+#include <array>
+#include <optional>
 #include <string>
 
 #include "conf/version.h"
@@ -19,6 +22,14 @@ void append_help(std::string* text, const Command& command) {
   if (!command.arguments.empty()) usage.append(" ").append(command.arguments);
   usage.resize(std::max<std::size_t>(usage.size() + 1, 26), ' ');
   text->append(usage).append(command.summary).append("\n");
+}
+
+// False: an error was written.
+bool check_flush(CommandContext& context, const Call& call) {
+  if (call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC"))))
+    return true;
+  context.reply.error(kSyntaxError);
+  return false;
 }
 
 }  // namespace
@@ -78,10 +89,33 @@ void time(CommandContext& context, const Call&) {
 
 // Either way the keys are gone at once and their memory comes back in the background.
 void flushall(CommandContext& context, const Call& call) {
-  const bool is_good =
-      call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC")));
-  if (!is_good) return context.reply.error(kSyntaxError);
+  if (!check_flush(context, call)) return;
   context.keyspace.flush();
+  context.reply.ok();
+}
+
+void flushdb(CommandContext& context, const Call& call) {
+  if (!check_flush(context, call)) return;
+  context.keyspace.flush_database();
+  context.reply.ok();
+}
+
+// Nodes of a cluster would not swap at the same moment.
+void swapdb(CommandContext& context, const Call& call) {
+  if (context.services.cluster != nullptr)
+    return context.reply.error("ERR SWAPDB is not allowed in cluster mode");
+  std::array<DatabaseId, 2> databases;
+  for (std::size_t i = 0; i < databases.size(); ++i) {
+    std::int64_t index = 0;
+    if (!parse_integer(call[i + 1], &index) || index != static_cast<std::int32_t>(index))
+      return context.reply.error(i == 0 ? "ERR invalid first DB index" : "ERR invalid second DB index");
+  }
+  for (std::size_t i = 0; i < databases.size(); ++i) {
+    const std::optional<DatabaseId> database = open_database(context, call[i + 1]);
+    if (!database) return;
+    databases[i] = *database;
+  }
+  context.keyspace.swap_databases(databases[0], databases[1]);
   context.reply.ok();
 }
 

@@ -52,11 +52,13 @@ bool copy_out(CommandContext& context, const HashedKey& key, MovedValue* moved) 
   });
 }
 
-// What RENAME, RENAMENX and COPY came to; kAnswered: an error was written.
+constexpr const char* kSameObjects = "ERR source and destination objects are the same";
+
+// What RENAME, RENAMENX, COPY and MOVE came to; kAnswered: an error was written.
 enum class Moved { kYes, kNoSource, kTargetExists, kAnswered };
 
-Moved move_value(CommandContext& context, const Call& call, bool replaces, bool keeps_source) {
-  const std::array<HashedKey, 2> keys{call.key, context.keyspace.hash(call[2])};
+Moved move_value(CommandContext& context, const std::array<HashedKey, 2>& keys, bool replaces,
+                 bool keeps_source) {
   MovedValue moved;
   Moved result = Moved::kYes;
   const WriteStatus status = atomically(context, keys, [&] {
@@ -78,7 +80,7 @@ void rename_key(CommandContext& context, const Call& call, bool replaces) {
     const bool is_there = context.keyspace.read(call.key, [](const EntryView&) {});
     moved = !is_there ? Moved::kNoSource : replaces ? Moved::kYes : Moved::kTargetExists;
   } else {
-    moved = move_value(context, call, replaces, false);
+    moved = move_value(context, {call.key, context.keyspace.hash(call[2])}, replaces, false);
   }
   if (moved == Moved::kAnswered) return;
   if (moved == Moved::kNoSource) return context.reply.error("ERR no such key");
@@ -142,17 +144,30 @@ void renamenx(CommandContext& context, const Call& call) { rename_key(context, c
 
 void copy(CommandContext& context, const Call& call) {
   bool replaces = false;
+  std::optional<DatabaseId> database = context.keyspace.database();
   for (std::size_t i = 3; i < call.count(); ++i) {
     if (is_word(call[i], "REPLACE")) {
       replaces = true;
     } else if (is_word(call[i], "DB") && i + 1 < call.count()) {
-      if (!check_database(context, call[++i])) return;
+      database = open_database(context, call[++i]);
+      if (!database) return;
     } else {
       return context.reply.error(kSyntaxError);
     }
   }
-  if (call[1] == call[2]) return context.reply.error("ERR source and destination objects are the same");
-  const Moved moved = move_value(context, call, replaces, true);
+  const HashedKey target = Keyspace::in_database(*database, context.keyspace.hash(call[2]));
+  if (call[1] == call[2] && target.slot == call.key.slot) return context.reply.error(kSameObjects);
+  const Moved moved = move_value(context, {call.key, target}, replaces, true);
+  if (moved == Moved::kAnswered) return;
+  context.reply.integer(moved == Moved::kYes ? 1 : 0);
+}
+
+void move_key(CommandContext& context, const Call& call) {
+  const std::optional<DatabaseId> database = open_database(context, call[2]);
+  if (!database) return;
+  if (*database == context.keyspace.database()) return context.reply.error(kSameObjects);
+  const HashedKey target = Keyspace::in_database(*database, call.key);
+  const Moved moved = move_value(context, {call.key, target}, false, false);
   if (moved == Moved::kAnswered) return;
   context.reply.integer(moved == Moved::kYes ? 1 : 0);
 }
