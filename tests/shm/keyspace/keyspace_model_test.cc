@@ -27,79 +27,116 @@ std::string random_value(std::mt19937_64& random) {
   return std::string(bytes, static_cast<char>('a' + random() % 26)) + std::to_string(random() % 1000);
 }
 
+// The keyspace and a map, and one operation on both.
+class ModelRun {
+ public:
+  explicit ModelRun(Segment& segment) : keyspace_(segment, 1) {}
+
+  void step() {
+    if (random_() % 8 == 0) now_ += static_cast<TimeMs>(random_() % 20);
+    keyspace_.set_now_ms(now_);
+    const std::string key =
+        "key:" + std::to_string(random_() % 5000) + std::string(random_() % 300 == 0 ? 400 : 0, 'k');
+    if (const Model* const expected = find(key); expected != nullptr && has_expired(*expected))
+      model_.erase(key);
+    const std::uint64_t operation = random_() % 100;
+    if (operation < 40) return set(key);
+    if (operation < 70) return read(key);
+    if (operation < 82) return erase(key);
+    if (operation < 92) return append(key);
+    if (operation < 98) return set_expiry(key);
+    if (operation < 99 || random_() % 100 != 0) {
+      keyspace_.maintain(20);
+    } else {
+      keyspace_.flush();
+      model_.clear();
+    }
+  }
+
+  void compare_all() {
+    for (const auto& [key, expected] : model_) {
+      if (has_expired(expected)) continue;
+      std::string value;
+      ASSERT_TRUE(get(keyspace_, key, &value)) << key;
+      ASSERT_EQ(value, expected.value);
+    }
+  }
+
+ private:
+  Model* find(const std::string& key) {
+    const auto at = model_.find(key);
+    return at != model_.end() ? &at->second : nullptr;
+  }
+  bool has_expired(const Model& entry) const {
+    return entry.expiry_ms != kNoExpiry && entry.expiry_ms <= now_;
+  }
+  static WriteStatus done_if(bool is_done) { return is_done ? WriteStatus::kDone : WriteStatus::kUnchanged; }
+
+  void set(const std::string& key) {
+    const std::string value = random_value(random_);
+    SetOptions options;
+    options.condition = static_cast<SetCondition>(random_() % 5 < 3 ? 0 : random_() % 3);
+    options.expiry_ms = random_() % 4 == 0 ? now_ + static_cast<TimeMs>(random_() % 500) + 1 : kNoExpiry;
+    const bool allowed = options.condition == SetCondition::kAlways ||
+                         (options.condition == SetCondition::kIfAbsent) == (find(key) == nullptr);
+    ASSERT_EQ(keyspace_.set(keyspace_.hash(key), value, options), done_if(allowed));
+    if (allowed) model_[key] = Model{value, options.expiry_ms};
+  }
+
+  void read(const std::string& key) {
+    std::string value;
+    TimeMs expiry = 0;
+    const Model* const expected = find(key);
+    ASSERT_EQ(get(keyspace_, key, &value, &expiry), expected != nullptr) << key;
+    if (expected == nullptr) return;
+    ASSERT_EQ(value, expected->value);
+    ASSERT_EQ(expiry, expected->expiry_ms);
+  }
+
+  void erase(const std::string& key) {
+    ASSERT_EQ(keyspace_.erase(keyspace_.hash(key)), done_if(find(key) != nullptr));
+    model_.erase(key);
+  }
+
+  void append(const std::string& key) {
+    const std::string tail = random_value(random_).substr(0, 100);
+    const auto add_tail = [&](const EntryView* old) {
+      return old != nullptr ? Change{Change::Action::kReplace, {old->value, tail}, old->expiry_ms}
+                            : Change{Change::Action::kReplace, {tail}, kNoExpiry};
+    };
+    ASSERT_EQ(keyspace_.update(keyspace_.hash(key), add_tail), WriteStatus::kDone);
+    model_[key].value += tail;
+  }
+
+  void set_expiry(const std::string& key) {
+    const TimeMs expiry = random_() % 3 == 0 ? kNoExpiry : now_ + static_cast<TimeMs>(random_() % 300) + 1;
+    const auto change_expiry = [&](const EntryView* old) {
+      Change change;
+      if (old != nullptr) change.action = Change::Action::kSetExpiry;
+      change.expiry_ms = expiry;
+      return change;
+    };
+    Model* const expected = find(key);
+    ASSERT_EQ(keyspace_.update(keyspace_.hash(key), change_expiry), done_if(expected != nullptr));
+    if (expected != nullptr) expected->expiry_ms = expiry;
+  }
+
+  Keyspace keyspace_;
+  std::unordered_map<std::string, Model> model_;
+  std::mt19937_64 random_{42};
+  TimeMs now_ = 1'800'000'000'000;
+};
+
 // Every operation does what a map with expiry does, and the segment is sound after it all.
 TEST(ShmKeyspaceModel, MillionRandomOperations) {
   auto segment = make_segment(512ull << 20);
-  Keyspace keyspace(*segment, 1);
-  std::unordered_map<std::string, Model> model;
-  std::mt19937_64 random(42);
-  TimeMs now = 1'800'000'000'000;
-  for (int step = 0; step < 1'000'000; ++step) {
-    if (random() % 8 == 0) now += static_cast<TimeMs>(random() % 20);
-    keyspace.set_now_ms(now);
-    const std::string key =
-        "key:" + std::to_string(random() % 5000) + std::string(random() % 300 == 0 ? 400 : 0, 'k');
-    const HashedKey hashed = keyspace.hash(key);
-    auto at = model.find(key);
-    if (at != model.end() && at->second.expiry_ms != kNoExpiry && at->second.expiry_ms <= now) {
-      model.erase(at);
-      at = model.end();
+  {
+    ModelRun run(*segment);
+    for (int step = 0; step < 1'000'000; ++step) {
+      run.step();
+      ASSERT_FALSE(HasFatalFailure()) << "step " << step;
     }
-    const std::uint64_t operation = random() % 100;
-    if (operation < 40) {
-      const std::string value = random_value(random);
-      SetOptions options;
-      options.condition = static_cast<SetCondition>(random() % 5 < 3 ? 0 : random() % 3);
-      options.expiry_ms = random() % 4 == 0 ? now + static_cast<TimeMs>(random() % 500) + 1 : kNoExpiry;
-      const bool allowed = options.condition == SetCondition::kAlways ||
-                           (options.condition == SetCondition::kIfAbsent) == (at == model.end());
-      ASSERT_EQ(keyspace.set(hashed, value, options), allowed ? WriteStatus::kDone : WriteStatus::kUnchanged);
-      if (allowed) model[key] = Model{value, options.expiry_ms};
-    } else if (operation < 70) {
-      std::string value;
-      TimeMs expiry = 0;
-      ASSERT_EQ(get(keyspace, key, &value, &expiry), at != model.end()) << key << " step " << step;
-      if (at != model.end()) {
-        ASSERT_EQ(value, at->second.value);
-        ASSERT_EQ(expiry, at->second.expiry_ms);
-      }
-    } else if (operation < 82) {
-      ASSERT_EQ(keyspace.erase(hashed), at != model.end() ? WriteStatus::kDone : WriteStatus::kUnchanged);
-      model.erase(key);
-    } else if (operation < 92) {
-      const std::string tail = random_value(random).substr(0, 100);
-      ASSERT_EQ(
-          keyspace.update(hashed,
-                          [&](const EntryView* old) {
-                            return old != nullptr
-                                       ? Change{Change::Action::kReplace, {old->value, tail}, old->expiry_ms}
-                                       : Change{Change::Action::kReplace, {tail}, kNoExpiry};
-                          }),
-          WriteStatus::kDone);
-      model[key].value += tail;
-    } else if (operation < 98) {
-      const TimeMs expiry = random() % 3 == 0 ? kNoExpiry : now + static_cast<TimeMs>(random() % 300) + 1;
-      ASSERT_EQ(keyspace.update(hashed,
-                                [&](const EntryView* old) {
-                                  Change change;
-                                  if (old != nullptr) change.action = Change::Action::kSetExpiry;
-                                  change.expiry_ms = expiry;
-                                  return change;
-                                }),
-                at != model.end() ? WriteStatus::kDone : WriteStatus::kUnchanged);
-      if (at != model.end()) at->second.expiry_ms = expiry;
-    } else if (operation < 99 || random() % 100 != 0) {
-      keyspace.maintain(20);
-    } else {
-      keyspace.flush();
-      model.clear();
-    }
-  }
-  for (const auto& [key, expected] : model) {
-    if (expected.expiry_ms != kNoExpiry && expected.expiry_ms <= now) continue;
-    std::string value;
-    ASSERT_TRUE(get(keyspace, key, &value)) << key;
-    ASSERT_EQ(value, expected.value);
+    run.compare_all();
   }
   expect_sound(*segment);
 }

@@ -80,6 +80,7 @@ TEST_F(SubscribersTest, WorkersCountEachOthersClients) {
   EXPECT_EQ(receivers.processes.count(), 1u);
   EXPECT_EQ(own_.others(kChannel, "news").count, 0u) << "its own are not others";
   EXPECT_EQ(other_.others(kShardChannel, "news").count, 0u) << "patterns are of channels";
+  EXPECT_EQ(other_.others(kChannel, "sports").count, 0u) << "the pattern does not match";
   own_.remove(second_, kPattern, "n*");
   own_.remove(second_, kChannel, "news");
   EXPECT_EQ(other_.others(kChannel, "news").count, 1u);
