@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 
 namespace memento {
@@ -76,7 +77,9 @@ class FileReader {
     }
     ClusterNode node{literal_address(fields[0]), 0, fields[2]};
     if (node.address.empty()) return complain("'" + fields[0] + "' is not an address");
-    if (!take_port(fields[1], &node.bus_port)) return;
+    const std::optional<std::uint16_t> port = take_port(fields[1]);
+    if (!port) return;
+    node.bus_port = *port;
     if (!is_node_name(node.name)) {
       return complain("'" + node.name + "' is not a name: up to 63 letters, digits, '-', '_', '.'");
     }
@@ -97,17 +100,15 @@ class FileReader {
     lines_.push_back(line_number_);
   }
 
-  bool take_port(const std::string& text, std::uint16_t* port) {
+  std::optional<std::uint16_t> take_port(const std::string& text) {
     int number = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
     const bool good = failure == std::errc() && end == text.data() + text.size() && number > kBusPortOffset &&
                       number <= kClusterPortLimit;
-    if (!good) {
-      complain("'" + text + "' is not a bus port, the listen port plus " + std::to_string(kBusPortOffset) +
-               " (" + std::to_string(kBusPortOffset + 1) + " to " + std::to_string(kClusterPortLimit) + ")");
-    }
-    *port = static_cast<std::uint16_t>(number);
-    return good;
+    if (good) return static_cast<std::uint16_t>(number);
+    complain("'" + text + "' is not a bus port, the listen port plus " + std::to_string(kBusPortOffset) +
+             " (" + std::to_string(kBusPortOffset + 1) + " to " + std::to_string(kClusterPortLimit) + ")");
+    return std::nullopt;
   }
 
   void take_self() {

@@ -45,11 +45,11 @@ Check number_between(std::int64_t least, std::int64_t most, const std::string& w
 
 Check size_between(std::uint64_t least, std::uint64_t most) {
   return [=](const std::string& text) {
-    std::uint64_t size_bytes = 0;
-    if (!parse_size(text, &size_bytes)) return "'" + text + "' is not a size such as 512MiB or 4g";
-    if (size_bytes < least)
+    const std::optional<std::uint64_t> size_bytes = parse_size(text);
+    if (!size_bytes) return "'" + text + "' is not a size such as 512MiB or 4g";
+    if (*size_bytes < least)
       return "'" + text + "' is too small, at least " + format_size(least) + " are needed";
-    if (size_bytes > most)
+    if (*size_bytes > most)
       return "'" + text + "' is too large, at most " + format_size(most) + " are possible";
     return std::string();
   };
@@ -123,7 +123,9 @@ class Parser {
   static void assign(InlineReplies& target, const std::string& text) {
     target = text == kResp ? InlineReplies::kResp : InlineReplies::kText;
   }
-  static void assign(std::uint64_t& target, const std::string& text) { parse_size(text, &target); }
+  static void assign(std::uint64_t& target, const std::string& text) {
+    target = parse_size(text).value_or(target);
+  }
   static void assign(bool& target, const std::string& text) { target = text == "yes"; }
   template <class Number>
   static void assign(Number& target, const std::string& text) {

@@ -7,10 +7,10 @@
 
 namespace memento {
 
-bool parse_size(std::string_view text, std::uint64_t* size_bytes) {
+std::optional<std::uint64_t> parse_size(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure != std::errc()) return false;
+  if (failure != std::errc()) return std::nullopt;
   std::string unit;
   for (const char* c = end; c != text.data() + text.size(); ++c) {
     unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
@@ -20,10 +20,12 @@ bool parse_size(std::string_view text, std::uint64_t* size_bytes) {
     constexpr std::string_view kUnits = "kmgt";
     const std::size_t power = kUnits.find(unit[0]);
     const std::string_view tail = std::string_view(unit).substr(1);
-    if (power == kUnits.npos || (!tail.empty() && tail != "b" && tail != "ib")) return false;
+    if (power == kUnits.npos || (!tail.empty() && tail != "b" && tail != "ib")) return std::nullopt;
     factor = 1ull << (10 * (power + 1));
   }
-  return !__builtin_mul_overflow(number, factor, size_bytes);
+  std::uint64_t size_bytes = 0;
+  if (__builtin_mul_overflow(number, factor, &size_bytes)) return std::nullopt;
+  return size_bytes;
 }
 
 std::string format_size(std::uint64_t size_bytes) {

@@ -40,7 +40,11 @@ Endpoint endpoint_of(const ClusterNode& node, const Options& options) {
   endpoint.socket_path.clear();
   endpoint.database = 0;
   if (endpoint.timeout_ms < 0) endpoint.timeout_ms = kNodeTimeoutMs;
-  if (!node.endpoint(&endpoint.address)) endpoint.address.port = 0;
+  if (const std::optional<Address> address = node.endpoint()) {
+    endpoint.address = *address;
+  } else {
+    endpoint.address.port = 0;
+  }
   return endpoint;
 }
 

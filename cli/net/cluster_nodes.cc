@@ -20,18 +20,20 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   return parts;
 }
 
-bool parse_slot(std::string_view text, std::uint32_t* slot) {
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), *slot);
-  return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && *slot < kClusterSlotCount;
+std::optional<std::uint32_t> parse_slot(std::string_view text) {
+  std::uint32_t slot = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), slot);
+  const bool is_number = parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
+  return is_number && slot < kClusterSlotCount ? std::optional(slot) : std::nullopt;
 }
 
 /// "5" or "5-9"; slots on their way ("[5->-...]") are none of the node's ranges.
-bool parse_range(std::string_view text, SlotRange* range) {
+std::optional<SlotRange> parse_range(std::string_view text) {
   const std::size_t dash = text.find('-');
-  if (!parse_slot(text.substr(0, dash), &range->first)) return false;
-  range->second = range->first;
-  return dash == text.npos ||
-         (parse_slot(text.substr(dash + 1), &range->second) && range->first <= range->second);
+  const std::optional<std::uint32_t> first = parse_slot(text.substr(0, dash));
+  const std::optional<std::uint32_t> last = dash == text.npos ? first : parse_slot(text.substr(dash + 1));
+  if (!first || !last || *first > *last) return std::nullopt;
+  return SlotRange{*first, *last};
 }
 
 }  // namespace
@@ -42,16 +44,15 @@ std::size_t ClusterNode::slot_count() const {
   return count;
 }
 
-bool ClusterNode::endpoint(Address* result) const {
+std::optional<Address> ClusterNode::endpoint() const {
   // An IPv6 address stands without brackets; the port is behind the last colon.
   const std::size_t colon = address.rfind(':');
-  if (colon == std::string::npos || colon == 0) return false;
+  if (colon == std::string::npos || colon == 0) return std::nullopt;
   const auto port = parse_port(std::string_view(address).substr(colon + 1));
-  if (!port) return false;
+  if (!port) return std::nullopt;
   std::string host = address.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  *result = Address{host, *port};
-  return true;
+  return Address{host, *port};
 }
 
 std::vector<ClusterNode> parse_cluster_nodes(std::string_view text) {
@@ -69,8 +70,7 @@ std::vector<ClusterNode> parse_cluster_nodes(std::string_view text) {
     node.is_replica =
         node.flags.find("slave") != std::string::npos || node.flags.find("replica") != std::string::npos;
     for (std::size_t i = 8; i < words.size(); ++i) {
-      SlotRange range;
-      if (parse_range(words[i], &range)) node.slots.push_back(range);
+      if (const std::optional<SlotRange> range = parse_range(words[i])) node.slots.push_back(*range);
     }
     nodes.push_back(std::move(node));
   }

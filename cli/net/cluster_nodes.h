@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,7 +29,7 @@ struct ClusterNode {
   std::size_t slot_count() const;
   bool is_failed() const { return flags.find("fail") != std::string::npos || link != "connected"; }
   /// Where to reach it; nothing without an address.
-  bool endpoint(Address* address) const;
+  std::optional<Address> endpoint() const;
 };
 
 /// Lines that describe no node are skipped, and so are words that name no slots.

@@ -362,8 +362,8 @@ TEST(ConfPassword, SettersAtOnceDoNotTearIt) {
 // Shows sizes with and without units, and what is none.
 TEST(ConfSize, ParsesAndFormats) {
   const auto size = [](const char* text) {
-    std::uint64_t bytes = 0;
-    return parse_size(text, &bytes) ? static_cast<std::int64_t>(bytes) : -1;
+    const std::optional<std::uint64_t> bytes = parse_size(text);
+    return bytes ? static_cast<std::int64_t>(*bytes) : -1;
   };
   EXPECT_EQ(size("0"), 0);
   EXPECT_EQ(size("123"), 123);

@@ -25,9 +25,9 @@ TEST(CliCluster, NodesText) {
       "bbbb 127.0.0.1:7001@7101 slave,fail? aaaa 0 0 1 disconnected\nnonsense\n"
       "cccc 127.0.0.1:7002@7102 master - 0 0 1 connected 16383-99999 5-4 [7->-aaaa] x 9001-9002\n");
   ASSERT_EQ(nodes.size(), 3U);
-  Address address;
-  ASSERT_TRUE(nodes[0].endpoint(&address));
-  EXPECT_EQ(address.to_string(), "[::1]:7000");
+  const std::optional<Address> address = nodes[0].endpoint();
+  ASSERT_TRUE(address);
+  EXPECT_EQ(address->to_string(), "[::1]:7000");
   EXPECT_TRUE(nodes[0].is_myself);
   EXPECT_EQ(nodes[0].slot_count(), 8193U);
   EXPECT_TRUE(nodes[1].is_replica);

@@ -149,10 +149,9 @@ const Parameter* find_parameter(std::string_view name) {
 const char* check_or_set(CommandContext& context, const Parameter& parameter, std::string_view value,
                          bool applies) {
   if (parameter.set != nullptr) return parameter.set(context, value, applies);
-  std::uint64_t size_bytes = 0;
   const std::string current = parameter.get(context);
-  const bool same = value == current ||
-                    (parse_size(std::string(value), &size_bytes) && std::to_string(size_bytes) == current);
+  const std::optional<std::uint64_t> size_bytes = parse_size(value);
+  const bool same = value == current || (size_bytes && std::to_string(*size_bytes) == current);
   return same ? nullptr : kImmutable;
 }
 
