@@ -19,13 +19,10 @@ bool is_plain_word(std::string_view text) {
 }
 
 // ON or OFF into `*value`; else an error was written.
-bool take_switch(CommandContext& context, std::string_view word, bool* value) {
-  if (!is_word(word, "ON") && !is_word(word, "OFF")) {
-    context.reply.error(kSyntaxError);
-    return false;
-  }
+void answer_switch(CommandContext& context, std::string_view word, bool* value) {
+  if (!is_word(word, "ON") && !is_word(word, "OFF")) return context.reply.error(kSyntaxError);
   *value = is_word(word, "ON");
-  return true;
+  context.reply.ok();
 }
 
 }  // namespace
@@ -80,11 +77,11 @@ void client_reply(CommandContext& context, const Call& call) {
 }
 
 void client_no_evict(CommandContext& context, const Call& call) {
-  if (take_switch(context, call[2], &context.client.no_evict)) context.reply.ok();
+  answer_switch(context, call[2], &context.client.no_evict);
 }
 
 void client_no_touch(CommandContext& context, const Call& call) {
-  if (take_switch(context, call[2], &context.client.no_touch)) context.reply.ok();
+  answer_switch(context, call[2], &context.client.no_touch);
 }
 
 }  // namespace memento::handlers

@@ -1,4 +1,5 @@
 // DUMP and RESTORE, in the format of dump_format.h.
+#include <optional>
 #include <string>
 
 #include "worker/handlers/handler_support.h"
@@ -16,7 +17,10 @@ struct RestoreOptions {
 };
 
 // IDLETIME or FREQ, which Redis's tools send, is checked; no entry keeps it. False: an error was written.
-bool take_options(CommandContext& context, const Call& call, RestoreOptions* options) {
+// Nothing: an error was written.
+std::optional<RestoreOptions> take_options(CommandContext& context, const Call& call) {
+  const auto refuse = [&](std::string_view text) { return context.reply.error(text), std::nullopt; };
+  RestoreOptions options;
   bool has_idle_time = false;
   bool has_frequency = false;
   for (std::size_t i = 4; i < call.count(); ++i) {
@@ -25,23 +29,22 @@ bool take_options(CommandContext& context, const Call& call, RestoreOptions* opt
     const bool is_frequency = has_value && !has_idle_time && is_word(call[i], "FREQ");
     std::int64_t number = 0;
     if (is_word(call[i], "REPLACE")) {
-      options->replaces = true;
+      options.replaces = true;
     } else if (is_word(call[i], "ABSTTL")) {
-      options->is_absolute = true;
+      options.is_absolute = true;
     } else if (is_idle_time || is_frequency) {
       has_idle_time |= is_idle_time;
       has_frequency |= is_frequency;
-      if (!parse_integer(call[++i], &number)) return context.reply.error(kNotAnInteger), false;
+      if (!parse_integer(call[++i], &number)) return refuse(kNotAnInteger);
       if (number < 0 || (is_frequency && number > 255)) {
-        context.reply.error(is_frequency ? "ERR Invalid FREQ value, must be >= 0 and <= 255"
-                                         : "ERR Invalid IDLETIME value, must be >= 0");
-        return false;
+        return refuse(is_frequency ? "ERR Invalid FREQ value, must be >= 0 and <= 255"
+                                   : "ERR Invalid IDLETIME value, must be >= 0");
       }
     } else {
-      return context.reply.error(kSyntaxError), false;
+      return refuse(kSyntaxError);
     }
   }
-  return true;
+  return options;
 }
 
 }  // namespace
@@ -55,10 +58,10 @@ void dump(CommandContext& context, const Call& call) {
 
 // The errors in Redis's order: a key in the way comes before a bad payload.
 void restore(CommandContext& context, const Call& call) {
-  RestoreOptions options;
-  if (!take_options(context, call, &options)) return;
+  const std::optional<RestoreOptions> options = take_options(context, call);
+  if (!options) return;
   constexpr const char* kBusy = "BUSYKEY Target key name already exists.";
-  if (!options.replaces && context.keyspace.read(call.key, [](const EntryView&) {}))
+  if (!options->replaces && context.keyspace.read(call.key, [](const EntryView&) {}))
     return context.reply.error(kBusy);
   std::int64_t ttl_ms = 0;
   if (!parse_integer(call[2], &ttl_ms)) return context.reply.error(kNotAnInteger);
@@ -69,11 +72,11 @@ void restore(CommandContext& context, const Call& call) {
   TimeMs expiry_ms = kNoExpiry;
   if (ttl_ms > 0) {
     expiry_ms = ttl_ms;
-    if (!options.is_absolute && __builtin_add_overflow(ttl_ms, context.keyspace.now_ms(), &expiry_ms)) {
+    if (!options->is_absolute && __builtin_add_overflow(ttl_ms, context.keyspace.now_ms(), &expiry_ms)) {
       return context.reply.error("ERR Invalid TTL value, must be >= 0");
     }
   }
-  const SetCondition condition = options.replaces ? SetCondition::kAlways : SetCondition::kIfAbsent;
+  const SetCondition condition = options->replaces ? SetCondition::kAlways : SetCondition::kIfAbsent;
   const WriteStatus status = context.keyspace.set(call.key, *value, {condition, expiry_ms, false});
   if (answer_refusal(context, status)) return;
   status == WriteStatus::kDone ? context.reply.ok() : context.reply.error(kBusy);

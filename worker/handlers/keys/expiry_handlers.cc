@@ -1,4 +1,5 @@
 // Expiry: absolute times in milliseconds in the entry, relative or absolute ones on the wire.
+#include <optional>
 #include <string>
 
 #include "worker/handlers/handler_support.h"
@@ -26,35 +27,36 @@ struct ExpiryCondition {
 };
 
 // False: an error was written.
-bool take_condition(CommandContext& context, const Call& call, ExpiryCondition* condition) {
+std::optional<ExpiryCondition> take_condition(CommandContext& context, const Call& call) {
+  ExpiryCondition condition;
   for (std::size_t i = 3; i < call.count(); ++i) {
     if (is_word(call[i], "NX")) {
-      condition->if_none = true;
+      condition.if_none = true;
     } else if (is_word(call[i], "XX")) {
-      condition->if_some = true;
+      condition.if_some = true;
     } else if (is_word(call[i], "GT")) {
-      condition->if_later = true;
+      condition.if_later = true;
     } else if (is_word(call[i], "LT")) {
-      condition->if_earlier = true;
+      condition.if_earlier = true;
     } else {
       context.reply.error("ERR Unsupported option " + std::string(quotable(call[i])));
-      return false;
+      return std::nullopt;
     }
   }
-  if (condition->if_none && (condition->if_some || condition->if_later || condition->if_earlier)) {
+  if (condition.if_none && (condition.if_some || condition.if_later || condition.if_earlier)) {
     context.reply.error("ERR NX and XX, GT or LT options at the same time are not compatible");
-    return false;
+    return std::nullopt;
   }
-  if (condition->if_later && condition->if_earlier) {
+  if (condition.if_later && condition.if_earlier) {
     context.reply.error("ERR GT and LT options at the same time are not compatible");
-    return false;
+    return std::nullopt;
   }
-  return true;
+  return condition;
 }
 
 void set_expiry(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
-  ExpiryCondition condition;
-  if (!take_condition(context, call, &condition)) return;
+  const std::optional<ExpiryCondition> condition = take_condition(context, call);
+  if (!condition) return;
   std::int64_t amount = 0;
   if (!parse_integer(call[2], &amount)) return context.reply.error(kNotAnInteger);
   const std::optional<TimeMs> expiry_ms = expiry_time(amount, form, context.keyspace.now_ms());
@@ -62,7 +64,7 @@ void set_expiry(CommandContext& context, const Call& call, ExpiryForm form, cons
     return context.reply.error(std::string("ERR invalid expire time in '") + name + "' command");
   bool applies = false;
   const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
-    applies = old != nullptr && condition.allows(old->expiry_ms, *expiry_ms);
+    applies = old != nullptr && condition->allows(old->expiry_ms, *expiry_ms);
     if (!applies) return Change{};
     if (*expiry_ms <= context.keyspace.now_ms()) return Change{Change::Action::kErase, {}, kNoExpiry};
     return Change{Change::Action::kSetExpiry, {}, *expiry_ms};

@@ -2,6 +2,7 @@
 // numbers: each of our slots is two of its 16384, 2m and 2m+1. CLUSTERINFO: the nodes, a line each. Addresses
 // are those of the listeners that answer MOVED.
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "bus/core/cluster_state.h"
@@ -41,14 +42,13 @@ std::uint32_t redis_slot(std::string_view key) {
   return crc16(hash_tag(key)) % static_cast<std::uint32_t>(kRedisSlotCount);
 }
 
-// False: an error was written.
-bool parse_slot(CommandContext& context, std::string_view text, std::uint32_t* slot) {
+// One of Redis's slots. Nothing: an error was written.
+std::optional<std::uint32_t> parse_slot(CommandContext& context, std::string_view text) {
   std::int64_t number = 0;
   if (!parse_integer(text, &number) || number < 0 || number >= kRedisSlotCount) {
-    return context.reply.error("ERR Invalid slot"), false;
+    return context.reply.error("ERR Invalid slot"), std::nullopt;
   }
-  *slot = static_cast<std::uint32_t>(number);
-  return true;
+  return static_cast<std::uint32_t>(number);
 }
 
 // Visits keys of one of Redis's slots that are this node's, until visit(key) has returned false.
@@ -207,22 +207,24 @@ void cluster_keyslot(CommandContext& context, const Call& call) {
 }
 
 void cluster_countkeysinslot(CommandContext& context, const Call& call) {
-  std::uint32_t slot = 0;
-  if (cluster_of(context) == nullptr || !parse_slot(context, call[2], &slot)) return;
+  if (cluster_of(context) == nullptr) return;
+  const std::optional<std::uint32_t> slot = parse_slot(context, call[2]);
+  if (!slot) return;
   std::int64_t count = 0;
-  visit_keys_in(context.keyspace, slot, [&](std::string_view) { return ++count, true; });
+  visit_keys_in(context.keyspace, *slot, [&](std::string_view) { return ++count, true; });
   context.reply.integer(count);
 }
 
 void cluster_getkeysinslot(CommandContext& context, const Call& call) {
-  std::uint32_t slot = 0;
+  if (cluster_of(context) == nullptr) return;
+  const std::optional<std::uint32_t> slot = parse_slot(context, call[2]);
+  if (!slot) return;
   std::int64_t most = 0;
-  if (cluster_of(context) == nullptr || !parse_slot(context, call[2], &slot)) return;
   if (!parse_integer(call[3], &most) || most < 0) return context.reply.error("ERR Invalid number of keys");
   const std::size_t begin = context.reply.begin_list();
   std::int64_t count = 0;
   if (most > 0) {
-    visit_keys_in(context.keyspace, slot, [&](std::string_view key) {
+    visit_keys_in(context.keyspace, *slot, [&](std::string_view key) {
       context.reply.bulk(key);
       return ++count < most;
     });

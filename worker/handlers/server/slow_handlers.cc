@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,24 +25,26 @@ struct Line {
   std::vector<std::string> words;  ///< address, name, arguments
 };
 
-// False: empty, reset, or just being written.
-bool read_line(const SlowLine& line, std::uint64_t floor, Line* read) {
-  read->number = line.number.load(std::memory_order_acquire);
-  if (read->number == 0 || read->number <= floor) return false;
+// Nothing: empty, reset, or just being written.
+std::optional<Line> read_line(const SlowLine& line, std::uint64_t floor) {
+  Line read{};
+  read.number = line.number.load(std::memory_order_acquire);
+  if (read.number == 0 || read.number <= floor) return std::nullopt;
   std::array<char, kSlowTextBytes> text = line.text;
   const std::uint64_t bytes = std::min<std::uint64_t>(line.text_bytes, kSlowTextBytes);
-  read->time_s = line.time_s;
-  read->duration_us = line.duration_us;
+  read.time_s = line.time_s;
+  read.duration_us = line.duration_us;
   std::atomic_thread_fence(std::memory_order_acquire);
-  if (line.number.load(std::memory_order_relaxed) != read->number) return false;
+  if (line.number.load(std::memory_order_relaxed) != read.number) return std::nullopt;
   for (std::size_t at = 0; at + 2 <= bytes;) {
     std::uint16_t length = 0;
     std::memcpy(&length, text.data() + at, 2);
-    if (at + 2 + length > bytes) return false;
-    read->words.emplace_back(text.data() + at + 2, length);
+    if (at + 2 + length > bytes) return std::nullopt;
+    read.words.emplace_back(text.data() + at + 2, length);
     at += 2u + length;
   }
-  return read->words.size() >= 2;
+  if (read.words.size() < 2) return std::nullopt;
+  return read;
 }
 
 // Newest first.
@@ -50,8 +53,8 @@ std::vector<Line> slow_lines(CommandContext& context) {
   std::vector<Line> lines;
   for (std::size_t i = 0; i < settings.statistics->record_count.load(); ++i) {
     for (const SlowLine& line : settings.statistics[i].slow_lines) {
-      Line read{};
-      if (read_line(line, settings.statistics->slow_floor.load(), &read)) lines.push_back(std::move(read));
+      std::optional<Line> read = read_line(line, settings.statistics->slow_floor.load());
+      if (read) lines.push_back(std::move(*read));
     }
   }
   std::ranges::sort(lines, std::greater(), &Line::number);

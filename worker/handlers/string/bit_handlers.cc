@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"
@@ -11,16 +12,15 @@
 namespace memento::handlers {
 namespace {
 
-// A bit's index, within what a value can hold; else an error was written.
-bool take_bit_offset(CommandContext& context, std::string_view text, std::uint64_t* offset) {
+// A bit's index, within what a value can hold. Nothing: an error was written.
+std::optional<std::uint64_t> take_bit_offset(CommandContext& context, std::string_view text) {
   std::int64_t number = 0;
   if (parse_integer(text, &number) && number >= 0 &&
       static_cast<std::uint64_t>(number) / 8 < context.keyspace.value_limit_bytes()) {
-    *offset = static_cast<std::uint64_t>(number);
-    return true;
+    return static_cast<std::uint64_t>(number);
   }
   context.reply.error("ERR bit offset is not an integer or out of range");
-  return false;
+  return std::nullopt;
 }
 
 unsigned byte_of(std::string_view bytes, std::uint64_t index) {
@@ -100,22 +100,22 @@ std::int64_t find_bit(std::string_view bytes, IndexRange range, bool wanted) {
 }  // namespace
 
 void getbit(CommandContext& context, const Call& call) {
-  std::uint64_t offset = 0;
-  if (!take_bit_offset(context, call[2], &offset)) return;
+  const std::optional<std::uint64_t> offset = take_bit_offset(context, call[2]);
+  if (!offset) return;
   bool bit = false;
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
-    bit = offset / 8 < entry.value.size() && bit_of(entry.value, offset);
+    bit = *offset / 8 < entry.value.size() && bit_of(entry.value, *offset);
   });
   context.reply.integer(found && bit ? 1 : 0);
 }
 
 void setbit(CommandContext& context, const Call& call) {
-  std::uint64_t offset = 0;
-  if (!take_bit_offset(context, call[2], &offset)) return;
+  const std::optional<std::uint64_t> offset = take_bit_offset(context, call[2]);
+  if (!offset) return;
   if (call[3] != "0" && call[3] != "1")
     return context.reply.error("ERR bit is not an integer or out of range");
-  const std::uint64_t place = offset / 8;
-  const unsigned mask = 0x80u >> offset % 8;
+  const std::uint64_t place = *offset / 8;
+  const unsigned mask = 0x80u >> *offset % 8;
   unsigned before = 0;
   char byte = 0;
   const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {

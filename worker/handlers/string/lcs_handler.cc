@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,22 +23,26 @@ struct LcsOptions {
   std::int64_t least = 0;  ///< matches shorter than this are left out
 };
 
-bool take_options(CommandContext& context, const Call& call, LcsOptions* options) {
+// Nothing: an error was written.
+std::optional<LcsOptions> take_options(CommandContext& context, const Call& call) {
+  const auto refuse = [&](std::string_view text) { return context.reply.error(text), std::nullopt; };
+  LcsOptions options;
   for (std::size_t i = 3; i < call.count(); ++i) {
     if (is_word(call[i], "IDX")) {
-      options->wants_matches = true;
+      options.wants_matches = true;
     } else if (is_word(call[i], "LEN")) {
-      options->wants_length = true;
+      options.wants_length = true;
     } else if (is_word(call[i], "WITHMATCHLEN")) {
-      options->with_length = true;
+      options.with_length = true;
     } else if (is_word(call[i], "MINMATCHLEN") && i + 1 < call.count()) {
-      if (!parse_integer(call[++i], &options->least)) return context.reply.error(kNotAnInteger), false;
+      if (!parse_integer(call[++i], &options.least)) return refuse(kNotAnInteger);
     } else {
-      return context.reply.error(kSyntaxError), false;
+      return refuse(kSyntaxError);
     }
   }
-  if (!options->wants_length || !options->wants_matches) return true;
-  return context.reply.error("ERR If you want both the length and indexes, please just use IDX."), false;
+  if (options.wants_length && options.wants_matches)
+    return refuse("ERR If you want both the length and indexes, please just use IDX.");
+  return options;
 }
 
 /// A common piece that is contiguous in both values: where it begins in each, and its length.
@@ -145,8 +150,8 @@ void answer_matches(ReplyWriter& reply, CommonSubsequence& common, const LcsOpti
 }  // namespace
 
 void lcs(CommandContext& context, const Call& call) {
-  LcsOptions options;
-  if (!take_options(context, call, &options)) return;
+  const std::optional<LcsOptions> options = take_options(context, call);
+  if (!options) return;
   std::array<std::string, 2> values;
   const std::array<HashedKey, 2> keys{call.key, context.keyspace.hash(call[2])};
   read_together(
@@ -159,8 +164,8 @@ void lcs(CommandContext& context, const Call& call) {
         "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }
   CommonSubsequence common(values[0], values[1]);
-  if (options.wants_matches) return answer_matches(context.reply, common, options);
-  if (options.wants_length) return context.reply.integer(common.length());
+  if (options->wants_matches) return answer_matches(context.reply, common, *options);
+  if (options->wants_length) return context.reply.integer(common.length());
   context.reply.bulk(common.text());
 }
 
