@@ -27,7 +27,7 @@ FLAGS_tsan    := -O1 -fsanitize=thread -Wno-tsan
 CXXFLAGS += -std=c++20 -g1 -fno-omit-frame-pointer $(WARNINGS) $(FLAGS_$(MODE)) -I. -MMD -MP
 LDFLAGS  += $(FLAGS_$(MODE))
 # Lua compiled as C++: its errors are exceptions, so that frames of ours that they leave are unwound.
-LUA      := -l:liblua5.1-c++.a -l:liblua5.1-cjson.a -l:liblua5.1-bitop.a
+LUA      := -l:liblua5.1-c++.a -l:liblua5.1-cjson.a -l:liblua5.1-bitop.a -llzf
 LDLIBS   := -lxxhash -lpthread -lcrypto -luv $(LUA)
 # A compiler cache is used where there is one.
 CACHE    := $(shell command -v ccache)

@@ -158,6 +158,9 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"EVAL_RO", -3, kReadingScripts, kCountedKeys, 0, kScripting, "7.0.0", "script numkeys [key ...] [argument ...]", "EVAL of a script that changes nothing"},
     {"EVALSHA_RO", -3, kReadingScripts, kCountedKeys, 0, kScripting, "7.0.0", "sha1 numkeys [key ...] [argument ...]", "EVALSHA of a script that changes nothing"},
     {"SCRIPT", -2, kContainer, kNoKey, 0, kScripting, "2.6.0", "subcommand", "About scripts; SCRIPT HELP"},
+    {"FCALL", -3, kScripts, kCountedKeys, 0, kScripting, "7.0.0", "function numkeys [key ...] [argument ...]", "Call a function of a library, as one change"},
+    {"FCALL_RO", -3, kReadingScripts, kCountedKeys, 0, kScripting, "7.0.0", "function numkeys [key ...] [argument ...]", "FCALL of a function that changes nothing"},
+    {"FUNCTION", -2, kContainer, kNoKey, 0, kScripting, "7.0.0", "subcommand", "About libraries of functions; FUNCTION HELP"},
 
     {"CLUSTERINFO", 1, kAnyTime, kNoKey, 0, kCluster, kOwn, "", "The cluster's nodes: name, address, slots, state"},
     {"CLUSTER", -2, kContainer, kNoKey, 0, kCluster, "3.0.0", "subcommand", "The cluster, for clients of Redis Cluster; CLUSTER HELP"},
@@ -237,6 +240,16 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"PUBSUB|SHARDCHANNELS", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "7.0.0", "[glob]", "Shard channels that somebody subscribes to"},
     {"PUBSUB|SHARDNUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "7.0.0", "[channel ...]", "How many clients subscribe to shard channels"},
     {"PUBSUB|NUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "2.8.0", "[channel ...]", "How many clients subscribe to channels"},
+
+    {"FUNCTION|DELETE", 3, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "library", "Remove a library", JoinKind::kAllOk},
+    {"FUNCTION|DUMP", 2, kNoScript, kNoKey, 0, kScripting, "7.0.0", "", "All libraries as bytes, for FUNCTION RESTORE"},
+    {"FUNCTION|FLUSH", -2, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "[ASYNC | SYNC]", "Remove all libraries", JoinKind::kAllOk},
+    {"FUNCTION|HELP", 2, kLoading | kStale, kNoKey, 0, kScripting, "7.0.0", "", "The subcommands"},
+    {"FUNCTION|KILL", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "7.0.0", "", "Stop functions that have been running for a while"},
+    {"FUNCTION|LIST", -2, kNoScript, kNoKey, 0, kScripting, "7.0.0", "[LIBRARYNAME pattern] [WITHCODE]", "The libraries with their functions"},
+    {"FUNCTION|LOAD", -3, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "[REPLACE] code", "Take a library of functions; its name", JoinKind::kSame},
+    {"FUNCTION|RESTORE", -3, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "payload [FLUSH | APPEND | REPLACE]", "Take the libraries that FUNCTION DUMP gave", JoinKind::kAllOk},
+    {"FUNCTION|STATS", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "7.0.0", "", "How many libraries and functions there are; how long one has been running"},
 
     {"SCRIPT|EXISTS", -3, kNoScript, kNoKey, 0, kScripting, "2.6.0", "sha1 [sha1 ...]", "Which scripts the server knows"},
     {"SCRIPT|FLUSH", -2, kNoScript, kNoKey, 0, kScripting, "2.6.0", "[ASYNC | SYNC]", "Forget all scripts", JoinKind::kAllOk},

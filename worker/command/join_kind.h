@@ -12,6 +12,7 @@ enum class JoinKind : std::uint8_t {
   kSum,        ///< of integers: DEL, EXISTS, COUNT
   kSumOfSome,  ///< the same, of the nodes that answered: PUBLISH
   kAllOk,      ///< MSET, FLUSH
+  kSame,       ///< each answers the same: SCRIPT LOAD
   kElements,   ///< each part's elements have places in the whole: MGET
   kLists,      ///< one behind the other: KEYS
   kFields,     ///< sums by name: KEYSPACE

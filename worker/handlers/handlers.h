@@ -208,6 +208,18 @@ void cluster_links(CommandContext& context, const Call& call);
 void cluster_ok(CommandContext& context, const Call& call);
 void clusterinfo(CommandContext& context, const Call& call);
 
+// function_handlers.cc
+void fcall(CommandContext&, const Call&);
+void fcall_ro(CommandContext&, const Call&);
+void function_delete(CommandContext&, const Call&);
+void function_dump(CommandContext&, const Call&);
+void function_flush(CommandContext&, const Call&);
+void function_kill(CommandContext&, const Call&);
+void function_list(CommandContext&, const Call&);
+void function_load(CommandContext&, const Call&);
+void function_restore(CommandContext&, const Call&);
+void function_stats(CommandContext&, const Call&);
+
 // script_handlers.cc
 void eval(CommandContext&, const Call&);
 void evalsha(CommandContext&, const Call&);

@@ -191,6 +191,10 @@ void finish_join(const Join& join, const ClusterState& state, ReplyWriter& reply
       return reply.integer(sum_of(join));
     case JoinKind::kAllOk:
       return reply.ok();
+    case JoinKind::kSame: {
+      std::string_view bytes = join.parts.front().reply;
+      return reply.bulk(take_element(&bytes).text);
+    }
     case JoinKind::kElements:
       return write_elements(join, reply);
     case JoinKind::kLists:

@@ -13,14 +13,13 @@ namespace {
 char interpreter_key;  // its address is a field of the registry
 constexpr std::size_t kReplyLimitBytes = 512 << 20;
 
-void set_array(lua_State* lua, const char* name, std::span<const std::string_view> values) {
+void push_array(lua_State* lua, std::span<const std::string_view> values) {
   lua_createtable(lua, static_cast<int>(values.size()), 0);
   int place = 0;
   for (const std::string_view value : values) {
     lua_pushlstring(lua, value.data(), value.size());
     lua_rawseti(lua, -2, ++place);
   }
-  lua_setfield(lua, -2, name);
 }
 
 // Pushes the text of the error that is the first value of the stack; nil: it has none.
@@ -165,12 +164,19 @@ bool Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, Rep
 int Interpreter::run_protected(lua_State* lua) {
   Run& run = *static_cast<Run*>(lua_touserdata(lua, 1));
   push_real_globals(lua);
-  set_array(lua, "KEYS", run.call.keys);
-  set_array(lua, "ARGV", run.call.arguments);
+  const bool is_function = run.call.is_function;
+  is_function ? lua_pushnil(lua) : push_array(lua, run.call.keys);
+  lua_setfield(lua, -2, "KEYS");
+  is_function ? lua_pushnil(lua) : push_array(lua, run.call.arguments);
+  lua_setfield(lua, -2, "ARGV");
   lua_settop(lua, 1);
   lua_rawgeti(lua, LUA_REGISTRYINDEX, run.interpreter.error_handler_);
   lua_rawgeti(lua, LUA_REGISTRYINDEX, run.chunk);
-  const int status = lua_pcall(lua, 0, 1, 2);
+  if (is_function) {
+    push_array(lua, run.call.keys);
+    push_array(lua, run.call.arguments);
+  }
+  const int status = lua_pcall(lua, is_function ? 2 : 0, 1, 2);
   run.has_failed = status != 0 || run.interpreter.limits_.stop_reason() != nullptr;
   try {
     if (status == LUA_ERRMEM) return 0;

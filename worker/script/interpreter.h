@@ -19,11 +19,15 @@
 
 namespace memento {
 
+struct FunctionLibrary;
+
 /// What one call of a script gets.
 struct ScriptCall {
   std::string_view name;  ///< in errors: its SHA-1, or a function's name
   std::span<const std::string_view> keys;
   std::span<const std::string_view> arguments;
+  /// It gets both as its parameters, and no KEYS and ARGV.
+  bool is_function = false;
 };
 
 class Interpreter {
@@ -46,6 +50,10 @@ class Interpreter {
   };
   Compiled compile(std::string_view text, const char* name);
   void forget(Chunk chunk);
+  /// Compiles and runs a library's text without its first line, and adds what it registers: chunks to be run
+  /// as functions. Not empty: what is wrong; then there are none. (function_library.cc.) REQUIRES: no script
+  /// runs in this interpreter.
+  std::string load_library(std::string_view text, ScriptHost& host, FunctionLibrary* library);
 
   /// Runs it, and writes the reply in that protocol: what it returns, or the error that it ended with. False:
   /// it ended with an error. What the host has written meanwhile to the same output is rolled back. REQUIRES:

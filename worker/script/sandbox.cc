@@ -313,6 +313,23 @@ void protect(lua_State* lua) {
   lua_replace(lua, -2);
 }
 
+void redirect_view(lua_State* lua) {
+  lua_getmetatable(lua, -2);
+  lua_pushvalue(lua, -2);
+  lua_setfield(lua, -2, "__index");
+  lua_pushlightuserdata(lua, &view_key);
+  lua_pushvalue(lua, -3);
+  lua_rawset(lua, -3);
+  lua_pop(lua, 2);
+}
+
+void refuse_missing_names(lua_State* lua) {
+  lua_createtable(lua, 0, 1);
+  lua_pushcfunction(lua, miss_global);
+  lua_setfield(lua, -2, "__index");
+  lua_setmetatable(lua, -2);
+}
+
 void push_real_globals(lua_State* lua) { push_registered(lua, &real_globals_key); }
 void push_globals(lua_State* lua) { push_registered(lua, &globals_key); }
 
@@ -340,10 +357,7 @@ void set_up_sandbox(lua_State* lua, void (*add_libraries)(lua_State*)) {
   wrap_table_library(lua);
   add_libraries(lua);
   protect_libraries(lua);
-  lua_createtable(lua, 0, 1);
-  lua_pushcfunction(lua, miss_global);
-  lua_setfield(lua, -2, "__index");
-  lua_setmetatable(lua, -2);
+  refuse_missing_names(lua);
   lua_pushvalue(lua, -1);
   protect(lua);
   lua_pushvalue(lua, -1);

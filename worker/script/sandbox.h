@@ -36,5 +36,9 @@ int load_text(lua_State* lua, const char* text, std::size_t size_bytes, const ch
 
 /// Puts a read-only view of the table on top of the stack in its place.
 void protect(lua_State* lua);
+/// Makes the view, which is second on the stack, lead to the table on top, which it takes off.
+void redirect_view(lua_State* lua);
+/// Makes what the table on top of the stack has not an error, as that of globals.
+void refuse_missing_names(lua_State* lua);
 
 }  // namespace memento

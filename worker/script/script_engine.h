@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "shm/texts/text_store.h"
+#include "worker/script/function_engine.h"
 #include "worker/script/interpreter.h"
 
 namespace memento {
@@ -57,6 +58,7 @@ class ScriptEngine {
   bool flush();
 
   TextStore& texts() { return texts_; }
+  FunctionEngine& functions() { return functions_; }
   /// Makes it when there is none. nullptr: no memory.
   Interpreter* interpreter();
   std::size_t compiled_count() const { return by_sha1_.size(); }
@@ -66,6 +68,7 @@ class ScriptEngine {
   void forget_outdated();
 
   TextStore texts_;
+  FunctionEngine functions_{texts_};
   std::unique_ptr<Interpreter> interpreter_;
   std::list<Script> compiled_;  ///< the one used last in front
   std::unordered_map<std::string_view, std::list<Script>::iterator> by_sha1_;

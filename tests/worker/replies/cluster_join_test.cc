@@ -43,6 +43,8 @@ TEST_F(ClusterJoinTest, Sums) {
   EXPECT_EQ(join(JoinKind::kSum, {":2\r\n", ":0\r\n", ":40\r\n"}), ":42\r\n");
   EXPECT_EQ(join(JoinKind::kSum, {":2\r\n", ":0\r\n", ":40\r\n"}, Protocol::kText), "42\r\n");
   EXPECT_EQ(join(JoinKind::kAllOk, {"+OK\r\n", "+OK\r\n", "+OK\r\n"}), "+OK\r\n");
+  EXPECT_EQ(join(JoinKind::kSame, {"$3\r\nlib\r\n", "$3\r\nlib\r\n"}), "$3\r\nlib\r\n");
+  EXPECT_EQ(join(JoinKind::kSame, {"$3\r\nlib\r\n", "-ERR no\r\n"}), "-ERR no\r\n");
 }
 
 // Values with line ends in them, nil, and places in another order than the parts.

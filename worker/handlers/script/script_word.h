@@ -19,6 +19,7 @@ struct ScriptWord {
   static std::uint64_t make(RunKind kind, std::uint64_t begin_ms) {
     return begin_ms << 3 | kRuns | (kind == RunKind::kFunction ? kFunction : 0);
   }
+  static std::uint64_t begin_ms(std::uint64_t word) { return word >> 3; }
   static RunKind kind(std::uint64_t word) {
     return (word & kFunction) != 0 ? RunKind::kFunction : RunKind::kScript;
   }

@@ -1,0 +1,238 @@
+// FCALL, FCALL_RO and FUNCTION.
+#include <string>
+#include <vector>
+
+#include "conf/log_limiter.h"
+#include "shm/messages/glob.h"
+#include "worker/handlers/handler_support.h"
+#include "worker/handlers/handlers.h"
+#include "worker/handlers/script/script_run.h"
+#include "worker/script/function_dump.h"
+#include "worker/script/script_engine.h"
+#include "worker/text/number_text.h"
+#include "worker/text/words.h"
+
+namespace memento::handlers {
+namespace {
+
+constexpr std::size_t kQuotedBytes = 128;
+constexpr std::size_t kDumpLimitBytes = TextStore::kKeptLimitBytes;
+
+FunctionEngine& functions_of(CommandContext& context) { return context.services.scripts->functions(); }
+
+void finish(CommandContext& context, const std::string& error) {
+  if (!error.empty()) return context.reply.error(error);
+  context.reply.ok();
+}
+
+const char* flags_refusal(CommandContext& context, const LibraryFunction& function, bool is_read_only) {
+  if ((function.flags & LibraryFunction::kNoCluster) != 0 && context.services.cluster != nullptr)
+    return "ERR Can not run script on cluster, 'no-cluster' flag is set.";
+  if (is_read_only && (function.flags & LibraryFunction::kNoWrites) == 0)
+    return "ERR Can not execute a script with write flag using *_ro command.";
+  return nullptr;
+}
+
+void call_function(CommandContext& context, const Call& call, bool is_read_only) {
+  FunctionEngine& functions = functions_of(context);
+  std::string error;
+  const LibraryFunction* const function = functions.find(call[1], &error);
+  if (function == nullptr)
+    return context.reply.error("ERR " + (error.empty() ? "Function not found" : error));
+  std::int64_t count = 0;
+  if (!parse_integer(call[2], &count)) return context.reply.error("ERR Bad number of keys provided");
+  ScriptCall script{};
+  if (!take_keys(context, call, 2, &script)) return;
+  if (const char* const refusal = flags_refusal(context, *function, is_read_only))
+    return context.reply.error(refusal);
+  script.name = function->name;
+  script.is_function = true;
+  const bool is_reading = is_read_only || (function->flags & LibraryFunction::kNoWrites) != 0;
+  run_script(context, functions.interpreter(), function->chunk, script,
+             {RunKind::kFunction, is_reading, false});
+}
+
+void show_function(ReplyWriter& reply, const LibraryFunction& function) {
+  reply.begin_map(3);
+  reply.field("name");
+  reply.bulk(function.name);
+  reply.field("description");
+  function.description ? reply.bulk(*function.description) : reply.nil();
+  reply.field("flags");
+  std::vector<const char*> names;
+  for (const FunctionFlagName& flag : kFunctionFlags) {
+    if ((function.flags & flag.flag) != 0) names.push_back(flag.name);
+  }
+  reply.begin_set(names.size());
+  for (const char* const name : names) reply.status(name);
+  reply.end();
+  reply.end();
+}
+
+void show_library(ReplyWriter& reply, const FunctionLibrary& library, const std::string* text) {
+  reply.begin_map(text != nullptr ? 4 : 3);
+  reply.field("library_name");
+  reply.bulk(library.name);
+  reply.field("engine");
+  reply.bulk("LUA");
+  reply.field("functions");
+  reply.begin_array(library.functions.size());
+  for (const LibraryFunction& function : library.functions) show_function(reply, function);
+  reply.end();
+  if (text != nullptr) {
+    reply.field("library_code");
+    reply.bulk(*text);
+  }
+  reply.end();
+}
+
+struct ListOptions {
+  bool with_code = false;
+  std::optional<std::string_view> pattern;
+};
+
+// False: an error was written.
+bool take_list_options(CommandContext& context, const Call& call, ListOptions* options) {
+  for (std::size_t i = 2; i < call.count(); ++i) {
+    if (!options->with_code && is_word(call[i], "WITHCODE")) {
+      options->with_code = true;
+    } else if (!options->pattern && is_word(call[i], "LIBRARYNAME")) {
+      if (++i == call.count()) return context.reply.error("ERR library name argument was not given"), false;
+      options->pattern = call[i];
+    } else {
+      context.reply.error("ERR Unknown argument " + std::string(quotable(call[i], kQuotedBytes)));
+      return false;
+    }
+  }
+  return true;
+}
+
+// The function that has been running for a while in some worker. Only its own worker knows what it is called.
+void show_running(CommandContext& context) {
+  for (const std::atomic<std::uint64_t>& word : context.services.settings.long_scripts) {
+    const std::uint64_t found = word.load(std::memory_order_acquire);
+    if (found == 0 || ScriptWord::kind(found) != RunKind::kFunction) continue;
+    context.reply.begin_map(1);
+    context.reply.field("duration_ms");
+    context.reply.integer(monotonic_time_ns() / 1'000'000 -
+                          static_cast<std::int64_t>(ScriptWord::begin_ms(found)));
+    return context.reply.end();
+  }
+  context.reply.nil();
+}
+
+}  // namespace
+
+void fcall(CommandContext& context, const Call& call) { call_function(context, call, false); }
+void fcall_ro(CommandContext& context, const Call& call) { call_function(context, call, true); }
+
+void function_load(CommandContext& context, const Call& call) {
+  FunctionEngine::Policy policy = FunctionEngine::Policy::kAppend;
+  for (const std::string_view option : call.args.subspan(2, call.count() - 3)) {
+    if (!is_word(option, "REPLACE"))
+      return context.reply.error("ERR Unknown option given: " + std::string(quotable(option, kQuotedBytes)));
+    policy = FunctionEngine::Policy::kReplace;
+  }
+  std::string name;
+  const std::string error = functions_of(context).load(call.args.back(), policy, &name);
+  if (!error.empty()) return context.reply.error(error);
+  context.reply.bulk(name);
+}
+
+void function_delete(CommandContext& context, const Call& call) {
+  finish(context, functions_of(context).erase(call[2]));
+}
+
+void function_flush(CommandContext& context, const Call& call) {
+  if (call.count() > 3 || (call.count() == 3 && !is_word(call[2], "SYNC") && !is_word(call[2], "ASYNC")))
+    return context.reply.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+  finish(context, functions_of(context).clear());
+}
+
+void function_list(CommandContext& context, const Call& call) {
+  ListOptions options;
+  if (!take_list_options(context, call, &options)) return;
+  FunctionEngine& functions = functions_of(context);
+  const Glob pattern(lower_case(options.pattern.value_or("")));
+  std::vector<const FunctionLibrary*> shown;
+  for (const auto& [name, entry] : functions.entries()) {
+    if (!options.pattern || pattern.matches(lower_case(name))) shown.push_back(&entry.library);
+  }
+  context.reply.begin_array(shown.size());
+  for (const FunctionLibrary* const library : shown) {
+    const std::string text = options.with_code ? functions.text(library->name) : "";
+    show_library(context.reply, *library, options.with_code ? &text : nullptr);
+  }
+  context.reply.end();
+}
+
+void function_stats(CommandContext& context, const Call&) {
+  FunctionEngine& functions = functions_of(context);
+  if (!context.services.is_busy) (void)functions.entries();  // what other workers have changed
+  context.reply.begin_map(2);
+  context.reply.field("running_script");
+  show_running(context);
+  context.reply.field("engines");
+  context.reply.begin_map(1);
+  context.reply.field("LUA");
+  context.reply.begin_map(2);
+  context.reply.field("libraries_count");
+  context.reply.integer(static_cast<std::int64_t>(functions.library_count()));
+  context.reply.field("functions_count");
+  context.reply.integer(static_cast<std::int64_t>(functions.function_count()));
+  context.reply.end();
+  context.reply.end();
+  context.reply.end();
+}
+
+void function_kill(CommandContext& context, const Call&) {
+  switch (kill_scripts(context.services.settings, RunKind::kFunction)) {
+    case KillOutcome::kKilled:
+      return context.reply.ok();
+    case KillOutcome::kNoneRuns:
+      return context.reply.error("NOTBUSY No scripts in execution right now.");
+    case KillOutcome::kOtherKindRuns:
+      return context.reply.error(
+          "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+  }
+}
+
+void function_dump(CommandContext& context, const Call&) {
+  FunctionEngine& functions = functions_of(context);
+  FunctionDump dump;
+  for (const auto& [name, entry] : functions.entries()) dump.add(functions.text(name));
+  context.reply.bulk(dump.finish());
+}
+
+void function_restore(CommandContext& context, const Call& call) {
+  FunctionEngine::Policy policy = FunctionEngine::Policy::kAppend;
+  if (call.count() > 4)
+    return context.reply.error(
+        "ERR Unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.");
+  if (call.count() == 4) {
+    if (is_word(call[3], "REPLACE")) {
+      policy = FunctionEngine::Policy::kReplace;
+    } else if (is_word(call[3], "FLUSH")) {
+      policy = FunctionEngine::Policy::kFlush;
+    } else if (!is_word(call[3], "APPEND")) {
+      return context.reply.error(
+          "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.");
+    }
+  }
+  const FunctionDump::Read read = FunctionDump::read(call[2], kDumpLimitBytes);
+  switch (read.fault) {
+    case FunctionDump::Fault::kChecksum:
+      return context.reply.error("ERR DUMP payload version or checksum are wrong");
+    case FunctionDump::Fault::kOtherType:
+      return context.reply.error("ERR given type is not a function");
+    case FunctionDump::Fault::kBroken:
+      return context.reply.error("ERR Failed loading library data");
+    case FunctionDump::Fault::kTooLong:
+      return context.reply.error("OOM there is no room for the libraries' texts");
+    case FunctionDump::Fault::kNone:
+      break;
+  }
+  finish(context, functions_of(context).restore(read.texts, policy));
+}
+
+}  // namespace memento::handlers
