@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "shm/arena/arena.h"
+#include "shm/arena/free_lines.h"
 #include "shm/commit/plant.h"
 #include "shm/format/table.h"
 #include "shm/segment.h"
@@ -170,26 +171,17 @@ std::optional<PageIndex> Arena::find_line_page(std::uint64_t lines) {
 // REQUIRES: arena lock held. Stages the bits of `lines` lines and the page's new totals.
 void Arena::stage_lines(PageIndex page, std::uint64_t first, std::uint64_t lines, bool used) {
   Word* words = page_words(page);
-  std::uint64_t image[16];
-  for (std::uint64_t w = 0; w < 16; ++w) image[w] = redo_.load(words[w]);
-  for (std::uint64_t line = first; line < first + lines; ++line) {
-    const std::uint64_t bit = 1ull << line % 64;
-    assert(((image[line / 64] & bit) != 0) != used);
-    image[line / 64] = used ? image[line / 64] | bit : image[line / 64] & ~bit;
-  }
-  std::uint64_t free = 0, longest = 0, length = 0;
-  for (std::uint64_t line = 0; line < kLinesPerPage; ++line) {
-    const bool is_free = (image[line / 64] >> line % 64 & 1) == 0;
-    length = is_free ? length + 1 : 0;
-    longest = std::max(longest, length);
-    free += is_free;
-  }
+  LineBitmap image;
+  for (std::size_t w = 0; w < image.size(); ++w) image[w] = redo_.load(words[w]);
+  assert(next_line_that(!used, image, first) == first && next_line_that(used, image, first) >= first + lines);
+  mark_lines(&image, first, lines, used);
+  const FreeLines now_free = count_free_lines(image);
   for (std::uint64_t w = first / 64; w <= (first + lines - 1) / 64; ++w) redo_.restage(words[w], image[w]);
-  if (free == kLinesPerPage) {
+  if (now_free.count == kLinesPerPage) {
     stage_page_release(page);
   } else {
     const std::uint64_t flags = PageInfo{redo_.load(info_word(page))}.flags();
-    redo_.restage(info_word(page), PageInfo::make(kLinePage, free, longest, flags).word);
+    redo_.restage(info_word(page), PageInfo::make(kLinePage, now_free.count, now_free.longest, flags).word);
   }
 }
 
@@ -206,14 +198,9 @@ bool Arena::allocate_table(std::uint64_t lines) {
       if (!page) page = claim_page(kLinePage, 0);
       if (page) {
         const Word* words = page_words(*page);
-        std::uint64_t first = 0, length = 0;
-        for (std::uint64_t line = 0; length < lines; ++line) {
-          if (words[line / 64].load(kRelaxed) >> line % 64 & 1) {
-            length = 0;
-          } else if (length++ == 0) {
-            first = line;
-          }
-        }
+        LineBitmap used;
+        for (std::size_t w = 0; w < used.size(); ++w) used[w] = words[w].load(kRelaxed);
+        const std::uint64_t first = find_free_lines(used, lines).value();  // its info says that there are
         stage_lines(*page, first, lines, true);
         const Offset offset = page_offset(*page) + kLinePageHeaderBytes + first * kLineBytes;
         redo_.stage(record_.held[kHeldNewTable], Extent::make(offset, lines, Extent::kTable).word);
