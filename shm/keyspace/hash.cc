@@ -109,15 +109,12 @@ inline bool surely_has_no_tag(std::string_view key) {
   return _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(front, brace), _mm_cmpeq_epi8(back, brace))) == 0;
 }
 
-#pragma GCC push_options
-#pragma GCC target("pclmul,sse4.1")
-
 inline __m128i from_word(std::uint64_t word) { return _mm_cvtsi64_si128(static_cast<long long>(word)); }
 
 // The bytes as one polynomial, the first byte its highest powers: what is in front of the last 8 is folded
 // into 64 bits that have the same remainder, 8 bytes at a time, then all is reduced. Gopal et al., "Fast CRC
 // Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009. REQUIRES: at least 8 bytes.
-std::uint32_t crc16_by_multiplication(std::string_view bytes) {
+[[gnu::target("pclmul,sse4.1")]] std::uint32_t crc16_by_multiplication(std::string_view bytes) {
   const __m128i powers = _mm_set_epi64x(power_of_x(64), power_of_x(80));
   const __m128i barrett = _mm_set_epi64x(kPolynomial, quotient_of_x64());
   const char* at = bytes.data();
@@ -145,8 +142,6 @@ std::uint32_t crc16_by_multiplication(std::string_view bytes) {
   const __m128i remainder = _mm_xor_si128(_mm_clmulepi64_si128(quotient, barrett, 0x10), dividend);
   return static_cast<std::uint32_t>(_mm_cvtsi128_si32(remainder)) & 0xffff;
 }
-
-#pragma GCC pop_options
 
 const bool can_multiply = __builtin_cpu_supports("pclmul") != 0 && __builtin_cpu_supports("sse4.1") != 0;
 
