@@ -76,7 +76,7 @@ bool Keyspace::Impl::grow(Slot& slot, std::uint64_t inserts, std::optional<std::
   const bool only_tombstones = live + live / 8 + inserts < fill_limit(lines);
   if (!only_tombstones) {
     do {
-      lines += std::max<std::uint64_t>(lines / 4, 1);
+      lines += std::max<std::uint64_t>(lines / 8, 1);
     } while (live + inserts > fill_limit(lines));
   }
   return rebuild(slot, lines, [&](const Slot& now) {
