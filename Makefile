@@ -141,6 +141,7 @@ test:
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run '$(FILTER)' $(BIN)/memento-tests $(BIN)/memento-crash-tests $(PLANT_TESTS)
 
 # The rooms' own tests: those of shm, bus and worker that start no server.
+unit-test tsan: export SUITE_LIMIT_S ?= 1200
 unit-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-unit-tests
