@@ -69,5 +69,52 @@ void compare(const char* hello, std::uint64_t count) {
 TEST(Differential, Resp2) { compare("2", from_environment("MEMENTO_COMMANDS", 100'000)); }
 TEST(Differential, Resp3) { compare("3", from_environment("MEMENTO_COMMANDS", 100'000)); }
 
+/// The bytes of a reply that is one string.
+std::string string_of(const std::string& reply) {
+  const std::size_t begin = reply.find('\n') + 1;
+  return reply.starts_with('$') && begin + 2 <= reply.size() ? reply.substr(begin, reply.size() - begin - 2)
+                                                             : "";
+}
+
+// Shows that what DUMP gives is taken by the other server's RESTORE: numbers, short and long values, those
+// that Redis compresses; and that a list of Redis's is refused.
+TEST(Differential, DumpsAreExchanged) {
+  RedisServer redis_server;
+  TestServer memento_server({"--workers", "1", "--memory", "256MiB"});
+  Peer redis("redis", redis_server.port());
+  Peer memento("memento", memento_server.port());
+  std::vector<std::string> values{"",
+                                  "0",
+                                  "-1",
+                                  "127",
+                                  "128",
+                                  "-129",
+                                  "40000",
+                                  "-2147483648",
+                                  "2147483647",
+                                  "2147483648",
+                                  "01",
+                                  "x",
+                                  std::string(1, '\0')};
+  for (const std::size_t size : {20u, 21u, 63u, 64u, 300u, 16383u, 16384u, 100'000u}) {
+    values.push_back(std::string(size, 'a'));
+    std::string random(size, '\0');
+    for (char& byte : random) byte = static_cast<char>(std::random_device{}());
+    values.push_back(random + std::string(size / 2, 'b'));
+  }
+  for (Peer* from : {&redis, &memento}) {
+    Peer& to = from == &redis ? memento : redis;
+    for (const std::string& value : values) {
+      const std::string payload = string_of(from->ask({{"SET", "k", value}, {"DUMP", "k"}})[1]);
+      const std::vector<std::string> replies =
+          to.ask({{"RESTORE", "k", "0", payload, "REPLACE"}, {"GET", "k"}});
+      EXPECT_EQ(replies[0], "+OK\r\n") << from->name() << " " << value.size();
+      EXPECT_EQ(string_of(replies[1]), value) << from->name();
+    }
+  }
+  const std::string list = string_of(redis.ask({{"RPUSH", "l", "a"}, {"DUMP", "l"}})[1]);
+  EXPECT_EQ(memento.ask({{"RESTORE", "l", "0", list}})[0], "-ERR Bad data format\r\n");
+}
+
 }  // namespace
 }  // namespace memento::testing

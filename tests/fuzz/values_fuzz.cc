@@ -1,10 +1,11 @@
-// What is parsed out of arguments and values: numbers, globs, DUMP's payloads. A payload that is accepted is
-// the one that its value gives; an integer that is accepted is written as it was read.
+// What is parsed out of arguments and values: numbers, globs, DUMP's payloads. What a payload holds is what
+// the payload of its value holds; an integer that is accepted is written as it was read.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
 #include "shm/messages/glob.h"
+#include "worker/handlers/keys/crc64.h"
 #include "worker/handlers/keys/dump_format.h"
 #include "worker/text/number_text.h"
 
@@ -15,8 +16,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (parse_integer(text, &integer) && std::to_string(integer) != text) std::abort();
   long double decimal = 0;
   if (parse_float(text, &decimal)) (void)format_float(decimal);
-  if (const auto value = dumped_value(text); value && dump_value(*value) != text) std::abort();
-  if (dumped_value(dump_value(text)) != text) std::abort();
+  constexpr std::uint64_t kLimitBytes = 1 << 20;
+  std::string payload = text + std::string("\x0a\0", 2);
+  const std::uint64_t checksum = crc64(payload);
+  for (int i = 0; i < 8; ++i) payload += static_cast<char>(checksum >> 8 * i & 0xff);
+  if (is_dump(text)) (void)dumped_value(text, kLimitBytes);
+  if (is_dump(payload)) {
+    const auto value = dumped_value(payload, kLimitBytes);
+    if (value && dumped_value(dump_value(*value), kLimitBytes) != value) std::abort();
+  }
+  if (!is_dump(dump_value(text)) || dumped_value(dump_value(text), text.size()) != text) std::abort();
   const std::size_t bar = text.find('|');
   if (bar != std::string::npos) (void)Glob(text.substr(0, bar)).matches(text.substr(bar + 1));
   return 0;

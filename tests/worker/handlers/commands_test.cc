@@ -203,6 +203,9 @@ TEST_F(CommandsTest, DumpAndRestore) {
         << i;
   }
   EXPECT_EQ(ask("DUMP none"), kNil);
+  const std::string old("MSab\1\x25\x43\x36\x53\x8f\x68\x83\xd2", 13);  // of version 0.1.0
+  EXPECT_EQ(ask({"RESTORE", "old", "0", old}), kOk);
+  EXPECT_EQ(ask("GET old"), bulk("ab"));
 }
 
 // Shows LCS's three answers.
@@ -270,7 +273,7 @@ TEST_F(CommandsTest, Command) {
       ask("COMMAND INFO get")
           .starts_with("*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"));
   EXPECT_TRUE(ask("COMMAND INFO client|id").starts_with("*1\r\n*10\r\n$9\r\nclient|id\r\n:2\r\n"));
-  EXPECT_TRUE(ask("COMMAND DOCS mget").starts_with("*2\r\n$4\r\nmget\r\n*8\r\n$7\r\nsummary\r\n"));
+  EXPECT_TRUE(ask("COMMAND DOCS mget").starts_with("*2\r\n$4\r\nmget\r\n*10\r\n$7\r\nsummary\r\n"));
   EXPECT_EQ(ask("COMMAND LIST FILTERBY PATTERN *getd*"), "*1\r\n$6\r\ngetdel\r\n");
   EXPECT_EQ(ask("COMMAND LIST FILTERBY x y"), kSyntax);
   EXPECT_EQ(ask("COMMAND GETKEYS MSET a 1 b 2"), "*2\r\n" + bulk("a") + bulk("b"));

@@ -66,9 +66,9 @@ void restore(CommandContext& context, const Call& call) {
   std::int64_t ttl_ms = 0;
   if (!parse_integer(call[2], &ttl_ms)) return context.reply.error(kNotAnInteger);
   if (ttl_ms < 0) return context.reply.error("ERR Invalid TTL value, must be >= 0");
-  const std::optional<std::string_view> value = dumped_value(call[3]);
-  if (!value) return context.reply.error("ERR DUMP payload version or checksum are wrong");
-  if (!check_value_length(context, value->size())) return;
+  if (!is_dump(call[3])) return context.reply.error("ERR DUMP payload version or checksum are wrong");
+  const std::optional<std::string> value = dumped_value(call[3], context.keyspace.value_limit_bytes());
+  if (!value) return context.reply.error("ERR Bad data format");
   TimeMs expiry_ms = kNoExpiry;
   if (ttl_ms > 0) {
     expiry_ms = ttl_ms;
