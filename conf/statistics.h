@@ -96,6 +96,9 @@ struct StatisticsFront {
   StatisticsWord slow_floor;                                 ///< lines up to it were reset
   std::array<StatisticsWord, kLatencyEvents> latency_generations;
   StatisticsWord memory_peak_bytes;
+  /// Of all workers, in the last second; each worker writes what it finds.
+  StatisticsWord input_bytes_per_second;
+  StatisticsWord output_bytes_per_second;
 };
 
 /// The front by ->, the records by []. Children inherit the mapping.

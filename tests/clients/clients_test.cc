@@ -33,6 +33,8 @@ constexpr RealClient kClients[] = {
     {"RedisCliStat", "redis_cli.sh", "stat"},
     {"RedisCliPipe", "redis_cli.sh", "pipe"},
     {"RedisCliLatency", "redis_cli.sh", "latency"},
+    {"RedisCliInfo", "redis_cli.sh", "info"},
+    {"RedisCliShutdown", "redis_cli.sh", "shutdown"},
     {"RedisBenchmark", "redis_benchmark.sh"},
     {"RedisPy", "redis_py.py"},
     {"RedisPyMessages", "redis_py_messages.py"},

@@ -55,6 +55,23 @@ QUEUED
       "errors: 0, replies: 1000"
     expect 1000 "$(cli dbsize)"
     ;;
+  info)
+    fill
+    contains "$(cli role | tr '\n' ' ')" "master 0"
+    expect 0 "$(cli wait 1 10)"
+    contains "$(cli memory doctor)" "memory"
+    contains "$(cli info keyspace)" "db0:keys=9"
+    expect OK "$(cli replicaof no one)"
+    ;;
+  shutdown)
+    cli set city Turin >/dev/null
+    cli shutdown nosave
+    tries=0
+    while cli ping >/dev/null 2>&1; do
+      tries=$((tries + 1))
+      [ "$tries" -lt 1000 ] || { echo "the server still answers"; exit 1; }
+    done
+    ;;
   latency)
     samples="$(cli --latency --raw -i 0.3 | awk '{ print $4 }')"
     [ "$samples" -gt 0 ] || { echo "no samples"; exit 1; }

@@ -61,5 +61,11 @@ for name in ("redis_connected_clients", "redis_memory_used_bytes", "redis_memory
              "redis_config_maxclients", "redis_instance_info"):
     assert value(name) > 0, name
 for name in ("redis_uptime_in_seconds", "redis_cpu_sys_seconds_total", "redis_evicted_keys_total", "redis_expired_keys_total", "redis_rejected_connections_total",
-             "redis_slowlog_length", "redis_keyspace_hits_total"):
+             "redis_slowlog_length", "redis_keyspace_hits_total", "redis_mem_fragmentation_ratio", "redis_memory_used_dataset_bytes",
+             "redis_memory_used_overhead_bytes", "redis_memory_used_startup_bytes", "redis_memory_used_peak_bytes", "redis_net_input_bytes_total",
+             "redis_rdb_bgsave_in_progress", "redis_rdb_changes_since_last_save", "redis_rdb_last_save_timestamp_seconds",
+             "redis_rdb_last_bgsave_status", "redis_aof_enabled", "redis_aof_last_write_status", "redis_latest_fork_seconds",
+             "redis_replication_backlog_bytes", "redis_repl_backlog_is_active", "redis_master_repl_offset",
+             "redis_replica_partial_resync_accepted", "redis_defrag_hits", "redis_active_defrag_running",
+             "redis_config_maxmemory", "redis_cpu_sys_children_seconds_total", "redis_target_scrape_request_errors_total"):
     assert value(name) >= 0, name

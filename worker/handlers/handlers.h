@@ -151,6 +151,7 @@ void client_setinfo(CommandContext&, const Call&);
 void client_reply(CommandContext&, const Call&);
 void client_no_evict(CommandContext&, const Call&);
 void client_no_touch(CommandContext&, const Call&);
+void client_unblock(CommandContext&, const Call&);
 
 // client_list_handlers.cc
 void client_list(CommandContext&, const Call&);
@@ -173,6 +174,7 @@ void command_info(CommandContext&, const Call&);
 void command_docs(CommandContext&, const Call&);
 void command_list(CommandContext&, const Call&);
 void command_getkeys(CommandContext&, const Call&);
+void command_getkeysandflags(CommandContext&, const Call&);
 
 // slow_handlers.cc
 void slowlog_get(CommandContext& context, const Call& call);
@@ -181,7 +183,21 @@ void slowlog_reset(CommandContext& context, const Call& call);
 void latency_latest(CommandContext& context, const Call& call);
 void latency_history(CommandContext& context, const Call& call);
 void latency_reset(CommandContext& context, const Call& call);
+void latency_doctor(CommandContext& context, const Call& call);
 void latency_histogram(CommandContext& context, const Call& call);
+
+// tool_handlers.cc
+void role(CommandContext&, const Call&);
+void wait(CommandContext&, const Call&);
+void waitaof(CommandContext&, const Call&);
+void lastsave(CommandContext&, const Call&);
+void replicaof(CommandContext&, const Call&);
+void shutdown(CommandContext&, const Call&);
+void module_list(CommandContext&, const Call&);
+void memory_stats(CommandContext&, const Call&);
+void memory_doctor(CommandContext&, const Call&);
+void memory_purge(CommandContext&, const Call&);
+void memory_malloc_stats(CommandContext&, const Call&);
 
 // server_handlers.cc
 void info(CommandContext&, const Call&);

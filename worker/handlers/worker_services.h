@@ -3,6 +3,8 @@
 // One per worker.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -25,6 +27,7 @@ struct ServerFacts {
   std::uint32_t worker_index = 0;
   Options options;
   std::uint32_t process = 1;  ///< its record in the segment, and among the statistics
+  pid_t master_process = 0;   ///< ends the server on SIGTERM; 0: there is none
 };
 
 struct WorkerServices {

@@ -60,6 +60,14 @@ void Background::update_rate(WorkerStatistics& record, std::int64_t now_ms) {
   const std::uint64_t rate = (executed - rated_executed_) * 1000 / elapsed_ms;
   record.operations_per_second.store(rated_ms_ == 0 ? 0 : rate, std::memory_order_relaxed);
   rated_executed_ = executed;
+  const auto rate_bytes = [&](Counter counter, std::uint64_t* rated, StatisticsWord& bytes_per_second) {
+    const std::uint64_t bytes = keyspace_.counter_sum(counter);
+    if (rated_ms_ != 0 && bytes >= *rated) bytes_per_second = (bytes - *rated) * 1000 / elapsed_ms;
+    *rated = bytes;
+  };
+  StatisticsFront& front = *context_.settings.statistics.operator->();
+  rate_bytes(Counter::kBytesRead, &rated_input_bytes_, front.input_bytes_per_second);
+  rate_bytes(Counter::kBytesWritten, &rated_output_bytes_, front.output_bytes_per_second);
   rated_ms_ = now_ms;
 }
 

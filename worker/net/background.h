@@ -32,6 +32,8 @@ class Background {
   std::size_t trimmed_bytes_ = 0;  ///< free bytes of the heap when memory was given back last
   std::int64_t rated_ms_ = 0;      ///< monotonic; operations per second were found then
   std::uint64_t rated_executed_ = 0;
+  std::uint64_t rated_input_bytes_ = 0;  ///< of all workers
+  std::uint64_t rated_output_bytes_ = 0;
 };
 
 }  // namespace memento

@@ -46,8 +46,8 @@ class Worker {
   explicit Worker(WorkerContext context)
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
-        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options,
-               context_.process},
+        facts_{context_.start_ms, context_.options.workers, context_.index,
+               context_.options,  context_.process,         getppid()},
         hub_(context_.segment, keyspace_, context_.process),
         scripts_(context_.segment.path()),
         services_{facts_, context_.settings, hub_, context_.cluster, &scripts_, &context_.log},

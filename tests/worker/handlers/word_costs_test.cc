@@ -102,6 +102,8 @@ TEST_F(WordCosts, RepeatedOptions) {
       {"EXPIRE a 10", "GT"},
       {"SCAN 0", "MATCH k*#"},
       {"SCAN 0", "COUNT 100"},
+      {"BITFIELD a", "SET u8 # 1"},
+      {"SHUTDOWN", "NOW"},
       {"LCS a b", "IDX"},
       {"LCS a b", "MINMATCHLEN 2"},
       {"COPY a b", "REPLACE"},

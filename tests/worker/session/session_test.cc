@@ -322,8 +322,10 @@ TEST_F(SessionTest, Info) {
        {"keys:1\n", "keyspace_hits:1\n", "keyspace_misses:1\n", "total_error_replies:1\n", "workers:2\n"}) {
     EXPECT_NE(info.find(line), std::string::npos) << line << info;
   }
-  EXPECT_EQ(talk("INFO keyspace\n"),
-            "# Keyspace\ndb0:keys=1,expires=0,avg_ttl=0\nkeys:1\npayload_bytes:2\r\n");
+  EXPECT_EQ(talk("INFO keyspace\n"), "# Keyspace\ndb0:keys=1,expires=0,avg_ttl=0\r\n");
+  EXPECT_EQ(talk("INFO entries\n"), "# Entries\nkeys:1\npayload_bytes:2\r\n");
+  const std::string memory = talk("INFO memory\n");
+  EXPECT_NE(memory.find("maxmemory:67108864\nmaxmemory_human:64.00M\n"), std::string::npos) << memory;
 }
 
 }  // namespace

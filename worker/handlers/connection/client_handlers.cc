@@ -5,6 +5,7 @@
 #include "worker/clients/client_info.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"
+#include "worker/text/number_text.h"
 #include "worker/text/words.h"
 
 namespace memento::handlers {
@@ -82,6 +83,16 @@ void client_no_evict(CommandContext& context, const Call& call) {
 
 void client_no_touch(CommandContext& context, const Call& call) {
   answer_switch(context, call[2], &context.client.no_touch);
+}
+
+// No command here waits for what other clients do, so there is nobody to unblock.
+void client_unblock(CommandContext& context, const Call& call) {
+  std::int64_t id = 0;
+  if (call.count() > 4) return wrong_argument_count(context, "CLIENT|UNBLOCK");
+  if (call.count() == 4 && !is_word(call[3], "TIMEOUT") && !is_word(call[3], "ERROR"))
+    return context.reply.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  if (!parse_integer(call[2], &id)) return context.reply.error(kNotAnInteger);
+  context.reply.integer(0);
 }
 
 }  // namespace memento::handlers

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "shm/messages/glob.h"
+#include "worker/command/argument_syntax.h"
 #include "worker/command/command_table.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"
@@ -158,11 +159,54 @@ void answer_command(ReplyWriter& reply, const Command& command) {
 
 namespace {
 
+std::string_view type_of(const Argument& argument) {
+  switch (argument.kind) {
+    case Argument::Kind::kToken:
+      return "pure-token";
+    case Argument::Kind::kOneOf:
+      return "oneof";
+    case Argument::Kind::kBlock:
+      return "block";
+    case Argument::Kind::kValue:
+      break;
+  }
+  return argument.word == "key" ? "key" : "string";
+}
+
+// In the form from which redis-cli makes its hints and its help.
+void answer_arguments(ReplyWriter& reply, const std::vector<Argument>& arguments) {
+  reply.field("arguments");
+  reply.begin_array(arguments.size());
+  for (const Argument& argument : arguments) {
+    const bool is_token = argument.kind == Argument::Kind::kToken;
+    const bool has_flags = argument.is_optional || argument.may_repeat;
+    reply.begin_map(2u + is_token + has_flags + !argument.parts.empty());
+    reply.field("name");
+    reply.bulk(lower_case(argument.name()));
+    reply.field("type");
+    reply.bulk(type_of(argument));
+    if (is_token) {
+      reply.field("token");
+      reply.bulk(argument.word);
+    }
+    if (has_flags) {
+      std::vector<std::string> flags;
+      if (argument.is_optional) flags.emplace_back("optional");
+      if (argument.may_repeat) flags.emplace_back("multiple");
+      reply.field("flags");
+      answer_words(reply, flags);
+    }
+    if (!argument.parts.empty()) answer_arguments(reply, argument.parts);
+    reply.end();
+  }
+  reply.end();
+}
+
 void answer_documents(ReplyWriter& reply, const Command& command) {
   const std::span<const Command> rows =
       command.has(kContainer) ? subcommands_of(command) : std::span<const Command>();
   reply.field(lower_case(command.name));
-  reply.begin_map(rows.empty() ? 4 : 5);
+  reply.begin_map(4u + !rows.empty() + !command.arguments.empty());
   reply.field("summary");
   reply.bulk(command.summary);
   reply.field("since");
@@ -171,6 +215,7 @@ void answer_documents(ReplyWriter& reply, const Command& command) {
   reply.bulk(group_name(command.group));
   reply.field("syntax");
   reply.bulk(command.arguments);
+  if (!command.arguments.empty()) answer_arguments(reply, parse_arguments(command.arguments));
   if (!rows.empty()) {
     reply.field("subcommands");
     reply.begin_map(rows.size());
@@ -257,7 +302,12 @@ void command_list(CommandContext& context, const Call& call) {
   context.reply.end_list(begin, count);
 }
 
-void command_getkeys(CommandContext& context, const Call& call) {
+namespace {
+
+// Calls answer(command, key) for each key of the request that call[2] begins; answers nothing when an error
+// was written.
+template <class Answer>
+void answer_keys(CommandContext& context, const Call& call, Answer&& answer) {
   const std::span<const std::string_view> words = call.args.subspan(2);
   const Command* const command = resolve_subcommand(find_command(words[0]), words);
   if (command == nullptr) return context.reply.error("ERR Invalid command specified");
@@ -268,10 +318,25 @@ void command_getkeys(CommandContext& context, const Call& call) {
   const std::size_t begin = context.reply.begin_list();
   std::size_t count = 0;
   command->each_key(words, [&](std::string_view key) {
-    context.reply.bulk(key);
+    answer(*command, key);
     ++count;
   });
   context.reply.end_list(begin, count);
+}
+
+}  // namespace
+
+void command_getkeys(CommandContext& context, const Call& call) {
+  answer_keys(context, call, [&](const Command&, std::string_view key) { context.reply.bulk(key); });
+}
+
+void command_getkeysandflags(CommandContext& context, const Call& call) {
+  answer_keys(context, call, [&](const Command& command, std::string_view key) {
+    context.reply.begin_array(2);
+    context.reply.bulk(key);
+    answer_words(context.reply, key_flags(command));
+    context.reply.end();
+  });
 }
 
 }  // namespace memento::handlers

@@ -97,13 +97,72 @@ const char* set_protected_mode(CommandContext& context, std::string_view value, 
 }
 
 static_assert(kDatabaseLimit == kLargestDatabaseCount);
+
+// Redis's names for one of the two policies that there are: which keys go is this server's own choice among
+// those that were not used lately.
+const char* set_policy(CommandContext& context, std::string_view value, bool) {
+  const bool is_any_key = is_word(value, "ALLKEYS") || is_word(value, "ALLKEYS-LRU") ||
+                          is_word(value, "ALLKEYS-LFU") || is_word(value, "ALLKEYS-RANDOM");
+  if (!is_any_key && !is_word(value, "NOEVICTION")) {
+    const bool is_volatile = value.size() > 9 && is_word(value.substr(0, 9), "VOLATILE-");
+    return is_volatile ? "keys with an expiry are not evicted before others; there are noeviction and allkeys"
+                       : "argument must be noeviction, allkeys-lru, allkeys-lfu or allkeys-random";
+  }
+  if (is_any_key == context.keyspace.evicts()) return nullptr;
+  return "eviction is set in the configuration, and changed by SIGHUP";
+}
+
 static_assert(static_cast<std::size_t>(Counter::kCount) <= kCounterLimit);
 static_assert(kProcessLimit <= kStatisticsLimit && kProcessLimit <= Password::kSetterLimit);
 
+// What clients and exporters read of Redis's parameters and has one value here, by the alphabet.
+struct FixedParameter {
+  std::string_view name;
+  std::string_view value;
+};
+constexpr FixedParameter kFixed[] = {
+    {"activedefrag", "no"},
+    {"active-expire-effort", "1"},
+    {"aof-use-rdb-preamble", "yes"},
+    {"appendfilename", "appendonly.aof"},
+    {"appendfsync", "everysec"},
+    {"appendonly", "no"},
+    {"client-output-buffer-limit", "normal 0 0 0 slave 0 0 0 pubsub 33554432 33554432 0"},
+    {"client-query-buffer-limit", "1073741824"},
+    {"dbfilename", ""},
+    {"hll-sparse-max-bytes", "3000"},
+    {"hz", "10"},
+    {"io-threads", "1"},
+    {"latency-tracking", "yes"},
+    {"lazyfree-lazy-eviction", "yes"},
+    {"lazyfree-lazy-expire", "yes"},
+    {"lazyfree-lazy-server-del", "yes"},
+    {"lazyfree-lazy-user-del", "yes"},
+    {"lazyfree-lazy-user-flush", "yes"},
+    {"maxmemory-clients", "0"},
+    {"maxmemory-samples", "5"},
+    {"min-replicas-max-lag", "10"},
+    {"min-replicas-to-write", "0"},
+    {"rdbchecksum", "yes"},
+    {"rdbcompression", "no"},
+    {"repl-backlog-size", "0"},
+    {"repl-diskless-sync", "no"},
+    {"replica-read-only", "yes"},
+    {"replicaof", ""},
+    {"save", ""},
+    {"slave-read-only", "yes"},
+    {"slaveof", ""},
+    {"stop-writes-on-bgsave-error", "no"},
+    {"timeout", "0"},
+    {"tls-port", "0"},
+    {"unixsocket", ""},
+};
+
 constexpr Parameter kParameters[] = {
-    {"appendonly", [](CommandContext&) { return std::string("no"); }},
     {"bind", [](CommandContext& c) { return options(c).address; }},
     {"busy-reply-threshold", busy_after, set_busy_after},
+    {"cluster-node-timeout",
+     [](CommandContext& c) { return std::to_string(options(c).cluster_timeout_s * 1000); }},
     {"cluster-enabled", [](CommandContext& c) { return yes_no(c.services.cluster != nullptr); }},
     {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
     {"databases", [](CommandContext& c) { return std::to_string(options(c).databases); }},
@@ -119,14 +178,14 @@ constexpr Parameter kParameters[] = {
      set_max_clients},
     {"maxmemory", [](CommandContext& c) { return std::to_string(c.keyspace.memory_limit_bytes()); }},
     {"maxmemory-policy",
-     [](CommandContext& c) { return std::string(c.keyspace.evicts() ? "allkeys" : "noeviction"); }},
+     [](CommandContext& c) { return std::string(c.keyspace.evicts() ? "allkeys-lru" : "noeviction"); },
+     set_policy},
     {"pidfile", [](CommandContext& c) { return options(c).pid_file; }},
     {"port", [](CommandContext& c) { return std::to_string(options(c).port); }},
     {"protected-mode", [](CommandContext& c) { return yes_no(c.services.settings.protected_mode); },
      set_protected_mode},
     {"proto-max-bulk-len", [](CommandContext& c) { return std::to_string(c.keyspace.value_limit_bytes()); }},
     {"requirepass", [](CommandContext& c) { return c.services.settings.password.text(); }, set_password},
-    {"save", [](CommandContext&) { return std::string(); }},
     {"slowlog-log-slower-than",
      [](CommandContext& c) { return std::to_string(c.services.settings.slow_after_us.load()); },
      set_slow_after},
@@ -135,39 +194,61 @@ constexpr Parameter kParameters[] = {
     {"tcp-keepalive",
      [](CommandContext& c) { return std::to_string(c.services.settings.tcp_keepalive_s.load()); },
      set_tcp_keepalive},
-    {"timeout", [](CommandContext&) { return std::string("0"); }},
     {"workers", [](CommandContext& c) { return std::to_string(options(c).workers); }},
 };
 
 const Parameter* find_parameter(std::string_view name) {
-  for (const Parameter& parameter : kParameters) {
-    if (is_word(name, parameter.name)) return &parameter;
-  }
-  return nullptr;
+  const auto* const found = std::ranges::find_if(
+      kParameters, [&](const Parameter& parameter) { return is_word(name, parameter.name); });
+  return found != std::end(kParameters) ? found : nullptr;
+}
+const FixedParameter* find_fixed(std::string_view name) {
+  const auto* const found =
+      std::ranges::find_if(kFixed, [&](const FixedParameter& fixed) { return is_word(name, fixed.name); });
+  return found != std::end(kFixed) ? found : nullptr;
 }
 
-const char* check_or_set(CommandContext& context, const Parameter& parameter, std::string_view value,
-                         bool applies) {
-  if (parameter.set != nullptr) return parameter.set(context, value, applies);
-  const std::string current = parameter.get(context);
-  const std::optional<std::uint64_t> size_bytes = parse_size(value);
-  const bool same = value == current || (size_bytes && std::to_string(*size_bytes) == current);
+/// A parameter of either table; what CONFIG SET was given for it.
+struct Assignment {
+  const Parameter* parameter = nullptr;
+  const FixedParameter* fixed = nullptr;
+  std::string_view value;
+
+  bool is_same(const Assignment& other) const { return parameter == other.parameter && fixed == other.fixed; }
+};
+
+// What is wrong, or nullptr; then it is set when `applies`.
+const char* check_or_set(CommandContext& context, const Assignment& given, bool applies) {
+  if (given.parameter != nullptr && given.parameter->set != nullptr)
+    return given.parameter->set(context, given.value, applies);
+  const std::string current =
+      given.fixed != nullptr ? std::string(given.fixed->value) : given.parameter->get(context);
+  const std::optional<std::uint64_t> size_bytes = parse_size(given.value);
+  const bool same = given.value == current || (size_bytes && std::to_string(*size_bytes) == current);
   return same ? nullptr : kImmutable;
 }
 
 }  // namespace
 
 void config_get(CommandContext& context, const Call& call) {
-  std::array<bool, std::size(kParameters)> is_wanted{};
+  std::array<bool, std::size(kParameters)> wants{};
+  std::array<bool, std::size(kFixed)> wants_fixed{};
   for (const std::string_view pattern : call.args.subspan(2)) {
     const Glob glob(lower_case(pattern));
-    for (std::size_t i = 0; i < is_wanted.size(); ++i) is_wanted[i] |= glob.matches(kParameters[i].name);
+    for (std::size_t i = 0; i < wants.size(); ++i) wants[i] |= glob.matches(kParameters[i].name);
+    for (std::size_t i = 0; i < wants_fixed.size(); ++i) wants_fixed[i] |= glob.matches(kFixed[i].name);
   }
-  context.reply.begin_map(static_cast<std::size_t>(std::ranges::count(is_wanted, true)));
-  for (std::size_t i = 0; i < is_wanted.size(); ++i) {
-    if (!is_wanted[i]) continue;
+  context.reply.begin_map(
+      static_cast<std::size_t>(std::ranges::count(wants, true) + std::ranges::count(wants_fixed, true)));
+  for (std::size_t i = 0; i < wants.size(); ++i) {
+    if (!wants[i]) continue;
     context.reply.field(kParameters[i].name);
     context.reply.bulk(kParameters[i].get(context));
+  }
+  for (std::size_t i = 0; i < wants_fixed.size(); ++i) {
+    if (!wants_fixed[i]) continue;
+    context.reply.field(kFixed[i].name);
+    context.reply.bulk(kFixed[i].value);
   }
   context.reply.end();
 }
@@ -175,24 +256,23 @@ void config_get(CommandContext& context, const Call& call) {
 // All are checked before the first is set.
 void config_set(CommandContext& context, const Call& call) {
   if (call.count() % 2 != 0) return wrong_argument_count(context, "CONFIG|SET");
-  std::vector<const Parameter*> parameters;
+  std::vector<Assignment> all;
   for (std::size_t i = 2; i < call.count(); i += 2) {
-    const Parameter* const parameter = find_parameter(call[i]);
-    if (parameter == nullptr) {
+    const Assignment given{find_parameter(call[i]), find_fixed(call[i]), call[i + 1]};
+    if (given.parameter == nullptr && given.fixed == nullptr) {
       return context.reply.error("ERR Unknown option or number of arguments for CONFIG SET - '" +
                                  std::string(quotable(call[i])) + "'");
     }
-    const bool is_twice = std::ranges::find(parameters, parameter) != parameters.end();
-    const char* const wrong =
-        is_twice ? "duplicate parameter" : check_or_set(context, *parameter, call[i + 1], false);
+    const bool is_twice =
+        std::ranges::any_of(all, [&](const Assignment& before) { return before.is_same(given); });
+    const char* const wrong = is_twice ? "duplicate parameter" : check_or_set(context, given, false);
     if (wrong != nullptr) {
       return context.reply.error("ERR CONFIG SET failed (possibly related to argument '" +
                                  std::string(quotable(call[i])) + "') - " + wrong);
     }
-    parameters.push_back(parameter);
+    all.push_back(given);
   }
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    check_or_set(context, *parameters[i], call[2 * i + 3], true);
+  for (const Assignment& given : all) check_or_set(context, given, true);
   context.reply.ok();
 }
 

@@ -5,15 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 
 #include "bus/core/cluster_state.h"
-#include "conf/size_text.h"
+#include "conf/machine.h"
 #include "conf/version.h"
 #include "worker/clients/message_hub.h"
 #include "worker/command/command_table.h"
 #include "worker/handlers/handler_support.h"
+#include "worker/handlers/server/info_lines.h"
+#include "worker/handlers/server/server_memory.h"
 #include "worker/stats/command_meter.h"
 #include "worker/text/words.h"
 
@@ -21,25 +21,63 @@ namespace memento {
 namespace {
 
 constexpr std::uint64_t kDaySeconds = 86'400;
+constexpr std::uint64_t kTicksPerSecond = 10;
 
-class Lines {
- public:
-  explicit Lines(std::string_view line_end) : line_end_(line_end) {}
-
-  void title(std::string_view title) {
-    if (!text_.empty()) text_ += line_end_;
-    text_.append("# ").append(title).append(line_end_);
-  }
-  void add(std::string_view name, std::string_view value) {
-    text_.append(name).append(":").append(value).append(line_end_);
-  }
-  void add(std::string_view name, std::uint64_t value) { add(name, std::to_string(value)); }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string_view line_end_;
-  std::string text_;
+// What Redis's tools ask for and this server does not have or do: a disk, replicas, child processes that
+// save.
+constexpr InfoLines::Constant kConstantsOfMemory[] = {
+    {"mem_not_counted_for_evict", "0"}, {"mem_replication_backlog", "0"},
+    {"mem_clients_slaves", "0"},        {"mem_aof_buffer", "0"},
+    {"active_defrag_running", "0"},     {"lazyfree_pending_objects", "0"},
 };
+constexpr InfoLines::Constant kConstantsOfPersistence[] = {
+    {"loading", "0"},
+    {"async_loading", "0"},
+    {"rdb_changes_since_last_save", "0"},
+    {"rdb_bgsave_in_progress", "0"},
+    {"rdb_last_bgsave_status", "ok"},
+    {"rdb_last_bgsave_time_sec", "-1"},
+    {"rdb_current_bgsave_time_sec", "-1"},
+    {"rdb_saves", "0"},
+    {"rdb_last_cow_size", "0"},
+    {"aof_enabled", "0"},
+    {"aof_rewrite_in_progress", "0"},
+    {"aof_rewrite_scheduled", "0"},
+    {"aof_last_rewrite_time_sec", "-1"},
+    {"aof_current_rewrite_time_sec", "-1"},
+    {"aof_last_bgrewrite_status", "ok"},
+    {"aof_rewrites", "0"},
+    {"aof_last_write_status", "ok"},
+    {"aof_last_cow_size", "0"},
+    {"module_fork_in_progress", "0"},
+    {"module_fork_last_cow_size", "0"},
+};
+constexpr InfoLines::Constant kConstantsOfStats[] = {
+    {"sync_full", "0"},
+    {"sync_partial_ok", "0"},
+    {"sync_partial_err", "0"},
+    {"evicted_clients", "0"},
+    {"latest_fork_usec", "0"},
+    {"total_forks", "0"},
+    {"migrate_cached_sockets", "0"},
+    {"slave_expires_tracked_keys", "0"},
+    {"active_defrag_hits", "0"},
+    {"active_defrag_misses", "0"},
+    {"active_defrag_key_hits", "0"},
+    {"active_defrag_key_misses", "0"},
+};
+constexpr InfoLines::Constant kConstantsOfReplication[] = {
+    {"master_failover_state", "no-failover"},
+    {"master_replid2", "0000000000000000000000000000000000000000"},
+    {"master_repl_offset", "0"},
+    {"second_repl_offset", "-1"},
+    {"repl_backlog_active", "0"},
+    {"repl_backlog_size", "0"},
+    {"repl_backlog_first_byte_offset", "0"},
+    {"repl_backlog_histlen", "0"},
+};
+
+using Lines = InfoLines;
 
 // Since the start or the last CONFIG RESETSTAT.
 std::uint64_t since_reset(CommandContext& context, Counter counter) {
@@ -63,33 +101,12 @@ std::uint64_t statistics_sum(CommandContext& context, Member&& member, bool surv
   return sum;
 }
 
-std::string format_number(const char* format, double number) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, number);
-  return text;
-}
-
-struct Residence {
-  std::uint64_t all_bytes = 0;     ///< the parts of the segment it used, and its own memory
-  std::uint64_t shared_bytes = 0;  ///< the former
-};
-
-// Resident memory of a process; zero when it has ended.
-Residence residence(const std::string& process) {
-  std::ifstream file("/proc/" + process + "/statm");
-  std::uint64_t all_pages = 0;
-  std::uint64_t resident_pages = 0;
-  std::uint64_t shared_pages = 0;
-  file >> all_pages >> resident_pages >> shared_pages;
-  const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return Residence{resident_pages * page_bytes, shared_pages * page_bytes};
-}
-
-// 40 hex digits that differ from run to run and are the same in all processes of one.
-std::string run_id(const ServerFacts& facts) {
+// 40 hex digits that differ from run to run and are the same in all processes of one; others for another
+// `purpose`.
+std::string run_id(const ServerFacts& facts, std::uint64_t purpose = 0) {
   constexpr const char* kDigits = "0123456789abcdef";
-  std::uint64_t state = static_cast<std::uint64_t>(facts.start_ms) ^ static_cast<std::uint64_t>(getppid())
-                                                                         << 48;
+  std::uint64_t state =
+      (static_cast<std::uint64_t>(facts.start_ms) ^ static_cast<std::uint64_t>(getppid()) << 48) + purpose;
   std::string id;
   while (id.size() < 40) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -109,6 +126,8 @@ void server(CommandContext& context, Lines& lines) {
   lines.add("os", std::string(system.sysname) + " " + system.release + " " + system.machine);
   lines.add("arch_bits", 64);
   lines.add("process_id", static_cast<std::uint64_t>(getppid()));
+  lines.add("multiplexing_api", "epoll");
+  lines.add("gcc_version", __VERSION__);
   lines.add("run_id", run_id(facts));
   lines.add("tcp_port", facts.options.port);
   lines.add("workers", facts.worker_count);
@@ -116,6 +135,9 @@ void server(CommandContext& context, Lines& lines) {
   lines.add("worker_process_id", static_cast<std::uint64_t>(getpid()));
   lines.add("uptime_in_seconds", uptime_s);
   lines.add("uptime_in_days", uptime_s / kDaySeconds);
+  lines.add("server_time_usec", static_cast<std::uint64_t>(context.keyspace.now_ms()) * 1000);
+  lines.add("hz", kTicksPerSecond);
+  lines.add("configured_hz", kTicksPerSecond);
   lines.add("config_file", facts.options.config_file);
 }
 
@@ -128,25 +150,32 @@ void clients(CommandContext& context, Lines& lines) {
 }
 
 void memory(CommandContext& context, Lines& lines) {
-  const std::uint64_t used_bytes = context.keyspace.memory_used_bytes();
-  const std::uint64_t limit_bytes = context.keyspace.memory_limit_bytes();
-  lines.add("used_memory", used_bytes);
-  lines.add("used_memory_human", format_size(used_bytes));
-  const std::uint64_t peak_bytes =
-      std::max(used_bytes, context.services.settings.statistics->memory_peak_bytes.load());
-  lines.add("used_memory_rss", residence("self").all_bytes);
-  lines.add("used_memory_peak", peak_bytes);
-  lines.add("used_memory_peak_human", format_size(peak_bytes));
-  lines.add("used_memory_dataset", context.keyspace.payload_bytes_of_all());
-  lines.add("maxmemory", limit_bytes);
-  lines.add("maxmemory_human", format_size(limit_bytes));
-  lines.add("maxmemory_policy", context.keyspace.evicts() ? "allkeys" : "noeviction");
+  const ServerMemory memory = server_memory(context);
+  const auto percent = [](std::uint64_t bytes, std::uint64_t of_bytes) {
+    return format_number("%.2f%%", 100 * ServerMemory::part(bytes, of_bytes));
+  };
+  lines.add_bytes("used_memory", memory.used_bytes);
+  lines.add_bytes("used_memory_rss", memory.resident_bytes);
+  lines.add_bytes("used_memory_peak", memory.peak_bytes);
+  lines.add("used_memory_peak_perc", percent(memory.used_bytes, memory.peak_bytes));
+  lines.add("used_memory_overhead", memory.overhead_bytes());
+  lines.add("used_memory_startup", 0);
+  lines.add("used_memory_dataset", memory.payload_bytes);
+  lines.add("used_memory_dataset_perc", percent(memory.payload_bytes, memory.used_bytes));
+  lines.add("used_memory_workers", memory.workers_bytes);
+  lines.add_bytes("total_system_memory", usable_memory_bytes());
+  lines.add_bytes("maxmemory", memory.limit_bytes);
+  lines.add("maxmemory_policy", context.keyspace.evicts() ? "allkeys-lru" : "noeviction");
+  lines.add("mem_fragmentation_ratio", format_number("%.2f", memory.fragmentation()));
+  lines.add("mem_fragmentation_bytes", std::to_string(static_cast<std::int64_t>(memory.resident_bytes) -
+                                                      static_cast<std::int64_t>(memory.used_bytes)));
+  lines.add("mem_allocator", "memento");
+  lines.add_all(kConstantsOfMemory);
 }
 
-void persistence(CommandContext&, Lines& lines) {
-  lines.add("loading", 0);
-  lines.add("rdb_bgsave_in_progress", 0);
-  lines.add("aof_enabled", 0);
+void persistence(CommandContext& context, Lines& lines) {
+  lines.add("rdb_last_save_time", static_cast<std::uint64_t>(start_time_s(context)));
+  lines.add_all(kConstantsOfPersistence);
 }
 
 void stats(CommandContext& context, Lines& lines) {
@@ -163,6 +192,12 @@ void stats(CommandContext& context, Lines& lines) {
                 context, [](const auto& record) -> auto& { return record.rejected_connections; }));
   add("total_net_input_bytes", Counter::kBytesRead);
   add("total_net_output_bytes", Counter::kBytesWritten);
+  const StatisticsFront& front = *context.services.settings.statistics.operator->();
+  const auto kilobytes = [](const StatisticsWord& bytes) {
+    return format_number("%.2f", static_cast<double>(bytes.load()) / 1024);
+  };
+  lines.add("instantaneous_input_kbps", kilobytes(front.input_bytes_per_second));
+  lines.add("instantaneous_output_kbps", kilobytes(front.output_bytes_per_second));
   add("keyspace_hits", Counter::kHits);
   add("keyspace_misses", Counter::kMisses);
   add("expired_keys", Counter::kExpired);
@@ -172,11 +207,14 @@ void stats(CommandContext& context, Lines& lines) {
   lines.add("pubsub_patterns", context.services.hub.subscriptions(SubscriptionKind::kPattern).size());
   lines.add("pubsubshard_channels",
             context.services.hub.subscriptions(SubscriptionKind::kShardChannel).size());
+  lines.add_all(kConstantsOfStats);
 }
 
-void replication(CommandContext&, Lines& lines) {
+void replication(CommandContext& context, Lines& lines) {
   lines.add("role", "master");
   lines.add("connected_slaves", 0);
+  lines.add("master_replid", run_id(context.services.facts, 1));
+  lines.add_all(kConstantsOfReplication);
 }
 
 void cpu(CommandContext& context, Lines& lines) {
@@ -185,6 +223,8 @@ void cpu(CommandContext& context, Lines& lines) {
   };
   lines.add("used_cpu_sys", seconds([](const auto& record) -> auto& { return record.cpu_system_us; }));
   lines.add("used_cpu_user", seconds([](const auto& record) -> auto& { return record.cpu_user_us; }));
+  lines.add("used_cpu_sys_children", "0.000000");
+  lines.add("used_cpu_user_children", "0.000000");
 }
 
 // A line a worker that runs; those of a predecessor that finishes its connections too.
@@ -202,8 +242,7 @@ void workers(CommandContext& context, Lines& lines) {
         "process_id=" + std::to_string(process) + ",clients=" + count(record.connected_clients) +
             ",commands=" + count(record.executed) + ",ops_per_sec=" + count(record.operations_per_second) +
             ",cpu_user_usec=" + count(record.cpu_user_us) + ",cpu_sys_usec=" + count(record.cpu_system_us) +
-            ",rss=" + std::to_string(memory.all_bytes) +
-            ",private=" + std::to_string(memory.all_bytes - std::min(memory.all_bytes, memory.shared_bytes)));
+            ",rss=" + std::to_string(memory.all_bytes) + ",private=" + std::to_string(memory.own_bytes()));
   }
 }
 
@@ -297,19 +336,20 @@ void cluster(CommandContext& context, Lines& lines) {
 
 void keyspace(CommandContext& context, Lines& lines) {
   Keyspace& keyspace = context.keyspace;
-  std::uint64_t sum = 0;
   for (DatabaseId database; database < kDatabaseEnd; ++database) {
     if (!keyspace.is_open(database)) continue;
     const handlers::InDatabase scope(keyspace, database);
     const std::uint64_t keys = keyspace.key_count();
-    sum += keys;
     if (keys == 0) continue;
     lines.add("db" + std::to_string(database.value),
               "keys=" + std::to_string(keys) + ",expires=" + std::to_string(keyspace.expiring_key_count()) +
                   ",avg_ttl=0");
   }
-  lines.add("keys", sum);
-  lines.add("payload_bytes", keyspace.payload_bytes_of_all());
+}
+
+void entries(CommandContext& context, Lines& lines) {
+  lines.add("keys", keys_of_all(context));
+  lines.add("payload_bytes", context.keyspace.payload_bytes_of_all());
 }
 
 struct Section {
@@ -330,12 +370,18 @@ constexpr Section kSections[] = {
     {"Errorstats", error_statistics},
     {"Latencystats", latency_statistics, true},
     {"Cluster", cluster},
+    {"Entries", entries},
     {"Keyspace", keyspace},
 };
 
 bool is_everything(std::string_view word) { return is_word(word, "ALL") || is_word(word, "EVERYTHING"); }
 
 }  // namespace
+
+std::int64_t start_time_s(CommandContext& context) {
+  const std::int64_t uptime_ms = monotonic_time_ns() / 1'000'000 - context.services.facts.start_ms;
+  return (context.keyspace.now_ms() - uptime_ms) / 1000;
+}
 
 std::string info_text(CommandContext& context, std::span<const std::string_view> wanted) {
   Lines lines(context.reply.is_text() ? "\n" : "\r\n");

@@ -14,4 +14,7 @@ namespace memento {
 /// DEFAULT.
 std::string info_text(CommandContext& context, std::span<const std::string_view> wanted);
 
+/// When the server started, in seconds since 1970.
+std::int64_t start_time_s(CommandContext& context);
+
 }  // namespace memento

@@ -170,6 +170,30 @@ void latency_reset(CommandContext& context, const Call& call) {
   context.reply.integer(count);
 }
 
+void latency_doctor(CommandContext& context, const Call&) {
+  const LiveSettings& settings = context.services.settings;
+  const std::int64_t threshold_ms = settings.latency_after_ms.load();
+  std::string text;
+  for (std::size_t event = 0; event < std::size(kEvents); ++event) {
+    std::uint64_t most_ms = 0;
+    const std::vector<std::uint64_t> samples = samples_of(context, event, &most_ms);
+    if (samples.empty()) continue;
+    std::uint64_t sum_ms = 0;
+    for (const std::uint64_t sample : samples) sum_ms += sample & 0xffffffff;
+    text.append("* ").append(kEvents[event]).append(": ").append(std::to_string(samples.size()));
+    text.append(" samples, ")
+        .append(std::to_string(sum_ms / samples.size()))
+        .append(" ms on average, at most ");
+    text.append(std::to_string(most_ms)).append(" ms. SLOWLOG GET tells which commands they were.\n");
+  }
+  if (threshold_ms == 0 && text.empty()) {
+    text = "Nothing is sampled. CONFIG SET latency-monitor-threshold MILLISECONDS begins it.\n";
+  } else if (text.empty()) {
+    text = "No command took " + std::to_string(threshold_ms) + " ms or longer.\n";
+  }
+  context.reply.verbatim(text);
+}
+
 void latency_histogram(CommandContext& context, const Call& call) {
   const std::size_t rows = all_commands().size() + all_subcommands().size();
   const auto is_wanted = [&](const Command& command) {
