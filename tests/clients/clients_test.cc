@@ -37,6 +37,7 @@ constexpr RealClient kClients[] = {
     {"RedisCliShutdown", "redis_cli.sh", "shutdown"},
     {"RedisBenchmark", "redis_benchmark.sh"},
     {"RedisPy", "redis_py.py"},
+    {"RedisPyScripts", "redis_py_scripts.py"},
     {"RedisPyMessages", "redis_py_messages.py"},
     {"DjangoCache", "django_cache.py", "django"},
     {"DjangoRedis", "django_cache.py", "django_redis"},

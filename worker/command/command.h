@@ -56,6 +56,7 @@ enum CommandFlag : std::uint32_t {
   kScript = 1 << 23,     ///< runs commands that its row does not name, which may write and publish
   kAllowBusy = 1 << 24,  ///< also while a script of the same worker has been running for long
   kSelects = 1 << 25,    ///< SELECT
+  kAllNodes = 1 << 26,   ///< in a cluster each node executes it
 };
 
 /// Which words of a command others may not see (shown_words.h).

@@ -270,10 +270,10 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"FUNCTION|STATS", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "7.0.0", "", "How many libraries and functions there are; how long one has been running"},
 
     {"SCRIPT|EXISTS", -3, kNoScript, kNoKey, 0, kScripting, "2.6.0", "sha1 [sha1 ...]", "Which scripts the server knows"},
-    {"SCRIPT|FLUSH", -2, kNoScript, kNoKey, 0, kScripting, "2.6.0", "[ASYNC | SYNC]", "Forget all scripts", JoinKind::kAllOk},
+    {"SCRIPT|FLUSH", -2, kNoScript | kAllNodes, kNoKey, 0, kScripting, "2.6.0", "[ASYNC | SYNC]", "Forget all scripts", JoinKind::kAllOk},
     {"SCRIPT|HELP", 2, kLoading | kStale, kNoKey, 0, kScripting, "5.0.0", "", "The subcommands"},
     {"SCRIPT|KILL", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "2.6.0", "", "Stop scripts that have been running for a while"},
-    {"SCRIPT|LOAD", 3, kNoScript | kStale, kNoKey, 0, kScripting, "2.6.0", "script", "Let the server know a script; its SHA-1", JoinKind::kAny},
+    {"SCRIPT|LOAD", 3, kNoScript | kStale | kAllNodes, kNoKey, 0, kScripting, "2.6.0", "script", "Let the server know a script; its SHA-1", JoinKind::kSame},
     {"SCRIPT|SHOW", 3, kNoScript, kNoKey, 0, kScripting, "8.0.0", "sha1", "A script's text"},
 
     {"OBJECT|ENCODING", 3, kReadonly, kSecondWord, 0, kKeys, "2.2.3", "key", "int, embstr or raw, by the value"},

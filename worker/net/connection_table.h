@@ -25,6 +25,12 @@ class ConnectionTable {
     return connection != nullptr && connection->session().client().id == client_id ? connection : nullptr;
   }
 
+  /// nullptr: there is none.
+  ClientState* client_at(int descriptor) const {
+    Connection* const connection = at(descriptor);
+    return connection != nullptr ? &connection->session().client() : nullptr;
+  }
+
   /// REQUIRES: `is_refused` is set as it will stay.
   Connection& add(std::unique_ptr<Connection> connection) {
     const auto place = static_cast<std::size_t>(connection->descriptor());

@@ -11,6 +11,7 @@
 #include "worker/command/scan_cursor.h"
 #include "worker/dispatch/admission.h"
 #include "worker/handlers/invoke.h"
+#include "worker/script/script_engine.h"
 #include "worker/text/words.h"
 #include "worker/wire/word_list.h"
 
@@ -74,7 +75,8 @@ ClusterRouter::Route ClusterRouter::route(const Command* command, const Call& ca
   if (command->has(kPublishes)) return ask_all(command->join, *command, call, context, output, begin);
   if (command->join == JoinKind::kScan) return route_scan(*command, call, context, output, begin);
   if (command->join == JoinKind::kAny) return route_randomkey(context, output, begin);
-  if (command->has(kAllKeys)) return ask_all(command->join, *command, call, context, output, begin);
+  if (command->has(kAllKeys | kAllNodes))
+    return ask_all(command->join, *command, call, context, output, begin);
   if (command->keys.first == 0 || command->subscribes()) return Route::kHere;
   if (command->keys.first == command->keys.last && has_key) {  // most of them
     const NodeId owner = owner_of(call.key.slot);
@@ -117,9 +119,11 @@ ClusterRouter::Route ClusterRouter::route_keys(const Command& command, const Cal
   }
   if (is_one && owners.front() == state_.self) return Route::kHere;
   if (command.join == JoinKind::kWatch) return route_watch(call, owners, context, output, begin);
+  if (is_one && command.group == CommandGroup::kScripting)
+    return send_script(command, owners.front(), call, context, output, begin);
   if (is_one)
-    return send_whole(owners.front(), FragmentKind::kCommand, command.has(kWrite | kScript), call.args,
-                      context, output, begin);
+    return send_whole(owners.front(), FragmentKind::kCommand, command.has(kWrite), call.args, context, output,
+                      begin);
   if ((call.count() - first) % step != 0) return Route::kHere;  // where that is said
   if (command.join != JoinKind::kNone) return divide(command, call, owners, context, output, begin);
   answer_error(context, "CROSSSLOT Keys in request don't hash to the same slot");
@@ -163,6 +167,23 @@ ClusterRouter::Route ClusterRouter::send_whole(NodeId node, FragmentKind kind, b
              [&](char* to) { write_word_list(words, to); });
   ++forwarded_;
   return Route::kAnswered;
+}
+
+// By its text where this node knows that: the other may have been away when it was loaded, or have dropped
+// it.
+ClusterRouter::Route ClusterRouter::send_script(const Command& command, NodeId node, const Call& call,
+                                                CommandContext& context, ByteBuffer& output,
+                                                std::size_t* begin) {
+  const bool may_write = command.has(kWrite | kScript);
+  const bool is_by_sha1 = command.name.starts_with("EVALSHA");
+  const std::optional<std::string> text = is_by_sha1 && context.services.scripts != nullptr
+                                              ? context.services.scripts->text(call[1])
+                                              : std::nullopt;
+  if (!text) return send_whole(node, FragmentKind::kCommand, may_write, call.args, context, output, begin);
+  Words words(call.args.begin(), call.args.end());
+  words[0] = command.has(kReadonly) ? "EVAL_RO" : "EVAL";
+  words[1] = *text;
+  return send_whole(node, FragmentKind::kCommand, may_write, words, context, output, begin);
 }
 
 // One part for each node that owns some of the keys.

@@ -36,7 +36,8 @@ class ClusterRouter {
   /// to route().
   bool concerns(const Command* command, bool has_key, const HashedKey& key) const {
     if (command == nullptr) return false;
-    if (command->keys.first == command->keys.last && !command->has(kAllKeys | kPublishes | kEndsMulti)) {
+    if (command->keys.first == command->keys.last &&
+        !command->has(kAllKeys | kAllNodes | kPublishes | kEndsMulti)) {
       return has_key && !is_own(key.slot);
     }
     return true;
@@ -89,6 +90,8 @@ class ClusterRouter {
   Route redirect(const Command& command, const Call& call, CommandContext& context);
   Route route_keys(const Command& command, const Call& call, CommandContext& context, ByteBuffer& output,
                    std::size_t* begin);
+  Route send_script(const Command& command, NodeId node, const Call& call, CommandContext& context,
+                    ByteBuffer& output, std::size_t* begin);
   Route divide(const Command& command, const Call& call, std::span<const NodeId> owners,
                CommandContext& context, ByteBuffer& output, std::size_t* begin);
   Route ask_all(JoinKind kind, const Command& command, const Call& call, CommandContext& context,

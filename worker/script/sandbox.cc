@@ -1,7 +1,10 @@
 // See sandbox.h.
 #include "worker/script/sandbox.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <initializer_list>
+#include <string_view>
 
 #include "worker/script/lua_cmsgpack.h"
 #include "worker/script/lua_patterns.h"
@@ -171,6 +174,22 @@ int collect_garbage(lua_State* lua) {
   return lua_pushinteger(lua, 0), 1;
 }
 
+// The words of text, strings and comments included.
+std::size_t count_jump_words(std::string_view text) {
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  std::size_t count = 0;
+  for (std::size_t begin = 0; begin < text.size(); ++begin) {
+    std::size_t end = begin;
+    while (end < text.size() && is_letter(text[end])) ++end;
+    const std::string_view word = text.substr(begin, end - begin);
+    if (word == "and" || word == "or" || word == "elseif" || word == "break") ++count;
+    begin = end;
+  }
+  return count;
+}
+
 // nil and the error's text, or the function.
 int finish_load(lua_State* lua, const char* text, std::size_t size_bytes, const char* name) {
   ScriptLimits::of(lua).spend(lua, static_cast<std::int64_t>(size_bytes));
@@ -211,6 +230,50 @@ int load_pieces(lua_State* lua) {
   std::size_t size_bytes = 0;
   const char* const text = lua_tolstring(lua, 3, &size_bytes);
   return finish_load(lua, text, size_bytes, name);
+}
+
+// What cjson.encode would write of the value on top of the stack is counted before: it asks nobody whether it
+// may go on, and ends the process where there is no memory. A table that stands at several places counts each
+// time.
+void count_encoded(lua_State* lua, int depth, std::int64_t* bytes_left) {
+  constexpr int kDepthLimit = 1000;  // cjson's own
+  ScriptLimits::of(lua).spend(lua, 10);
+  *bytes_left -=
+      lua_type(lua, -1) == LUA_TSTRING ? 6 * static_cast<std::int64_t>(lua_objlen(lua, -1)) + 32 : 32;
+  if (*bytes_left < 0) raise_out_of_memory(lua);
+  if (!lua_istable(lua, -1)) return;
+  if (depth > kDepthLimit) luaL_error(lua, "Cannot serialise, excessive depth (%d)", depth);
+  luaL_checkstack(lua, 4, nullptr);
+  double last = 0;
+  for (lua_pushnil(lua); lua_next(lua, -2) != 0; lua_pop(lua, 1)) {
+    count_encoded(lua, depth + 1, bytes_left);
+    if (lua_type(lua, -2) == LUA_TNUMBER) {
+      last = std::max(last, lua_tonumber(lua, -2));
+    } else if (lua_type(lua, -2) == LUA_TSTRING) {
+      *bytes_left -= 6 * static_cast<std::int64_t>(lua_objlen(lua, -2));
+    }
+  }
+  // The places between an array's elements are written too, when cjson was told so.
+  if (5 * last > static_cast<double>(*bytes_left)) raise_out_of_memory(lua);
+  *bytes_left -= static_cast<std::int64_t>(5 * last);
+}
+
+int encode_json(lua_State* lua) {
+  const ScriptLimits& limits = ScriptLimits::of(lua);
+  auto bytes_left = static_cast<std::int64_t>(limits.memory_limit_bytes());
+  if (lua_gettop(lua) == 1) count_encoded(lua, 1, &bytes_left);
+  return lua_tocfunction(lua, lua_upvalueindex(2))(lua);
+}
+
+// cjson's functions have their settings as upvalue.
+void wrap_encode(lua_State* lua) {
+  lua_getfield(lua, -1, "cjson");
+  lua_getfield(lua, -1, "encode");
+  lua_getupvalue(lua, -1, 1);
+  lua_insert(lua, -2);
+  lua_pushcclosure(lua, encode_json, 2);
+  lua_setfield(lua, -2, "encode");
+  lua_pop(lua, 1);
 }
 
 // REQUIRES: the real globals are on top of the stack.
@@ -355,6 +418,7 @@ void set_up_sandbox(lua_State* lua, void (*add_libraries)(lua_State*)) {
   set_base_functions(lua);
   for (const char* const name : kLibraries) take_over(lua, name);
   wrap_table_library(lua);
+  wrap_encode(lua);
   add_libraries(lua);
   protect_libraries(lua);
   refuse_missing_names(lua);
@@ -375,6 +439,10 @@ int load_text(lua_State* lua, const char* text, std::size_t size_bytes, const ch
   }
   if (size_bytes > 0 && text[0] == LUA_SIGNATURE[0]) {
     lua_pushliteral(lua, "a script is text, not bytecode");
+    return LUA_ERRSYNTAX;
+  }
+  if (count_jump_words({text, size_bytes}) > kJumpWordLimit) {
+    lua_pushfstring(lua, "a script has more than %d conditions", static_cast<int>(kJumpWordLimit));
     return LUA_ERRSYNTAX;
   }
   // The parser holds the name as a string that nothing keeps from being collected while it compiles; this

@@ -20,6 +20,10 @@ namespace memento {
 /// Longer chunks are refused: while Lua compiles nothing stops it.
 inline constexpr std::size_t kChunkLimitBytes = 1 << 20;
 
+/// So are those with more words that make the parser link jumps (and, or, elseif, break): it walks the whole
+/// chain for each.
+inline constexpr std::size_t kJumpWordLimit = 5000;
+
 /// Opens the libraries into a fresh state, whose globals are then what scripts see. May raise.
 /// `add_libraries` is called in the middle: the table on top of the stack is the real table of globals, into
 /// which it puts more functions and libraries.

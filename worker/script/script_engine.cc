@@ -129,11 +129,12 @@ ScriptEngine::Found ScriptEngine::of_text(std::string_view text) {
 
 ScriptEngine::Found ScriptEngine::of_sha1(std::string_view sha1) {
   forget_outdated();
-  const std::string lower = lower_case(sha1);
-  if (const auto found = by_sha1_.find(lower); found != by_sha1_.end()) {
+  if (const auto found = by_sha1_.find(sha1); found != by_sha1_.end())
+      [[likely]] {  // nobody writes it in capitals
     compiled_.splice(compiled_.begin(), compiled_, found->second);
     return {&compiled_.front()};
   }
+  const std::string lower = lower_case(sha1);
   const std::optional<std::string_view> text = texts_.find(TextGroup::kScript, lower);
   return text ? compile(lower, *text) : Found{};
 }

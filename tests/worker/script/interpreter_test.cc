@@ -206,8 +206,29 @@ TEST_F(InterpreterTest, BombsEndTheScript) {
             "-ERR the script's reply is too long, or nested too deeply\r\n");
   EXPECT_EQ(run("local t = {} t[1] = t t[2] = t return t"),
             "-ERR the script's reply is too long, or nested too deeply\r\n");
+  EXPECT_EQ(run("local t = {} for i = 1, 40 do t = {t, t} end return cjson.encode(t)"),
+            error("not enough memory"));
+  EXPECT_EQ(run("cjson.encode_sparse_array(false, 0) return cjson.encode({[1e9] = 1})"),
+            error("not enough memory"));
+  EXPECT_EQ(
+      run("cjson.encode_sparse_array(false, 2) local t = {} t[1] = t return cjson.encode(t)").substr(0, 5),
+      "-ERR ");
+  EXPECT_EQ(run("cjson.encode()"), raised("bad argument #1 to 'encode' (expected 1 argument)"));
   EXPECT_EQ(run("return select('#', unpack({}, 1, 1e7))").substr(0, 5), "-ERR ");
   EXPECT_EQ(run("return 1"), ":1\r\n");
+}
+
+// Texts that would keep the parser busy for minutes are refused: nothing can stop it.
+TEST_F(InterpreterTest, ParserBombsAreRefused) {
+  std::string text = "local a return a";
+  while (text.size() < 500'000) text += " or a";
+  EXPECT_EQ(run(text), "compile: a script has more than 5000 conditions");
+  text = "if a then ";
+  while (text.size() < 500'000) text += "elseif a then ";
+  EXPECT_EQ(run(text + "end"), "compile: a script has more than 5000 conditions");
+  EXPECT_EQ(run("return loadstring(string.rep('(', 1e5))").substr(0, 4), "$-1\r");
+  EXPECT_EQ(run(std::string(2'000'000, ' ')), "compile: a script is longer than the limit of 1048576 bytes");
+  EXPECT_EQ(run("--[" + std::string(900'000, '=')), "$-1\r\n");
 }
 
 // Of a run that is repeated, random numbers are the same; the next script goes on behind them.

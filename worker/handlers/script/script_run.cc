@@ -83,7 +83,7 @@ class ScriptRun : public ScriptHost {
   const ReplyWriter::Mark begin_;  // of the reply
   const DatabaseId database_ = context_.client.database;
   const std::uint64_t random_state_;
-  const std::uint64_t begin_ms_ = now_ms();
+  std::uint64_t begin_ms_ = 0;  // when it was looked at first, which few scripts live to see
   std::vector<Measured> measured_;
   std::uint64_t looks_ = 0;
   std::uint64_t served_ms_ = 0;
@@ -180,6 +180,7 @@ const char* ScriptRun::find_stop_reason() noexcept {
 
 const char* ScriptRun::look_at_time() noexcept {
   const std::uint64_t now = now_ms();
+  if (begin_ms_ == 0) begin_ms_ = now;
   if (now - begin_ms_ < kLongAfterMs) return nullptr;
   if (!std::exchange(is_long_, true))
     long_word_.store(ScriptWord::make(traits_.kind, begin_ms_), std::memory_order_release);
