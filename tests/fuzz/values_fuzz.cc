@@ -5,9 +5,9 @@
 #include <string>
 
 #include "shm/messages/glob.h"
-#include "worker/handlers/keys/crc64.h"
 #include "worker/handlers/keys/dump_format.h"
 #include "worker/text/number_text.h"
+#include "worker/wire/crc64.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace memento;

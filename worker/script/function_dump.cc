@@ -3,8 +3,9 @@
 
 #include <liblzf/lzf.h>
 
-#include <array>
 #include <cstdint>
+
+#include "worker/wire/crc64.h"
 
 namespace memento {
 namespace {
@@ -15,23 +16,6 @@ constexpr unsigned kNewestVersion = 12;  // of Redis 7.4: libraries are written 
 constexpr std::size_t kVersionBytes = 2;
 constexpr std::size_t kChecksumBytes = 8;
 constexpr unsigned char kCompressed = 0xc3;
-
-// CRC-64 with Jones's polynomial, the lowest bit first, from 0 and without a final exclusive or.
-constexpr auto kCrcTable = [] {
-  std::array<std::uint64_t, 256> table{};
-  for (std::uint64_t byte = 0; byte < table.size(); ++byte) {
-    std::uint64_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc & 1) != 0 ? crc >> 1 ^ 0x95ac9329ac4bc9b5 : crc >> 1;
-    table[byte] = crc;
-  }
-  return table;
-}();
-
-std::uint64_t crc64(std::string_view bytes) {
-  std::uint64_t crc = 0;
-  for (const char byte : bytes) crc = kCrcTable[(crc ^ static_cast<unsigned char>(byte)) & 0xff] ^ crc >> 8;
-  return crc;
-}
 
 void append_little_endian(std::string* bytes, std::uint64_t value, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) bytes->push_back(static_cast<char>(value >> 8 * i & 0xff));

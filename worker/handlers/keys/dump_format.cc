@@ -8,7 +8,7 @@
 #include <cstring>
 #include <limits>
 
-#include "worker/handlers/keys/crc64.h"
+#include "worker/wire/crc64.h"
 
 namespace memento {
 namespace {
