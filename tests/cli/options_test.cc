@@ -173,7 +173,7 @@ TEST(CliHistory, FileStaysShort) {
 TEST(CliCatalog, CompletionAndHints) {
   const Catalog catalog;
   EXPECT_EQ(catalog.completions({"getr"}), std::vector<std::string>{"GETRANGE"});
-  EXPECT_EQ(catalog.completions({"client", "un"}), std::vector<std::string>{"UNPAUSE"});
+  EXPECT_EQ(catalog.completions({"client", "unp"}), std::vector<std::string>{"UNPAUSE"});
   EXPECT_EQ(catalog.completions({"SET", "k", "v", "k"}), std::vector<std::string>{"KEEPTTL"});
   EXPECT_EQ(catalog.completions({"help", "psetex"}), std::vector<std::string>{"PSETEX"});
   EXPECT_EQ(catalog.completions({"nosuch", "x"}), std::vector<std::string>{});
@@ -215,7 +215,7 @@ TEST(CliCatalog, HelpHasAllCommands) {
     if (entry.name.find(' ') != std::string::npos) continue;
     EXPECT_NE(text.find("  " + entry.name + " "), std::string::npos) << entry.name;
   }
-  EXPECT_NE(help_text(catalog, {"SET"}, false).find("SET key value [NX | XX]"), std::string::npos);
+  EXPECT_NE(help_text(catalog, {"SET"}, false).find("SET key value [NX | XX | IFEQ comparison]"), std::string::npos);
   EXPECT_NE(help_text(catalog, {"client"}, false).find("CLIENT KILL"), std::string::npos);
   EXPECT_NE(help_text(catalog, {"nosuch"}, false).find("no command or group"), std::string::npos);
 }
