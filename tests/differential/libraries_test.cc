@@ -22,7 +22,7 @@ constexpr std::size_t kBatch = 200;
 // Our libraries in an interpreter without a server. A script gives a string.
 class Interpreter {
  public:
-  Interpreter() : limits_(std::size_t{16} << 20), lua_(limits_.open()) {
+  Interpreter() : limits_(std::size_t{256} << 20), lua_(limits_.open()) {
     luaL_openlibs(lua_);
     add("struct", open_lua_struct);
     add("cmsgpack", open_lua_cmsgpack);
