@@ -200,6 +200,9 @@ struct Keyspace::Transaction {
   void leave_block(Offset entry_offset);
   void stage_changing(bool is_changing);
   void stage_slot(std::size_t begin, std::size_t end);
+  void note_open_databases() {
+    open_databases_ = impl_.header.open_databases.load(std::memory_order_acquire) | 1;
+  }
   bool flushes_all() const;
   template <class Visit>
   void each_slot_only_flushed(Visit&& visit) const;
@@ -219,9 +222,12 @@ struct Keyspace::Transaction {
   Impl& impl_;
   bool is_open_ = false;
   bool is_locked_ = false;
-  bool is_whole_ = false;         ///< the gate is taken instead of slots
-  bool wants_all_ = false;        ///< under locks nobody else is to write anything
-  std::uint32_t flushed_ = 0;     ///< a bit for each database
+  bool is_whole_ = false;      ///< the gate is taken instead of slots
+  bool wants_all_ = false;     ///< under locks nobody else is to write anything
+  std::uint32_t flushed_ = 0;  ///< a bit for each database
+  /// Likewise: those that were open when the commit was prepared. Under the gate nobody writes to one that is
+  /// opened later.
+  std::uint64_t open_databases_ = 1;
   bool has_strayed_ = false;      ///< under locks the body came to a slot that is not locked
   bool has_overrun_ = false;      ///< must_stop() has said so
   bool ran_out_ = false;          ///< of this process's own memory, in the body
@@ -281,7 +287,7 @@ template <class Visit>
 void Keyspace::Transaction::each_slot_only_flushed(Visit&& visit) const {
   if (flushed_ == 0 || flushes_all()) return;
   for (DatabaseId database; database < kDatabaseEnd; ++database) {
-    if (!is_flushed(database) || !impl_.header.is_open(database)) continue;
+    if (!is_flushed(database) || (open_databases_ >> database.value & 1) == 0) continue;
     Impl::each_slot_of(database, [&](SlotId id) {
       Slot& slot = impl_.slots[id];
       const auto slot_of_write = [this](std::size_t i) { return writes_[i].slot; };

@@ -56,10 +56,9 @@ bool Keyspace::Transaction::shows_in_parts() const {
   return write_count_ > 1 || (flushed_ != 0 && (write_count_ > 0 || !flushes_all()));
 }
 
-// Whatever is there goes: by one word, as in FLUSH. REQUIRES: the gate; then nobody can have written to a
-// database that is opened meanwhile.
+// Whatever is there goes: by one word, as in FLUSH.
 bool Keyspace::Transaction::flushes_all() const {
-  return ((impl_.header.open_databases.load(std::memory_order_acquire) | 1) & ~std::uint64_t{flushed_}) == 0;
+  return (open_databases_ & ~std::uint64_t{flushed_}) == 0;
 }
 
 // As database_change.h does it, but as a part of one list.

@@ -72,6 +72,7 @@ Keyspace::Transaction::Needs Keyspace::Transaction::needs() const {
 // False: out of memory.
 bool Keyspace::Transaction::reserve() {
   sort_writes();
+  note_open_databases();
   std::array<std::size_t, kClassLimit + 1> wanted{};
   std::size_t puts = 0;
   std::uint64_t put_bytes = 0;
@@ -205,12 +206,13 @@ bool Keyspace::Transaction::takes(const Slot& slot, std::uint64_t puts) const {
   return puts == 0 || (table.word != 0 && used + puts <= fill_limit(table.size()));
 }
 
-// REQUIRES: locked, sorted. All that was prepared suffices for what the body now wants.
+// REQUIRES: locked. All that was prepared suffices for what the body now wants.
 bool Keyspace::Transaction::is_prepared() {
   std::size_t lacking = 0;
-  if (impl_.arena.transaction_area() == nullptr || assigned_.size() < write_count_ ||
-      !assign_blocks(&lacking))
-    return false;
+  if (impl_.arena.transaction_area() == nullptr || assigned_.size() < write_count_) return false;
+  sort_writes();  // the body may have run again; there is room for as many as are assigned
+  note_open_databases();
+  if (!assign_blocks(&lacking)) return false;
   const Needs need = needs();
   if (reserved_.size() + need.places > impl_.arena.transaction_area()->block_limit ||
       need.redo_entries > impl_.arena.transaction_area()->redo_limit)

@@ -1,5 +1,6 @@
 // Changes to several keys at once: against a map, under threads, with FLUSH among them, and when memory is
 // short.
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <new>
@@ -240,6 +241,46 @@ TEST(ShmTransaction, ConflictsRunItAgain) {
   EXPECT_TRUE(get(other, "written", &written));
   EXPECT_EQ(written, "blindly");
   expect_sound(*segment);
+}
+
+// The run that counts, under locks, may write less than those before it, or the same in another order.
+TEST(ShmTransaction, TheLastRunWritesOtherKeysThanThoseBefore) {
+  auto segment = make_segment(64ull << 20);
+  Keyspace keyspace(*segment, 1);
+  Keyspace other(*segment, 2);
+  std::vector<std::string> names;  // by slot
+  for (int i = 0; i < 6; ++i) names.push_back("key" + std::to_string(i));
+  std::ranges::sort(names, {}, [](const std::string& name) { return slot_of_key(name); });
+  const std::string neighbour = "{" + names[1] + "}neighbour";
+  using Order = std::vector<std::string>;
+  const std::vector<std::pair<Order, Order>> cases{
+      {{names[5], names[0]}, {names[0]}},
+      {{names[1], neighbour, names[4]}, {names[1], names[4], neighbour}},
+      {{names[4], names[3], names[2], names[0]}, {names[2], names[3]}},
+  };
+  for (const auto& [before, last] : cases) {
+    for (const std::string& name : before) ASSERT_EQ(other.set(other.hash(name), "old"), WriteStatus::kDone);
+    int runs = 0;
+    const std::vector<HashedKey> keys = hashed(keyspace, before);
+    EXPECT_EQ(keyspace.transact(keys,
+                                [&] {
+                                  std::string value;
+                                  get(keyspace, "read", &value);
+                                  if (runs < 2) other.set(other.hash("read"), std::to_string(runs));
+                                  ++runs;
+                                  for (const std::string& name : runs <= 2 ? before : last)
+                                    keyspace.set(keyspace.hash(name), name + std::to_string(runs));
+                                  return true;
+                                }),
+              WriteStatus::kDone);
+    EXPECT_EQ(runs, 3);
+    for (const std::string& name : before) {
+      std::string value;
+      ASSERT_TRUE(get(other, name, &value)) << name;
+      EXPECT_EQ(value, std::ranges::find(last, name) != last.end() ? name + "3" : "old") << name;
+    }
+    expect_sound(*segment);
+  }
 }
 
 // Others may change other keys of the slots that a long body reads, as often as they like; then its second
