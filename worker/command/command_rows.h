@@ -122,7 +122,7 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"FLUSH", 1, kWrite | kAllKeys | kDangerous, kNoKey, 0, kKeyspace, kOwn, "", "Remove all keys of all databases", JoinKind::kAllOk},
     {"FLUSHALL", -1, kWrite | kAllKeys | kDangerous, kNoKey, 0, kKeyspace, "1.0.0", "[ASYNC | SYNC]", "FLUSH", JoinKind::kAllOk},
     {"FLUSHDB", -1, kWrite | kAllKeys | kDangerous, kNoKey, 0, kKeyspace, "1.0.0", "[ASYNC | SYNC]", "Remove all keys of the database", JoinKind::kAllOk},
-    {"SWAPDB", 3, kWrite | kFast | kDangerous | kNoMulti, kNoKey, 0, kKeyspace, "4.0.0", "index index", "Give each of two databases the keys of the other"},
+    {"SWAPDB", 3, kWrite | kFast | kDangerous | kNoMulti | kNoScript, kNoKey, 0, kKeyspace, "4.0.0", "index index", "Give each of two databases the keys of the other"},
 
     {"MULTI", 1, kAnyTime | kFast | kUnqueued, kNoKey, 0, kTransaction, "1.2.0", "", "Keep the requests that follow for EXEC"},
     {"EXEC", 1, kLoading | kStale | kNoScript | kUnqueued | kEndsMulti, kNoKey, 0, kTransaction, "1.2.0", "", "Execute them as one change; their replies"},

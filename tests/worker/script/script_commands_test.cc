@@ -31,6 +31,8 @@ TEST_F(ScriptCommandsTest, AScriptIsDoneAsAWholeOrNotAtAll) {
   EXPECT_EQ(eval("redis.call('set', KEYS[1], 'x') redis.call('incr', KEYS[1])", {"k"}).substr(0, 44),
             "-ERR value is not an integer or out of range");
   EXPECT_EQ(eval("redis.call('flushall') error('no')").substr(0, 5), "-ERR ");
+  EXPECT_EQ(eval("redis.call('swapdb', 0, 0)").substr(0, 52),
+            "-ERR This Redis command is not allowed from script s");
   EXPECT_EQ(
       eval("redis.call('set', KEYS[1], 'x') local s = 'x' while true do s = s .. s end", {"k"}).substr(0, 5),
       "-OOM ");

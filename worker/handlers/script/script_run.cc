@@ -234,6 +234,7 @@ void ScriptRun::run() {
     context_.is_repeated = true;
     return counts;
   });
+  select(database_);  // also where the run ended without memory
   context_.in_exec = context_.is_repeated = false;
   context_.reply.set_protocol(context_.client.protocol);
   finish(status);
