@@ -199,13 +199,13 @@ Connection::Wait Worker::guard(Turn& turn, Act&& act) {
 
 void Worker::on_connection(int descriptor, std::uint32_t events) {
   Connection* const found = connections_.at(descriptor);
-  if (found == nullptr)
-    return;  // the listening socket's last event may come behind the signal that closed it
+  if (found == nullptr) return;  // the listening socket's last, behind the signal that closed it
   Connection& connection = *found;
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
     Turn& turn = turns_[turn_count_];
+    answered_turns_ = 0, next_turn_ = turn_count_;  // those are not to be served beside a script
     settle(connection, dead ? Connection::Wait::kClosed
                             : guard(turn, [&] { return connection.on_writable(turn, session_); }));
   } else if (connection.registered == Connection::Wait::kParked ||
