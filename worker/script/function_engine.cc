@@ -112,7 +112,7 @@ void FunctionEngine::sync() {
   for (const auto& [name, entry] : entries_) {
     for (std::size_t i = 0; i < entry.library.functions.size(); ++i) {
       Place& place =
-          by_function_.try_emplace(lower_case(entry.library.functions[i].name), name, i).first->second;
+          by_function_.try_emplace(lower_case(entry.library.functions[i].name), Place{name, i}).first->second;
       if (place.library == name) place.index = i;  // of names that differ by their case alone the last
     }
   }

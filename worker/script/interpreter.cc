@@ -130,7 +130,12 @@ Interpreter::Compiled Interpreter::compile(std::string_view text, const char* na
   return std::move(compilation.result);
 }
 
-void Interpreter::forget(Chunk chunk) { luaL_unref(lua_, LUA_REGISTRYINDEX, chunk); }
+// Not in a protected call: it may take a little memory, and must not fail.
+void Interpreter::forget(Chunk chunk) {
+  limits_.lift(true);
+  luaL_unref(lua_, LUA_REGISTRYINDEX, chunk);
+  limits_.lift(false);
+}
 
 bool Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply,
                       Protocol protocol) {

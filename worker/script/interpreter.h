@@ -60,6 +60,10 @@ class Interpreter {
   /// no script runs in this interpreter.
   bool run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply, Protocol protocol);
 
+  std::size_t memory_used_bytes() const { return limits_.memory_used_bytes(); }
+  /// Gives back what nothing refers to, when it may be much. REQUIRES: no script runs in this interpreter.
+  void collect();
+
   /// The sequence of math.random: where it stands.
   std::uint64_t random_state() const { return random_state_; }
   void set_random_state(std::uint64_t state) { random_state_ = state; }
@@ -78,7 +82,6 @@ class Interpreter {
   static int compile_protected(lua_State* lua);
   static int run_protected(lua_State* lua);
   static int handle_error(lua_State* lua);
-  void collect();
   void finish_run(Run& run);
   void write_error(Run& run);
 

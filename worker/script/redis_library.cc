@@ -11,6 +11,7 @@
 #include <string>
 
 #include "conf/version.h"
+#include "shm/os/cpu_clock.h"
 #include "worker/script/interpreter.h"
 #include "worker/script/reply_values.h"
 
@@ -18,6 +19,8 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kNumberBytes = 32;  // of a number as a word
+constexpr std::int64_t kStepsPerCall = 50;
+constexpr std::uint64_t kNsPerStep = 4;
 
 // Raises {err = text} with the code ERR in front.
 int raise(lua_State* lua, const char* text) {
@@ -88,9 +91,13 @@ bool call_command(lua_State* lua) {
     return true;
   }
   std::string_view reply;
+  const std::uint64_t begin_ticks = cpu_ticks();
   with_memory(lua, [&] { reply = interpreter.host().call(interpreter.words, interpreter.call_protocol); });
   const bool is_error = reply.front() == '-';
   push_reply(lua, &reply);
+  // A command may take as long as many instructions.
+  const std::uint64_t ns = ticks_to_ns(cpu_ticks() - begin_ticks);
+  ScriptLimits::of(lua).spend(lua, kStepsPerCall + static_cast<std::int64_t>(ns / kNsPerStep));
   return is_error;
 }
 
@@ -138,6 +145,7 @@ int sha1hex(lua_State* lua) {
   if (lua_gettop(lua) != 1) return raise(lua, "wrong number of arguments");
   std::size_t size = 0;
   const char* const bytes = lua_tolstring(lua, 1, &size);
+  ScriptLimits::of(lua).spend(lua, static_cast<std::int64_t>(size / 4));
   std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
   SHA1(reinterpret_cast<const unsigned char*>(bytes != nullptr ? bytes : ""), size, digest.data());
   std::array<char, 2 * SHA_DIGEST_LENGTH> text;

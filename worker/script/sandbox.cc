@@ -1,11 +1,11 @@
 // See sandbox.h.
 #include "worker/script/sandbox.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <string_view>
 
+#include "worker/script/library_guards.h"
 #include "worker/script/lua_cmsgpack.h"
 #include "worker/script/lua_patterns.h"
 #include "worker/script/lua_struct.h"
@@ -70,9 +70,6 @@ int miss_global(lua_State* lua) {
   const char* const name = lua_isstring(lua, 2) != 0 ? lua_tostring(lua, 2) : luaL_typename(lua, 2);
   return luaL_error(lua, "Script attempted to access nonexistent global variable '%s'", name);
 }
-
-// Goes on as Lua's own function, which is the upvalue: errors then name it and its caller.
-int go_on_as_own(lua_State* lua) { return lua_tocfunction(lua, lua_upvalueindex(1))(lua); }
 
 // rawset, setmetatable, table.insert, table.remove, table.sort: change their first argument.
 int change_table(lua_State* lua) {
@@ -232,60 +229,9 @@ int load_pieces(lua_State* lua) {
   return finish_load(lua, text, size_bytes, name);
 }
 
-// What cjson.encode would write of the value on top of the stack is counted before: it asks nobody whether it
-// may go on, and ends the process where there is no memory. A table that stands at several places counts each
-// time.
-void count_encoded(lua_State* lua, int depth, std::int64_t* bytes_left) {
-  constexpr int kDepthLimit = 1000;  // cjson's own
-  ScriptLimits::of(lua).spend(lua, 10);
-  *bytes_left -=
-      lua_type(lua, -1) == LUA_TSTRING ? 6 * static_cast<std::int64_t>(lua_objlen(lua, -1)) + 32 : 32;
-  if (*bytes_left < 0) raise_out_of_memory(lua);
-  if (!lua_istable(lua, -1)) return;
-  if (depth > kDepthLimit) luaL_error(lua, "Cannot serialise, excessive depth (%d)", depth);
-  luaL_checkstack(lua, 4, nullptr);
-  double last = 0;
-  for (lua_pushnil(lua); lua_next(lua, -2) != 0; lua_pop(lua, 1)) {
-    count_encoded(lua, depth + 1, bytes_left);
-    if (lua_type(lua, -2) == LUA_TNUMBER) {
-      last = std::max(last, lua_tonumber(lua, -2));
-    } else if (lua_type(lua, -2) == LUA_TSTRING) {
-      *bytes_left -= 6 * static_cast<std::int64_t>(lua_objlen(lua, -2));
-    }
-  }
-  // The places between an array's elements are written too, when cjson was told so.
-  if (5 * last > static_cast<double>(*bytes_left)) raise_out_of_memory(lua);
-  *bytes_left -= static_cast<std::int64_t>(5 * last);
-}
-
-int encode_json(lua_State* lua) {
-  const ScriptLimits& limits = ScriptLimits::of(lua);
-  auto bytes_left = static_cast<std::int64_t>(limits.memory_limit_bytes());
-  if (lua_gettop(lua) == 1) count_encoded(lua, 1, &bytes_left);
-  return lua_tocfunction(lua, lua_upvalueindex(2))(lua);
-}
-
-// cjson's functions have their settings as upvalue.
-void wrap_encode(lua_State* lua) {
-  lua_getfield(lua, -1, "cjson");
-  lua_getfield(lua, -1, "encode");
-  lua_getupvalue(lua, -1, 1);
-  lua_insert(lua, -2);
-  lua_pushcclosure(lua, encode_json, 2);
-  lua_setfield(lua, -2, "encode");
-  lua_pop(lua, 1);
-}
-
 // REQUIRES: the real globals are on top of the stack.
 void set_function(lua_State* lua, const char* name, lua_CFunction function) {
   lua_pushcfunction(lua, function);
-  lua_setfield(lua, -2, name);
-}
-
-// Puts `function` before the one of that name in the table on top of the stack, which becomes its upvalue.
-void wrap_function(lua_State* lua, const char* name, lua_CFunction function) {
-  lua_getfield(lua, -1, name);
-  lua_pushcclosure(lua, function, 1);
   lua_setfield(lua, -2, name);
 }
 
@@ -418,7 +364,7 @@ void set_up_sandbox(lua_State* lua, void (*add_libraries)(lua_State*)) {
   set_base_functions(lua);
   for (const char* const name : kLibraries) take_over(lua, name);
   wrap_table_library(lua);
-  wrap_encode(lua);
+  guard_libraries(lua);
   add_libraries(lua);
   protect_libraries(lua);
   refuse_missing_names(lua);

@@ -91,6 +91,12 @@ void ScriptEngine::forget_outdated() {
   compiled_.clear();
 }
 
+void ScriptEngine::drop_oldest() {
+  interpreter_->forget(compiled_.back().chunk);
+  by_sha1_.erase(compiled_.back().sha1);
+  compiled_.pop_back();
+}
+
 ScriptEngine::Found ScriptEngine::compile(std::string sha1, std::string_view text) {
   forget_outdated();
   if (const auto found = by_sha1_.find(sha1); found != by_sha1_.end()) {
@@ -98,6 +104,12 @@ ScriptEngine::Found ScriptEngine::compile(std::string sha1, std::string_view tex
     return {&compiled_.front()};
   }
   if (interpreter() == nullptr) return {nullptr, kNoMemory};
+  // What is compiled takes of the memory that scripts have while they run.
+  interpreter_->collect();
+  while (!compiled_.empty() && interpreter_->memory_used_bytes() > Interpreter::kMemoryLimitBytes / 2) {
+    drop_oldest();
+    interpreter_->collect();
+  }
   Script script{std::move(sha1), {}, LUA_NOREF};
   std::string error = take_first_line(&text, &script.flags);
   if (error.empty()) {
@@ -106,11 +118,7 @@ ScriptEngine::Found ScriptEngine::compile(std::string sha1, std::string_view tex
     if (!compiled.error.empty()) error = "Error compiling script (new function): " + compiled.error;
   }
   if (!error.empty()) return {nullptr, std::move(error)};
-  if (compiled_.size() >= kCompiledLimit) {
-    interpreter_->forget(compiled_.back().chunk);
-    by_sha1_.erase(compiled_.back().sha1);
-    compiled_.pop_back();
-  }
+  if (compiled_.size() >= kCompiledLimit) drop_oldest();
   compiled_.push_front(std::move(script));
   by_sha1_.emplace(compiled_.front().sha1, compiled_.begin());
   return {&compiled_.front()};
@@ -136,7 +144,9 @@ ScriptEngine::Found ScriptEngine::of_sha1(std::string_view sha1) {
   }
   const std::string lower = lower_case(sha1);
   const std::optional<std::string_view> text = texts_.find(TextGroup::kScript, lower);
-  return text ? compile(lower, *text) : Found{};
+  if (!text) return {};
+  const std::string copy(*text);  // what compile() asks of the texts may move them
+  return compile(lower, copy);
 }
 
 ScriptEngine::Found ScriptEngine::load(std::string_view text, TextStore::Put* put) {

@@ -66,6 +66,7 @@ class ScriptEngine {
  private:
   Found compile(std::string sha1, std::string_view text);
   void forget_outdated();
+  void drop_oldest();
 
   TextStore texts_;
   FunctionEngine functions_{texts_};

@@ -187,7 +187,12 @@ TEST_F(InterpreterTest, AnythingIsStopped) {
         "while true do coroutine.wrap(function() pcall(function() while true do end end) end)() end",
         "setmetatable({}, {__index = function(t, k) return t[k .. 'x'] end}).x = nil while true do end",
         "local function f() return f() end return f()", "repeat until pcall(error)",
-        "while true do loadstring('return 1')() end", "while true do collectgarbage() end"}) {
+        "while true do loadstring('return 1')() end",
+        "local w = coroutine.wrap local function f() for i = 1, 300 do end end "
+        "local function g() for i = 1, 100 do w(f)() end end "
+        "local function h() for i = 1, 100 do w(g)() end end for i = 1, 100 do w(h)() end",
+        "string.gsub(string.rep('a ', 1e5), '(%a) ', function() redis.pcall('PING') end) while true do end",
+        "while true do collectgarbage() end"}) {
     EXPECT_EQ(run(text).substr(0, 12), "-ERR stopped") << text;
   }
   EXPECT_EQ(run("return newproxy"),
@@ -215,7 +220,24 @@ TEST_F(InterpreterTest, BombsEndTheScript) {
       "-ERR ");
   EXPECT_EQ(run("cjson.encode()"), raised("bad argument #1 to 'encode' (expected 1 argument)"));
   EXPECT_EQ(run("return select('#', unpack({}, 1, 1e7))").substr(0, 5), "-ERR ");
+  EXPECT_EQ(run("return cjson.new"), "$-1\r\n");  // another encoder would count nothing
+  EXPECT_EQ(run("return cjson.decode('[' .. string.rep('[],', 1e5) .. '1]')"), error("not enough memory"));
+  EXPECT_EQ(run("return cjson.decode('[' .. string.rep('1,', 1e4) .. '7]')[10001]"), ":7\r\n");
+  EXPECT_EQ(run("cjson.decode('[')").substr(0, 5), "-ERR ");
+  EXPECT_EQ(run("local t = {} for i = 1, 1e8 do t[i] = {} end"),
+            out_of_memory);  // decode lifts no limit for good
   EXPECT_EQ(run("return 1"), ":1\r\n");
+}
+
+// bit.tohex with the least number wrote 2 GiB in front of its buffer (CVE-2024-31449).
+TEST_F(InterpreterTest, DigitsOfHexadecimals) {
+  EXPECT_EQ(run("return bit.tohex(65535, -2147483648)"), "$8\r\n0000FFFF\r\n");
+  EXPECT_EQ(run("return bit.tohex(65535, -4294967296 * 3 - 2147483648)"), "$8\r\n0000FFFF\r\n");
+  EXPECT_EQ(run("return bit.tohex(65535, 1e300)").substr(0, 1), "$");
+  EXPECT_EQ(run("return bit.tohex(65535, 0/0)").substr(0, 1), "$");
+  EXPECT_EQ(run("return bit.tohex(65535)"), "$8\r\n0000ffff\r\n");
+  EXPECT_EQ(run("return bit.tohex(-1, 4)"), "$4\r\nffff\r\n");
+  EXPECT_EQ(run("return bit.tohex(-1, -4)"), "$4\r\nFFFF\r\n");
 }
 
 // Texts that would keep the parser busy for minutes are refused: nothing can stop it.
