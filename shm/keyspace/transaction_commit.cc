@@ -57,9 +57,7 @@ bool Keyspace::Transaction::shows_in_parts() const {
 }
 
 // Whatever is there goes: by one word, as in FLUSH.
-bool Keyspace::Transaction::flushes_all() const {
-  return (open_databases_ & ~std::uint64_t{flushed_}) == 0;
-}
+bool Keyspace::Transaction::flushes_all() const { return (open_databases_ & ~std::uint64_t{flushed_}) == 0; }
 
 // As database_change.h does it, but as a part of one list.
 void Keyspace::Transaction::stage_flush_of_databases() {

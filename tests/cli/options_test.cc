@@ -215,7 +215,8 @@ TEST(CliCatalog, HelpHasAllCommands) {
     if (entry.name.find(' ') != std::string::npos) continue;
     EXPECT_NE(text.find("  " + entry.name + " "), std::string::npos) << entry.name;
   }
-  EXPECT_NE(help_text(catalog, {"SET"}, false).find("SET key value [NX | XX | IFEQ comparison]"), std::string::npos);
+  EXPECT_NE(help_text(catalog, {"SET"}, false).find("SET key value [NX | XX | IFEQ comparison]"),
+            std::string::npos);
   EXPECT_NE(help_text(catalog, {"client"}, false).find("CLIENT KILL"), std::string::npos);
   EXPECT_NE(help_text(catalog, {"nosuch"}, false).find("no command or group"), std::string::npos);
 }
