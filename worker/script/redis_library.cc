@@ -1,8 +1,6 @@
 // See redis_library.h.
 #include "worker/script/redis_library.h"
 
-#include <openssl/sha.h>
-
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -14,6 +12,7 @@
 #include "shm/os/cpu_clock.h"
 #include "worker/script/interpreter.h"
 #include "worker/script/reply_values.h"
+#include "worker/script/sha1.h"
 
 namespace memento {
 namespace {
@@ -146,13 +145,7 @@ int sha1hex(lua_State* lua) {
   std::size_t size = 0;
   const char* const bytes = lua_tolstring(lua, 1, &size);
   ScriptLimits::of(lua).spend(lua, static_cast<std::int64_t>(size / 4));
-  std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
-  SHA1(reinterpret_cast<const unsigned char*>(bytes != nullptr ? bytes : ""), size, digest.data());
-  std::array<char, 2 * SHA_DIGEST_LENGTH> text;
-  for (std::size_t i = 0; i < digest.size(); ++i) {
-    text[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-    text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
-  }
+  const std::array<char, kSha1Digits> text = sha1_digits({bytes != nullptr ? bytes : "", size});
   lua_pushlstring(lua, text.data(), text.size());
   return 1;
 }

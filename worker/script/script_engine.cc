@@ -1,11 +1,10 @@
 // See script_engine.h.
 #include "worker/script/script_engine.h"
 
-#include <openssl/sha.h>
-
 #include <array>
 
 #include "worker/script/sandbox.h"
+#include "worker/script/sha1.h"
 #include "worker/text/words.h"
 
 namespace memento {
@@ -62,18 +61,12 @@ std::string take_first_line(std::string_view* text, ScriptFlags* flags) {
   return "";
 }
 
-}  // namespace
-
 std::string sha1_text(std::string_view bytes) {
-  std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
-  SHA1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-  std::string text;
-  for (const unsigned char byte : digest) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
+  const std::array<char, kSha1Digits> digits = sha1_digits(bytes);
+  return {digits.data(), digits.size()};
 }
+
+}  // namespace
 
 Interpreter* ScriptEngine::interpreter() {
   if (interpreter_ == nullptr) interpreter_ = std::make_unique<Interpreter>();
@@ -97,12 +90,16 @@ void ScriptEngine::drop_oldest() {
   compiled_.pop_back();
 }
 
-ScriptEngine::Found ScriptEngine::compile(std::string sha1, std::string_view text) {
+const Script* ScriptEngine::find_compiled(std::string_view sha1) {
   forget_outdated();
-  if (const auto found = by_sha1_.find(sha1); found != by_sha1_.end()) {
-    compiled_.splice(compiled_.begin(), compiled_, found->second);
-    return {&compiled_.front()};
-  }
+  const auto found = by_sha1_.find(sha1);
+  if (found == by_sha1_.end()) return nullptr;
+  compiled_.splice(compiled_.begin(), compiled_, found->second);
+  return &compiled_.front();
+}
+
+// REQUIRES: find_compiled() has just not found it.
+ScriptEngine::Found ScriptEngine::compile(std::string sha1, std::string_view text) {
   if (interpreter() == nullptr) return {nullptr, kNoMemory};
   // What is compiled takes of the memory that scripts have while they run.
   interpreter_->collect();
@@ -127,30 +124,27 @@ ScriptEngine::Found ScriptEngine::compile(std::string sha1, std::string_view tex
 // What the others cannot be told now is told them with the next EVAL that this worker has to compile.
 ScriptEngine::Found ScriptEngine::of_text(std::string_view text) {
   std::string sha1 = sha1_text(text);
-  forget_outdated();
-  const bool is_new = !by_sha1_.contains(sha1);
-  Found found = compile(sha1, text);
-  if (found.script != nullptr && is_new)
-    texts_.put(TextGroup::kScript, sha1, text, TextStore::Keep::kEvaluated);
+  if (const Script* const script = find_compiled(sha1)) return {script};
+  Found found = compile(std::move(sha1), text);
+  if (found.script != nullptr)
+    texts_.put(TextGroup::kScript, found.script->sha1, text, TextStore::Keep::kEvaluated);
   return found;
 }
 
 ScriptEngine::Found ScriptEngine::of_sha1(std::string_view sha1) {
-  forget_outdated();
-  if (const auto found = by_sha1_.find(sha1); found != by_sha1_.end())
-      [[likely]] {  // nobody writes it in capitals
-    compiled_.splice(compiled_.begin(), compiled_, found->second);
-    return {&compiled_.front()};
-  }
-  const std::string lower = lower_case(sha1);
+  // Nobody writes it in capitals.
+  if (const Script* const script = find_compiled(sha1)) [[likely]]
+    return {script};
+  std::string lower = lower_case(sha1);
+  if (const Script* const script = find_compiled(lower)) return {script};
   const std::optional<std::string_view> text = texts_.find(TextGroup::kScript, lower);
-  if (!text) return {};
-  const std::string copy(*text);  // what compile() asks of the texts may move them
-  return compile(lower, copy);
+  return text ? compile(std::move(lower), *text) : Found{};
 }
 
 ScriptEngine::Found ScriptEngine::load(std::string_view text, TextStore::Put* put) {
-  Found found = compile(sha1_text(text), text);
+  std::string sha1 = sha1_text(text);
+  Found found{find_compiled(sha1)};
+  if (found.script == nullptr) found = compile(std::move(sha1), text);
   if (found.script != nullptr)
     *put = texts_.put(TextGroup::kScript, found.script->sha1, text, TextStore::Keep::kKept);
   return found;

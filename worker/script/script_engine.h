@@ -18,9 +18,6 @@
 
 namespace memento {
 
-/// 40 hexadecimal digits.
-std::string sha1_text(std::string_view bytes);
-
 /// What the first line of a script says, `#!lua flags=no-writes,allow-oom`.
 struct ScriptFlags {
   bool has_line = false;  ///< there is such a line
@@ -64,6 +61,7 @@ class ScriptEngine {
   std::size_t compiled_count() const { return by_sha1_.size(); }
 
  private:
+  const Script* find_compiled(std::string_view sha1);
   Found compile(std::string sha1, std::string_view text);
   void forget_outdated();
   void drop_oldest();
