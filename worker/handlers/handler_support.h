@@ -4,6 +4,7 @@
 #include <array>
 
 #include "worker/handlers/context.h"
+#include "worker/text/words.h"
 
 namespace memento::handlers {
 
@@ -52,6 +53,13 @@ class InDatabase {
 };
 
 inline TimeMs kept_expiry(const EntryView* old) { return old != nullptr ? old->expiry_ms : kNoExpiry; }
+
+/// Nothing follows the words in front of `index`, or one word that says whether to wait for a flush's end:
+/// SYNC or ASYNC.
+inline bool ends_with_flush_mode(const Call& call, std::size_t index) {
+  return call.count() <= index ||
+         (call.count() == index + 1 && (is_word(call[index], "SYNC") || is_word(call[index], "ASYNC")));
+}
 
 /// Places from `first` to in front of `end`.
 struct IndexRange {

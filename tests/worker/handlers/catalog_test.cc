@@ -6,8 +6,12 @@
 
 #include <string>
 
+#include "tests/worker/session/session_fixture.h"
+
 namespace memento {
 namespace {
+
+using testing::bulk;
 
 std::string told(const KeySpec& keys, std::uint32_t flags, Protocol protocol = Protocol::kResp2) {
   Command command{};
@@ -18,10 +22,6 @@ std::string told(const KeySpec& keys, std::uint32_t flags, Protocol protocol = P
   ReplyWriter writer(output, protocol);
   handlers::answer_command(writer, command);
   return std::string(output.view());
-}
-
-std::string bulk(const std::string& text) {
-  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
 }
 
 // Shows a range's three numbers, which clients before Redis 7 read, and the same as a specification (SET,

@@ -8,13 +8,6 @@
 namespace memento::testing {
 namespace {
 
-std::string bulk(const std::string& bytes) {
-  return "$" + std::to_string(bytes.size()) + "\r\n" + bytes + "\r\n";
-}
-
-constexpr const char* kOk = "+OK\r\n";
-constexpr const char* kNil = "$-1\r\n";
-constexpr const char* kSyntax = "-ERR syntax error\r\n";
 constexpr TimeMs kNow = 2'000'000'000'000;
 
 class CommandsTest : public SessionTest {

@@ -5,8 +5,6 @@
 namespace memento::testing {
 namespace {
 
-constexpr const char* kOk = "+OK\r\n";
-constexpr const char* kNil = "$-1\r\n";
 constexpr const char* kNoDatabase = "-ERR DB index is out of range\r\n";
 constexpr const char* kSame = "-ERR source and destination objects are the same\r\n";
 

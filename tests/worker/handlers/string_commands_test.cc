@@ -7,13 +7,6 @@
 namespace memento::testing {
 namespace {
 
-std::string bulk(const std::string& bytes) {
-  return "$" + std::to_string(bytes.size()) + "\r\n" + bytes + "\r\n";
-}
-
-constexpr const char* kOk = "+OK\r\n";
-constexpr const char* kNil = "$-1\r\n";
-constexpr const char* kSyntax = "-ERR syntax error\r\n";
 constexpr const char* kNotOne = "-WRONGTYPE Key is not a valid HyperLogLog string value.\r\n";
 constexpr const char* kBroken = "-INVALIDOBJ Corrupted HLL object detected\r\n";
 

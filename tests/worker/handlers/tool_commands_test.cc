@@ -5,9 +5,6 @@
 namespace memento::testing {
 namespace {
 
-constexpr const char* kOk = "+OK\r\n";
-constexpr const char* kSyntax = "-ERR syntax error\r\n";
-
 class ToolCommandsTest : public SessionTest {
  protected:
   bool has(const std::string& reply, const std::string& part) {

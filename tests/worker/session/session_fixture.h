@@ -25,6 +25,14 @@ inline std::string frame(const Words& words) {
   return bytes;
 }
 
+/// Replies in RESP.
+inline std::string bulk(const std::string& bytes) {
+  return "$" + std::to_string(bytes.size()) + "\r\n" + bytes + "\r\n";
+}
+inline constexpr const char* kOk = "+OK\r\n";
+inline constexpr const char* kNil = "$-1\r\n";
+inline constexpr const char* kSyntax = "-ERR syntax error\r\n";
+
 /// A client: its session, and the input it has not used up.
 class Conversation {
  public:

@@ -144,7 +144,7 @@ void function_delete(CommandContext& context, const Call& call) {
 }
 
 void function_flush(CommandContext& context, const Call& call) {
-  if (call.count() > 3 || (call.count() == 3 && !is_word(call[2], "SYNC") && !is_word(call[2], "ASYNC")))
+  if (!ends_with_flush_mode(call, 2))
     return context.reply.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
   finish(context, functions_of(context).clear());
 }
@@ -185,17 +185,7 @@ void function_stats(CommandContext& context, const Call&) {
   context.reply.end();
 }
 
-void function_kill(CommandContext& context, const Call&) {
-  switch (kill_scripts(context.services.settings, RunKind::kFunction)) {
-    case KillOutcome::kKilled:
-      return context.reply.ok();
-    case KillOutcome::kNoneRuns:
-      return context.reply.error("NOTBUSY No scripts in execution right now.");
-    case KillOutcome::kOtherKindRuns:
-      return context.reply.error(
-          "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
-  }
-}
+void function_kill(CommandContext& context, const Call&) { kill_runs(context, RunKind::kFunction); }
 
 void function_dump(CommandContext& context, const Call&) {
   FunctionEngine& functions = functions_of(context);

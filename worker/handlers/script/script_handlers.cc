@@ -5,6 +5,7 @@
 #include "worker/handlers/handlers.h"
 #include "worker/handlers/script/script_run.h"
 #include "worker/script/script_engine.h"
+#include "worker/script/sha1.h"
 #include "worker/text/words.h"
 
 namespace memento::handlers {
@@ -12,7 +13,6 @@ namespace {
 
 constexpr const char* kNoScriptError = "NOSCRIPT No matching script. Please use EVAL.";
 constexpr const char* kTextsAreBusy = "BUSY another worker is keeping a script; try again";
-constexpr std::size_t kSha1Digits = 40;
 
 enum class Names { kText, kSha1 };
 
@@ -77,23 +77,12 @@ void script_show(CommandContext& context, const Call& call) {
 }
 
 void script_flush(CommandContext& context, const Call& call) {
-  if (call.count() > 3 || (call.count() == 3 && !is_word(call[2], "SYNC") && !is_word(call[2], "ASYNC")))
+  if (!ends_with_flush_mode(call, 2))
     return context.reply.error("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
   if (!context.services.scripts->flush()) return context.reply.error(kTextsAreBusy);
   context.reply.ok();
 }
 
-void script_kill(CommandContext& context, const Call&) {
-  switch (kill_scripts(context.services.settings, RunKind::kScript)) {
-    case KillOutcome::kKilled:
-      return context.reply.ok();
-    case KillOutcome::kNoneRuns:
-      return context.reply.error("NOTBUSY No scripts in execution right now.");
-    case KillOutcome::kOtherKindRuns:
-      return context.reply.error(
-          "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN "
-          "NOSAVE.");
-  }
-}
+void script_kill(CommandContext& context, const Call&) { kill_runs(context, RunKind::kScript); }
 
 }  // namespace memento::handlers

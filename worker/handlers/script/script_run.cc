@@ -272,4 +272,17 @@ bool take_keys(CommandContext& context, const Call& call, std::size_t count_at, 
   return true;
 }
 
+void kill_runs(CommandContext& context, RunKind kind) {
+  switch (kill_scripts(context.services.settings, kind)) {
+    case KillOutcome::kKilled:
+      return context.reply.ok();
+    case KillOutcome::kNoneRuns:
+      return context.reply.error("NOTBUSY No scripts in execution right now.");
+    case KillOutcome::kOtherKindRuns:
+      return context.reply.error(std::string("BUSY Redis is busy running a script. You can only call ") +
+                                 (kind == RunKind::kScript ? "FUNCTION" : "SCRIPT") +
+                                 " KILL or SHUTDOWN NOSAVE.");
+  }
+}
+
 }  // namespace memento::handlers

@@ -24,6 +24,9 @@ struct ScriptTraits {
 void run_script(CommandContext& context, Interpreter& interpreter, Interpreter::Chunk chunk,
                 const ScriptCall& call, const ScriptTraits& traits);
 
+/// SCRIPT KILL and FUNCTION KILL.
+void kill_runs(CommandContext& context, RunKind kind);
+
 /// The words behind a command's number of keys, `words[count_at]`: the keys, and what follows them. False: an
 /// error was written.
 bool take_keys(CommandContext& context, const Call& call, std::size_t count_at, ScriptCall* script);

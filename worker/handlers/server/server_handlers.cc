@@ -26,8 +26,7 @@ void append_help(std::string* text, const Command& command) {
 
 // False: an error was written.
 bool check_flush(CommandContext& context, const Call& call) {
-  if (call.count() == 1 || (call.count() == 2 && (is_word(call[1], "ASYNC") || is_word(call[1], "SYNC"))))
-    return true;
+  if (ends_with_flush_mode(call, 1)) return true;
   context.reply.error(kSyntaxError);
   return false;
 }
