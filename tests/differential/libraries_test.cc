@@ -8,66 +8,22 @@
 #include "tests/differential/library_calls.h"
 #include "tests/differential/peer.h"
 #include "tests/differential/printable.h"
-#include "worker/script/lua_cmsgpack.h"
-#include "worker/script/lua_patterns.h"
-#include "worker/script/lua_struct.h"
-#include "worker/script/lua_tables.h"
-#include "worker/script/script_limits.h"
+#include "tests/worker/script/library_state.h"
 
 namespace memento::testing {
 namespace {
 
 constexpr std::size_t kBatch = 200;
 
-// Our libraries in an interpreter without a server. A script gives a string.
-class Interpreter {
- public:
-  Interpreter() : limits_(std::size_t{256} << 20), lua_(limits_.open()) {
-    luaL_openlibs(lua_);
-    add("struct", open_lua_struct);
-    add("cmsgpack", open_lua_cmsgpack);
-  }
-  Interpreter(const Interpreter&) = delete;
-  Interpreter& operator=(const Interpreter&) = delete;
-  ~Interpreter() { lua_close(lua_); }
-
-  // Our functions in the place of Lua's.
-  void replace_functions() {
-    lua_getglobal(lua_, "string");
-    replace_string_functions(lua_);
-    lua_getglobal(lua_, "table");
-    replace_table_functions(lua_);
-    lua_register(lua_, "unpack", unpack_table);
-    lua_settop(lua_, 0);
-  }
-
-  std::string run(const std::string& text) {
-    if (luaL_loadbuffer(lua_, text.data(), text.size(), "@user_script") == 0) (void)lua_pcall(lua_, 0, 1, 0);
-    std::size_t size = 0;
-    const char* const result = lua_tolstring(lua_, -1, &size);
-    std::string copy(result == nullptr ? "no string" : result, size);
-    lua_settop(lua_, 0);
-    lua_gc(lua_, LUA_GCCOLLECT, 0);  // Lua 5.1 does not when memory runs out
-    return copy;
-  }
-
- private:
-  void add(const char* name, lua_CFunction open) {
-    lua_pushcfunction(lua_, open);
-    lua_call(lua_, 0, 1);
-    lua_setglobal(lua_, name);
-  }
-
-  ScriptLimits limits_;
-  lua_State* lua_;
-};
+constexpr std::size_t kMemoryBytes = std::size_t{256} << 20;
+constexpr const char* kNoString = "no string";
 
 void compare(std::string (LibraryCalls::*next)()) {
   const std::uint64_t seed = from_environment("MEMENTO_SEED", std::random_device{}());
   SCOPED_TRACE("MEMENTO_SEED=" + std::to_string(seed));
   RedisServer redis_server;
   Peer redis("redis", redis_server.port());
-  Interpreter ours;
+  LibraryState ours(kMemoryBytes);
   LibraryCalls calls(seed);
   const std::uint64_t count = from_environment("MEMENTO_COMMANDS", 20'000);
   for (std::uint64_t made = 0; made < count; made += kBatch) {
@@ -92,14 +48,14 @@ void compare(std::string (LibraryCalls::*next)()) {
 void compare_with_lua(std::string (LibraryCalls::*next)()) {
   const std::uint64_t seed = from_environment("MEMENTO_SEED", std::random_device{}());
   SCOPED_TRACE("MEMENTO_SEED=" + std::to_string(seed));
-  Interpreter lua;
-  Interpreter ours;
+  LibraryState lua(kMemoryBytes);
+  LibraryState ours(kMemoryBytes);
   ours.replace_functions();
   LibraryCalls calls(seed);
   for (std::uint64_t left = from_environment("MEMENTO_COMMANDS", 20'000); left > 0; --left) {
     const std::string call = (calls.*next)();
     const std::string script = LibraryCalls::script(call);
-    ASSERT_EQ(printable(lua.run(script)), printable(ours.run(script))) << call;
+    ASSERT_EQ(printable(lua.run(script, kNoString)), printable(ours.run(script, kNoString))) << call;
   }
 }
 

@@ -5,10 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "worker/script/lua_cmsgpack.h"
-#include "worker/script/lua_patterns.h"
-#include "worker/script/lua_struct.h"
-#include "worker/script/script_limits.h"
+#include "tests/worker/script/library_state.h"
 
 namespace {
 
@@ -34,23 +31,13 @@ constexpr std::string_view kChunk = R"(
   assert(value == again or value ~= value and again ~= again)
 )";
 
+// Its stack holds the chunk.
 struct World {
-  ScriptLimits limits{std::size_t{32} << 20};
-  lua_State* lua = limits.open();
+  testing::LibraryState state{std::size_t{32} << 20};
 
   World() {
-    luaL_openlibs(lua);
-    add("struct", open_lua_struct);
-    add("cmsgpack", open_lua_cmsgpack);
-    lua_getglobal(lua, "string");
-    replace_string_functions(lua);
-    lua_settop(lua, 0);
-    if (luaL_loadbuffer(lua, kChunk.data(), kChunk.size(), "@chunk") != 0) std::abort();
-  }
-  void add(const char* name, lua_CFunction open) const {
-    lua_pushcfunction(lua, open);
-    lua_call(lua, 0, 1);
-    lua_setglobal(lua, name);
+    state.replace_functions();
+    if (luaL_loadbuffer(state.lua(), kChunk.data(), kChunk.size(), "@chunk") != 0) std::abort();
   }
 };
 
@@ -59,9 +46,9 @@ struct World {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static World* const world = new World;
   if (size == 0) return 0;
-  lua_State* const lua = world->lua;
+  lua_State* const lua = world->state.lua();
   int looks_left = 500;
-  world->limits.begin(
+  world->state.limits().begin(
       lua, [](void* left) -> const char* { return --*static_cast<int*>(left) < 0 ? kStopped : nullptr; },
       &looks_left);
   const auto* const text = reinterpret_cast<const char*>(data);
@@ -77,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::abort();
     }
   }
-  world->limits.end(lua);
+  world->state.limits().end(lua);
   lua_settop(lua, 1);
   return 0;
 }

@@ -5,57 +5,31 @@
 
 #include <string>
 
-#include "worker/script/lua_cmsgpack.h"
-#include "worker/script/lua_patterns.h"
-#include "worker/script/lua_struct.h"
-#include "worker/script/lua_tables.h"
-#include "worker/script/script_limits.h"
+#include "tests/worker/script/library_state.h"
 
 namespace memento {
 namespace {
 
+using testing::LibraryState;
+
 class LuaLibrariesTest : public ::testing::Test {
  protected:
-  LuaLibrariesTest() : lua_(limits_.open()) {
-    luaL_openlibs(lua_);
-    add("struct", open_lua_struct);
-    add("cmsgpack", open_lua_cmsgpack);
-    lua_getglobal(lua_, "string");
-    replace_string_functions(lua_);
-    lua_getglobal(lua_, "table");
-    replace_table_functions(lua_);
-    lua_register(lua_, "unpack", unpack_table);
-    lua_settop(lua_, 0);
-    limits_.begin(
-        lua_,
+  LuaLibrariesTest() {
+    state_.replace_functions();
+    state_.limits().begin(
+        state_.lua(),
         [](void* looks_left) -> const char* {
           return --*static_cast<int*>(looks_left) < 0 ? "stopped" : nullptr;
         },
         &looks_left_);
   }
-  ~LuaLibrariesTest() override { lua_close(lua_); }
 
-  // What the chunk returns, as a string, or its error.
-  std::string run(const char* text) {
-    if (luaL_loadbuffer(lua_, text, std::char_traits<char>::length(text), "@user_script") == 0)
-      (void)lua_pcall(lua_, 0, 1, 0);
-    const char* const result = lua_tostring(lua_, -1);
-    std::string copy = result == nullptr ? "" : result;
-    lua_settop(lua_, 0);
-    return copy;
-  }
+  std::string run(const std::string& text) { return state_.run(text); }
 
   int looks_left_ = 1000;
 
  private:
-  void add(const char* name, lua_CFunction open) {
-    lua_pushcfunction(lua_, open);
-    lua_call(lua_, 0, 1);
-    lua_setglobal(lua_, name);
-  }
-
-  ScriptLimits limits_{std::size_t{8} << 20};
-  lua_State* lua_;
+  LibraryState state_{std::size_t{8} << 20};
 };
 
 // A table that holds itself ten times would give 10^16 values: the packer is stopped, or has no more memory.
