@@ -12,10 +12,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace memento;
   const std::string text(reinterpret_cast<const char*>(data), size);
-  std::int64_t integer = 0;
-  if (parse_integer(text, &integer) && std::to_string(integer) != text) std::abort();
-  long double decimal = 0;
-  if (parse_float(text, &decimal)) (void)format_float(decimal);
+  if (const auto integer = parse_integer(text); integer && std::to_string(*integer) != text) std::abort();
+  if (const auto decimal = parse_float(text)) (void)format_float(*decimal);
   constexpr std::uint64_t kLimitBytes = 1 << 20;
   std::string payload = text + std::string("\x0a\0", 2);
   const std::uint64_t checksum = crc64(payload);

@@ -22,11 +22,16 @@ void value_too_long(CommandContext& context) {
                       std::to_string(context.keyspace.value_limit_bytes()) + " bytes");
 }
 
+std::optional<std::int64_t> take_integer(CommandContext& context, std::string_view text, const char* error) {
+  const std::optional<std::int64_t> number = parse_integer(text);
+  if (!number) context.reply.error(error);
+  return number;
+}
+
 std::optional<DatabaseId> open_database(CommandContext& context, std::string_view text) {
-  std::int64_t index = 0;
-  if (!parse_integer(text, &index)) {
-    context.reply.error(kNotAnInteger);
-  } else if (index != static_cast<std::int32_t>(index)) {
+  const std::optional<std::int64_t> number = take_integer(context, text);
+  if (!number) return std::nullopt;
+  if (const std::int64_t index = *number; index != static_cast<std::int32_t>(index)) {
     context.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
   } else if (index < 0 || index >= context.services.facts.options.databases) {
     context.reply.error("ERR DB index is out of range");

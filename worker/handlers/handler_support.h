@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <optional>
 
 #include "worker/handlers/context.h"
 #include "worker/text/words.h"
@@ -33,6 +35,10 @@ inline bool check_value_length(CommandContext& context, std::uint64_t size_bytes
 }
 /// `command` in any case.
 void wrong_argument_count(CommandContext& context, std::string_view command);
+
+/// An integer among a command's words. Nothing: an error was written.
+std::optional<std::int64_t> take_integer(CommandContext& context, std::string_view text,
+                                         const char* error = kNotAnInteger);
 
 /// The database of this number, which can be used from now on. Nothing: an error was written.
 std::optional<DatabaseId> open_database(CommandContext& context, std::string_view index);

@@ -66,21 +66,14 @@ std::optional<ValueOptions> parse_value_options(const Call& call, std::size_t fi
   return options;
 }
 
-bool take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form,
-                          const char* command, TimeMs* expiry_ms) {
-  std::int64_t amount = 0;
-  if (!parse_integer(number, &amount)) {
-    context.reply.error(kNotAnInteger);
-    return false;
-  }
-  const std::optional<TimeMs> time_ms =
-      amount > 0 ? expiry_time(amount, form, context.keyspace.now_ms()) : std::nullopt;
-  if (!time_ms) {
-    context.reply.error(std::string("ERR invalid expire time in '") + command + "' command");
-    return false;
-  }
-  *expiry_ms = *time_ms;
-  return true;
+std::optional<TimeMs> take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form,
+                                           const char* command) {
+  const std::optional<std::int64_t> amount = take_integer(context, number);
+  if (!amount) return std::nullopt;
+  const std::optional<TimeMs> expiry_ms =
+      *amount > 0 ? expiry_time(*amount, form, context.keyspace.now_ms()) : std::nullopt;
+  if (!expiry_ms) context.reply.error(std::string("ERR invalid expire time in '") + command + "' command");
+  return expiry_ms;
 }
 
 }  // namespace memento::handlers

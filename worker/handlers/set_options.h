@@ -36,8 +36,8 @@ enum class OptionsOf { kSet, kGetex };
 /// Reads the options from args[first] on; nothing when they are not what the command takes.
 std::optional<ValueOptions> parse_value_options(const Call& call, std::size_t first, OptionsOf command);
 
-/// A positive expiry into `*expiry_ms`; else an error that names `command` was written.
-bool take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form,
-                          const char* command, TimeMs* expiry_ms);
+/// A positive expiry. Nothing: an error that names `command` was written.
+std::optional<TimeMs> take_positive_expiry(CommandContext& context, std::string_view number, ExpiryForm form,
+                                           const char* command);
 
 }  // namespace memento::handlers

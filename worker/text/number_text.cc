@@ -15,23 +15,26 @@ constexpr std::size_t kFloatLimitBytes = 5 * 1024;  // the largest long double h
 
 }  // namespace
 
-bool parse_integer(std::string_view text, std::int64_t* number) {
+std::optional<std::int64_t> parse_integer(std::string_view text) {
   const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
-  if (digits.empty() || (digits[0] == '0' && text.size() > 1)) return false;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return failure == std::errc() && end == text.data() + text.size();
+  if (digits.empty() || (digits[0] == '0' && text.size() > 1)) return std::nullopt;
+  std::int64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
 }
 
-bool parse_float(std::string_view text, long double* number, FloatRange range) {
+std::optional<long double> parse_float(std::string_view text, FloatRange range) {
   if (text.empty() || text.size() >= kFloatLimitBytes || std::isspace(static_cast<unsigned char>(text[0])))
-    return false;
+    return std::nullopt;
   const std::string copy(text);
   char* end = nullptr;
   errno = 0;
-  *number = std::strtold(copy.c_str(), &end);
-  if (end != copy.c_str() + copy.size() || std::isnan(*number)) return false;
-  if (errno == ERANGE && (std::isinf(*number) || *number == 0)) return false;
-  return range == FloatRange::kWithInfinity || std::isfinite(*number);
+  const long double number = std::strtold(copy.c_str(), &end);
+  if (end != copy.c_str() + copy.size() || std::isnan(number)) return std::nullopt;
+  if (errno == ERANGE && (std::isinf(number) || number == 0)) return std::nullopt;
+  if (range == FloatRange::kFinite && !std::isfinite(number)) return std::nullopt;
+  return number;
 }
 
 std::string format_float(long double number) {

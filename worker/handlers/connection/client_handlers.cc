@@ -87,12 +87,10 @@ void client_no_touch(CommandContext& context, const Call& call) {
 
 // No command here waits for what other clients do, so there is nobody to unblock.
 void client_unblock(CommandContext& context, const Call& call) {
-  std::int64_t id = 0;
   if (call.count() > 4) return wrong_argument_count(context, "CLIENT|UNBLOCK");
   if (call.count() == 4 && !is_word(call[3], "TIMEOUT") && !is_word(call[3], "ERROR"))
     return context.reply.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
-  if (!parse_integer(call[2], &id)) return context.reply.error(kNotAnInteger);
-  context.reply.integer(0);
+  if (take_integer(context, call[2])) context.reply.integer(0);
 }
 
 }  // namespace memento::handlers

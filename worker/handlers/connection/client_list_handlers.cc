@@ -14,8 +14,8 @@
 namespace memento::handlers {
 namespace {
 
-// False: an error was written.
-bool take_type(CommandContext& context, std::string_view word, std::optional<ClientType>* type) {
+// Nothing: an error was written.
+std::optional<ClientType> take_type(CommandContext& context, std::string_view word) {
   struct Name {
     const char* word;
     ClientType type;
@@ -26,11 +26,10 @@ bool take_type(CommandContext& context, std::string_view word, std::optional<Cli
                              {"SLAVE", ClientType::kReplica},
                              {"MASTER", ClientType::kMaster}};
   for (const Name& name : kNames) {
-    if (is_word(word, name.word)) *type = name.type;
+    if (is_word(word, name.word)) return name.type;
   }
-  if (!type->has_value())
-    context.reply.error("ERR Unknown client type '" + std::string(quotable(word)) + "'");
-  return type->has_value();
+  context.reply.error("ERR Unknown client type '" + std::string(quotable(word)) + "'");
+  return std::nullopt;
 }
 
 // False: the others have to be asked first, nothing was written.
@@ -67,14 +66,13 @@ struct Filter {
 
   /// False: an error was written.
   bool take_option(CommandContext& context, std::string_view name, std::string_view value) {
-    std::int64_t number = 0;
     if (is_word(name, "ID")) {
-      if (!parse_integer(value, &number) || number < 1)
-        return refuse(context, "ERR client-id should be greater than 0");
+      const std::int64_t number = parse_integer(value).value_or(0);
+      if (number < 1) return refuse(context, "ERR client-id should be greater than 0");
       id = static_cast<std::uint64_t>(number);
     } else if (is_word(name, "TYPE")) {
-      type.reset();
-      return take_type(context, value, &type);
+      type = take_type(context, value);
+      return type.has_value();
     } else if (is_word(name, "ADDR")) {
       address = value;
     } else if (is_word(name, "LADDR")) {
@@ -83,10 +81,10 @@ struct Filter {
       if (value != "default")
         return refuse(context, "ERR No such user '" + std::string(quotable(value)) + "'");
     } else if (is_word(name, "MAXAGE")) {
-      if (!parse_integer(value, &number))
-        return refuse(context, "ERR maxage is not an integer or out of range");
-      if (number <= 0) return refuse(context, "ERR maxage should be greater than 0");
-      least_age_s = number;
+      const std::optional<std::int64_t> age_s = parse_integer(value);
+      if (!age_s) return refuse(context, "ERR maxage is not an integer or out of range");
+      if (*age_s <= 0) return refuse(context, "ERR maxage should be greater than 0");
+      least_age_s = *age_s;
     } else if (is_word(name, "SKIPME") && (is_word(value, "YES") || is_word(value, "NO"))) {
       spares_own = is_word(value, "YES");
     } else {
@@ -109,12 +107,13 @@ void client_list(CommandContext& context, const Call& call) {
   std::vector<std::uint64_t> ids;
   const bool by_id = call.count() > 3 && is_word(call[2], "ID");
   if (call.count() == 4 && is_word(call[2], "TYPE")) {
-    if (!take_type(context, call[3], &type)) return;
+    type = take_type(context, call[3]);
+    if (!type) return;
   } else if (by_id) {
     for (const std::string_view word : call.args.subspan(3)) {
-      std::int64_t id = 0;
-      if (!parse_integer(word, &id)) return context.reply.error("ERR Invalid client ID");
-      ids.push_back(static_cast<std::uint64_t>(id));
+      const std::optional<std::int64_t> id = take_integer(context, word, "ERR Invalid client ID");
+      if (!id) return;
+      ids.push_back(static_cast<std::uint64_t>(*id));
     }
   } else if (call.count() != 2) {
     return context.reply.error(kSyntaxError);
@@ -176,13 +175,12 @@ void client_pause(CommandContext& context, const Call& call) {
     if (!all && !is_word(call[3], "WRITE"))
       return context.reply.error("ERR CLIENT PAUSE mode must be WRITE or ALL");
   }
-  std::int64_t duration_ms = 0;
-  if (!parse_integer(call[2], &duration_ms))
-    return context.reply.error("ERR timeout is not an integer or out of range");
-  if (duration_ms < 0) return context.reply.error("ERR timeout is negative");
+  const auto duration_ms = take_integer(context, call[2], "ERR timeout is not an integer or out of range");
+  if (!duration_ms) return;
+  if (*duration_ms < 0) return context.reply.error("ERR timeout is negative");
   const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
-  if (duration_ms > INT64_MAX - now_ms) return context.reply.error("ERR timeout is out of range");
-  context.services.hub.pause().begin(std::min(now_ms + duration_ms, ClientPause::kEndLimitMs), all, now_ms);
+  if (*duration_ms > INT64_MAX - now_ms) return context.reply.error("ERR timeout is out of range");
+  context.services.hub.pause().begin(std::min(now_ms + *duration_ms, ClientPause::kEndLimitMs), all, now_ms);
   context.ends_batch = true;
   context.reply.ok();
 }

@@ -94,9 +94,10 @@ void hello(CommandContext& context, const Call& call) {
   }
   std::int64_t version = 0;
   if (call.count() > 1) {
-    if (!parse_integer(call[1], &version)) {
-      return context.reply.error("ERR Protocol version is not an integer or out of range");
-    }
+    const auto given =
+        take_integer(context, call[1], "ERR Protocol version is not an integer or out of range");
+    if (!given) return;
+    version = *given;
     if (version != 2 && version != 3) return context.reply.error("NOPROTO unsupported protocol version");
   }
   std::string_view name;

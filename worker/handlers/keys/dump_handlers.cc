@@ -16,7 +16,7 @@ struct RestoreOptions {
   bool is_absolute = false;
 };
 
-// IDLETIME or FREQ, which Redis's tools send, is checked; no entry keeps it. False: an error was written.
+// IDLETIME or FREQ, which Redis's tools send, is checked; no entry keeps it.
 // Nothing: an error was written.
 std::optional<RestoreOptions> take_options(CommandContext& context, const Call& call) {
   const auto refuse = [&](std::string_view text) { return context.reply.error(text), std::nullopt; };
@@ -27,7 +27,6 @@ std::optional<RestoreOptions> take_options(CommandContext& context, const Call& 
     const bool has_value = i + 1 < call.count();
     const bool is_idle_time = has_value && !has_frequency && is_word(call[i], "IDLETIME");
     const bool is_frequency = has_value && !has_idle_time && is_word(call[i], "FREQ");
-    std::int64_t number = 0;
     if (is_word(call[i], "REPLACE")) {
       options.replaces = true;
     } else if (is_word(call[i], "ABSTTL")) {
@@ -35,8 +34,9 @@ std::optional<RestoreOptions> take_options(CommandContext& context, const Call& 
     } else if (is_idle_time || is_frequency) {
       has_idle_time |= is_idle_time;
       has_frequency |= is_frequency;
-      if (!parse_integer(call[++i], &number)) return refuse(kNotAnInteger);
-      if (number < 0 || (is_frequency && number > 255)) {
+      const std::optional<std::int64_t> number = parse_integer(call[++i]);
+      if (!number) return refuse(kNotAnInteger);
+      if (*number < 0 || (is_frequency && *number > 255)) {
         return refuse(is_frequency ? "ERR Invalid FREQ value, must be >= 0 and <= 255"
                                    : "ERR Invalid IDLETIME value, must be >= 0");
       }
@@ -63,8 +63,9 @@ void restore(CommandContext& context, const Call& call) {
   constexpr const char* kBusy = "BUSYKEY Target key name already exists.";
   if (!options->replaces && context.keyspace.read(call.key, [](const EntryView&) {}))
     return context.reply.error(kBusy);
-  std::int64_t ttl_ms = 0;
-  if (!parse_integer(call[2], &ttl_ms)) return context.reply.error(kNotAnInteger);
+  const std::optional<std::int64_t> given_ms = take_integer(context, call[2]);
+  if (!given_ms) return;
+  const std::int64_t ttl_ms = *given_ms;
   if (ttl_ms < 0) return context.reply.error("ERR Invalid TTL value, must be >= 0");
   if (!is_dump(call[3])) return context.reply.error("ERR DUMP payload version or checksum are wrong");
   const std::optional<std::string> value = dumped_value(call[3], context.keyspace.value_limit_bytes());

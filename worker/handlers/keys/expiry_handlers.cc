@@ -57,9 +57,9 @@ std::optional<ExpiryCondition> take_condition(CommandContext& context, const Cal
 void set_expiry(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
   const std::optional<ExpiryCondition> condition = take_condition(context, call);
   if (!condition) return;
-  std::int64_t amount = 0;
-  if (!parse_integer(call[2], &amount)) return context.reply.error(kNotAnInteger);
-  const std::optional<TimeMs> expiry_ms = expiry_time(amount, form, context.keyspace.now_ms());
+  const std::optional<std::int64_t> amount = take_integer(context, call[2]);
+  if (!amount) return;
+  const std::optional<TimeMs> expiry_ms = expiry_time(*amount, form, context.keyspace.now_ms());
   if (!expiry_ms)
     return context.reply.error(std::string("ERR invalid expire time in '") + name + "' command");
   bool applies = false;

@@ -37,9 +37,9 @@ struct RedisObject {
 RedisObject redis_object(std::string_view stored) {
   if (stored.size() > kLargestEmbeddedBytes) return {};
   const std::string value(stored);
-  std::int64_t number = 0;
-  if (!parse_integer(value, &number)) return {"embstr", 1};
-  return {"int", number >= 0 && number < kSharedIntegers ? INT32_MAX : 1};
+  const std::optional<std::int64_t> number = parse_integer(value);
+  if (!number) return {"embstr", 1};
+  return {"int", *number >= 0 && *number < kSharedIntegers ? INT32_MAX : 1};
 }
 
 // Calls tell(entry) with the entry of args[2]; nil without one. tell may be called several times.
@@ -127,10 +127,10 @@ void object_freq(CommandContext& context, const Call& call) {
 // Bytes of the entry's block and of its cell in the slot's table.
 void memory_usage(CommandContext& context, const Call& call) {
   for (std::size_t i = 3; i < call.count(); i += 2) {
-    std::int64_t samples = 0;
     if (!is_word(call[i], "SAMPLES") || i + 1 == call.count()) return context.reply.error(kSyntaxError);
-    if (!parse_integer(call[i + 1], &samples)) return context.reply.error(kNotAnInteger);
-    if (samples < 0) return context.reply.error(kSyntaxError);
+    const std::optional<std::int64_t> samples = take_integer(context, call[i + 1]);
+    if (!samples) return;
+    if (*samples < 0) return context.reply.error(kSyntaxError);
   }
   std::uint64_t bytes = 0;
   const bool found = read_subject(

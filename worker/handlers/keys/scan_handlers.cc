@@ -36,31 +36,35 @@ struct ScanOptions {
   bool wants_strings = true;
 };
 
-bool take_options(CommandContext& context, const Call& call, ScanOptions* options) {
+// Nothing: an error was written.
+std::optional<ScanOptions> take_options(CommandContext& context, const Call& call) {
+  ScanOptions options;
   for (std::size_t i = 2; i < call.count(); i += 2) {
     const bool has_value = i + 1 < call.count();
     if (has_value && is_word(call[i], "COUNT")) {
-      if (!parse_integer(call[i + 1], &options->count)) return context.reply.error(kNotAnInteger), false;
-      if (options->count < 1) return context.reply.error(kSyntaxError), false;
-      options->count = std::min(options->count, kLargestCount);
+      const std::optional<std::int64_t> count = take_integer(context, call[i + 1]);
+      if (!count) return std::nullopt;
+      if (*count < 1) return context.reply.error(kSyntaxError), std::nullopt;
+      options.count = std::min(*count, kLargestCount);
     } else if (has_value && is_word(call[i], "MATCH")) {
-      options->pattern = call[i + 1];
+      options.pattern = call[i + 1];
     } else if (has_value && is_word(call[i], "TYPE")) {
-      options->wants_strings = is_word(call[i + 1], "STRING");
+      options.wants_strings = is_word(call[i + 1], "STRING");
     } else {
-      return context.reply.error(kSyntaxError), false;
+      return context.reply.error(kSyntaxError), std::nullopt;
     }
   }
-  return true;
+  return options;
 }
 
 // As strtoul() reads it, which takes a sign too.
-bool parse_cursor(std::string_view text, std::uint64_t* cursor) {
+std::optional<std::uint64_t> parse_cursor(std::string_view text) {
   const std::string copy(text);
   char* end = nullptr;
   errno = 0;
-  *cursor = std::strtoul(copy.c_str(), &end, 10);
-  return !std::isspace(static_cast<unsigned char>(copy[0])) && *end == '\0' && errno == 0;
+  const std::uint64_t cursor = std::strtoul(copy.c_str(), &end, 10);
+  if (std::isspace(static_cast<unsigned char>(copy[0])) || *end != '\0' || errno != 0) return std::nullopt;
+  return cursor;
 }
 
 // Keys from the cursor on, about `count` of them, and the cursor behind them. Where there are few among many
@@ -84,18 +88,18 @@ std::uint64_t walk(Keyspace& keyspace, std::uint64_t cursor, std::uint64_t count
 }  // namespace
 
 void scan(CommandContext& context, const Call& call) {
-  std::uint64_t cursor = 0;
-  if (!parse_cursor(call[1], &cursor)) return context.reply.error("ERR invalid cursor");
-  ScanOptions options;
-  if (!take_options(context, call, &options)) return;
-  const Glob glob(options.pattern);
+  const std::optional<std::uint64_t> cursor = parse_cursor(call[1]);
+  if (!cursor) return context.reply.error("ERR invalid cursor");
+  const std::optional<ScanOptions> options = take_options(context, call);
+  if (!options) return;
+  const Glob glob(options->pattern);
   std::vector<std::string> keys;
-  cursor =
-      walk(context.keyspace, cursor, static_cast<std::uint64_t>(options.count), [&](std::string_view key) {
-        if (options.wants_strings && glob.matches_key(key)) keys.emplace_back(key);
+  const std::uint64_t next =
+      walk(context.keyspace, *cursor, static_cast<std::uint64_t>(options->count), [&](std::string_view key) {
+        if (options->wants_strings && glob.matches_key(key)) keys.emplace_back(key);
       });
   context.reply.begin_array(2);
-  context.reply.bulk(std::to_string(cursor));
+  context.reply.bulk(std::to_string(next));
   context.reply.begin_array(keys.size());
   for (const std::string& key : keys) context.reply.bulk(key);
   context.reply.end();

@@ -39,8 +39,7 @@ void call_function(CommandContext& context, const Call& call, bool is_read_only)
   const LibraryFunction* const function = functions.find(call[1], &error);
   if (function == nullptr)
     return context.reply.error("ERR " + (error.empty() ? "Function not found" : error));
-  std::int64_t count = 0;
-  if (!parse_integer(call[2], &count)) return context.reply.error("ERR Bad number of keys provided");
+  if (!parse_integer(call[2])) return context.reply.error("ERR Bad number of keys provided");
   ScriptCall script{};
   if (!take_keys(context, call, 2, &script)) return;
   if (const char* const refusal = flags_refusal(context, *function, is_read_only))

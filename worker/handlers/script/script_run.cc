@@ -261,8 +261,9 @@ void run_script(CommandContext& context, Interpreter& interpreter, Interpreter::
 }
 
 bool take_keys(CommandContext& context, const Call& call, std::size_t count_at, ScriptCall* script) {
-  std::int64_t count = 0;
-  if (!parse_integer(call[count_at], &count)) return context.reply.error(kNotAnInteger), false;
+  const std::optional<std::int64_t> given = take_integer(context, call[count_at]);
+  if (!given) return false;
+  const std::int64_t count = *given;
   const auto rest = call.args.subspan(count_at + 1);
   if (count > static_cast<std::int64_t>(rest.size()))
     return context.reply.error("ERR Number of keys can't be greater than number of args"), false;

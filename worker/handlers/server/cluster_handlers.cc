@@ -44,11 +44,11 @@ std::uint32_t redis_slot(std::string_view key) {
 
 // One of Redis's slots. Nothing: an error was written.
 std::optional<std::uint32_t> parse_slot(CommandContext& context, std::string_view text) {
-  std::int64_t number = 0;
-  if (!parse_integer(text, &number) || number < 0 || number >= kRedisSlotCount) {
+  const std::optional<std::int64_t> number = parse_integer(text);
+  if (!number || *number < 0 || *number >= kRedisSlotCount) {
     return context.reply.error("ERR Invalid slot"), std::nullopt;
   }
-  return static_cast<std::uint32_t>(number);
+  return static_cast<std::uint32_t>(*number);
 }
 
 // Visits keys of one of Redis's slots that are this node's, until visit(key) has returned false.
@@ -219,8 +219,8 @@ void cluster_getkeysinslot(CommandContext& context, const Call& call) {
   if (cluster_of(context) == nullptr) return;
   const std::optional<std::uint32_t> slot = parse_slot(context, call[2]);
   if (!slot) return;
-  std::int64_t most = 0;
-  if (!parse_integer(call[3], &most) || most < 0) return context.reply.error("ERR Invalid number of keys");
+  const std::int64_t most = parse_integer(call[3]).value_or(-1);
+  if (most < 0) return context.reply.error("ERR Invalid number of keys");
   const std::size_t begin = context.reply.begin_list();
   std::int64_t count = 0;
   if (most > 0) {

@@ -54,10 +54,10 @@ void write_push(ReplyWriter& reply) {
 
 // Holds up this worker and its connections, as it is meant to.
 void debug_sleep(CommandContext& context, const Call& call) {
-  long double seconds = 0;
-  if (!parse_float(call[2], &seconds) || seconds < 0 || seconds > kLongestSleepSeconds)
-    return context.reply.error(kNotAFloat);
+  const std::optional<long double> given = parse_float(call[2]);
+  if (!given || *given < 0 || *given > kLongestSleepSeconds) return context.reply.error(kNotAFloat);
   if (context.is_repeated) return context.reply.ok();  // EXEC has slept before it locked anything
+  const long double seconds = *given;
   timespec rest{};
   rest.tv_sec = static_cast<time_t>(seconds);
   rest.tv_nsec = static_cast<long>((seconds - std::floor(seconds)) * 1e9L);
@@ -67,9 +67,9 @@ void debug_sleep(CommandContext& context, const Call& call) {
 }
 
 void debug_set_active_expire(CommandContext& context, const Call& call) {
-  std::int64_t value = 0;
-  if (!parse_integer(call[2], &value)) return context.reply.error(kNotAnInteger);
-  context.services.settings.expires_in_background = value != 0;
+  const std::optional<std::int64_t> value = take_integer(context, call[2]);
+  if (!value) return;
+  context.services.settings.expires_in_background = *value != 0;
   context.reply.ok();
 }
 

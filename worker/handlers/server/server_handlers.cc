@@ -105,8 +105,8 @@ void swapdb(CommandContext& context, const Call& call) {
     return context.reply.error("ERR SWAPDB is not allowed in cluster mode");
   std::array<DatabaseId, 2> databases;
   for (std::size_t i = 0; i < databases.size(); ++i) {
-    std::int64_t index = 0;
-    if (!parse_integer(call[i + 1], &index) || index != static_cast<std::int32_t>(index))
+    const std::optional<std::int64_t> index = parse_integer(call[i + 1]);
+    if (!index || *index != static_cast<std::int32_t>(*index))
       return context.reply.error(i == 0 ? "ERR invalid first DB index" : "ERR invalid second DB index");
   }
   for (std::size_t i = 0; i < databases.size(); ++i) {

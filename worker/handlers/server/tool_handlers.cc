@@ -20,17 +20,13 @@ namespace memento::handlers {
 namespace {
 
 // False: an error was written.
-bool take_count(CommandContext& context, std::string_view text) {
-  std::int64_t number = 0;
-  if (parse_integer(text, &number)) return true;
-  context.reply.error(kNotAnInteger);
-  return false;
+bool check_count(CommandContext& context, std::string_view text) {
+  return take_integer(context, text).has_value();
 }
-bool take_timeout(CommandContext& context, std::string_view text) {
-  std::int64_t timeout_ms = 0;
-  if (!parse_integer(text, &timeout_ms))
-    return context.reply.error("ERR timeout is not an integer or out of range"), false;
-  if (timeout_ms < 0) return context.reply.error("ERR timeout is negative"), false;
+bool check_timeout(CommandContext& context, std::string_view text) {
+  const auto timeout_ms = take_integer(context, text, "ERR timeout is not an integer or out of range");
+  if (!timeout_ms) return false;
+  if (*timeout_ms < 0) return context.reply.error("ERR timeout is negative"), false;
   return true;
 }
 
@@ -56,14 +52,14 @@ void role(CommandContext& context, const Call&) {
 
 // No replica will ever answer, so nobody waits for one.
 void wait(CommandContext& context, const Call& call) {
-  if (take_count(context, call[1]) && take_timeout(context, call[2])) context.reply.integer(0);
+  if (check_count(context, call[1]) && check_timeout(context, call[2])) context.reply.integer(0);
 }
 
 void waitaof(CommandContext& context, const Call& call) {
-  std::int64_t local = 0;
-  if (!parse_integer(call[1], &local) || local < 0 || local > 1)
+  const std::int64_t local = parse_integer(call[1]).value_or(-1);
+  if (local < 0 || local > 1)
     return context.reply.error("ERR value is out of range, value must between 0 and 1");
-  if (!take_count(context, call[2]) || !take_timeout(context, call[3])) return;
+  if (!check_count(context, call[2]) || !check_timeout(context, call[3])) return;
   if (local > 0) {
     return context.reply.error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
   }

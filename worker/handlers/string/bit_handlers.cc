@@ -14,9 +14,8 @@ namespace {
 
 // A bit's index, within what a value can hold. Nothing: an error was written.
 std::optional<std::uint64_t> take_bit_offset(CommandContext& context, std::string_view text) {
-  std::int64_t number = 0;
-  if (parse_integer(text, &number) && number >= 0 &&
-      static_cast<std::uint64_t>(number) / 8 < context.keyspace.value_limit_bytes()) {
+  const std::int64_t number = parse_integer(text).value_or(-1);
+  if (number >= 0 && static_cast<std::uint64_t>(number) / 8 < context.keyspace.value_limit_bytes()) {
     return static_cast<std::uint64_t>(number);
   }
   context.reply.error("ERR bit offset is not an integer or out of range");
@@ -46,17 +45,45 @@ struct BitWindow {
   }
 };
 
-// False: an error was written.
-bool take_index(CommandContext& context, std::string_view text, std::int64_t* index) {
-  if (parse_integer(text, index)) return true;
-  context.reply.error(kNotAnInteger);
-  return false;
-}
-bool take_unit(CommandContext& context, std::string_view word, BitWindow* window) {
-  window->in_bits = is_word(word, "BIT");
-  if (window->in_bits || is_word(word, "BYTE")) return true;
+// Whether the window counts bits, not bytes. Nothing: an error was written.
+std::optional<bool> take_unit(CommandContext& context, std::string_view word) {
+  if (is_word(word, "BIT")) return true;
+  if (is_word(word, "BYTE")) return false;
   context.reply.error(kSyntaxError);
-  return false;
+  return std::nullopt;
+}
+
+// The window behind BITCOUNT's key. Nothing: an error was written.
+std::optional<BitWindow> take_count_window(CommandContext& context, const Call& call) {
+  BitWindow window;
+  if (call.count() <= 3) return window;
+  const std::optional<std::int64_t> first = take_integer(context, call[2]);
+  if (!first) return std::nullopt;
+  const std::optional<std::int64_t> last = take_integer(context, call[3]);
+  if (!last) return std::nullopt;
+  const std::optional<bool> in_bits = call.count() > 4 ? take_unit(context, call[4]) : false;
+  if (!in_bits) return std::nullopt;
+  window.first = *first;
+  window.last = *last;
+  window.in_bits = *in_bits;
+  return window;
+}
+
+// The window behind BITPOS's bit. Nothing: an error was written.
+std::optional<BitWindow> take_search_window(CommandContext& context, const Call& call) {
+  BitWindow window;
+  window.has_end = call.count() > 4;
+  if (call.count() <= 3) return window;
+  const std::optional<std::int64_t> first = take_integer(context, call[3]);
+  if (!first) return std::nullopt;
+  const std::optional<bool> in_bits = call.count() > 5 ? take_unit(context, call[5]) : false;
+  if (!in_bits) return std::nullopt;
+  const std::optional<std::int64_t> last = window.has_end ? take_integer(context, call[4]) : window.last;
+  if (!last) return std::nullopt;
+  window.first = *first;
+  window.last = *last;
+  window.in_bits = *in_bits;
+  return window;
 }
 
 std::int64_t count_bits(std::string_view bytes, IndexRange range) {
@@ -135,37 +162,31 @@ void setbit(CommandContext& context, const Call& call) {
 
 void bitcount(CommandContext& context, const Call& call) {
   if (call.count() == 3 || call.count() > 5) return context.reply.error(kSyntaxError);
-  BitWindow window;
-  if (call.count() > 3 &&
-      !(take_index(context, call[2], &window.first) && take_index(context, call[3], &window.last)))
-    return;
-  if (call.count() > 4 && !take_unit(context, call[4], &window)) return;
-  if (is_backwards(window.first, window.last)) return context.reply.integer(0);
+  const std::optional<BitWindow> window = take_count_window(context, call);
+  if (!window) return;
+  if (is_backwards(window->first, window->last)) return context.reply.integer(0);
   std::int64_t count = 0;
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
-    count = count_bits(entry.value, window.bits(entry.value.size()));
+    count = count_bits(entry.value, window->bits(entry.value.size()));
   });
   context.reply.integer(found ? count : 0);
 }
 
 // Without an end, what is behind the value counts as zeros.
 void bitpos(CommandContext& context, const Call& call) {
-  std::int64_t wanted = 0;
-  if (!parse_integer(call[2], &wanted)) return context.reply.error(kNotAnInteger);
-  if (wanted != 0 && wanted != 1) return context.reply.error("ERR The bit argument must be 1 or 0.");
+  const std::optional<std::int64_t> wanted = take_integer(context, call[2]);
+  if (!wanted) return;
+  if (*wanted != 0 && *wanted != 1) return context.reply.error("ERR The bit argument must be 1 or 0.");
   if (call.count() > 6) return context.reply.error(kSyntaxError);
-  BitWindow window;
-  window.has_end = call.count() > 4;
-  if (call.count() > 3 && !take_index(context, call[3], &window.first)) return;
-  if (call.count() > 5 && !take_unit(context, call[5], &window)) return;
-  if (call.count() > 4 && !take_index(context, call[4], &window.last)) return;
+  const std::optional<BitWindow> window = take_search_window(context, call);
+  if (!window) return;
   std::int64_t position = 0;
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
-    const IndexRange bits = window.bits(entry.value.size());
-    position = find_bit(entry.value, bits, wanted == 1);
-    if (position < 0 && wanted == 0 && !window.has_end && bits.count() > 0) position = bits.end;
+    const IndexRange bits = window->bits(entry.value.size());
+    position = find_bit(entry.value, bits, *wanted == 1);
+    if (position < 0 && *wanted == 0 && !window->has_end && bits.count() > 0) position = bits.end;
   });
-  context.reply.integer(found ? position : wanted == 1 ? -1 : 0);
+  context.reply.integer(found ? position : *wanted == 1 ? -1 : 0);
 }
 
 }  // namespace memento::handlers

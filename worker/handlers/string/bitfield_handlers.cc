@@ -105,40 +105,37 @@ bool run_step(ReplyWriter& reply, const FieldStep& step, Window* window) {
   return true;
 }
 
-// False: an error was written.
-bool take_type(CommandContext& context, std::string_view word, FieldType* type) {
-  std::int64_t bits = 0;
+// Of these nothing: an error was written.
+std::optional<FieldType> take_type(CommandContext& context, std::string_view word) {
   const bool is_signed = word.starts_with('i');
-  if ((is_signed || word.starts_with('u')) && parse_integer(word.substr(1), &bits) && bits >= 1 &&
-      bits <= (is_signed ? 64 : 63)) {
-    *type = {is_signed, static_cast<std::uint32_t>(bits)};
-    return true;
+  if (is_signed || word.starts_with('u')) {
+    const std::int64_t bits = parse_integer(word.substr(1)).value_or(0);
+    if (bits >= 1 && bits <= (is_signed ? 64 : 63))
+      return FieldType{is_signed, static_cast<std::uint32_t>(bits)};
   }
   context.reply.error(
       "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.");
-  return false;
+  return std::nullopt;
 }
 
-// #3: the place of the fourth field of this type.
-bool take_place(CommandContext& context, std::string_view word, FieldStep* step) {
+// The first bit; #3: of the fourth field of this type.
+std::optional<std::uint64_t> take_place(CommandContext& context, std::string_view word, FieldType type) {
   const bool counts_fields = word.starts_with('#');
-  std::int64_t place = 0;
-  if (parse_integer(word.substr(counts_fields ? 1 : 0), &place) && place >= 0 &&
-      !(counts_fields && __builtin_mul_overflow(place, std::int64_t{step->type.bits}, &place)) &&
+  std::int64_t place = parse_integer(word.substr(counts_fields ? 1 : 0)).value_or(-1);
+  if (place >= 0 && !(counts_fields && __builtin_mul_overflow(place, std::int64_t{type.bits}, &place)) &&
       static_cast<std::uint64_t>(place) / 8 < context.keyspace.value_limit_bytes()) {
-    step->first_bit = static_cast<std::uint64_t>(place);
-    return true;
+    return static_cast<std::uint64_t>(place);
   }
   context.reply.error("ERR bit offset is not an integer or out of range");
-  return false;
+  return std::nullopt;
 }
 
-bool take_overflow(CommandContext& context, std::string_view word, Overflow* overflow) {
-  if (is_word(word, "WRAP")) return *overflow = Overflow::kWrap, true;
-  if (is_word(word, "SAT")) return *overflow = Overflow::kSaturate, true;
-  if (is_word(word, "FAIL")) return *overflow = Overflow::kFail, true;
+std::optional<Overflow> take_overflow(CommandContext& context, std::string_view word) {
+  if (is_word(word, "WRAP")) return Overflow::kWrap;
+  if (is_word(word, "SAT")) return Overflow::kSaturate;
+  if (is_word(word, "FAIL")) return Overflow::kFail;
   context.reply.error("ERR Invalid OVERFLOW type specified");
-  return false;
+  return std::nullopt;
 }
 
 // Nothing: an error was written.
@@ -150,7 +147,9 @@ std::optional<std::vector<FieldStep>> take_steps(CommandContext& context, const 
     FieldStep step;
     step.overflow = overflow;
     if (is_word(call[i], "OVERFLOW") && left >= 1) {
-      if (!take_overflow(context, call[i + 1], &overflow)) return std::nullopt;
+      const std::optional<Overflow> given = take_overflow(context, call[i + 1]);
+      if (!given) return std::nullopt;
+      overflow = *given;
       i += 2;
       continue;
     }
@@ -162,11 +161,16 @@ std::optional<std::vector<FieldStep>> take_steps(CommandContext& context, const 
       context.reply.error(kSyntaxError);
       return std::nullopt;
     }
-    if (!take_type(context, call[i + 1], &step.type) || !take_place(context, call[i + 2], &step))
-      return std::nullopt;
-    if (step.action != Action::kGet && !parse_integer(call[i + 3], &step.number)) {
-      context.reply.error(kNotAnInteger);
-      return std::nullopt;
+    const std::optional<FieldType> type = take_type(context, call[i + 1]);
+    if (!type) return std::nullopt;
+    const std::optional<std::uint64_t> first_bit = take_place(context, call[i + 2], *type);
+    if (!first_bit) return std::nullopt;
+    step.type = *type;
+    step.first_bit = *first_bit;
+    if (step.action != Action::kGet) {
+      const std::optional<std::int64_t> number = take_integer(context, call[i + 3]);
+      if (!number) return std::nullopt;
+      step.number = *number;
     }
     i += step.action == Action::kGet ? 3 : 4;
     steps.push_back(step);

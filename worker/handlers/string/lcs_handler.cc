@@ -35,7 +35,9 @@ std::optional<LcsOptions> take_options(CommandContext& context, const Call& call
     } else if (is_word(call[i], "WITHMATCHLEN")) {
       options.with_length = true;
     } else if (is_word(call[i], "MINMATCHLEN") && i + 1 < call.count()) {
-      if (!parse_integer(call[++i], &options.least)) return refuse(kNotAnInteger);
+      const std::optional<std::int64_t> least = parse_integer(call[++i]);
+      if (!least) return refuse(kNotAnInteger);
+      options.least = *least;
     } else {
       return refuse(kSyntaxError);
     }

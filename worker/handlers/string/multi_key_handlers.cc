@@ -45,11 +45,15 @@ struct MovedValue {
   TimeMs expiry_ms = kNoExpiry;
 };
 
-bool copy_out(CommandContext& context, const HashedKey& key, MovedValue* moved) {
-  return context.keyspace.read(key, [&](const EntryView& entry) {
-    moved->value.assign(entry.value);
-    moved->expiry_ms = entry.expiry_ms;
+// Nothing: there is no such key.
+std::optional<MovedValue> copy_out(CommandContext& context, const HashedKey& key) {
+  MovedValue moved;
+  const bool found = context.keyspace.read(key, [&](const EntryView& entry) {
+    moved.value.assign(entry.value);
+    moved.expiry_ms = entry.expiry_ms;
   });
+  if (!found) return std::nullopt;
+  return moved;
 }
 
 constexpr const char* kSameObjects = "ERR source and destination objects are the same";
@@ -59,16 +63,17 @@ enum class Moved { kYes, kNoSource, kTargetExists, kAnswered };
 
 Moved move_value(CommandContext& context, const std::array<HashedKey, 2>& keys, bool replaces,
                  bool keeps_source) {
-  MovedValue moved;
+  std::optional<MovedValue> moved;
   Moved result = Moved::kYes;
   const WriteStatus status = atomically(context, keys, [&] {
     result = Moved::kNoSource;
-    if (!copy_out(context, keys[0], &moved)) return false;
+    moved = copy_out(context, keys[0]);
+    if (!moved) return false;
     result = Moved::kTargetExists;
     if (!replaces && context.keyspace.read(keys[1], [](const EntryView&) {})) return false;
     result = Moved::kYes;
     if (!keeps_source) (void)context.keyspace.erase(keys[0]);
-    (void)context.keyspace.set(keys[1], moved.value, {SetCondition::kAlways, moved.expiry_ms, false});
+    (void)context.keyspace.set(keys[1], moved->value, {SetCondition::kAlways, moved->expiry_ms, false});
     return true;
   });
   return answer_refusal(context, status) ? Moved::kAnswered : result;

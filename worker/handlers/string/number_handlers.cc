@@ -18,10 +18,10 @@ void add_integer(CommandContext& context, const Call& call, std::int64_t quantit
   char digits[24];
   const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
     error = nullptr;
-    std::int64_t number = 0;
-    if (old != nullptr && !parse_integer(old->value, &number)) {
+    const std::optional<std::int64_t> number = old != nullptr ? parse_integer(old->value) : 0;
+    if (!number) {
       error = kNotAnInteger;
-    } else if (__builtin_add_overflow(number, quantity, &sum)) {
+    } else if (__builtin_add_overflow(*number, quantity, &sum)) {
       error = "ERR increment or decrement would overflow";
     }
     if (error != nullptr) return Change{};
@@ -37,17 +37,13 @@ void add_integer(CommandContext& context, const Call& call, std::int64_t quantit
 
 // The number of INC, DEC and their like, negated for the latter. Nothing: an error was written.
 std::optional<std::int64_t> take_quantity(CommandContext& context, std::string_view text, bool negative) {
-  std::int64_t quantity = 0;
-  if (!parse_integer(text, &quantity)) {
-    context.reply.error(kNotAnInteger);
-    return std::nullopt;
-  }
-  if (!negative) return quantity;
-  if (quantity == std::numeric_limits<std::int64_t>::min()) {
+  const std::optional<std::int64_t> quantity = take_integer(context, text);
+  if (!quantity || !negative) return quantity;
+  if (*quantity == std::numeric_limits<std::int64_t>::min()) {
     context.reply.error("ERR decrement would overflow");
     return std::nullopt;
   }
-  return -quantity;
+  return -*quantity;
 }
 
 void add_given(CommandContext& context, const Call& call, bool negative) {
@@ -66,12 +62,13 @@ void add_float(CommandContext& context, const Call& call, long double quantity) 
   std::string text;
   const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
     error = nullptr;
-    long double number = 0;
-    if (old != nullptr && !parse_float(old->value, &number, FloatRange::kWithInfinity)) {
+    const std::optional<long double> number =
+        old != nullptr ? parse_float(old->value, FloatRange::kWithInfinity) : 0.0L;
+    if (!number) {
       error = kNotAFloat;
       return Change{};
     }
-    const long double sum = number + quantity;
+    const long double sum = *number + quantity;
     if (!std::isfinite(sum)) {
       error = "ERR increment would produce NaN or Infinity";
       return Change{};
@@ -86,9 +83,9 @@ void add_float(CommandContext& context, const Call& call, long double quantity) 
 
 void add_optional_float(CommandContext& context, const Call& call, bool negative) {
   if (call.count() > 3) return wrong_argument_count(context, call[0]);
-  long double quantity = 1.0L;
-  if (call.count() == 3 && !parse_float(call[2], &quantity)) return context.reply.error(kNotAFloat);
-  add_float(context, call, negative ? -quantity : quantity);
+  const std::optional<long double> quantity = call.count() == 3 ? parse_float(call[2]) : 1.0L;
+  if (!quantity) return context.reply.error(kNotAFloat);
+  add_float(context, call, negative ? -*quantity : *quantity);
 }
 
 }  // namespace
@@ -105,9 +102,9 @@ void decrby(CommandContext& context, const Call& call) { add_given(context, call
 
 // Infinity is a number here, which no sum may be.
 void incrbyfloat(CommandContext& context, const Call& call) {
-  long double quantity = 0;
-  if (!parse_float(call[2], &quantity, FloatRange::kWithInfinity)) return context.reply.error(kNotAFloat);
-  add_float(context, call, quantity);
+  const std::optional<long double> quantity = parse_float(call[2], FloatRange::kWithInfinity);
+  if (!quantity) return context.reply.error(kNotAFloat);
+  add_float(context, call, *quantity);
 }
 
 }  // namespace memento::handlers

@@ -39,15 +39,14 @@ void strlen(CommandContext& context, const Call& call) {
 }
 
 void getrange(CommandContext& context, const Call& call) {
-  std::int64_t first = 0;
-  std::int64_t last = 0;
-  if (!parse_integer(call[2], &first) || !parse_integer(call[3], &last))
-    return context.reply.error(kNotAnInteger);
-  if (is_backwards(first, last)) return context.reply.bulk("");
+  const std::optional<std::int64_t> first = parse_integer(call[2]);
+  const std::optional<std::int64_t> last = parse_integer(call[3]);
+  if (!first || !last) return context.reply.error(kNotAnInteger);
+  if (is_backwards(*first, *last)) return context.reply.bulk("");
   const ReplyWriter::Mark mark = context.reply.mark();
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     context.reply.roll_back(mark);
-    const IndexRange range = index_range(first, last, static_cast<std::int64_t>(entry.value.size()));
+    const IndexRange range = index_range(*first, *last, static_cast<std::int64_t>(entry.value.size()));
     context.reply.bulk(
         entry.value.substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count())));
   });
@@ -57,11 +56,11 @@ void getrange(CommandContext& context, const Call& call) {
 }
 
 void setrange(CommandContext& context, const Call& call) {
-  std::int64_t offset = 0;
-  if (!parse_integer(call[2], &offset)) return context.reply.error(kNotAnInteger);
-  if (offset < 0) return context.reply.error("ERR offset is out of range");
+  const std::optional<std::int64_t> offset = take_integer(context, call[2]);
+  if (!offset) return;
+  if (*offset < 0) return context.reply.error("ERR offset is out of range");
   const std::string_view part = call[3];
-  const auto begin = static_cast<std::uint64_t>(offset);
+  const auto begin = static_cast<std::uint64_t>(*offset);
   const std::uint64_t end = begin + part.size();
   const std::uint64_t limit = context.keyspace.value_limit_bytes();
   std::uint64_t total = 0;

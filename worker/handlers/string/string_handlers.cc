@@ -46,9 +46,11 @@ void set_with_options(CommandContext& context, const Call& call) {
   const std::optional<ValueOptions> options = parse_value_options(call, 3, OptionsOf::kSet);
   if (!options) return context.reply.error(kSyntaxError);
   TimeMs expiry_ms = kNoExpiry;
-  if (options->expiry.data() != nullptr &&
-      !take_positive_expiry(context, options->expiry, options->form, "set", &expiry_ms))
-    return;
+  if (options->expiry.data() != nullptr) {
+    const auto given_ms = take_positive_expiry(context, options->expiry, options->form, "set");
+    if (!given_ms) return;
+    expiry_ms = *given_ms;
+  }
   const std::string_view value = call[2];
   if (!check_value_length(context, value.size())) return;
   const auto change = [&](const EntryView* old) {
@@ -65,9 +67,8 @@ void set_with_options(CommandContext& context, const Call& call) {
 }
 
 void set_expiring(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
-  TimeMs expiry_ms = kNoExpiry;
-  if (take_positive_expiry(context, call[2], form, name, &expiry_ms))
-    set_plainly(context, call.key, call[3], expiry_ms);
+  if (const std::optional<TimeMs> expiry_ms = take_positive_expiry(context, call[2], form, name))
+    set_plainly(context, call.key, call[3], *expiry_ms);
 }
 
 }  // namespace
@@ -158,7 +159,9 @@ void getex(CommandContext& context, const Call& call) {
   TimeMs expiry_ms = kNoExpiry;
   if (expires) {
     if (!context.keyspace.read(call.key, [](const EntryView&) {})) return context.reply.nil();
-    if (!take_positive_expiry(context, options->expiry, options->form, "getex", &expiry_ms)) return;
+    const auto given_ms = take_positive_expiry(context, options->expiry, options->form, "getex");
+    if (!given_ms) return;
+    expiry_ms = *given_ms;
   }
   const bool erases = expires && expiry_ms <= context.keyspace.now_ms();
   answer_old_value(context, call.key, [&](const EntryView* old) {
