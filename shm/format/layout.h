@@ -222,7 +222,7 @@ struct Header {
   /// clears it.
   RobustLock gate_lock;
   Word exclusive;
-  std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys
+  std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys; and key_events.h
   Word evicts;                       ///< not 0: when memory is short, keys are evicted; the master sets it
   alignas(64) Word monitors;         ///< clients in MONITOR; never too small, after deaths perhaps too large
   Word pause;  ///< CLIENT PAUSE: its end, ms since 1970 << 1 | all commands, not only writes; 0: none

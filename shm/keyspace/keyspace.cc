@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cassert>
+#include <utility>
 #include <vector>
 
 #include "shm/keyspace/hash.h"
@@ -57,6 +58,7 @@ Keyspace::~Keyspace() = default;
 
 void Keyspace::set_now_ms(TimeMs now_ms) { impl_->now_ms = now_ms; }
 TimeMs Keyspace::now_ms() const { return impl_->now_ms; }
+bool Keyspace::take_made_key() { return std::exchange(impl_->made_key, false); }
 
 void Keyspace::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
 

@@ -132,6 +132,8 @@ class Keyspace {
 
   WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options = {});
   WriteStatus erase(const HashedKey& key);
+  /// The last write of a value made a key that was not there. False when that was asked already.
+  bool take_made_key();
 
   /// Read-modify-write: decide(const EntryView* old) returns a Change; old is nullptr when the key is absent.
   /// Runs under the slot's lock and may run several times: short, no side effects but on its own captures.

@@ -129,6 +129,7 @@ bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, Time
   change.finish();
   arena.stage_exchange_of_class(size_class, old_offset);
   commit_change(slot, key.hash);
+  made_key = false;
   return true;
 }
 

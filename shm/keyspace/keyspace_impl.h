@@ -12,6 +12,7 @@
 #include "shm/commit/database_change.h"
 #include "shm/commit/slot_change.h"
 #include "shm/format/entry.h"
+#include "shm/format/key_events.h"
 #include "shm/format/table.h"
 #include "shm/keyspace/change_counters.h"
 #include "shm/keyspace/keyspace.h"
@@ -110,6 +111,10 @@ struct Keyspace::Impl {
   void note_change(const Slot& slot, std::uint64_t hash) {
     if (slot.marks.load(std::memory_order_relaxed) != 0 && !planted(Plant::kChangeCountedLate)) [[unlikely]]
       change_counters.count(counted_hash(slot_id(slot), hash));
+  }
+  /// Whether clients are told of events of one of these classes.
+  bool tells(std::uint64_t classes) const {
+    return (header.key_watchers.back().load(std::memory_order_relaxed) & classes) != 0;
   }
   SlotId slot_id(const Slot& slot) const {
     return SlotId(static_cast<std::uint32_t>(&slot - &slots[SlotId()]));
@@ -294,6 +299,7 @@ struct Keyspace::Impl {
   SlotArray slots;
   DatabaseChanges database_changes;
   DatabaseId database;                   ///< selected
+  bool made_key = false;                 ///< by the last write of a value
   mutable Offset committed_end;          ///< as last seen; grows
   mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
   TimeMs now_ms = 0;

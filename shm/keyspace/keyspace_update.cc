@@ -110,6 +110,7 @@ struct Keyspace::Update {
 };
 
 WriteStatus Keyspace::Update::run() {
+  impl_.made_key = false;
   Outcome outcome = Outcome::kAgain;
   while (outcome == Outcome::kAgain) {
     impl_.make_room();
@@ -187,6 +188,7 @@ Keyspace::Update::Outcome Keyspace::Update::under_lock() {
                          ? old.cell
                          : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
   impl_.commit_put(slot_, key_, *cell, old.is_there ? &old.entry : nullptr, offset, size_class_);
+  impl_.made_key = !old.is_live;
   freed_offset_ = old.offset;
   return Outcome::kDone;
 }
@@ -281,6 +283,7 @@ Keyspace::Update::Outcome Keyspace::Update::replace_in_steps(const Change& chang
                          ? now.cell
                          : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
   impl_.commit_put(slot_, key_, *cell, now.is_there ? &now.entry : nullptr, offset, size_class_);
+  impl_.made_key = !now.is_live;
   freed_offset_ = now.offset;
   return Outcome::kDone;
 }

@@ -257,6 +257,7 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   }
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
   impl.commit_put(slot, key, *cell, there ? &old : nullptr, offset, size_class);
+  impl.made_key = !live;
   impl.owner.unlock(slot.lock);
   impl.arena.settle(there ? impl.offset_of(old) : kNoOffset);
   return WriteStatus::kDone;

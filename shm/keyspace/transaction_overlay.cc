@@ -67,7 +67,8 @@ WriteStatus Keyspace::Transaction::set(const HashedKey& key, std::string_view va
                                        const SetOptions& options) {
   bool is_there = false;
   TimeMs expiry_ms = options.expiry_ms;
-  if (options.condition != SetCondition::kAlways || options.keep_expiry) {
+  const bool is_conditional = options.condition != SetCondition::kAlways || options.keep_expiry;
+  if (is_conditional || impl_.tells(kNewKeyEvents)) {
     auto note = [&](const EntryView& view) {
       if (options.keep_expiry) expiry_ms = view.expiry_ms;
     };
@@ -79,6 +80,7 @@ WriteStatus Keyspace::Transaction::set(const HashedKey& key, std::string_view va
     }
   }
   put(key, Change{Change::Action::kReplace, {value}, expiry_ms}, now());
+  impl_.made_key = !is_there;
   return WriteStatus::kDone;
 }
 
@@ -103,6 +105,7 @@ WriteStatus Keyspace::Transaction::apply(const HashedKey& key, const Change& cha
       old != nullptr ? static_cast<std::uint64_t>(old->created_ms) - impl_.header.time_base_ms : now();
   const Write* const before = find(key);
   const bool is_first = before == nullptr || before->sets_expiry;
+  impl_.made_key = change.action == Change::Action::kReplace && old == nullptr;
   switch (change.action) {
     case Change::Action::kKeep:
       return WriteStatus::kUnchanged;

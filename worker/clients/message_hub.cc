@@ -152,21 +152,45 @@ void MessageHub::publish_value(const HashedKey& key) {
   if (database_of(key.slot) != DatabaseId()) return;  // SUB is about database 0
   std::bitset<kProcessLimit> readers = subscribers_.watchers_of(key.bytes);
   if (readers.none()) return;
-  std::string value;
-  bool exists = false;
-  std::uint64_t version = 0;
-  for (int attempt = 0; attempt < kReadTries; ++attempt) {
-    version = keyspace_.watch_version(key);
-    exists = keyspace_.read(key, [&](const EntryView& entry) { value.assign(entry.value); });
-    if (!exists) value.clear();
-    if (keyspace_.watch_version(key) == version) break;
-  }
+  const CurrentValue value = read_value(key);
   const bool is_own = readers.test(process_);
   readers.reset(process_);
   if (readers.any()) {
-    messages_.send_or_close({MessageType::kValue, exists, 0, 0, 0, version}, key.bytes, value, readers);
+    messages_.send_or_close({MessageType::kValue, value.exists, 0, 0, 0, value.version}, key.bytes,
+                            value.bytes, readers);
   }
-  if (is_own) deliver_value(key.bytes, version, exists, value);
+  if (is_own) deliver_value(key.bytes, value.version, value.exists, value.bytes);
+}
+
+MessageHub::CurrentValue MessageHub::read_value(const HashedKey& key) {
+  CurrentValue value{};
+  for (int attempt = 0; attempt < kReadTries; ++attempt) {
+    value.version = keyspace_.watch_version(key);
+    value.exists = keyspace_.read(key, [&](const EntryView& entry) { value.bytes.assign(entry.value); });
+    if (!value.exists) value.bytes.clear();
+    if (keyspace_.watch_version(key) == value.version) break;
+  }
+  return value;
+}
+
+void MessageHub::tell(const HashedKey& key, const KeyEvent& event) {
+  if (event.effect == KeyEvent::Effect::kValue) publish_value(key);
+}
+
+void MessageHub::tell_of_all(std::optional<DatabaseId> database) {
+  if (database && *database != DatabaseId()) return;  // SUB is about database 0
+  std::bitset<kProcessLimit> readers = subscribers_.watchers();
+  const bool is_own = readers.test(process_);
+  readers.reset(process_);
+  if (readers.any()) messages_.send_or_close({MessageType::kAllChanged}, {}, {}, readers);
+  if (is_own) deliver_values();
+}
+
+void MessageHub::deliver_values() {
+  for (const auto& [name, audience] : subscribers_.all(SubscriptionKind::kKey)) {
+    const CurrentValue value = read_value(Keyspace::in_database(DatabaseId(), keyspace_.hash(name)));
+    deliver_value(name, value.version, value.exists, value.bytes);
+  }
 }
 
 void MessageHub::deliver_value(std::string_view key, std::uint64_t version, bool exists,
@@ -213,6 +237,8 @@ void MessageHub::on_message(const MessageHeader& header, std::string_view name, 
       return static_cast<void>(deliver(SubscriptionKind::kShardChannel, name, payload));
     case MessageType::kValue:
       return deliver_value(name, header.number, header.exists != 0, payload);
+    case MessageType::kAllChanged:
+      return deliver_values();
     case MessageType::kShown:
       return monitors_.deliver(payload);
     case MessageType::kAnswer:
@@ -224,6 +250,7 @@ void MessageHub::on_message(const MessageHeader& header, std::string_view name, 
 
 void MessageHub::close_receivers(MessageType type, std::string_view name) {
   if (type == MessageType::kShown) missed_subscribers_ += pushes_.close_all(monitors_.clients());
+  if (type == MessageType::kAllChanged) return deliver_values();
   const std::optional<SubscriptionKind> kind = kind_of(type);
   if (!kind) return;
   if (const auto* const audience = subscribers_.find(*kind, name))

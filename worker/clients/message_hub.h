@@ -24,6 +24,7 @@
 #include "worker/clients/client_directory.h"
 #include "worker/clients/client_pause.h"
 #include "worker/clients/client_state.h"
+#include "worker/clients/key_event.h"
 #include "worker/clients/monitors.h"
 #include "worker/clients/pushes.h"
 #include "worker/clients/subscribers.h"
@@ -76,14 +77,19 @@ class MessageHub {
       std::function<void(SubscriptionKind kind, std::string_view channel, std::string_view message)>;
   void set_publisher(Publisher publisher) { publisher_ = std::move(publisher); }
 
-  /// False, cheaply: nobody anywhere watches a key.
+  // What happens to keys.
+
+  /// False, cheaply: nobody anywhere wants to be told what happens to keys.
   bool watches_keys() const {
     const auto& watchers = header_.key_watchers;
     return (watchers[0].load(std::memory_order_relaxed) | watchers[1].load(std::memory_order_relaxed) |
             watchers[2].load(std::memory_order_relaxed)) != 0;
   }
-  /// Sends the value that the key has now to those who watch it.
-  void publish_value(const HashedKey& key);
+  /// Tells those who want to know what happened to a key of any database. Whoever changes a key calls it when
+  /// all can see the change. REQUIRES: not inside a body of the keyspace.
+  void tell(const HashedKey& key, const KeyEvent& event);
+  /// The same of all keys of a database, or of all databases.
+  void tell_of_all(std::optional<DatabaseId> database);
 
   // MONITOR.
 
@@ -124,7 +130,17 @@ class MessageHub {
 
  private:
   std::uint64_t deliver(SubscriptionKind kind, std::string_view channel, std::string_view message);
+  /// Sends the value that the key has now to those who watch it.
+  void publish_value(const HashedKey& key);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
+  /// Reads the watched keys of this worker's clients again.
+  void deliver_values();
+  struct CurrentValue {
+    std::uint64_t version;  ///< of its slot
+    bool exists;
+    std::string bytes;
+  };
+  CurrentValue read_value(const HashedKey& key);
   bool needs_messages() const;
   void stop_listening_if_idle();
   /// Writes what others sent to its clients' pushes.

@@ -22,7 +22,10 @@ Subscribers::Subscribed Subscribers::add(ClientState& client, SubscriptionKind k
   if (found == audiences(kind).end()) {
     found = audiences(kind).emplace(name, Audience{}).first;
     if (kind == SubscriptionKind::kPattern) found->second.glob = std::make_unique<const Glob>(name);
-    if (kind == SubscriptionKind::kKey) found->second.version = keyspace_.watch_version(keyspace_.hash(name));
+    if (kind == SubscriptionKind::kKey) {
+      const HashedKey key = Keyspace::in_database(DatabaseId(), keyspace_.hash(name));
+      found->second.version = keyspace_.watch_version(key);
+    }
   }
   std::vector<ClientState*>& clients = found->second.clients;
   if (!table_.set_count(kind, found->first, static_cast<std::uint32_t>(clients.size() + 1))) {
@@ -96,15 +99,23 @@ Subscribers::Receivers Subscribers::others(SubscriptionKind kind, std::string_vi
   return receivers;
 }
 
-std::bitset<kProcessLimit> Subscribers::watchers_of(std::string_view key) const {
+std::bitset<kProcessLimit> Subscribers::watchers() const {
   std::bitset<kProcessLimit> watchers;
   const std::uint32_t count = process_count();
   for (std::uint32_t process = 0; process < count; ++process) {
     const std::uint64_t bits = segment_.header().key_watchers[process / 64].load(std::memory_order_acquire);
-    if ((bits >> process % 64 & 1) == 0) continue;
-    if (count_subscribers(segment_, process, SubscriptionKind::kKey, key) != 0) watchers.set(process);
+    watchers.set(process, (bits >> process % 64 & 1) != 0);
   }
   return watchers;
+}
+
+std::bitset<kProcessLimit> Subscribers::watchers_of(std::string_view key) const {
+  std::bitset<kProcessLimit> all = watchers();
+  for (std::uint32_t process = 0; process < kProcessLimit && all.any(); ++process) {
+    if (all.test(process) && count_subscribers(segment_, process, SubscriptionKind::kKey, key) == 0)
+      all.reset(process);
+  }
+  return all;
 }
 
 std::map<std::string, std::uint64_t> Subscribers::subscriptions(SubscriptionKind kind) const {

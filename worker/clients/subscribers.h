@@ -70,6 +70,8 @@ class Subscribers {
   /// Clients of other workers that receive a message to the channel, those of patterns too where it has
   /// patterns.
   Receivers others(SubscriptionKind kind, std::string_view channel);
+  /// The workers with clients that watch keys, this one too.
+  std::bitset<kProcessLimit> watchers() const;
   /// The workers with clients that watch the key, this one too.
   std::bitset<kProcessLimit> watchers_of(std::string_view key) const;
 

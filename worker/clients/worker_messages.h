@@ -27,6 +27,7 @@ enum class MessageType : std::uint8_t {
   kAnswer,  ///< to a ClientDirectory's question
   kOrder,   ///< clients to close
   kShardPublished,
+  kAllChanged,  ///< all keys of database 0
 };
 
 /// In front of a message in the ring: the name, and then the payload, follow.

@@ -3,25 +3,48 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "worker/handlers/context.h"
+#include "worker/handlers/handler_support.h"
 
 namespace memento::handlers {
 
-/// As Keyspace::transact().
+/// As Keyspace::transact(). What the body says of changed keys is told when the change has come to be.
 template <class Body>
 WriteStatus atomically(CommandContext& context, std::span<const HashedKey> keys, Body&& body) {
   if (context.in_exec) return body() ? WriteStatus::kDone : WriteStatus::kUnchanged;
-  return context.keyspace.transact(keys, body);
+  context.in_change = true;
+  const WriteStatus status = context.keyspace.transact(keys, [&] {
+    context.plan.steps.clear();
+    return body();
+  });
+  context.in_change = false;
+  if (!context.plan.steps.empty()) [[unlikely]]
+    tell_planned(context, status);
+  return status;
 }
 
-/// As Keyspace::read_many().
+/// As Keyspace::read_many(). What is missing is told.
 template <class Reset, class Copy>
 void read_together(CommandContext& context, std::span<const HashedKey> keys, Reset&& reset, Copy&& copy) {
-  if (!context.in_exec) return context.keyspace.read_many(keys, reset, copy);
-  reset();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!context.keyspace.read(keys[i], [&](const EntryView& view) { copy(i, &view); })) copy(i, nullptr);
+  std::vector<bool> missing(context.services.hub.watches_keys() ? keys.size() : 0);
+  const auto copy_and_note = [&](std::size_t index, const EntryView* entry) {
+    if (!missing.empty()) [[unlikely]]
+      missing[index] = entry == nullptr;
+    copy(index, entry);
+  };
+  if (!context.in_exec) {
+    context.keyspace.read_many(keys, reset, copy_and_note);
+  } else {
+    reset();
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!context.keyspace.read(keys[i], [&](const EntryView& view) { copy_and_note(i, &view); }))
+        copy_and_note(i, nullptr);
+    }
+  }
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    if (missing[i]) context.missed(keys[i]);
   }
 }
 

@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "shm/keyspace/keyspace.h"
 #include "worker/clients/client_state.h"
+#include "worker/clients/key_event.h"
+#include "worker/clients/message_hub.h"
 #include "worker/command/call.h"
 #include "worker/command/command.h"
 #include "worker/handlers/worker_services.h"
@@ -16,13 +19,18 @@
 
 namespace memento {
 
-/// What a command inside EXEC does to others or to the client's subscriptions: it cannot be undone.
+/// What a command inside EXEC, or inside a change of several keys, does to others or to the client's
+/// subscriptions: it cannot be undone.
 struct PlannedStep {
-  enum class Action : std::uint8_t { kPublish, kSubscribe, kUnsubscribe };
+  enum class Action : std::uint8_t { kPublish, kSubscribe, kUnsubscribe, kTell, kTellOfAll };
   Action action;
-  SubscriptionKind kind;
-  std::string name;
+  SubscriptionKind kind{};
+  std::string name{};  ///< of a channel, or a key
   std::string message{};
+  const KeyEvent* event = nullptr;       ///< of kTell
+  SlotId slot{};                         ///< the key's
+  std::uint64_t hash = 0;                ///< the key's
+  std::optional<DatabaseId> database{};  ///< of kTellOfAll; nothing: all databases
 };
 
 /// What EXEC does once its commands are not executed again.
@@ -30,7 +38,6 @@ struct ExecPlan {
   std::vector<PlannedStep> steps;
   std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
   std::vector<std::uint64_t> closed;             ///< clients to close
-  std::vector<std::string> changed_keys;         ///< by scripts, while somebody watches keys
 };
 
 class CommandMeter;
@@ -50,12 +57,43 @@ struct CommandContext {
   bool in_exec = false;      ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
                              ///< ClientTraits and `plan` are undone
   bool is_repeated = false;  ///< inside EXEC: not for the first time
-  ExecPlan plan{};           ///< inside EXEC
+  bool in_change = false;    ///< of several keys (atomically.h): it may not come to be, or run again
+  ExecPlan plan{};           ///< inside EXEC, and inside such a change
+
+  // What happens to keys is told by the handlers, behind each write that has changed something: `event` must
+  // outlive the command. Inside a transaction it is planned, and told after its commit.
+
+  void changed(const HashedKey& key, const KeyEvent& event) {
+    if (services.hub.watches_keys()) [[unlikely]]
+      tell_change(key, event);
+  }
+  /// The key has got another's value: it is new whatever it was, which is told in front of `changed()`.
+  void made(const HashedKey& key) {
+    if (services.hub.watches_keys()) [[unlikely]]
+      tell_made(key);
+  }
+  /// A command asked for a key that is not there.
+  void missed(const HashedKey& key) {
+    if (services.hub.watches_keys()) [[unlikely]]
+      tell(key, key_events::kKeyMiss);
+  }
+  /// All keys of a database, or of all databases.
+  void changed_all(std::optional<DatabaseId> database) {
+    if (services.hub.watches_keys()) [[unlikely]]
+      tell_of_all(database);
+  }
 
   /// What the client subscribes to at this point of EXEC, or without it; nullptr: nothing.
   const Subscriptions* subscriptions() const {
     return plan.subscriptions != nullptr ? plan.subscriptions.get() : client.subscriptions.get();
   }
+
+ private:
+  // context.cc
+  void tell(const HashedKey& key, const KeyEvent& event);
+  void tell_change(const HashedKey& key, const KeyEvent& event);
+  void tell_made(const HashedKey& key);
+  void tell_of_all(std::optional<DatabaseId> database);
 };
 
 /// REQUIRES: arity and key lengths were checked. Writes exactly one reply.

@@ -98,6 +98,8 @@ void close_clients(CommandContext& context, std::vector<std::uint64_t> ids);
 
 /// At the end of EXEC or of a script (pubsub_handlers.cc).
 void carry_out(CommandContext& context, const ExecPlan& plan);
+/// At the end of a change of several keys: what was planned, when it has come to be.
+void tell_planned(CommandContext& context, WriteStatus status);
 
 /// May a connection be called so? (client_handlers.cc)
 bool is_client_name(std::string_view name);

@@ -1,7 +1,6 @@
-// Invoke: runs the handler of a call that is already admitted (worker/dispatch/admission.h), and tells what
-// it wrote. EXEC, the parts of a divided request, and whoever runs commands within a command use these; a
-// client's own requests, which the session counts and times by runs, take run_command() alone. Runs in
-// workers.
+// Invoke: runs the handler of a call that is already admitted (worker/dispatch/admission.h). EXEC, the parts
+// of a divided request, and whoever runs commands within a command use these; a client's own requests, which
+// the session counts and times by runs, take run_command() alone. Runs in workers.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +11,7 @@
 
 namespace memento {
 
-/// Runs the handler, and sends changed values to the clients that watch them. Inside EXEC, which may run it
-/// again, that is left to EXEC's end. REQUIRES: admit() says kRuns, or said kIsQueued when the call was
-/// queued.
+/// Runs the handler. REQUIRES: admit() says kRuns, or said kIsQueued when the call was queued.
 void run_command(CommandContext& context, const Command& command, const Call& call);
 
 struct Invocation {

@@ -72,13 +72,6 @@ void tell_others(CommandContext& context, const CallQueue& queue, const std::vec
   if (hub.has_monitors()) {
     for (std::size_t i = 0; i < calls.size(); ++i) hub.show(context.client, queue.command(i), calls[i].args);
   }
-  if (!hub.watches_keys()) return;
-  for (std::size_t i = 0; i < calls.size(); ++i) {
-    const Command& command = queue.command(i);
-    if (!command.has(kWrite) || command.group == CommandGroup::kExpiry) continue;
-    command.each_key(calls[i].args,
-                     [&](std::string_view key) { hub.publish_value(context.keyspace.hash(key)); });
-  }
 }
 
 }  // namespace

@@ -51,8 +51,10 @@ std::optional<RestoreOptions> take_options(CommandContext& context, const Call& 
 
 void dump(CommandContext& context, const Call& call) {
   std::string value;
-  if (!context.keyspace.read(call.key, [&](const EntryView& entry) { value.assign(entry.value); }))
+  if (!context.keyspace.read(call.key, [&](const EntryView& entry) { value.assign(entry.value); })) {
+    context.missed(call.key);
     return context.reply.nil();
+  }
   context.reply.bulk(dump_value(value));
 }
 
@@ -77,10 +79,18 @@ void restore(CommandContext& context, const Call& call) {
       return context.reply.error("ERR Invalid TTL value, must be >= 0");
     }
   }
+  if (options->is_absolute && expiry_ms != kNoExpiry && expiry_ms <= context.keyspace.now_ms()) {
+    if (options->replaces && context.keyspace.erase(call.key) == WriteStatus::kDone)
+      context.changed(call.key, key_events::kDel);
+    return context.reply.ok();
+  }
   const SetCondition condition = options->replaces ? SetCondition::kAlways : SetCondition::kIfAbsent;
   const WriteStatus status = context.keyspace.set(call.key, *value, {condition, expiry_ms, false});
   if (answer_refusal(context, status)) return;
-  status == WriteStatus::kDone ? context.reply.ok() : context.reply.error(kBusy);
+  if (status != WriteStatus::kDone) return context.reply.error(kBusy);
+  context.made(call.key);
+  context.changed(call.key, key_events::kRestore);
+  context.reply.ok();
 }
 
 }  // namespace memento::handlers

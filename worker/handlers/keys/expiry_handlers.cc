@@ -63,13 +63,15 @@ void set_expiry(CommandContext& context, const Call& call, ExpiryForm form, cons
   if (!expiry_ms)
     return context.reply.error(std::string("ERR invalid expire time in '") + name + "' command");
   bool applies = false;
+  const bool erases = *expiry_ms <= context.keyspace.now_ms();
   const WriteStatus status = context.keyspace.update(call.key, [&](const EntryView* old) {
     applies = old != nullptr && condition->allows(old->expiry_ms, *expiry_ms);
     if (!applies) return Change{};
-    if (*expiry_ms <= context.keyspace.now_ms()) return Change{Change::Action::kErase, {}, kNoExpiry};
+    if (erases) return Change{Change::Action::kErase, {}, kNoExpiry};
     return Change{Change::Action::kSetExpiry, {}, *expiry_ms};
   });
   if (answer_refusal(context, status)) return;
+  if (applies) context.changed(call.key, erases ? key_events::kDel : key_events::kExpire);
   context.reply.integer(applies ? 1 : 0);
 }
 
@@ -82,6 +84,7 @@ template <class Tell>
 void answer_expiry(CommandContext& context, const Call& call, Tell&& tell) {
   TimeMs expiry_ms = kNoExpiry;
   if (!context.keyspace.read(call.key, [&](const EntryView& entry) { expiry_ms = entry.expiry_ms; })) {
+    context.missed(call.key);
     return context.reply.integer(-2);
   }
   context.reply.integer(expiry_ms == kNoExpiry ? -1 : tell(expiry_ms));
@@ -122,6 +125,7 @@ void persist(CommandContext& context, const Call& call) {
     return had_expiry ? Change{Change::Action::kSetExpiry, {}, kNoExpiry} : Change{};
   });
   if (answer_refusal(context, status)) return;
+  if (had_expiry) context.changed(call.key, key_events::kPersist);
   context.reply.integer(had_expiry ? 1 : 0);
 }
 

@@ -58,6 +58,12 @@ void for_each_key(CommandContext& context, const Call& call, Removes&& counts) {
   context.reply.integer(count);
 }
 
+bool is_there(CommandContext& context, const HashedKey& key) {
+  if (context.keyspace.read(key, [](const EntryView&) {})) return true;
+  context.missed(key);
+  return false;
+}
+
 // Since the value was stored, by a clock that may have been set back meanwhile.
 std::int64_t idle_seconds(CommandContext& context, TimeMs created_ms) {
   return std::max<TimeMs>(context.keyspace.now_ms() - created_ms, 0) / 1000;
@@ -66,17 +72,19 @@ std::int64_t idle_seconds(CommandContext& context, TimeMs created_ms) {
 }  // namespace
 
 void del(CommandContext& context, const Call& call) {
-  for_each_key(context, call,
-               [&](const HashedKey& key) { return context.keyspace.erase(key) == WriteStatus::kDone; });
+  for_each_key(context, call, [&](const HashedKey& key) {
+    if (context.keyspace.erase(key) != WriteStatus::kDone) return false;
+    context.changed(key, key_events::kDel);
+    return true;
+  });
 }
 
 void exists(CommandContext& context, const Call& call) {
-  for_each_key(context, call,
-               [&](const HashedKey& key) { return context.keyspace.read(key, [](const EntryView&) {}); });
+  for_each_key(context, call, [&](const HashedKey& key) { return is_there(context, key); });
 }
 
 void type(CommandContext& context, const Call& call) {
-  context.reply.status(context.keyspace.read(call.key, [](const EntryView&) {}) ? "string" : "none");
+  context.reply.status(is_there(context, call.key) ? "string" : "none");
 }
 
 void object_encoding(CommandContext& context, const Call& call) {

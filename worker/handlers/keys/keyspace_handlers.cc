@@ -81,6 +81,7 @@ void keyspace(CommandContext& context, const Call&) {
 
 void flush(CommandContext& context, const Call&) {
   context.keyspace.flush();
+  context.changed_all(std::nullopt);
   context.reply.ok();
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "bus/core/cluster_state.h"
 #include "shm/keyspace/hash.h"
@@ -216,10 +217,20 @@ void carry_out(CommandContext& context, const ExecPlan& plan) {
       case PlannedStep::Action::kUnsubscribe:
         hub.unsubscribe(context.client, step.kind, step.name);
         break;
+      case PlannedStep::Action::kTell:
+        hub.tell({step.name, step.slot, step.hash}, *step.event);
+        break;
+      case PlannedStep::Action::kTellOfAll:
+        hub.tell_of_all(step.database);
+        break;
     }
   }
-  for (const std::string& key : plan.changed_keys) hub.publish_value(context.keyspace.hash(key));
   close_clients(context, plan.closed);
+}
+
+void tell_planned(CommandContext& context, WriteStatus status) {
+  const ExecPlan plan = std::exchange(context.plan, {});
+  if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) carry_out(context, plan);
 }
 
 void pubsub_channels(CommandContext& context, const Call& call) {

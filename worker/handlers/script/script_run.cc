@@ -70,7 +70,6 @@ class ScriptRun : public ScriptHost {
   void execute(std::span<const std::string_view> words);
   const char* refusal(const Command* command, const Call& call);
   void finish(WriteStatus status);
-  void note_keys(const Command& command, std::span<const std::string_view> words);
   const char* find_stop_reason() noexcept;
   const char* look_at_time() noexcept;
 
@@ -122,8 +121,6 @@ void ScriptRun::execute(std::span<const std::string_view> words) {
     call.key = context_.keyspace.hash(words[first]);
   const Invocation done = invoke(context_, *command, call);
   measured_.push_back({command, done.ticks, done.is_error ? std::string(done.reply) : std::string()});
-  if (command->has(kWrite) && context_.services.hub.watches_keys()) [[unlikely]]
-    note_keys(*command, words);
 }
 
 // What scripts are refused before it is looked at as a client's command would be; nullptr: nothing.
@@ -142,11 +139,6 @@ const char* ScriptRun::refusal(const Command* command, const Call& call) {
     if (!is_own) return "ERR Script attempted to access a non local key in a cluster node";
   }
   return nullptr;
-}
-
-void ScriptRun::note_keys(const Command& command, std::span<const std::string_view> words) {
-  if (command.group == CommandGroup::kExpiry) return;
-  command.each_key(words, [&](std::string_view key) { context_.plan.changed_keys.emplace_back(key); });
 }
 
 bool ScriptRun::has_command(std::span<const std::string_view> words) {

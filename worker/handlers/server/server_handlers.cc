@@ -90,12 +90,14 @@ void time(CommandContext& context, const Call&) {
 void flushall(CommandContext& context, const Call& call) {
   if (!check_flush(context, call)) return;
   context.keyspace.flush();
+  context.changed_all(std::nullopt);
   context.reply.ok();
 }
 
 void flushdb(CommandContext& context, const Call& call) {
   if (!check_flush(context, call)) return;
   context.keyspace.flush_database();
+  context.changed_all(context.keyspace.database());
   context.reply.ok();
 }
 
@@ -115,6 +117,7 @@ void swapdb(CommandContext& context, const Call& call) {
     databases[i] = *database;
   }
   context.keyspace.swap_databases(databases[0], databases[1]);
+  for (const DatabaseId database : databases) context.changed_all(database);
   context.reply.ok();
 }
 

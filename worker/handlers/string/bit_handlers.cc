@@ -133,6 +133,7 @@ void getbit(CommandContext& context, const Call& call) {
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     bit = *offset / 8 < entry.value.size() && bit_of(entry.value, *offset);
   });
+  if (!found) context.missed(call.key);
   context.reply.integer(found && bit ? 1 : 0);
 }
 
@@ -157,6 +158,7 @@ void setbit(CommandContext& context, const Call& call) {
     return Change{Change::Action::kReplace, {head, zeros, {&byte, 1}, tail}, kept_expiry(old)};
   });
   if (answer_refusal(context, status)) return;
+  if (status == WriteStatus::kDone) context.changed(call.key, key_events::kSetBit);
   context.reply.integer((before & mask) != 0 ? 1 : 0);
 }
 
@@ -169,6 +171,7 @@ void bitcount(CommandContext& context, const Call& call) {
   const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
     count = count_bits(entry.value, window->bits(entry.value.size()));
   });
+  if (!found) context.missed(call.key);
   context.reply.integer(found ? count : 0);
 }
 
@@ -186,6 +189,7 @@ void bitpos(CommandContext& context, const Call& call) {
     position = find_bit(entry.value, bits, *wanted == 1);
     if (position < 0 && *wanted == 0 && !window->has_end && bits.count() > 0) position = bits.end;
   });
+  if (!found) context.missed(call.key);
   context.reply.integer(found ? position : *wanted == 1 ? -1 : 0);
 }
 

@@ -203,7 +203,10 @@ void answer_fields(CommandContext& context, const Call& call, const std::vector<
     for (const FieldStep& step : steps) (void)run_step(context.reply, step, &window);
     context.reply.end();
   };
-  if (!context.keyspace.read(call.key, [&](const EntryView& entry) { answer(entry.value); })) answer({});
+  if (!context.keyspace.read(call.key, [&](const EntryView& entry) { answer(entry.value); })) {
+    context.missed(call.key);
+    answer({});
+  }
 }
 
 // As in Redis, the value becomes long enough for every field that might be written, written or not.
@@ -231,6 +234,7 @@ void change_fields(CommandContext& context, const Call& call, const std::vector<
     const std::string_view tail = value.substr(std::min<std::uint64_t>(window_end, value.size()));
     return Change{Change::Action::kReplace, {head, zeros, window.bytes, tail}, kept_expiry(old)};
   });
+  if (status == WriteStatus::kDone) context.changed(call.key, key_events::kSetBit);
   if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) return;
   context.reply.roll_back(mark);
   answer_refusal(context, status);

@@ -76,16 +76,18 @@ void bitop(CommandContext& context, const Call& call) {
       if (context.keyspace.must_stop()) return false;
       std::string& target = i == 1 ? result : value;
       target.clear();
-      (void)context.keyspace.read(keys[i], [&](const EntryView& entry) { target.assign(entry.value); });
+      if (!context.keyspace.read(keys[i], [&](const EntryView& entry) { target.assign(entry.value); }))
+        context.missed(keys[i]);
       if (i > 1) add_value(named->operation, &result, value);
     }
     if (named->operation == BitOperation::kNot) {
       for (char& byte : result) byte = static_cast<char>(~byte);
     }
     if (result.empty()) {
-      (void)context.keyspace.erase(keys[0]);
+      if (context.keyspace.erase(keys[0]) == WriteStatus::kDone) context.changed(keys[0], key_events::kDel);
     } else {
       (void)context.keyspace.set(keys[0], result);
+      context.changed(keys[0], key_events::kSet);
     }
     return true;
   });

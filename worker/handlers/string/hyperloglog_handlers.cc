@@ -24,7 +24,10 @@ const char* merge_keys(CommandContext& context, std::span<const HashedKey> keys,
   for (const HashedKey& key : keys) {
     const bool is_there = context.keyspace.read(
         key, [&](const EntryView& entry) { value.assign(entry.value.substr(0, kReadLimitBytes)); });
-    if (!is_there) continue;
+    if (!is_there) {
+      context.missed(key);
+      continue;
+    }
     if (!hyperloglog::is_one(value)) return kNotOne;
     if (!hyperloglog::raise_to(value, registers)) return kBroken;
     *is_any_dense |= hyperloglog::is_dense(value);
@@ -54,7 +57,10 @@ void count_one(CommandContext& context, const Call& call) {
   std::string value;
   const bool is_there = context.keyspace.read(
       call.key, [&](const EntryView& entry) { value.assign(entry.value.substr(0, kReadLimitBytes)); });
-  if (!is_there) return context.reply.integer(0);
+  if (!is_there) {
+    context.missed(call.key);
+    return context.reply.integer(0);
+  }
   if (!hyperloglog::is_one(value)) return context.reply.error(kNotOne);
   std::optional<std::uint64_t> estimate = hyperloglog::noted_estimate(value);
   if (!estimate) {
@@ -91,6 +97,7 @@ void pfadd(CommandContext& context, const Call& call) {
   });
   if (answer_refusal(context, status)) return;
   if (error != nullptr) return context.reply.error(error);
+  if (is_changed) context.changed(call.key, key_events::kPfAdd);
   context.reply.integer(is_changed ? 1 : 0);
 }
 
@@ -127,6 +134,7 @@ void pfmerge(CommandContext& context, const Call& call) {
     if (hyperloglog::raise(&value, registers, is_any_dense) == hyperloglog::Raised::kIsBroken)
       return error = kBroken, false;
     (void)context.keyspace.set(keys[0], value, {SetCondition::kAlways, expiry_ms, false});
+    context.changed(keys[0], key_events::kPfAdd);
     return true;
   });
   if (answer_refusal(context, status)) return;

@@ -37,7 +37,10 @@ bool check_pairs(CommandContext& context, const Call& call) {
 }
 
 void set_pairs(CommandContext& context, const Call& call, std::span<const HashedKey> keys) {
-  for (std::size_t i = 0; i < keys.size(); ++i) (void)context.keyspace.set(keys[i], call[2 * i + 2]);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    (void)context.keyspace.set(keys[i], call[2 * i + 2]);
+    context.changed(keys[i], key_events::kSet);
+  }
 }
 
 struct MovedValue {
@@ -61,8 +64,17 @@ constexpr const char* kSameObjects = "ERR source and destination objects are the
 // What RENAME, RENAMENX, COPY and MOVE came to; kAnswered: an error was written.
 enum class Moved { kYes, kNoSource, kTargetExists, kAnswered };
 
+// What it is called for the source, which stays where there is no name for it, and for the target.
+struct MoveEvents {
+  const KeyEvent* from;
+  const KeyEvent& to;
+};
+constexpr MoveEvents kRenamed{&key_events::kRenameFrom, key_events::kRenameTo};
+constexpr MoveEvents kMoved{&key_events::kMoveFrom, key_events::kMoveTo};
+constexpr MoveEvents kCopied{nullptr, key_events::kCopyTo};
+
 Moved move_value(CommandContext& context, const std::array<HashedKey, 2>& keys, bool replaces,
-                 bool keeps_source) {
+                 const MoveEvents& events) {
   std::optional<MovedValue> moved;
   Moved result = Moved::kYes;
   const WriteStatus status = atomically(context, keys, [&] {
@@ -72,8 +84,11 @@ Moved move_value(CommandContext& context, const std::array<HashedKey, 2>& keys, 
     result = Moved::kTargetExists;
     if (!replaces && context.keyspace.read(keys[1], [](const EntryView&) {})) return false;
     result = Moved::kYes;
-    if (!keeps_source) (void)context.keyspace.erase(keys[0]);
+    if (events.from != nullptr) (void)context.keyspace.erase(keys[0]);
     (void)context.keyspace.set(keys[1], moved->value, {SetCondition::kAlways, moved->expiry_ms, false});
+    context.made(keys[1]);
+    if (events.from != nullptr) context.changed(keys[0], *events.from);
+    context.changed(keys[1], events.to);
     return true;
   });
   return answer_refusal(context, status) ? Moved::kAnswered : result;
@@ -85,7 +100,7 @@ void rename_key(CommandContext& context, const Call& call, bool replaces) {
     const bool is_there = context.keyspace.read(call.key, [](const EntryView&) {});
     moved = !is_there ? Moved::kNoSource : replaces ? Moved::kYes : Moved::kTargetExists;
   } else {
-    moved = move_value(context, {call.key, context.keyspace.hash(call[2])}, replaces, false);
+    moved = move_value(context, {call.key, context.keyspace.hash(call[2])}, replaces, kRenamed);
   }
   if (moved == Moved::kAnswered) return;
   if (moved == Moved::kNoSource) return context.reply.error("ERR no such key");
@@ -162,8 +177,9 @@ void copy(CommandContext& context, const Call& call) {
   }
   const HashedKey target = Keyspace::in_database(*database, context.keyspace.hash(call[2]));
   if (call[1] == call[2] && target.slot == call.key.slot) return context.reply.error(kSameObjects);
-  const Moved moved = move_value(context, {call.key, target}, replaces, true);
+  const Moved moved = move_value(context, {call.key, target}, replaces, kCopied);
   if (moved == Moved::kAnswered) return;
+  if (moved == Moved::kNoSource) context.missed(call.key);
   context.reply.integer(moved == Moved::kYes ? 1 : 0);
 }
 
@@ -172,7 +188,7 @@ void move_key(CommandContext& context, const Call& call) {
   if (!database) return;
   if (*database == context.keyspace.database()) return context.reply.error(kSameObjects);
   const HashedKey target = Keyspace::in_database(*database, call.key);
-  const Moved moved = move_value(context, {call.key, target}, false, false);
+  const Moved moved = move_value(context, {call.key, target}, false, kMoved);
   if (moved == Moved::kAnswered) return;
   context.reply.integer(moved == Moved::kYes ? 1 : 0);
 }

@@ -32,6 +32,7 @@ void add_integer(CommandContext& context, const Call& call, std::int64_t quantit
   });
   if (answer_refusal(context, status)) return;
   if (error != nullptr) return context.reply.error(error);
+  context.changed(call.key, key_events::kIncrBy);
   context.reply.integer(sum);
 }
 
@@ -78,6 +79,7 @@ void add_float(CommandContext& context, const Call& call, long double quantity) 
   });
   if (answer_refusal(context, status)) return;
   if (error != nullptr) return context.reply.error(error);
+  context.changed(call.key, key_events::kIncrByFloat);
   context.reply.bulk(text);
 }
 

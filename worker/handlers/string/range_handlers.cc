@@ -23,6 +23,7 @@ void extend(CommandContext& context, const Call& call, bool at_end) {
   });
   if (answer_refusal(context, status)) return;
   if (total > limit) return value_too_long(context);
+  context.changed(call.key, at_end ? key_events::kAppend : key_events::kPrepend);
   context.reply.integer(static_cast<std::int64_t>(total));
 }
 
@@ -35,6 +36,7 @@ void strlen(CommandContext& context, const Call& call) {
   std::size_t size_bytes = 0;
   const bool found =
       context.keyspace.read(call.key, [&](const EntryView& entry) { size_bytes = entry.value.size(); });
+  if (!found) context.missed(call.key);
   context.reply.integer(found ? static_cast<std::int64_t>(size_bytes) : 0);
 }
 
@@ -51,6 +53,7 @@ void getrange(CommandContext& context, const Call& call) {
         entry.value.substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count())));
   });
   if (found) return;
+  context.missed(call.key);
   context.reply.roll_back(mark);
   context.reply.bulk("");
 }
@@ -77,6 +80,7 @@ void setrange(CommandContext& context, const Call& call) {
   });
   if (answer_refusal(context, status)) return;
   if (is_too_long) return value_too_long(context);
+  if (status == WriteStatus::kDone) context.changed(call.key, key_events::kSetRange);
   context.reply.integer(static_cast<std::int64_t>(total));
 }
 

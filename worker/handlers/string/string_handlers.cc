@@ -9,31 +9,43 @@
 namespace memento::handlers {
 namespace {
 
+void tell_set(CommandContext& context, const HashedKey& key, bool expires) {
+  context.changed(key, key_events::kSet);
+  if (expires) context.changed(key, key_events::kExpire);
+}
+
 void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value,
                  TimeMs expiry_ms = kNoExpiry) {
   if (!check_value_length(context, value.size())) return;
   const WriteStatus status = context.keyspace.set(key, value, {SetCondition::kAlways, expiry_ms, false});
   if (answer_refusal(context, status)) return;
+  tell_set(context, key, expiry_ms != kNoExpiry);
   context.reply.ok();
 }
 
-// Writes what decide(old) says and answers with the old value. REQUIRES: decide has no effects but its
-// result.
+// Writes what decide(old) says and answers with the old value; what came of it. REQUIRES: decide has no
+// effects but its result.
 template <class Decide>
-void answer_old_value(CommandContext& context, const HashedKey& key, Decide&& decide) {
+WriteStatus answer_old_value(CommandContext& context, const HashedKey& key, Decide&& decide) {
   const ReplyWriter::Mark mark = context.reply.mark();
+  bool is_there = false;
   const WriteStatus status = context.keyspace.update(key, [&](const EntryView* old) {
     context.reply.roll_back(mark);
-    if (old != nullptr) {
+    is_there = old != nullptr;
+    if (is_there) {
       context.reply.bulk(old->value);
     } else {
       context.reply.nil();
     }
     return decide(old);
   });
-  if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) return;
+  if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) {
+    if (!is_there) context.missed(key);
+    return status;
+  }
   context.reply.roll_back(mark);
   answer_refusal(context, status);
+  return status;
 }
 
 bool is_met(const ValueOptions& options, const EntryView* old) {
@@ -57,13 +69,20 @@ void set_with_options(CommandContext& context, const Call& call) {
     if (!is_met(*options, old)) return Change{};
     return Change{Change::Action::kReplace, {value}, options->keeps_expiry ? kept_expiry(old) : expiry_ms};
   };
-  if (options->gets) return answer_old_value(context, call.key, change);
+  const bool expires = options->expiry.data() != nullptr;
+  if (options->gets) {
+    if (answer_old_value(context, call.key, change) == WriteStatus::kDone)
+      tell_set(context, call.key, expires);
+    return;
+  }
   const WriteStatus status =
       options->wanted.data() != nullptr
           ? context.keyspace.update(call.key, change)
           : context.keyspace.set(call.key, value, {options->condition, expiry_ms, options->keeps_expiry});
   if (answer_refusal(context, status)) return;
-  status == WriteStatus::kDone ? context.reply.ok() : context.reply.nil();
+  if (status != WriteStatus::kDone) return context.reply.nil();
+  tell_set(context, call.key, expires);
+  context.reply.ok();
 }
 
 void set_expiring(CommandContext& context, const Call& call, ExpiryForm form, const char* name) {
@@ -83,6 +102,7 @@ void setnx(CommandContext& context, const Call& call) {
   const WriteStatus status =
       context.keyspace.set(call.key, call[2], {SetCondition::kIfAbsent, kNoExpiry, false});
   if (answer_refusal(context, status)) return;
+  if (status == WriteStatus::kDone) context.changed(call.key, key_events::kSet);
   context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
 }
 
@@ -98,6 +118,7 @@ void get(CommandContext& context, const Call& call) {
     context.reply.bulk(entry.value);
   });
   if (found) return;
+  context.missed(call.key);
   context.reply.roll_back(mark);
   context.reply.nil();
 }
@@ -124,21 +145,24 @@ void getp(CommandContext& context, const Call& call) {
     context.reply.integer(expiry_ms);
     return context.reply.end();
   }
+  context.missed(call.key);
   context.reply.roll_back(mark);
   context.reply.nil();
 }
 
 void getset(CommandContext& context, const Call& call) {
   if (!check_value_length(context, call[2].size())) return;
-  answer_old_value(context, call.key, [&](const EntryView*) {
+  const WriteStatus status = answer_old_value(context, call.key, [&](const EntryView*) {
     return Change{Change::Action::kReplace, {call[2]}, kNoExpiry};
   });
+  if (status == WriteStatus::kDone) context.changed(call.key, key_events::kSet);
 }
 
 void getdel(CommandContext& context, const Call& call) {
-  answer_old_value(context, call.key, [](const EntryView* old) {
+  const WriteStatus status = answer_old_value(context, call.key, [](const EntryView* old) {
     return Change{old != nullptr ? Change::Action::kErase : Change::Action::kKeep, {}, kNoExpiry};
   });
+  if (status == WriteStatus::kDone) context.changed(call.key, key_events::kDel);
 }
 
 void delifeq(CommandContext& context, const Call& call) {
@@ -147,6 +171,7 @@ void delifeq(CommandContext& context, const Call& call) {
     return Change{is_it ? Change::Action::kErase : Change::Action::kKeep, {}, kNoExpiry};
   });
   if (answer_refusal(context, status)) return;
+  if (status == WriteStatus::kDone) context.changed(call.key, key_events::kDel);
   context.reply.integer(status == WriteStatus::kDone ? 1 : 0);
 }
 
@@ -158,16 +183,21 @@ void getex(CommandContext& context, const Call& call) {
   if (!expires && !options->persists) return get(context, call);
   TimeMs expiry_ms = kNoExpiry;
   if (expires) {
-    if (!context.keyspace.read(call.key, [](const EntryView&) {})) return context.reply.nil();
+    if (!context.keyspace.read(call.key, [](const EntryView&) {})) {
+      context.missed(call.key);
+      return context.reply.nil();
+    }
     const auto given_ms = take_positive_expiry(context, options->expiry, options->form, "getex");
     if (!given_ms) return;
     expiry_ms = *given_ms;
   }
   const bool erases = expires && expiry_ms <= context.keyspace.now_ms();
-  answer_old_value(context, call.key, [&](const EntryView* old) {
-    if (old == nullptr || old->expiry_ms == expiry_ms) return Change{};
+  const WriteStatus status = answer_old_value(context, call.key, [&](const EntryView* old) {
+    if (old == nullptr || (!expires && old->expiry_ms == kNoExpiry)) return Change{};
     return Change{erases ? Change::Action::kErase : Change::Action::kSetExpiry, {}, expiry_ms};
   });
+  if (status != WriteStatus::kDone) return;
+  context.changed(call.key, erases ? key_events::kDel : expires ? key_events::kExpire : key_events::kPersist);
 }
 
 }  // namespace memento::handlers
