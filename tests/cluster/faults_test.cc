@@ -21,6 +21,8 @@ int rounds() {
   return text == nullptr ? 3 : std::atoi(text);
 }
 
+constexpr const char* kFormed = " - Cluster successfully formed\n";
+
 bool is_unknown(const std::string& reply) { return reply.starts_with("(error) outcome unknown"); }
 bool is_down(const std::string& reply) { return reply.starts_with("(error) CLUSTERDOWN"); }
 
@@ -40,6 +42,12 @@ class Load {
   const Histories& histories() const { return histories_; }
   std::uint64_t good_count() const { return good_count_; }
   const std::string& surprise() const { return surprise_; }
+  /// For a message.
+  std::string state() {
+    const std::lock_guard lock(mutex_);
+    return std::to_string(good_count_) + " good, " + std::to_string(unknown_count_) + " unknown, " +
+           std::to_string(down_count_) + " refused, last by node " + last_down_ + ", surprise " + surprise_;
+  }
 
  private:
   // A key is used for some operations only, so that its history can be searched.
@@ -69,11 +77,17 @@ class Load {
       operation.end_ns = monotonic_time_ns();
       if (!reply) client.reset();
       if (!reply || is_unknown(*reply)) {
+        ++unknown_count_;
         operation.end_ns = kNever;
         if (writes) histories_.add(key, operation);
         continue;
       }
-      if (is_down(*reply)) continue;
+      if (is_down(*reply)) {
+        ++down_count_;
+        const std::lock_guard lock(mutex_);
+        last_down_ = std::to_string(node) + ": " + *reply;
+        continue;
+      }
       if (writes ? *reply != "OK" : reply->starts_with("(error)")) {
         const std::lock_guard lock(mutex_);
         surprise_ = *reply;
@@ -90,14 +104,19 @@ class Load {
   std::atomic<bool> stops_{false};
   std::atomic<std::uint64_t> count_{0};
   std::atomic<std::uint64_t> good_count_{0};
+  std::atomic<std::uint64_t> unknown_count_{0};
+  std::atomic<std::uint64_t> down_count_{0};
   std::mutex mutex_;
   std::string surprise_;
+  std::string last_down_;
   std::vector<std::jthread> threads_;
 };
 
-void expect_progress(const Load& load) {
+void expect_progress(Load& load) {
   const std::uint64_t before = load.good_count();
-  EXPECT_TRUE(wait_until([&] { return load.good_count() > before + 500; }));
+  const std::string state = load.state();
+  EXPECT_TRUE(wait_until([&] { return load.good_count() > before + 500; }))
+      << "before: " << state << "\nafter: " << load.state();
 }
 
 void expect_linear(Load& load) {
@@ -184,8 +203,11 @@ TEST(ClusterFaults, KilledNodesUnderLoad) {
     expect_progress(load);
     cluster.kill_node(node);
     expect_progress(load);
+    const std::size_t formed_count = cluster.log_count(node, kFormed);
     cluster.start(node);
     expect_back(cluster, (node + 1) % 3, node);
+    // A node that starts serves when it has seen all others once: the next may be killed then.
+    EXPECT_TRUE(wait_until([&] { return cluster.log_count(node, kFormed) > formed_count; }));
   }
   expect_linear(load);
 }
