@@ -6,17 +6,22 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <optional>
 
 namespace memento::cli {
 namespace {
 
 constexpr std::size_t kLineLimitBytes = 64 * 1024;  ///< of a line in RESP: lengths, statuses, errors
+constexpr std::int64_t kNotALength = -2;
 constexpr std::size_t kCompactBytes = 256 * 1024;
 
-bool parse_number(std::string_view text, std::int64_t* number) {
+std::optional<std::int64_t> parse_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return !text.empty() && parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
+    return std::nullopt;
+  return number;
 }
 
 /// A byte as an error message shows it.
@@ -152,8 +157,11 @@ ReplyParser::Outcome ReplyParser::parse_scalar(char type, std::string_view line,
       break;
     case ':':
       value->type = ReplyType::kInteger;
-      if (!parse_number(line, &value->integer)) return broken("the integer " + quoted(line));
-      break;
+      if (const auto number = parse_number(line)) {
+        value->integer = *number;
+        break;
+      }
+      return broken("the integer " + quoted(line));
     case '_':
       if (!line.empty()) return broken("a nil with " + quoted(line));
       break;
@@ -171,8 +179,8 @@ ReplyParser::Outcome ReplyParser::parse_scalar(char type, std::string_view line,
 
 ReplyParser::Outcome ReplyParser::parse_bulk(char type, std::string_view line, std::size_t line_bytes,
                                              Reply* value) {
-  std::int64_t length_bytes = 0;
-  if (!parse_number(line, &length_bytes) || length_bytes < -1) return broken("the length " + quoted(line));
+  const std::int64_t length_bytes = parse_number(line).value_or(kNotALength);
+  if (length_bytes < -1) return broken("the length " + quoted(line));
   if (length_bytes == -1) {
     if (type != '$') return broken("the length " + quoted(line));
     position_ = scanned_ = position_ + line_bytes;
@@ -198,8 +206,8 @@ ReplyParser::Outcome ReplyParser::parse_bulk(char type, std::string_view line, s
 
 ReplyParser::Outcome ReplyParser::begin_aggregate(char type, std::string_view line, Reply* value,
                                                   bool* is_value) {
-  std::int64_t count = 0;
-  if (!parse_number(line, &count) || count < -1 || (count == -1 && type != '*')) {
+  const std::int64_t count = parse_number(line).value_or(kNotALength);
+  if (count < -1 || (count == -1 && type != '*')) {
     return broken("the count " + quoted(line));
   }
   if (!charge(sizeof(Frame))) return Outcome::kBroken;

@@ -59,10 +59,9 @@ std::optional<ChangeMark> Keyspace::mark(const HashedKey& key) {
   mark.version = slot.version.load(kRelaxed);
   mark.flush_generation = header.flush_generation.load(std::memory_order_acquire);
   mark.database_changes = header.database_changes[database_of(key.slot).value].load(kRelaxed);
-  Entry entry;
-  if (impl.find_locked(slot, mark.flush_generation, key, &entry)) {
+  if (const std::optional<Entry> entry = impl.find_locked(slot, mark.flush_generation, key)) {
     mark.exists = 1;
-    mark.expiry_ms = entry.expiry_ms();
+    mark.expiry_ms = entry->expiry_ms();
   }
   return mark;
 }

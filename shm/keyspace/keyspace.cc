@@ -170,12 +170,15 @@ void Keyspace::Impl::warm(Word& cell, Offset offset, const HashedKey& key) {
 }
 
 // REQUIRES: slot locked. The entry as of that generation of FLUSH.
-bool Keyspace::Impl::find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key,
-                                 Entry* entry) const {
+std::optional<Entry> Keyspace::Impl::find_locked(const Slot& slot, std::uint64_t generation,
+                                                 const HashedKey& key) const {
+  Entry entry;
   Word* cell = nullptr;
-  return slot.generation.load(kRelaxed) == generation &&
-         find(Extent{slot.table.load(kRelaxed)}, key, entry, &cell) == Search::kHit &&
-         !entry->expired(now_ms);
+  if (slot.generation.load(kRelaxed) != generation ||
+      find(Extent{slot.table.load(kRelaxed)}, key, &entry, &cell) != Search::kHit || entry.expired(now_ms)) {
+    return std::nullopt;
+  }
+  return entry;
 }
 
 // Large values, and small ones in a slot that changes all the time: the entry is found under the lock; a run
@@ -185,11 +188,10 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
   std::optional<Pin> pin;
   {
     const SlotGuard guard(*this, slot);
-    Entry entry;
-    if (!find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key, &entry))
-      return false;
-    view = view_of(entry, header);
-    const Offset offset = offset_of(entry);
+    const auto entry = find_locked(slot, header.flush_generation.load(std::memory_order_acquire), key);
+    if (!entry) return false;
+    view = view_of(*entry, header);
+    const Offset offset = offset_of(*entry);
     if (arena.is_class_page(offset)) {
       copy(context, view);
       return true;

@@ -102,7 +102,7 @@ struct Keyspace::Impl {
   // keyspace.cc
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
-  bool find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key, Entry* entry) const;
+  std::optional<Entry> find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key) const;
   void count(Counter counter, std::uint64_t amount);
   void warm(Word& cell, Offset offset, const HashedKey& key);
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
@@ -193,8 +193,12 @@ struct Keyspace::Impl {
   /// Who leads to what lies there, as far as can be seen without a lock: the key of an entry.
   std::optional<HashedKey> referrer_of(Offset offset, std::uint64_t block_bytes);
   bool may_lead_to(const HashedKey& key, Offset offset) const;
-  /// Whether it does: the entry there, and the cell that leads to it. REQUIRES: its slot locked.
-  bool refers_to(const HashedKey& referrer, Offset offset, Entry* entry, Word** cell) const;
+  struct Reference {
+    Entry entry;
+    Word* cell;  ///< leads to it
+  };
+  /// The entry there, when it is that key's. REQUIRES: its slot locked.
+  std::optional<Reference> refers_to(const HashedKey& referrer, Offset offset) const;
   void evacuate_tables(Offset begin, Offset end);
   void move_run(Offset run);
 
@@ -287,7 +291,7 @@ struct Keyspace::Impl {
   void sum_entries(std::vector<std::uint64_t>* sums) const;
   std::uint64_t draw_cell(Extent table, std::mt19937_64& random) const;
   Draw draw_key(const Slot& slot, std::mt19937_64& random, std::string* key) const;
-  bool draw_key_of(SlotId slot, std::mt19937_64& random, std::string* key);
+  std::optional<std::string> draw_key_of(SlotId slot, std::mt19937_64& random);
 
   Segment& segment;
   Header& header;

@@ -198,15 +198,21 @@ MEMENTO_RACY Keyspace::Impl::Draw Keyspace::Impl::draw_key(const Slot& slot, std
   return unchanged_since(slot, version) ? draw : Draw::kTorn;
 }
 
-// False: there is none, or what was drawn has expired.
-bool Keyspace::Impl::draw_key_of(SlotId number, std::mt19937_64& random, std::string* key) {
+// Nothing: there is none, or what was drawn has expired.
+std::optional<std::string> Keyspace::Impl::draw_key_of(SlotId number, std::mt19937_64& random) {
   Slot& slot = slots[number];
-  for (int attempt = 0; attempt < kLockFreeTries || transaction->is_locked(); ++attempt) {
-    const Draw draw = draw_key(slot, random, key);
-    if (draw != Draw::kTorn) return draw == Draw::kKey;
+  std::string key;
+  Draw draw = Draw::kTorn;
+  for (int attempt = 0; draw == Draw::kTorn && (attempt < kLockFreeTries || transaction->is_locked());
+       ++attempt) {
+    draw = draw_key(slot, random, &key);
   }
-  const SlotGuard guard(*this, slot);
-  return draw_key(slot, random, key) == Draw::kKey;
+  if (draw == Draw::kTorn) {
+    const SlotGuard guard(*this, slot);
+    draw = draw_key(slot, random, &key);
+  }
+  if (draw != Draw::kKey) return std::nullopt;
+  return key;
 }
 
 std::optional<std::string> Keyspace::random_key(std::mt19937_64& random) {
@@ -220,22 +226,22 @@ std::optional<std::string> Keyspace::random_key(std::mt19937_64& random) {
   // A key that a transaction's body has written is drawn as such, and not as the entry that it had.
   const std::uint64_t entry_count = sums.back();
   const std::uint64_t count = entry_count + (transaction.is_open() ? transaction.write_count() : 0);
-  std::string key;
   for (int draw = 0; draw < kDraws && count > 0; ++draw) {
     const std::uint64_t number = random() % count;
     if (number >= entry_count) {
-      if (transaction.written_key(number - entry_count, &key)) return key;
+      if (std::optional<std::string> written = transaction.written_key(number - entry_count)) return written;
       continue;
     }
     const SlotId place(static_cast<std::uint32_t>(std::ranges::upper_bound(sums, number) - sums.begin()));
     const SlotId slot = slot_in(database_, place);
-    if (!impl_->draw_key_of(slot, random, &key)) continue;
-    if (!transaction.is_open() || !transaction.has_written(hash(key))) return key;
+    std::optional<std::string> drawn = impl_->draw_key_of(slot, random);
+    if (drawn && (!transaction.is_open() || !transaction.has_written(hash(*drawn)))) return drawn;
   }
   // Nearly all have expired: any that is left.
   const auto first = static_cast<std::uint32_t>(random() % kSlotCount);
   for (std::uint32_t n = 0; n < kSlotCount && count > 0; ++n) {
     ScanLimit limit{1, UINT64_MAX};
+    std::string key;
     scan(SlotId{(first + n) % kSlotCount}, 0, &limit, [&](std::string_view found) { key = found; });
     if (limit.keys == 0) return key;
   }

@@ -77,8 +77,8 @@ struct Keyspace::Transaction {
   bool is_locked() const { return is_locked_; }
   void read_piece(SlotId slot, Impl::ScanRequest wanted, Impl::ScanPiece* piece);
   std::uint64_t write_count() const { return write_count_; }
-  /// False: that key is not there any more.
-  bool written_key(std::uint64_t number, std::string* key) const;
+  /// Nothing: that key is not there any more.
+  std::optional<std::string> written_key(std::uint64_t number) const;
   bool has_written(const HashedKey& key) { return find(key) != nullptr; }
 
  private:

@@ -56,11 +56,10 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
         key, [](void* to, const EntryView& view) { (*static_cast<decltype(measured)*>(to))(view); },
         &measured);
   }
-  Entry entry;
-  const bool is_there = impl_.find_locked(impl_.slots[key.slot], generation_, key, &entry);
-  if (is_there) copy(context, view_of(entry, impl_.header));
-  impl_.count(is_there ? Counter::kHits : Counter::kMisses, 1);
-  return is_there;
+  const std::optional<Entry> entry = impl_.find_locked(impl_.slots[key.slot], generation_, key);
+  if (entry) copy(context, view_of(*entry, impl_.header));
+  impl_.count(entry ? Counter::kHits : Counter::kMisses, 1);
+  return entry.has_value();
 }
 
 WriteStatus Keyspace::Transaction::set(const HashedKey& key, std::string_view value,
@@ -208,11 +207,10 @@ void Keyspace::Transaction::forget_places() {
   noted_places_ = 0;
 }
 
-bool Keyspace::Transaction::written_key(std::uint64_t number, std::string* key) const {
+std::optional<std::string> Keyspace::Transaction::written_key(std::uint64_t number) const {
   const Write& write = writes_[number];
-  if (!is_there(write) || database_of(write.slot) != impl_.database) return false;
-  *key = write.key;
-  return true;
+  if (!is_there(write) || database_of(write.slot) != impl_.database) return std::nullopt;
+  return write.key;
 }
 
 bool Keyspace::Transaction::is_there(const Write& write) const {

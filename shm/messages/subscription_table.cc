@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <optional>
 
 #include "shm/messages/mailbox_file.h"
 
@@ -57,23 +58,18 @@ struct Table {
   Word* patterns() const { return &pattern_count() + 1; }  ///< values as of cells
   char* heap() const { return reinterpret_cast<char*>(patterns() + pattern_limit()); }
 
-  /// False: what the value says makes no sense; the table has been replaced.
-  bool name_at(std::uint64_t value, Name* header, std::string_view* name) const {
+  /// The name of that kind that a value leads to. Nothing: it is of another kind, or what the value says
+  /// makes no sense, since the table has been replaced.
+  std::optional<std::string_view> name_at(std::uint64_t value, SubscriptionKind kind) const {
     const std::uint64_t offset = value & 0xffffffff;
-    if (offset + kNameHeaderBytes > heap_limit()) return false;
-    std::memcpy(header, heap() + offset, sizeof *header);
-    if (header->size_bytes > kSubscriptionNameLimitBytes ||
-        offset + kNameHeaderBytes + header->size_bytes > heap_limit()) {
-      return false;
-    }
-    *name = {heap() + offset + kNameHeaderBytes, header->size_bytes};
-    return true;
-  }
-
-  bool holds(std::uint64_t value, SubscriptionKind kind, std::string_view name) const {
+    if (offset + kNameHeaderBytes > heap_limit()) return std::nullopt;
     Name header{};
-    std::string_view found;
-    return name_at(value, &header, &found) && header.kind == kind && found == name;
+    std::memcpy(&header, heap() + offset, sizeof header);
+    if (header.kind != kind || header.size_bytes > kSubscriptionNameLimitBytes ||
+        offset + kNameHeaderBytes + header.size_bytes > heap_limit()) {
+      return std::nullopt;
+    }
+    return std::string_view(heap() + offset + kNameHeaderBytes, header.size_bytes);
   }
 
   Word* find_hashed(SubscriptionKind kind, std::string_view name, std::uint64_t hash) const {
@@ -81,7 +77,7 @@ struct Table {
       Cell& cell = cells()[(hash + probe) % cell_limit()];
       const std::uint64_t found = cell.hash.load(std::memory_order_acquire);
       if (found == 0) return nullptr;
-      if (found == hash && holds(cell.value.load(kRelaxed), kind, name)) return &cell.value;
+      if (found == hash && name_at(cell.value.load(kRelaxed), kind) == name) return &cell.value;
     }
     return nullptr;
   }
@@ -109,11 +105,9 @@ bool is_still(const Mailbox& mailbox, std::uint64_t word) {
 template <class Visit>
 void for_each(const Table& table, SubscriptionKind kind, Visit&& visit) {
   const auto look_at = [&](std::uint64_t value) {
-    Name header{};
-    std::string_view name;
-    if (value >> 32 != 0 && table.name_at(value, &header, &name) && header.kind == kind) {
-      visit(name, static_cast<std::uint32_t>(value >> 32));
-    }
+    if (value >> 32 == 0) return;
+    if (const std::optional<std::string_view> name = table.name_at(value, kind))
+      visit(*name, static_cast<std::uint32_t>(value >> 32));
   };
   if (kind == SubscriptionKind::kPattern) {
     const std::uint64_t count =

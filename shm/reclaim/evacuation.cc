@@ -48,9 +48,9 @@ bool Keyspace::Impl::evacuate_block(Offset offset, std::uint32_t size_class, boo
   const bool has_target = arena.prepare_target(size_class, to_main);
   Slot& slot = slots[key->slot];
   const SlotGuard guard(*this, slot);
-  Entry entry;
-  Word* cell = nullptr;
-  if (!refers_to(*key, offset, &entry, &cell) || entry.total_bytes() > block_bytes) return true;
+  const std::optional<Reference> reference = refers_to(*key, offset);
+  if (!reference || reference->entry.total_bytes() > block_bytes) return true;
+  const auto& [entry, cell] = *reference;
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (entry.expired(now_ms) || !verdict.keeps) {
@@ -109,10 +109,16 @@ bool Keyspace::Impl::may_lead_to(const HashedKey& key, Offset offset) const {
   return false;
 }
 
-bool Keyspace::Impl::refers_to(const HashedKey& referrer, Offset offset, Entry* entry, Word** cell) const {
+std::optional<Keyspace::Impl::Reference> Keyspace::Impl::refers_to(const HashedKey& referrer,
+                                                                   Offset offset) const {
   const Slot& slot = slots[referrer.slot];
-  return is_current(slot) && find(Extent{slot.table.load(kRelaxed)}, referrer, entry, cell) == Search::kHit &&
-         entry->at == base + offset;
+  Reference found{};
+  if (!is_current(slot) ||
+      find(Extent{slot.table.load(kRelaxed)}, referrer, &found.entry, &found.cell) != Search::kHit ||
+      found.entry.at != base + offset) {
+    return std::nullopt;
+  }
+  return found;
 }
 
 // Builds the tables anew that lie between two offsets. REQUIRES: those pages are draining.
@@ -137,23 +143,26 @@ void Keyspace::Impl::move_run(Offset run) {
   const std::optional<HashedKey> key = referrer_of(offset, find_committed_end() - offset);
   if (!key) return;
   Slot& slot = slots[key->slot];
-  const auto find_it = [&](Entry* entry, Word** cell) {
-    return refers_to(*key, offset, entry, cell) && !arena.is_class_page(offset);
+  const auto find_it = [&]() -> std::optional<Reference> {
+    if (arena.is_class_page(offset)) return std::nullopt;
+    return refers_to(*key, offset);
   };
-  Entry entry;
-  Word* cell = nullptr;
+  std::uint64_t copied_bytes = 0;
   std::optional<Pin> pin;
   {
     const SlotGuard guard(*this, slot);
-    if (!find_it(&entry, &cell)) return;
+    const std::optional<Reference> reference = find_it();
+    if (!reference) return;
+    copied_bytes = reference->entry.total_bytes();
     pin.emplace(record.pins[kMovePin], offset);
   }
-  if (arena.has_room_for_run() && arena.allocate_run(entry.total_bytes(), kHeldMovedRun)) {
+  if (arena.has_room_for_run() && arena.allocate_run(copied_bytes, kHeldMovedRun)) {
     const Offset target = entry_of_run(Extent{arena.held(kHeldMovedRun).load(kRelaxed)}.offset());
-    std::memcpy(base + target, base + offset, entry.total_bytes());
+    std::memcpy(base + target, base + offset, copied_bytes);
     const SlotGuard guard(*this, slot);
-    const std::uint64_t copied_bytes = entry.total_bytes();  // since then its value may have grown at its end
-    if (find_it(&entry, &cell) && entry.total_bytes() == copied_bytes) {
+    const std::optional<Reference> reference = find_it();  // its value may have grown at its end
+    if (reference && reference->entry.total_bytes() == copied_bytes) {
+      const auto& [entry, cell] = *reference;
       if (entry.has_expiry_word) entry.write_expiry(base + target);
       const std::uint64_t value = cell->load(kRelaxed);
       SlotMove(redo, slot).move(*cell, Cell::moved(value, target, Cell::heat(value)));

@@ -108,9 +108,9 @@ bool Keyspace::Impl::evict_run_at(Offset run, const Judge& judge) {
 bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& judge) {
   Slot& slot = slots[key.slot];
   const SlotGuard guard(*this, slot);
-  Entry entry;
-  Word* cell = nullptr;
-  if (!refers_to(key, entry_of_run(run), &entry, &cell) || arena.is_class_page(run)) return false;
+  const std::optional<Reference> reference = refers_to(key, entry_of_run(run));
+  if (!reference || arena.is_class_page(run)) return false;
+  const auto& [entry, cell] = *reference;
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (verdict.keeps && !entry.expired(now_ms)) {
