@@ -11,6 +11,7 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::uint64_t kOneSwap = (1ull << 32) + 1;  // of Header::database_changes
 constexpr std::uint32_t kSlotsOfOneList = 128;
 constexpr std::uint32_t kWordsOfOneSlot = 10;
 static_assert(kSlotsOfOneList * kWordsOfOneSlot + 4 < kRedoLimit && kSlotCount % kSlotsOfOneList == 0);
@@ -47,9 +48,10 @@ void DatabaseChanges::finish() {
     // Counted from here on: who sees the old count has read, or will be told to read again; who sees the new
     // one cannot read a slot before it has changed.
     change.phase = Phase::kApplying;
+    const std::uint64_t one_more = change.kind == Kind::kSwap ? kOneSwap : 1;
     const auto count_up = [&](DatabaseId database) {
       Word& count = header_.database_changes[database.value];
-      redo_.stage(count, count.load(kRelaxed) + 1);
+      redo_.stage(count, count.load(kRelaxed) + one_more);
     };
     count_up(change.one);
     if (change.other != change.one) count_up(change.other);

@@ -33,6 +33,10 @@ class DatabaseChanges {
   /// What a dead process has begun.
   void finish();
 
+  /// SWAPDBs among Header::database_changes, which counts all: they may bring keys.
+  static std::uint32_t swaps_of(std::uint64_t database_changes) {
+    return static_cast<std::uint32_t>(database_changes >> 32);
+  }
   /// Its entries do not count: it is as a slot that FLUSH has emptied.
   static std::uint64_t stale_generation(const Header& header) {
     return header.flush_generation.load(std::memory_order_relaxed) - 1;

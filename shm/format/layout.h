@@ -246,8 +246,8 @@ struct Header {
   /// A bit for each database but 0 whose slots have memory; set under flush_lock, never cleared.
   alignas(64) Word open_databases;
   Word database_change;  ///< a FLUSHDB or SWAPDB under way (database_change.h); 0: none
-  /// How many of them each database has had; counted when none of its slots is read any more until it is
-  /// done.
+  /// How many of them each database has had, and SWAPDBs again in the upper half; counted when none of its
+  /// slots is read any more until it is done.
   std::array<Word, kDatabaseLimit> database_changes;
 
   bool is_open(DatabaseId database) const {

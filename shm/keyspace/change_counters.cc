@@ -89,8 +89,10 @@ bool Keyspace::is_unchanged(const HashedKey& key, const ChangeMark& mark) const 
       impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation ||
       database_changes != mark.database_changes;
   if (mark.exists != 0 && was_flushed) return false;
-  // SWAPDB may have brought it: no counter tells of that.
-  if (database_changes != mark.database_changes && impl.exists(key)) return false;
+  // SWAPDB may have brought it, and another one taken it away again: no counter tells of that.
+  const std::uint32_t swaps =
+      DatabaseChanges::swaps_of(database_changes) - DatabaseChanges::swaps_of(mark.database_changes);
+  if (swaps > 1 || (swaps == 1 && impl.exists(key))) return false;
   if (mark.expiry_ms != kNoExpiry && mark.expiry_ms <= impl.now_ms) return false;
   if (monotonic_ms() - mark.marked_ms >= ChangeCounters::kWatchS * 1000) {
     return !was_flushed && impl.slots[key.slot].version.load(std::memory_order_acquire) == mark.version;

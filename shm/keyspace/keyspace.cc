@@ -17,6 +17,8 @@ namespace memento {
 namespace {
 
 constexpr int kLockFreeTries = 4;
+constexpr int kSumTries = 1000;                           // between two changes to all
+constexpr std::uint64_t kBytesOfSlot = (1ull << 40) - 1;  // of Slot::bytes
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
@@ -205,10 +207,29 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
 std::uint64_t Keyspace::key_count() const {
   Transaction& transaction = *impl_->transaction;
   if (transaction.is_open()) transaction.note_read_of_all();
+// Inside a body the body's validation sees to that, and its own locks are not to be waited for.
+template <class Sum>
+std::uint64_t Keyspace::Impl::sum_between_changes(Sum&& sum) {
+  for (int attempt = 0; attempt < kSumTries && !transaction->is_open(); ++attempt) {
+    if (header.exclusive.load(std::memory_order_acquire) != 0) pass_gate();
+    const std::uint64_t changes = whole_changes();
+    const std::uint64_t result = sum();
+#if !defined(__SANITIZE_THREAD__)  // GCC's ThreadSanitizer knows no fences
+    std::atomic_thread_fence(std::memory_order_acquire);
+#endif
+    if (header.exclusive.load(std::memory_order_acquire) == 0 && whole_changes() == changes) return result;
+  }
+  return sum();
+}
+
   std::uint64_t sum = 0;
   if (!transaction.is_flushed(database_)) {
-    Impl::each_slot_of(database_, [&](SlotId s) {
-      if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
+    sum = impl_->sum_between_changes([this] {
+      std::uint64_t count = 0;
+      Impl::each_slot_of(database_, [&](SlotId s) {
+        if (impl_->is_current(impl_->slots[s])) count += impl_->slots[s].cells.load(kRelaxed) & 0xffffffff;
+      });
+      return count;
     });
   }
   return transaction.is_open() ? sum + static_cast<std::uint64_t>(transaction.key_count_change()) : sum;
@@ -259,17 +280,23 @@ std::uint64_t Keyspace::watch_version(const HashedKey& key) const {
 }
 
 std::uint64_t Keyspace::expiring_key_count() const {
-  std::uint64_t sum = 0;
-  Impl::each_slot_of(database_, [&](SlotId s) {
-    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) / kOneExpiry;
+  return impl_->sum_between_changes([this] {
+    std::uint64_t count = 0;
+    Impl::each_slot_of(database_, [&](SlotId s) {
+      if (impl_->is_current(impl_->slots[s])) count += impl_->slots[s].bytes.load(kRelaxed) / kOneExpiry;
+    });
+    return count;
   });
   return sum;
 }
 
 std::uint64_t Keyspace::payload_bytes() const {
-  std::uint64_t sum = 0;
-  Impl::each_slot_of(database_, [&](SlotId s) {
-    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) & ((1ull << 40) - 1);
+  return impl_->sum_between_changes([this] {
+    std::uint64_t bytes = 0;
+    Impl::each_slot_of(database_, [&](SlotId s) {
+      if (impl_->is_current(impl_->slots[s])) bytes += impl_->slots[s].bytes.load(kRelaxed) & kBytesOfSlot;
+    });
+    return bytes;
   });
   return sum;
 }
@@ -277,7 +304,7 @@ std::uint64_t Keyspace::payload_bytes() const {
 std::uint64_t Keyspace::payload_bytes_of_all() const {
   std::uint64_t sum = 0;
   impl_->each_slot([&](SlotId s) {
-    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) & ((1ull << 40) - 1);
+    if (impl_->is_current(impl_->slots[s])) sum += impl_->slots[s].bytes.load(kRelaxed) & kBytesOfSlot;
   });
   return sum;
 }

@@ -87,6 +87,9 @@ struct Keyspace::Impl {
       if (header.is_open(database)) each_slot_of(database, visit);
     }
   }
+  /// What `sum` adds up over slots, at a moment when nobody changes a database as a whole.
+  template <class Sum>
+  std::uint64_t sum_between_changes(Sum&& sum);
   /// Differs when a database was changed as a whole meanwhile.
   std::uint64_t whole_changes() const {
     std::uint64_t sum = header.flush_generation.load(std::memory_order_acquire);

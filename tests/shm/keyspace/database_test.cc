@@ -1,4 +1,5 @@
 // Databases: the same names in each, kept apart; flushed and swapped as a whole, also while others work.
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <random>
@@ -215,6 +216,11 @@ TEST_F(Databases, AreWatched) {
   one = mark_in(kZero, "there");  // it is not there now, and comes back
   keyspace_.swap_databases(kZero, kOne);
   EXPECT_FALSE(holds(kZero, "there", one));
+  EXPECT_FALSE(holds(kZero, "absent", absent));  // it may have been there in between
+  absent = mark_in(kZero, "absent");
+  flush(kZero);
+  flush(kZero);
+  EXPECT_TRUE(holds(kZero, "absent", absent));
 }
 
 // Memory is short: entries of all databases are moved when pages are emptied, and evicted.
@@ -297,6 +303,43 @@ TEST(DatabasesThreads, SwapIsOneChange) {
   count += keyspace.key_count();
   EXPECT_EQ(count, 502 + written);
   expect_sound(*segment);
+}
+
+// While one thread swaps two databases again and again, others count the keys of one or the other, nothing in
+// between.
+TEST(DatabasesThreads, CountsDuringSwaps) {
+  const auto segment = make_segment(32 << 20);
+  {
+    Keyspace keyspace(*segment, 1);
+    ASSERT_TRUE(keyspace.open_database(kOne));
+    for (int i = 0; i < 3000; ++i) {
+      const std::string name = std::to_string(i);
+      const HashedKey key = keyspace.hash(name);
+      keyspace.set(key, "v", {SetCondition::kAlways, INT64_MAX, false});
+      if (i < 1000) keyspace.set(Keyspace::in_database(kOne, key), "v");
+    }
+  }
+  std::atomic<bool> done{false};
+  std::thread swapper([&] {
+    Keyspace keyspace(*segment, 1);
+    for (int i = 0; i < 500; ++i) keyspace.swap_databases(kZero, kOne);
+    done.store(true);
+  });
+  std::thread counter([&] {
+    Keyspace keyspace(*segment, 2);
+    std::set<std::uint64_t> keys;
+    std::set<std::uint64_t> expiring;
+    while (!done.load()) {
+      keys.insert(keyspace.key_count());
+      expiring.insert(keyspace.expiring_key_count());
+    }
+    const auto is_one_of = [](const std::set<std::uint64_t>& seen, std::uint64_t a, std::uint64_t b) {
+      return std::ranges::all_of(seen, [&](std::uint64_t count) { return count == a || count == b; });
+    };
+    EXPECT_TRUE(is_one_of(keys, 1000, 3000));
+    EXPECT_TRUE(is_one_of(expiring, 0, 3000));
+  });
+  for (std::thread* thread : {&swapper, &counter}) thread->join();
 }
 
 // What a thread has written to one database outlives the flushes of another, and none outlives its own.
