@@ -34,6 +34,9 @@ struct LiveSettings {
   std::atomic<std::int64_t> busy_after_ms{5000};
   /// By process record: the script that it has been running for a while; 0: none (script_word.h).
   std::array<std::atomic<std::uint64_t>, kStatisticsLimit> long_scripts{};
+  /// Classes of events of keys that clients are told (shm/format/key_events.h); workers look at the segment's
+  /// header, where whoever changes this sets them.
+  std::atomic<std::uint64_t> key_events{0};
   StatisticsRecords statistics;
 };
 

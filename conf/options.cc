@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "conf/config_line.h"
+#include "conf/key_event_flags.h"
 #include "conf/live_settings.h"
 #include "conf/machine.h"
 #include "conf/password_source.h"
@@ -72,6 +73,10 @@ std::string yes_or_no(const std::string& text) {
 
 std::string is_debug_policy(const std::string& text) {
   return text == "no" || text == "local" || text == "yes" ? "" : "'" + text + "' is not no, local or yes";
+}
+
+std::string are_key_event_flags(const std::string& text) {
+  return parse_key_event_flags(text) ? "" : "'" + text + "': only letters of Ag$lshzxeKEtmdn can be";
 }
 
 class Parser {
@@ -184,6 +189,9 @@ class Parser {
     add("--latency-monitor-threshold", o.latency_after_ms,
         number_between(0, kDayUs / 1000, "a number of milliseconds"),
         "Sample commands that take as long for LATENCY; 0: none (0)", "MILLISECONDS");
+    add("--notify-keyspace-events", o.key_events, are_key_event_flags,
+        "Events of keys that clients are told, letters of Ag$lshzxeKEtmdn with K or E among them (none)",
+        "LETTERS");
     app_.add_flag("-c,--cluster", o.cluster, "Be a node of a cluster");
     add("-f,--nodes", o.nodes_file, not_empty, "Cluster: file of the nodes (~/.memento)", "FILE");
     add("-i,--name", o.node_name, not_empty, "Cluster: this node's name, whatever the file says", "NAME");

@@ -52,6 +52,7 @@ struct Options {
   std::int64_t slow_after_us = 10'000;  ///< negative: no command is logged as slow
   std::int64_t slow_shown = 128;
   std::int64_t latency_after_ms = 0;  ///< 0: nothing is sampled
+  std::string key_events;             ///< letters of classes of events that clients are told; empty: none
   bool daemon = false;
   bool fresh = false;
   std::string config_file;  ///< empty: none; as given

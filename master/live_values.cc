@@ -3,6 +3,7 @@
 
 #include <charconv>
 
+#include "conf/key_event_flags.h"
 #include "worker/wire/text_codec.h"
 
 namespace memento {
@@ -28,6 +29,8 @@ constexpr NumberField kNumbers[] = {
      [](LiveSettings& s, std::int64_t value) { s.latency_after_ms = value; }},
     {"tcp_keepalive_s", &LiveValues::tcp_keepalive_s,
      [](LiveSettings& s, std::int64_t value) { s.tcp_keepalive_s = value; }},
+    {"key_events", &LiveValues::key_events,
+     [](LiveSettings& s, std::int64_t value) { s.key_events = static_cast<std::uint64_t>(value); }},
 };
 constexpr std::string_view kPassword = "password";
 constexpr std::string_view kHexDigits = "0123456789abcdef";
@@ -58,12 +61,19 @@ LiveValues LiveValues::configured(const Options& options, const std::string& pas
           options.slow_shown,
           options.latency_after_ms,
           options.tcp_keepalive_s,
+          static_cast<std::int64_t>(parse_key_event_flags(options.key_events).value_or(0)),
           password};
 }
 
 LiveValues LiveValues::in_use(const LiveSettings& settings) {
-  return {settings.max_clients,      settings.protected_mode,  settings.slow_after_us,  settings.slow_shown,
-          settings.latency_after_ms, settings.tcp_keepalive_s, settings.password.text()};
+  return {settings.max_clients,
+          settings.protected_mode,
+          settings.slow_after_us,
+          settings.slow_shown,
+          settings.latency_after_ms,
+          settings.tcp_keepalive_s,
+          static_cast<std::int64_t>(settings.key_events.load()),
+          settings.password.text()};
 }
 
 void LiveValues::apply_changes_since(const LiveValues& before, LiveSettings& settings) const {

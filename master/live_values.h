@@ -19,6 +19,7 @@ struct LiveValues {
   std::int64_t slow_shown = 0;
   std::int64_t latency_after_ms = 0;
   std::int64_t tcp_keepalive_s = 0;
+  std::int64_t key_events = 0;  ///< classes (shm/format/key_events.h)
   std::string password;
 
   static LiveValues configured(const Options& options, const std::string& password);

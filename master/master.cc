@@ -17,6 +17,7 @@
 #include "conf/size_text.h"
 #include "conf/version.h"
 #include "master/listen_socket.h"
+#include "shm/format/key_events.h"
 #include "shm/keyspace/keyspace.h"
 #include "worker/stats/command_meter.h"
 
@@ -309,6 +310,7 @@ int Master::raise_descriptor_limit() {
 void Master::apply_settings() {
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
   segment_->set_value_limit(options_.value_limit_bytes);
+  set_key_events(segment_->header(), (*settings_)->key_events);
   segment_->set_master_pipe(stuck_lock_writer_.get());
   segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
   if (!Keyspace(*segment_, 0).set_eviction(options_.eviction == EvictionPolicy::kAllKeys)) {

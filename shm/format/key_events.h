@@ -35,4 +35,20 @@ inline constexpr std::uint64_t kAllKeyEvents =
     kUsualEvents | kKeyspaceChannels | kKeyeventChannels | kMissEvents | kNewKeyEvents;
 static_assert(kAllKeyEvents % (1ull << 32) == 0 && kProcessLimit <= 2 * 64 + 32);
 
+/// From now on these classes are told. The master calls it, and CONFIG SET.
+inline void set_key_events(Header& header, std::uint64_t classes) {
+  Word& word = header.key_watchers.back();
+  std::uint64_t before = word.load();
+  while (!word.compare_exchange_weak(before, (before & ~kAllKeyEvents) | classes)) {
+  }
+}
+
+/// Somebody is told of keys that expire or are evicted.
+inline bool tells_removed_keys(const Header& header) {
+  const auto& watchers = header.key_watchers;
+  const std::uint64_t last = watchers[2].load(std::memory_order_relaxed);
+  return (watchers[0].load(std::memory_order_relaxed) | watchers[1].load(std::memory_order_relaxed) |
+          (last & ~kAllKeyEvents) | (last & (kExpiredEvents | kEvictedEvents))) != 0;
+}
+
 }  // namespace memento

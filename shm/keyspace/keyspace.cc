@@ -47,6 +47,7 @@ Keyspace::Keyspace(Segment& segment, std::uint32_t process)
     : impl_(std::make_unique<Impl>(segment, process)),
       contentions_(&impl_->owner.contentions),
       searches_(&impl_->arena.searches),
+      has_removed_(&impl_->has_removed),
       hash_seed_(impl_->header.hash_seed) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();
@@ -155,6 +156,8 @@ bool Keyspace::Impl::read(const HashedKey& key, CopyFunction copy, void* context
     if (!unchanged_since(slot, version)) continue;
     if (hit && header.evicts.load(kRelaxed) != 0) warm(*cell, offset_of(entry), key);
     count(hit ? Counter::kHits : Counter::kMisses, 1);
+    if (!hit && search == Search::kHit && tells_removed_keys(header)) [[unlikely]]
+      remove_expired(key);
     return hit;
   }
   const bool hit = read_pinned(slot, key, copy, context);
@@ -204,9 +207,6 @@ bool Keyspace::Impl::read_pinned(Slot& slot, const HashedKey& key, CopyFunction 
   return true;
 }
 
-std::uint64_t Keyspace::key_count() const {
-  Transaction& transaction = *impl_->transaction;
-  if (transaction.is_open()) transaction.note_read_of_all();
 // Inside a body the body's validation sees to that, and its own locks are not to be waited for.
 template <class Sum>
 std::uint64_t Keyspace::Impl::sum_between_changes(Sum&& sum) {
@@ -222,6 +222,9 @@ std::uint64_t Keyspace::Impl::sum_between_changes(Sum&& sum) {
   return sum();
 }
 
+std::uint64_t Keyspace::key_count() const {
+  Transaction& transaction = *impl_->transaction;
+  if (transaction.is_open()) transaction.note_read_of_all();
   std::uint64_t sum = 0;
   if (!transaction.is_flushed(database_)) {
     sum = impl_->sum_between_changes([this] {
@@ -287,7 +290,6 @@ std::uint64_t Keyspace::expiring_key_count() const {
     });
     return count;
   });
-  return sum;
 }
 
 std::uint64_t Keyspace::payload_bytes() const {
@@ -298,7 +300,6 @@ std::uint64_t Keyspace::payload_bytes() const {
     });
     return bytes;
   });
-  return sum;
 }
 
 std::uint64_t Keyspace::payload_bytes_of_all() const {

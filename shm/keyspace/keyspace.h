@@ -67,6 +67,20 @@ struct Change {
 /// Where Keyspace::scan() is behind a slot's last key.
 inline constexpr std::uint64_t kScanEnd = 1ull << 24;
 
+/// A key that has expired or was evicted.
+struct RemovedKey {
+  std::string bytes;
+  SlotId slot;
+  std::uint64_t hash;
+  bool is_evicted;
+};
+
+/// A part of the work that processes share among themselves.
+struct WorkShare {
+  std::uint32_t index = 0;
+  std::uint32_t count = 1;
+};
+
 /// What one call of Keyspace::scan() may give and cost; it subtracts what it took.
 struct ScanLimit {
   std::uint64_t keys;   ///< exceeded only by keys that no place parts
@@ -234,8 +248,19 @@ class Keyspace {
   bool evicts() const;
 
   /// Background work (expiry sweep, unless not `expires`, freeing of flushed entries, compaction) for about
-  /// `budget_us`; a worker calls it from a timer. True when there is more to do right now.
-  bool maintain(std::int64_t budget_us, bool expires = true);
+  /// `budget_us`; a worker calls it from a timer. True when there is more to do right now. While somebody is
+  /// told of removed keys, all that have expired in `share` of the slots are removed within a second, if the
+  /// budget is enough for that.
+  bool maintain(std::int64_t budget_us, bool expires = true, WorkShare share = {});
+
+  /// Keys that this object has removed, each once whoever saw that it had expired, while somebody is told of
+  /// them (key_events.h).
+  bool has_removed_keys() const { return *has_removed_; }
+  struct RemovedKeys {
+    std::vector<RemovedKey> keys;  ///< in the order in which they went
+    bool is_complete = true;       ///< else there was no memory to note some
+  };
+  RemovedKeys take_removed_keys();
 
   /// Returns to all what this record holds (magazines, dead tables): nobody will use it next.
   void give_back();
@@ -280,6 +305,7 @@ class Keyspace {
   std::unique_ptr<Impl> impl_;
   const std::uint64_t* contentions_;  ///< counted in it
   const std::uint64_t* searches_;
+  const bool* has_removed_;
   const std::uint64_t hash_seed_;
   DatabaseId database_;
   SlotId first_slot_;  ///< its

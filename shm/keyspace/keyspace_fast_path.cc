@@ -118,6 +118,7 @@ bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, Time
       arena.info(arena.page_of(old_offset)).kind() != size_class + 1) {
     return false;
   }
+  if (old.has_expiry_word && old.expired(now_ms)) return false;
 
   if (planted(Plant::kValueInPlace) && old.value_bytes == value.size()) {
     std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());

@@ -119,6 +119,11 @@ struct Keyspace::Impl {
   bool tells(std::uint64_t classes) const {
     return (header.key_watchers.back().load(std::memory_order_relaxed) & classes) != 0;
   }
+  /// The key was removed because it was evicted, or had expired. REQUIRES: nothing locked.
+  void note_removed(const HashedKey& key, bool is_evicted) noexcept;
+  /// It was found to have expired.
+  void remove_expired(const HashedKey& key);
+  class RemovalNote;
   SlotId slot_id(const Slot& slot) const {
     return SlotId(static_cast<std::uint32_t>(&slot - &slots[SlotId()]));
   }
@@ -238,14 +243,15 @@ struct Keyspace::Impl {
   bool evict_run(Offset run, const HashedKey& key, const Judge& judge);
 
   // maintenance.cc
-  bool maintain(std::int64_t budget_us, bool expires);
+  bool maintain(std::int64_t budget_us, bool expires, WorkShare share);
   void reclaim_inherited();
   void drain_dead_table();
   bool reclaim_flushed();
   bool reclaim_slot(Slot& slot);
   bool shrink_slot(Slot& slot);
   SlotId next_slot(SlotId slot) const;
-  std::uint64_t sweep_piece(SlotId slot);
+  std::uint64_t sweep_piece(SlotId slot, std::uint64_t* place);
+  bool sweep_share(WorkShare share, std::int64_t budget_us);
   bool erase_expired(const HashedKey& key);
 
   // keyspace_scan.cc
@@ -313,6 +319,13 @@ struct Keyspace::Impl {
   SlotId sweep_slot_next;
   std::uint64_t sweep_place_next = 0;  ///< in that slot
   ScanPiece swept;                     ///< of sweep_piece()
+  /// The rounds of sweep_share(): where this one is, and when it began.
+  std::uint32_t round_slot = kRoundIsOver;
+  std::uint64_t round_place = 0;
+  std::int64_t round_began_ns = 0;
+  static constexpr std::uint32_t kRoundIsOver = UINT32_MAX;
+  RemovedKeys removed;
+  bool has_removed = false;
   Ghosts ghosts;
   ChangeCounters change_counters;
   bool has_change_counters = false;  ///< their memory is granted
@@ -341,6 +354,29 @@ class Keyspace::Pin {
 
  private:
   Word& pin_;
+};
+
+/// Notes at the end of a scope that a key was removed in it. It is made before the lock is taken, and so
+/// notes when that has been let go.
+class Keyspace::Impl::RemovalNote {
+ public:
+  RemovalNote(Impl& impl, const HashedKey& key) : impl_(impl), key_(key) {}
+  ~RemovalNote() {
+    if (is_set_) impl_.note_removed(key_, is_evicted_);
+  }
+  RemovalNote(const RemovalNote&) = delete;
+  RemovalNote& operator=(const RemovalNote&) = delete;
+
+  void set(bool is_evicted) {
+    is_set_ = true;
+    is_evicted_ = is_evicted;
+  }
+
+ private:
+  Impl& impl_;
+  const HashedKey& key_;
+  bool is_set_ = false;
+  bool is_evicted_ = false;
 };
 
 /// A slot's lock for a scope.

@@ -72,7 +72,11 @@ struct Keyspace::Update {
     Slot& slot_;
   };
   bool lock(bool may_insert) { return impl_.lock_for_write(slot_, may_insert); }
-  Found find() const;
+  Found find();
+  void note_put(const Found& old) {
+    impl_.made_key = !old.is_live;
+    replaces_expired_ = has_expired_;
+  }
   bool is_run(const Found& found) const { return found.is_there && !impl_.arena.is_class_page(found.offset); }
   bool prepare(std::uint64_t bytes);
   Entry shape(const Change& change, const Found& old) const;
@@ -103,6 +107,8 @@ struct Keyspace::Update {
   std::uint32_t size_class_ = 0;      ///< of that block
   bool may_insert_ = false;
   bool is_long_ = false;
+  bool has_expired_ = false;       ///< the key, when it was looked at
+  bool replaces_expired_ = false;  ///< and has got a new value
   int overtaken_ = 0;
   std::uint64_t version_ = 0;  ///< of the slot, when it was looked at
   std::string copy_;           ///< of a short old value, while nothing is locked
@@ -119,6 +125,11 @@ WriteStatus Keyspace::Update::run() {
   }
   impl_.arena.settle(freed_offset_);
   impl_.arena.free_held(kHeldNewRun);
+  if (replaces_expired_) {
+    impl_.note_removed(key_, false);
+  } else if (has_expired_) {
+    impl_.remove_expired(key_);
+  }
   switch (outcome) {
     case Outcome::kDone:
       return WriteStatus::kDone;
@@ -129,11 +140,12 @@ WriteStatus Keyspace::Update::run() {
   }
 }
 
-Keyspace::Update::Found Keyspace::Update::find() const {
+Keyspace::Update::Found Keyspace::Update::find() {
   Found found;
   found.is_there =
       impl_.find(Extent{slot_.table.load(kRelaxed)}, key_, &found.entry, &found.cell) == Impl::Search::kHit;
   found.is_live = found.is_there && !found.entry.expired(impl_.now_ms);
+  has_expired_ = found.is_there && !found.is_live;
   found.offset = found.is_there ? impl_.offset_of(found.entry) : kNoOffset;
   return found;
 }
@@ -188,7 +200,7 @@ Keyspace::Update::Outcome Keyspace::Update::under_lock() {
                          ? old.cell
                          : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
   impl_.commit_put(slot_, key_, *cell, old.is_there ? &old.entry : nullptr, offset, size_class_);
-  impl_.made_key = !old.is_live;
+  note_put(old);
   freed_offset_ = old.offset;
   return Outcome::kDone;
 }
@@ -283,7 +295,7 @@ Keyspace::Update::Outcome Keyspace::Update::replace_in_steps(const Change& chang
                          ? now.cell
                          : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
   impl_.commit_put(slot_, key_, *cell, now.is_there ? &now.entry : nullptr, offset, size_class_);
-  impl_.made_key = !now.is_live;
+  note_put(now);
   freed_offset_ = now.offset;
   return Outcome::kDone;
 }

@@ -253,12 +253,14 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
       (options.condition == SetCondition::kIfPresent && !live)) {
     impl.owner.unlock(slot.lock);
     impl.arena.free_held(kHeldNewRun);
+    if (there && !live) impl.remove_expired(key);
     return WriteStatus::kUnchanged;
   }
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
   impl.commit_put(slot, key, *cell, there ? &old : nullptr, offset, size_class);
   impl.made_key = !live;
   impl.owner.unlock(slot.lock);
+  if (there && !live) impl.note_removed(key, false);
   impl.arena.settle(there ? impl.offset_of(old) : kNoOffset);
   return WriteStatus::kDone;
 }

@@ -19,7 +19,8 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr std::uint64_t kSweepKeys = 64;  // looked at or removed between two looks at the time, about
 constexpr std::uint64_t kSweepBytes = 64 * 1024;
-constexpr std::uint64_t kSmallLines = 4;  // of a table; smaller ones are not made for what is left
+constexpr std::int64_t kRoundNs = 500'000'000;  // from the begin of one to that of the next, at least
+constexpr std::uint64_t kSmallLines = 4;        // of a table; smaller ones are not made for what is left
 
 }  // namespace
 
@@ -92,6 +93,7 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
     commit_erase(slot, key, *cell, entry);
   }
   arena.settle(offset);
+  note_removed(key, false);
   return true;
 }
 
@@ -105,17 +107,75 @@ SlotId Keyspace::Impl::next_slot(SlotId slot) const {
   return first_slot(in);
 }
 
-// Removes expired entries of a slot, from sweep_place_next on, which moves; how many.
-std::uint64_t Keyspace::Impl::sweep_piece(SlotId slot) {
-  const std::uint64_t begin = std::exchange(sweep_place_next, kScanEnd);
+// Removes expired entries of a slot, from a place on, which moves; how many.
+std::uint64_t Keyspace::Impl::sweep_piece(SlotId slot, std::uint64_t* place) {
+  const std::uint64_t begin = std::exchange(*place, kScanEnd);
   if (slots[slot].bytes.load(kRelaxed) < kOneExpiry) return 0;
   read_piece(slot, {begin, kScanEnd, kSweepKeys, kSweepBytes, true}, &swept);
-  sweep_place_next = swept.end;
-  std::uint64_t removed = 0;
+  *place = swept.end;
+  std::uint64_t erased = 0;
   for (std::size_t i = 0; i < swept.key_count(); ++i) {
-    removed += erase_expired({swept.key(i), slot, hash_in_slot(swept.key(i), header.hash_seed)});
+    const HashedKey key{swept.key(i), slot, hash_in_slot(swept.key(i), header.hash_seed)};
+    erased += erase_expired(key);
   }
-  return removed;
+  return erased;
+}
+
+// Rounds through all slots of a share, in all databases. True: this round is to go on right now. A round that
+// is over is followed by another one after half a second, so that the end of it all is within a second.
+bool Keyspace::Impl::sweep_share(WorkShare share, std::int64_t budget_us) {
+  const std::int64_t now_ns = monotonic_time_ns();
+  if (round_slot == kRoundIsOver) {
+    if (now_ns - round_began_ns < kRoundNs) return false;
+    round_began_ns = now_ns;
+    round_slot = 0;
+    round_place = 0;
+  }
+  std::uint64_t expired = 0;
+  const std::uint32_t end = kDatabaseLimit * kSlotCount;
+  const auto is_due = [&](int turn) {
+    return turn % 16 != 0 || monotonic_time_ns() < now_ns + budget_us * 1000;
+  };
+  for (int turn = 0; round_slot < end && is_due(turn); ++turn) {
+    const DatabaseId in(round_slot / kSlotCount);
+    const std::uint32_t hash_slot = round_slot % kSlotCount;
+    if (!header.is_open(in)) {
+      round_slot += kSlotCount;
+      continue;
+    }
+    if (hash_slot % share.count == share.index) {
+      const SlotId slot = first_slot(in) + hash_slot;
+      if (is_current(slots[slot])) expired += sweep_piece(slot, &round_place);
+      if (round_place != 0 && round_place < kScanEnd) continue;
+    }
+    round_place = 0;
+    ++round_slot;
+  }
+  if (expired > 0) count(Counter::kExpired, expired);
+  if (round_slot < end) return true;
+  round_slot = kRoundIsOver;
+  return false;
+}
+
+void Keyspace::Impl::note_removed(const HashedKey& key, bool is_evicted) noexcept {
+  if (!tells_removed_keys(header)) return;
+  has_removed = true;
+  try {
+    removed.keys.push_back({std::string(key.bytes), key.slot, key.hash, is_evicted});
+  } catch (const std::bad_alloc&) {
+    removed.is_complete = false;
+  }
+}
+
+// Somebody who is told of it need not wait for the sweep. REQUIRES: nothing locked.
+void Keyspace::Impl::remove_expired(const HashedKey& key) {
+  if (!tells_removed_keys(header) || transaction->is_open()) return;
+  if (erase_expired(key)) count(Counter::kExpired, 1);
+}
+
+Keyspace::RemovedKeys Keyspace::take_removed_keys() {
+  impl_->has_removed = false;
+  return std::exchange(impl_->removed, {});
 }
 
 void Keyspace::give_back() {
@@ -124,15 +184,15 @@ void Keyspace::give_back() {
   impl_->arena.give_back_all();
 }
 
-bool Keyspace::maintain(std::int64_t budget_us, bool expires) {
+bool Keyspace::maintain(std::int64_t budget_us, bool expires, WorkShare share) {
   try {
-    return impl_->maintain(budget_us, expires);
+    return impl_->maintain(budget_us, expires, share);
   } catch (const std::bad_alloc&) {  // it goes on next time
     return false;
   }
 }
 
-bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
+bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires, WorkShare share) {
   const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;
   arena.free_old_runs();
   const std::uint64_t shortages = header.memory_shortages.load(kRelaxed);
@@ -149,14 +209,15 @@ bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires) {
       found_work |= shrink_slot(slots[slot]);
       forget_watch(slots[slot]);
     }
-    if (expires) expired += sweep_piece(slot);
+    if (expires) expired += sweep_piece(slot, &sweep_place_next);
     if (expires && sweep_place_next < kScanEnd) continue;
     sweep_slot_next = next_slot(slot);
     sweep_place_next = 0;
     ++visited;
   }
   if (expired > 0) count(Counter::kExpired, expired);
-  return visited < slot_count && (found_work || expired > 0);
+  const bool has_share_left = expires && tells_removed_keys(header) && sweep_share(share, budget_us);
+  return has_share_left || (visited < slot_count && (found_work || expired > 0));
 }
 
 }  // namespace memento

@@ -58,6 +58,7 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
     const bool locks = conflicts >= kConflictsBeforeLocks && ticks_to_ns(body_ticks_) < kLockedLimitNs / 2;
     switch (locks ? try_locked(body, context) : try_without_locks(body, context)) {
       case Attempt::kCommitted:
+        tell_expired();
         drain_places(next_place_);
         return WriteStatus::kDone;
       case Attempt::kRefused:

@@ -195,6 +195,7 @@ struct Keyspace::Transaction {
   void stage_all();
   void stage_slots();
   void commit_staged();
+  void tell_expired();
   bool shows_in_parts() const;
   Offset block_for(const Write& write) const;
   void leave_block(Offset entry_offset);
@@ -277,6 +278,7 @@ struct Keyspace::Transaction {
   FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;
   std::vector<const Write*> noted_changes_;  ///< what the list being staged changes
+  std::vector<const Write*> noted_expired_;  ///< of these, keys that had expired
   bool cells_cleared_ = false;               ///< its other cells will be 0
   std::string scratch_;                      ///< what an update() is shown
   std::string built_;                        ///< what a write's value was before, or will be

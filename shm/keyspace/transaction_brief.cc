@@ -32,6 +32,7 @@ bool Keyspace::Transaction::prepare_briefly() {
   freed_.reserve(write_count_);
   changed_cells_.reserve(write_count_);
   noted_changes_.reserve(write_count_);
+  noted_expired_.reserve(write_count_);
   staged_cells_.prepare(write_count_ + 1);
   impl_.make_room();
   if (!ensure_tables()) return false;

@@ -50,6 +50,11 @@ void Keyspace::Transaction::commit_staged() {
   impl_.redo.commit();
 }
 
+// REQUIRES: committed, nothing locked.
+void Keyspace::Transaction::tell_expired() {
+  for (const Write* write : noted_expired_) impl_.note_removed(write->hashed(), false);
+}
+
 // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key
 // that was flushed and is about to be set.
 bool Keyspace::Transaction::shows_in_parts() const {
@@ -76,6 +81,7 @@ void Keyspace::Transaction::stage_flush_of_databases() {
 
 void Keyspace::Transaction::stage_slots() {
   noted_changes_.clear();
+  noted_expired_.clear();
   each_slot([&](std::size_t begin, std::size_t end, const Slot&) {
     stage_slot(begin, end);
     return true;
@@ -158,6 +164,7 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChan
   const Offset old_offset = replaces ? impl_.offset_of(old) : kNoOffset;
   const std::uint64_t weight = weight_of(entry.key_bytes, entry.value_bytes, write.expiry_ms != kNoExpiry);
   if (replaces) {
+    if (old.expired(impl_.now_ms)) noted_expired_.push_back(&write);
     change->count_weight(weight_of(old), weight);
   } else {
     cell = free_cell(table_cells(impl_.base, table), table.size(), Cell::tag_of_hash(write.hash));
@@ -178,6 +185,7 @@ void Keyspace::Transaction::stage_erase(const Write& write, Extent table, SlotCh
   Word* cell = nullptr;
   if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;
   noted_changes_.push_back(&write);
+  if (old.expired(impl_.now_ms)) noted_expired_.push_back(&write);
   Word* cells = table_cells(impl_.base, table);
   Word* line = cells + (cell - cells) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;

@@ -94,6 +94,7 @@ bool Keyspace::Transaction::reserve() {
   assigned_.resize(write_count_);
   changed_cells_.reserve(write_count_);
   noted_changes_.reserve(write_count_);
+  noted_expired_.reserve(write_count_);
   staged_cells_.prepare(write_count_ + 1);
   for (std::size_t i = 0; i < write_count_; ++i) {
     if (!writes_[i].is_put) continue;

@@ -47,6 +47,7 @@ bool Keyspace::Impl::evacuate_block(Offset offset, std::uint32_t size_class, boo
   if (!key) return true;
   const bool has_target = arena.prepare_target(size_class, to_main);
   Slot& slot = slots[key->slot];
+  RemovalNote note(*this, *key);
   const SlotGuard guard(*this, slot);
   const std::optional<Reference> reference = refers_to(*key, offset);
   if (!reference || reference->entry.total_bytes() > block_bytes) return true;
@@ -58,6 +59,7 @@ bool Keyspace::Impl::evacuate_block(Offset offset, std::uint32_t size_class, boo
     arena.stage_gone(offset);
     commit_change(slot, key->hash);
     count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
+    note.set(!entry.expired(now_ms));
     if (verdict.leaves_ghost) ghosts.add(key->hash);
     return true;
   }

@@ -107,6 +107,7 @@ bool Keyspace::Impl::evict_run_at(Offset run, const Judge& judge) {
 
 bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& judge) {
   Slot& slot = slots[key.slot];
+  RemovalNote note(*this, key);
   const SlotGuard guard(*this, slot);
   const std::optional<Reference> reference = refers_to(key, entry_of_run(run));
   if (!reference || arena.is_class_page(run)) return false;
@@ -122,6 +123,7 @@ bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& ju
   arena.stage_exchange(Arena::kNoClass, entry_of_run(run));
   commit_change(slot, key.hash);
   count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
+  note.set(!entry.expired(now_ms));
   if (verdict.leaves_ghost) ghosts.add(key.hash);
   return true;
 }

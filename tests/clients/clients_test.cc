@@ -39,6 +39,7 @@ constexpr RealClient kClients[] = {
     {"RedisPy", "redis_py.py"},
     {"RedisPyScripts", "redis_py_scripts.py"},
     {"RedisPyMessages", "redis_py_messages.py"},
+    {"RedisPyEvents", "redis_py_events.py"},
     {"DjangoCache", "django_cache.py", "django"},
     {"DjangoRedis", "django_cache.py", "django_redis"},
     {"RubyRedis", "ruby_redis.rb"},

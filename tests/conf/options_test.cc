@@ -68,6 +68,7 @@ TEST(ConfOptions, Defaults) {
   EXPECT_EQ(options.slow_after_us, 10'000);
   EXPECT_EQ(options.slow_shown, 128);
   EXPECT_EQ(options.latency_after_ms, 0);
+  EXPECT_EQ(options.key_events, "");
   EXPECT_EQ(options.eviction, EvictionPolicy::kNoEviction);
   EXPECT_EQ(options.debug_command, DebugPolicy::kNo);
   EXPECT_FALSE(options.daemon || options.fresh || options.test_only);
@@ -268,6 +269,13 @@ TEST(ConfOptions, Thresholds) {
   EXPECT_EQ(parse_file("slowlog-log-slower-than -2\nlatency-monitor-threshold x\n", {"-t"}).text,
             "FILE:1: slowlog-log-slower-than: '-2' is not a number of microseconds (-1 to 86400000000)\n"
             "FILE:2: latency-monitor-threshold: 'x' is not a number of milliseconds (0 to 86400000)\n");
+}
+
+// Shows the letters of the events that clients are told, and what is none.
+TEST(ConfOptions, KeyEvents) {
+  EXPECT_EQ(parse_file("notify-keyspace-events KEA\n").options.key_events, "KEA");
+  EXPECT_EQ(parse_file("notify-keyspace-events KEq\n", {"-t"}).text,
+            "FILE:1: notify-keyspace-events: 'KEq': only letters of Ag$lshzxeKEtmdn can be\n");
 }
 
 // Shows both eviction policies, and what is none.

@@ -22,7 +22,9 @@ namespace key_events {
 inline constexpr KeyEvent kAppend{"append", kStringEvents};
 inline constexpr KeyEvent kCopyTo{"copy_to", kGenericEvents};
 inline constexpr KeyEvent kDel{"del", kGenericEvents};
+inline constexpr KeyEvent kEvicted{"evicted", kEvictedEvents};
 inline constexpr KeyEvent kExpire{"expire", kGenericEvents, KeyEvent::Effect::kExpiry};
+inline constexpr KeyEvent kExpired{"expired", kExpiredEvents};
 inline constexpr KeyEvent kIncrBy{"incrby", kStringEvents};
 inline constexpr KeyEvent kIncrByFloat{"incrbyfloat", kStringEvents};
 inline constexpr KeyEvent kKeyMiss{"keymiss", kMissEvents, KeyEvent::Effect::kNothing};

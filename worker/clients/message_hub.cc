@@ -106,10 +106,15 @@ std::optional<std::uint64_t> MessageHub::publish(SubscriptionKind kind, std::str
 }
 
 void MessageHub::publish_promised(SubscriptionKind kind, std::string_view channel, std::string_view message) {
+  publish_here(kind, channel, message);
+  if (publisher_) publisher_(kind, channel, message);
+}
+
+// On this node alone.
+void MessageHub::publish_here(SubscriptionKind kind, std::string_view channel, std::string_view message) {
   const Subscribers::Receivers receivers = subscribers_.others(kind, channel);
   if (receivers.count != 0) messages_.send_or_close({type_of(kind)}, channel, message, receivers.processes);
   deliver(kind, channel, message);
-  if (publisher_) publisher_(kind, channel, message);
 }
 
 std::uint64_t MessageHub::deliver(SubscriptionKind kind, std::string_view channel, std::string_view message) {
@@ -174,10 +179,39 @@ MessageHub::CurrentValue MessageHub::read_value(const HashedKey& key) {
 }
 
 void MessageHub::tell(const HashedKey& key, const KeyEvent& event) {
+  tell_of_removed();
+  tell_now(key, event);
+}
+
+void MessageHub::tell_now(const HashedKey& key, const KeyEvent& event) {
   if (event.effect == KeyEvent::Effect::kValue) publish_value(key);
+  const std::uint64_t classes = header_.key_watchers.back().load(std::memory_order_relaxed);
+  if ((classes & event.event_class) != 0) publish_event(key, event, classes);
+}
+
+// As in Redis, a node of a cluster tells of its own keys, and only its own clients.
+void MessageHub::publish_event(const HashedKey& key, const KeyEvent& event, std::uint64_t classes) {
+  const std::string of_database = "@" + std::to_string(database_of(key.slot).value) + "__:";
+  if ((classes & kKeyspaceChannels) != 0) {
+    const std::string channel = ("__keyspace" + of_database).append(key.bytes);
+    publish_here(SubscriptionKind::kChannel, channel, event.name);
+  }
+  if ((classes & kKeyeventChannels) != 0) {
+    const std::string channel = ("__keyevent" + of_database).append(event.name);
+    publish_here(SubscriptionKind::kChannel, channel, key.bytes);
+  }
+}
+
+// Where there was no memory to note which keys went, those who watch some are told what became of all.
+void MessageHub::tell_of_removed_keys() {
+  const Keyspace::RemovedKeys removed = keyspace_.take_removed_keys();
+  for (const RemovedKey& key : removed.keys)
+    tell_now({key.bytes, key.slot, key.hash}, key.is_evicted ? key_events::kEvicted : key_events::kExpired);
+  if (!removed.is_complete) tell_of_all(std::nullopt);
 }
 
 void MessageHub::tell_of_all(std::optional<DatabaseId> database) {
+  tell_of_removed();
   if (database && *database != DatabaseId()) return;  // SUB is about database 0
   std::bitset<kProcessLimit> readers = subscribers_.watchers();
   const bool is_own = readers.test(process_);

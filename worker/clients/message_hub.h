@@ -90,6 +90,14 @@ class MessageHub {
   void tell(const HashedKey& key, const KeyEvent& event);
   /// The same of all keys of a database, or of all databases.
   void tell_of_all(std::optional<DatabaseId> database);
+  /// The same of keys that have expired or were evicted and that was not told yet. What else is told of keys
+  /// does it first, and so does take_pushed(), which ends a wake-up.
+  void tell_of_removed() {
+    if (keyspace_.has_removed_keys()) [[unlikely]]
+      tell_of_removed_keys();
+  }
+  /// Which classes of events are told, by all workers (key_events.h).
+  void set_key_events(std::uint64_t classes) { memento::set_key_events(header_, classes); }
 
   // MONITOR.
 
@@ -125,11 +133,18 @@ class MessageHub {
   void push(ClientState& client, Write&& write) {
     pushes_.push(client, std::forward<Write>(write));
   }
-  /// The clients that were pushed to since the last call.
-  std::vector<ClientState*> take_pushed() { return pushes_.take(); }
+  /// The clients that were pushed to since the last call, what is told of removed keys included.
+  std::vector<ClientState*> take_pushed() {
+    tell_of_removed();
+    return pushes_.take();
+  }
 
  private:
   std::uint64_t deliver(SubscriptionKind kind, std::string_view channel, std::string_view message);
+  void publish_here(SubscriptionKind kind, std::string_view channel, std::string_view message);
+  void tell_of_removed_keys();
+  void tell_now(const HashedKey& key, const KeyEvent& event);
+  void publish_event(const HashedKey& key, const KeyEvent& event, std::uint64_t classes);
   /// Sends the value that the key has now to those who watch it.
   void publish_value(const HashedKey& key);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);

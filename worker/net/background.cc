@@ -17,7 +17,8 @@ constexpr std::int64_t kRatePeriodMs = 1000;
 
 bool Background::tick(std::size_t connection_count) {
   update_statistics(connection_count);
-  return keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background);
+  const WorkShare share{context_.index, std::max(context_.options.workers, 1u)};
+  return keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background, share);
 }
 
 // What clients have made the heap grow by lies between what is used: only there for the next ones, or for

@@ -1,4 +1,5 @@
-// What clients are told of keys: SUB's values. Each worker here is a hub and a keyspace on the same segment.
+// What clients are told of keys: keyspace events, and SUB's values. Each worker here is a hub on the same
+// segment.
 #include "tests/worker/session/session_fixture.h"
 #include "worker/clients/message_hub.h"
 
@@ -12,7 +13,117 @@ std::string nil_push(const std::string& key) {
   return "*3\r\n$5\r\nvalue\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n$-1\r\n";
 }
 
-using KeyEventsTest = TwoWorkersTest;
+class KeyEventsTest : public TwoWorkersTest {
+ protected:
+  /// What clients of this worker and of the other one are sent when the worker's wake-up ends.
+  std::string told(Conversation& near) {
+    hub_->tell_of_removed();
+    return near.pushes();
+  }
+};
+
+/// Both messages of an event.
+std::string both(const std::string& event, const std::string& key, const std::string& database = "0") {
+  return pushed({"pmessage", "__key*", "__keyspace@" + database + "__:" + key, event}) +
+         pushed({"pmessage", "__key*", "__keyevent@" + database + "__:" + event, key});
+}
+std::string one(const std::string& event, const std::string& key) {
+  return pushed({"pmessage", "*", "__keyevent@0__:" + event, key});
+}
+
+// Shows that clients of every worker are told each event once, and of which classes, and that the letters are
+// shown in one order.
+TEST_F(KeyEventsTest, Classes) {
+  Conversation far(*other_context_);
+  Conversation near(*context_);
+  Conversation writer(*context_);
+  far.ask("PSUBSCRIBE __key*");
+  near.ask("PSUBSCRIBE __key*");
+  near.pushes();
+  const auto expect = [&](const std::string& messages) {
+    EXPECT_EQ(told(near), messages);
+    EXPECT_EQ(received(far), messages);
+  };
+  writer.ask_all({"SET k 1", "GET none", "DEL k"});
+  expect("");
+  const auto configure = [&](const std::string& letters) {
+    return writer.ask({"CONFIG", "SET", "notify-keyspace-events", letters});
+  };
+  EXPECT_EQ(configure("KEA"), kOk);
+  writer.ask_all({"SET k 1", "GET none", "DEL k"});
+  expect(both("set", "k") + both("del", "k"));
+  EXPECT_EQ(configure("KEmn"), kOk);
+  writer.ask_all({"SET k 1", "SET k 2", "GET none", "DEL k"});
+  expect(both("new", "k") + both("keymiss", "none"));
+  EXPECT_EQ(configure("Eg"), kOk);
+  writer.ask_all({"SELECT 5", "SET k 1", "DEL k", "SELECT 0"});
+  expect(pushed({"pmessage", "__key*", "__keyevent@5__:del", "k"}));
+  EXPECT_EQ(configure("K"), kOk);
+  EXPECT_EQ(configure("A"), kOk);
+  writer.ask("SET k 1");
+  expect("");
+  EXPECT_EQ(configure("KEq"),
+            "-ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - Invalid event "
+            "class character. Use 'Ag$lshzxeKEtmdn'.\r\n");
+  for (const auto& [given, shown] : std::vector<std::pair<std::string, std::string>>{
+           {"", ""}, {"KEA", "AKE"}, {"Eg$", "g$E"}, {"nmK", "nKm"}, {"tdxezhsl$gK", "AK"}, {"EAn", "AnE"}}) {
+    EXPECT_EQ(configure(given), kOk);
+    EXPECT_EQ(writer.ask("CONFIG GET notify-keyspace-events"),
+              "*2\r\n" + bulk("notify-keyspace-events") + bulk(shown));
+  }
+}
+
+// Shows that a key that expires is told once: by the sweep, by whoever asks for it, or in front of what takes
+// its place; and that nobody is told what a transaction that did not come to be would have done.
+TEST_F(KeyEventsTest, Expired) {
+  Conversation listener(*context_);
+  Conversation writer(*other_context_);
+  writer.ask("CONFIG SET notify-keyspace-events EAmn");
+  listener.ask("PSUBSCRIBE *");
+  listener.pushes();
+  const auto told_of = [&](const std::vector<std::string>& lines) {
+    writer.ask_all(lines);
+    other_hub_->tell_of_removed();
+    hub_->serve();
+    return listener.pushes();
+  };
+  told_of({"SET k 1 PXAT 1", "SELECT 3", "SET l 1 PXAT 1", "SELECT 0"});
+  while (keyspace_->maintain(1000)) {
+  }
+  EXPECT_EQ(told_of({}), one("expired", "k") + pushed({"pmessage", "*", "__keyevent@3__:expired", "l"}));
+  EXPECT_EQ(keyspace_->counter_sum(Counter::kExpired), 2u);
+  EXPECT_EQ(told_of({"GET k"}), one("keymiss", "k"));
+  told_of({"SET k 1 PXAT 1"});
+  EXPECT_EQ(told_of({"GET k", "GET k"}), one("expired", "k") + one("keymiss", "k") + one("keymiss", "k"));
+  for (const std::size_t size : {1, 1000, 100'000}) {
+    const std::string value(size, 'v');
+    told_of({"SET k " + value + " PXAT 1"});
+    EXPECT_EQ(told_of({"SET k " + value}), one("expired", "k") + one("new", "k") + one("set", "k"));
+    told_of({"SET k " + value + " PXAT 1"});
+    EXPECT_EQ(told_of({"APPEND k x"}), one("expired", "k") + one("new", "k") + one("append", "k"));
+    told_of({"SET k " + value + " PXAT 1"});
+    EXPECT_EQ(told_of({"DEL k"}), one("expired", "k"));
+    told_of({"SET k " + value + " PXAT 1"});
+    EXPECT_EQ(told_of({"SET k 1 XX"}), one("expired", "k"));
+  }
+  told_of({"SET k 1 PXAT 1"});
+  EXPECT_EQ(told_of({"MULTI", "SET k 1", "DEL k", "EXEC"}),
+            one("expired", "k") + one("new", "k") + one("set", "k") + one("del", "k"));
+  EXPECT_EQ(told_of({"MULTI", "SET k 1", "DISCARD", "WATCH k", "SET k 1", "MULTI", "DEL k", "EXEC"}),
+            one("new", "k") + one("set", "k"));
+}
+
+// Shows that SUB is told of a key that expires.
+TEST_F(KeyEventsTest, WatchedKeyExpires) {
+  Conversation watcher(*other_context_);
+  Conversation writer(*context_);
+  watcher.ask("SUB k");
+  writer.ask("SET k 1 PXAT 1");
+  while (keyspace_->maintain(1000)) {
+  }
+  hub_->tell_of_removed();
+  EXPECT_TRUE(received(watcher).ends_with(nil_push("k")));
+}
 
 // Shows that SUB follows the keys of database 0 whatever database the command was given in.
 TEST_F(KeyEventsTest, WatchersFollowDatabase0) {

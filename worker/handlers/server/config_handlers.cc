@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "conf/key_event_flags.h"
 #include "conf/size_text.h"
 #include "shm/messages/glob.h"
 #include "worker/handlers/handler_support.h"
@@ -78,6 +79,15 @@ std::string busy_after(CommandContext& context) {
 
 const char* set_tcp_keepalive(CommandContext& context, std::string_view value, bool applies) {
   return set_number(context.services.settings.tcp_keepalive_s, 0, value, applies, kTcpKeepaliveLimitS);
+}
+
+const char* set_key_events(CommandContext& context, std::string_view value, bool applies) {
+  const std::optional<std::uint64_t> classes = parse_key_event_flags(value);
+  if (!classes) return kBadKeyEventFlags;
+  if (!applies) return nullptr;
+  context.services.settings.key_events = *classes;
+  context.services.hub.set_key_events(*classes);
+  return nullptr;
 }
 
 const char* set_password(CommandContext& context, std::string_view value, bool applies) {
@@ -180,6 +190,8 @@ constexpr Parameter kParameters[] = {
     {"maxmemory-policy",
      [](CommandContext& c) { return std::string(c.keyspace.evicts() ? "allkeys-lru" : "noeviction"); },
      set_policy},
+    {"notify-keyspace-events",
+     [](CommandContext& c) { return key_event_flags_text(c.services.settings.key_events); }, set_key_events},
     {"pidfile", [](CommandContext& c) { return options(c).pid_file; }},
     {"port", [](CommandContext& c) { return std::to_string(options(c).port); }},
     {"protected-mode", [](CommandContext& c) { return yes_no(c.services.settings.protected_mode); },
