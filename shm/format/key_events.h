@@ -27,13 +27,16 @@ enum KeyEventClass : std::uint64_t {
   kNewKeyEvents = 1ull << 45,
 };
 
+/// TAIL keeps values of some keys (shm/texts/value_history.h).
+inline constexpr std::uint64_t kKeptValues = 1ull << 31;
+
 /// What the letter A stands for.
 inline constexpr std::uint64_t kUsualEvents = kGenericEvents | kStringEvents | kListEvents | kSetEvents |
                                               kHashEvents | kSortedSetEvents | kExpiredEvents |
                                               kEvictedEvents | kStreamEvents | kModuleEvents;
 inline constexpr std::uint64_t kAllKeyEvents =
     kUsualEvents | kKeyspaceChannels | kKeyeventChannels | kMissEvents | kNewKeyEvents;
-static_assert(kAllKeyEvents % (1ull << 32) == 0 && kProcessLimit <= 2 * 64 + 32);
+static_assert(kAllKeyEvents % (1ull << 32) == 0 && kProcessLimit <= 2 * 64 + 31);
 
 /// From now on these classes are told. The master calls it, and CONFIG SET.
 inline void set_key_events(Header& header, std::uint64_t classes) {
@@ -48,7 +51,7 @@ inline bool tells_removed_keys(const Header& header) {
   const auto& watchers = header.key_watchers;
   const std::uint64_t last = watchers[2].load(std::memory_order_relaxed);
   return (watchers[0].load(std::memory_order_relaxed) | watchers[1].load(std::memory_order_relaxed) |
-          (last & ~kAllKeyEvents) | (last & (kExpiredEvents | kEvictedEvents))) != 0;
+          (last & ~(kAllKeyEvents | kKeptValues)) | (last & (kExpiredEvents | kEvictedEvents))) != 0;
 }
 
 }  // namespace memento

@@ -32,7 +32,8 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       subscribers_(segment, keyspace, process),
       monitors_(segment, process, messages_, pushes_),
       clients_(segment, process, *this),
-      pause_(segment.header()) {
+      pause_(segment.header()),
+      history_(segment.path(), segment.header().hash_seed) {
   segment.process(process).mailbox.answers.store(1);
 }
 
@@ -154,10 +155,13 @@ std::uint64_t MessageHub::deliver(SubscriptionKind kind, std::string_view channe
 // with the version of the slot that it was read at, and receivers pass on only what is newer than what they
 // had.
 void MessageHub::publish_value(const HashedKey& key) {
-  if (database_of(key.slot) != DatabaseId()) return;  // SUB is about database 0
+  if (database_of(key.slot) != DatabaseId()) return;  // SUB and TAIL are about database 0
   std::bitset<kProcessLimit> readers = subscribers_.watchers_of(key.bytes);
-  if (readers.none()) return;
+  const bool is_kept = (header_.key_watchers.back().load(std::memory_order_relaxed) & kKeptValues) != 0 &&
+                       history_.may_keep(key.bytes);
+  if (readers.none() && !is_kept) return;
   const CurrentValue value = read_value(key);
+  if (is_kept && value.exists) history_.add(key.bytes, value.version, value.bytes);
   const bool is_own = readers.test(process_);
   readers.reset(process_);
   if (readers.any()) {
@@ -212,12 +216,21 @@ void MessageHub::tell_of_removed_keys() {
 
 void MessageHub::tell_of_all(std::optional<DatabaseId> database) {
   tell_of_removed();
-  if (database && *database != DatabaseId()) return;  // SUB is about database 0
+  if (database && *database != DatabaseId()) return;  // SUB and TAIL are about database 0
+  if ((header_.key_watchers.back().load(std::memory_order_relaxed) & kKeptValues) != 0) history_.clear();
   std::bitset<kProcessLimit> readers = subscribers_.watchers();
   const bool is_own = readers.test(process_);
   readers.reset(process_);
   if (readers.any()) messages_.send_or_close({MessageType::kAllChanged}, {}, {}, readers);
   if (is_own) deliver_values();
+}
+
+ValueHistory::Keep MessageHub::keep_values(const HashedKey& key) {
+  const ValueHistory::Keep done = history_.keep(key.bytes);
+  if (done != ValueHistory::Keep::kDone) return done;
+  header_.key_watchers.back().fetch_or(kKeptValues);
+  publish_value(key);
+  return done;
 }
 
 void MessageHub::deliver_values() {

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shm/texts/value_history.h"
 #include "worker/clients/client_directory.h"
 #include "worker/clients/client_pause.h"
 #include "worker/clients/client_state.h"
@@ -96,6 +97,10 @@ class MessageHub {
     if (keyspace_.has_removed_keys()) [[unlikely]]
       tell_of_removed_keys();
   }
+  /// From now on the values that the key gets are kept, by all workers. REQUIRES: a key of database 0, not
+  /// longer than ValueHistory::kKeyBytes.
+  ValueHistory::Keep keep_values(const HashedKey& key);
+  ValueHistory& kept_values() { return history_; }
   /// Which classes of events are told, by all workers (key_events.h).
   void set_key_events(std::uint64_t classes) { memento::set_key_events(header_, classes); }
 
@@ -145,7 +150,7 @@ class MessageHub {
   void tell_of_removed_keys();
   void tell_now(const HashedKey& key, const KeyEvent& event);
   void publish_event(const HashedKey& key, const KeyEvent& event, std::uint64_t classes);
-  /// Sends the value that the key has now to those who watch it.
+  /// Sends the value that the key has now to those who watch it, and keeps it for TAIL.
   void publish_value(const HashedKey& key);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
   /// Reads the watched keys of this worker's clients again.
@@ -173,6 +178,7 @@ class MessageHub {
   Monitors monitors_;
   ClientDirectory clients_;
   ClientPause pause_;
+  ValueHistory history_;
   Publisher publisher_;
   // Not yet told the log:
   std::uint64_t late_subscribers_ = 0;

@@ -65,6 +65,7 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"SETRANGE", 4, kStore, kOneKey, 3, kString, "2.2.0", "key offset value", "Overwrite part of a value; its new length"},
     {"LCS", -3, kReadonly, kTwoKeys, 0, kString, "7.0.0", "key key [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]", "The longest subsequence that two values share"},
     {"DELIFEQ", 3, kWrite | kFast, kOneKey, 2, kString, "9.0.0", "key value", "Remove a key if its value is this one; 1, or 0"},
+    {"TAIL", -2, kReadonly | kNoScript | kNoMulti, kOneKey, 0, kString, kOwn, "key [count]", "The last values of a key, which are kept from the first TAIL on; with 0 no longer"},
     {"DEL", -2, kWrite, kAllWords, 0, kKeys, "1.0.0", "key [key ...]", "Remove keys; how many were there", JoinKind::kSum},
     {"UNLINK", -2, kWrite | kFast, kAllWords, 0, kKeys, "4.0.0", "key [key ...]", "DEL", JoinKind::kSum},
     {"EXISTS", -2, kReadFast, kAllWords, 0, kKeys, "1.0.0", "key [key ...]", "How many of the keys are there", JoinKind::kSum},

@@ -37,6 +37,7 @@ constexpr auto kOfCommands = std::to_array<Row>({
     {"SETRANGE", handlers::setrange},
     {"LCS", handlers::lcs},
     {"DELIFEQ", handlers::delifeq},
+    {"TAIL", handlers::tail},
     {"DEL", handlers::del},
     {"UNLINK", handlers::del},
     {"EXISTS", handlers::exists},

@@ -125,6 +125,7 @@ void unsubscribe(CommandContext&, const Call&);
 void sunsubscribe(CommandContext&, const Call&);
 void punsubscribe(CommandContext&, const Call&);
 void unsub(CommandContext&, const Call&);
+void tail(CommandContext&, const Call&);
 void publish(CommandContext&, const Call&);
 void spublish(CommandContext&, const Call&);
 void pubsub_channels(CommandContext&, const Call&);
