@@ -121,38 +121,35 @@ std::uint64_t Keyspace::Impl::sweep_piece(SlotId slot, std::uint64_t* place) {
   return erased;
 }
 
-// Rounds through all slots of a share, in all databases. True: this round is to go on right now. A round that
-// is over is followed by another one after half a second, so that the end of it all is within a second.
+// Rounds through the slots of a share, in all databases. True: this round is to go on right now. A round that
+// is over is followed by another one half a second after its begin, so that a key is gone within a second.
 bool Keyspace::Impl::sweep_share(WorkShare share, std::int64_t budget_us) {
-  const std::int64_t now_ns = monotonic_time_ns();
+  const std::int64_t begin_ns = monotonic_time_ns();
   if (round_slot == kRoundIsOver) {
-    if (now_ns - round_began_ns < kRoundNs) return false;
-    round_began_ns = now_ns;
-    round_slot = 0;
+    if (begin_ns - round_began_ns < kRoundNs) return false;
+    round_began_ns = begin_ns;
+    round_slot = share.index;
     round_place = 0;
   }
+  constexpr std::uint32_t kEnd = kDatabaseLimit * kSlotCount;
+  const std::int64_t end_ns = begin_ns + budget_us * 1000;
   std::uint64_t expired = 0;
-  const std::uint32_t end = kDatabaseLimit * kSlotCount;
-  const auto is_due = [&](int turn) {
-    return turn % 16 != 0 || monotonic_time_ns() < now_ns + budget_us * 1000;
-  };
-  for (int turn = 0; round_slot < end && is_due(turn); ++turn) {
+  for (int turn = 0; round_slot < kEnd && (turn % 16 != 0 || monotonic_time_ns() < end_ns); ++turn) {
     const DatabaseId in(round_slot / kSlotCount);
-    const std::uint32_t hash_slot = round_slot % kSlotCount;
+    const std::uint32_t next_database = (in.value + 1) * kSlotCount + share.index;
     if (!header.is_open(in)) {
-      round_slot += kSlotCount;
+      round_slot = next_database;
       continue;
     }
-    if (hash_slot % share.count == share.index) {
-      const SlotId slot = first_slot(in) + hash_slot;
-      if (is_current(slots[slot])) expired += sweep_piece(slot, &round_place);
-      if (round_place != 0 && round_place < kScanEnd) continue;
-    }
+    const SlotId slot = first_slot(in) + round_slot % kSlotCount;
+    if (is_current(slots[slot])) expired += sweep_piece(slot, &round_place);
+    if (round_place != 0 && round_place < kScanEnd) continue;
     round_place = 0;
-    ++round_slot;
+    round_slot += share.count;
+    if (round_slot / kSlotCount != in.value) round_slot = next_database;
   }
   if (expired > 0) count(Counter::kExpired, expired);
-  if (round_slot < end) return true;
+  if (round_slot < kEnd) return true;
   round_slot = kRoundIsOver;
   return false;
 }

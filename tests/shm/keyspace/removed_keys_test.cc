@@ -36,7 +36,8 @@ TEST(ShmRemovedKeys, EachExpiryOnce) {
     threads.emplace_back([&, process] {
       Keyspace keyspace(*segment, process);
       for (int i = 0; i < kKeys; ++i) {
-        const HashedKey key = keyspace.hash(name(i));
+        const std::string bytes = name(i);
+        const HashedKey key = keyspace.hash(bytes);
         const auto action = (static_cast<std::uint32_t>(i) + process) % 5;
         if (action == 0) keyspace.read(key, [](const EntryView&) {});
         if (action == 1) keyspace.set(key, "new");
@@ -83,6 +84,32 @@ TEST(ShmRemovedKeys, SweepOfAShare) {
     EXPECT_TRUE(database == 0 || database == 7);
     EXPECT_EQ(std::stoi(key.substr(4)) % 2, 0);
   }
+}
+
+// Shows that the keys of a process's share are gone long before a sweep of all slots comes to them.
+TEST(ShmRemovedKeys, ShareComesFirst) {
+  constexpr int kKeys = 20'000;
+  constexpr WorkShare kShare{3, 8};
+  auto segment = make_segment(64 << 20);
+  set_key_events(segment->header(), kExpiredEvents);
+  Keyspace keyspace(*segment, 1);
+  std::size_t left = 0;
+  for (int i = 0; i < kKeys; ++i) {
+    const std::string bytes = name(i);
+    const HashedKey key = keyspace.hash(bytes);
+    keyspace.set(key, "v", {SetCondition::kAlways, 1000, false});
+    left += key.slot.value % kShare.count == kShare.index;
+  }
+  ASSERT_GT(left, 1000u);
+  std::size_t gone = 0;
+  while (left > 0) {
+    keyspace.maintain(1, true, kShare);
+    for (const RemovedKey& removed : keyspace.take_removed_keys().keys) {
+      ++gone;
+      left -= removed.slot.value % kShare.count == kShare.index;
+    }
+  }
+  EXPECT_LT(gone, kKeys / 2u);
 }
 
 // Shows that each evicted key is noted, short or long, and that nothing is while nobody is told.
