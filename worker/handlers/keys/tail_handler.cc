@@ -58,8 +58,9 @@ void tail(CommandContext& context, const Call& call) {
   std::optional<std::vector<std::string>> values = hub.kept_values().last(call[1], *count);
   if (!values) {
     if (const char* const reason = refusal(hub.keep_values(call.key))) return context.reply.error(reason);
-    values.emplace();
+    values = hub.kept_values().last(call[1], *count);
   }
+  if (!values) return context.reply.error(refusal(ValueHistory::Keep::kBusy));
   std::string now;
   const bool is_there =
       context.keyspace.read(call.key, [&](const EntryView& entry) { now.assign(entry.value); });
