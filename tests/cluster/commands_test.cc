@@ -282,6 +282,35 @@ TEST_F(ClusterCommands, MessagesReachAllNodes) {
   }
 }
 
+// Shows that a node tells its clients of its own keys, whichever node a command came to, and of no others.
+TEST_F(ClusterCommands, EventsOfOwnKeys) {
+  std::vector<Client> listeners;
+  for (std::size_t node = 0; node < 5; ++node) {
+    EXPECT_EQ(ask(node, "CONFIG SET notify-keyspace-events E$g"), "OK");
+    listeners.push_back(cluster_->connect(node));
+    EXPECT_EQ(*listeners.back().request("PSUBSCRIBE __keyevent*"), "psubscribe\n__keyevent*\n1");
+  }
+  Client client = cluster_->connect(1);
+  std::string pairs;
+  for (std::size_t node = 0; node < 5; ++node) pairs += " " + key_of(node) + " 1";
+  EXPECT_EQ(*client.request("MSET" + pairs), "OK");
+  EXPECT_EQ(*client.request("DEL " + key_of(4)), "1");
+  for (const std::string& line : {std::string("MULTI"), "INCR " + key_of(2), "APPEND " + key_of(2) + " x"})
+    EXPECT_TRUE(client.request(line));
+  EXPECT_EQ(*client.request("EXEC"), "2\n2");
+  EXPECT_EQ(*client.request("PUBLISH __keyevent_end x"), "5");
+  for (std::size_t node = 0; node < 5; ++node) {
+    std::vector<std::string> expected = {"set"};
+    if (node == 4) expected.emplace_back("del");
+    if (node == 2) expected.insert(expected.end(), {"incrby", "append"});
+    const std::string front = "pmessage\n__keyevent*\n__keyevent";
+    for (const std::string& event : expected)
+      EXPECT_EQ(*listeners[node].read_reply(), front + "@0__:" + event + "\n" + key_of(node));
+    EXPECT_EQ(*listeners[node].read_reply(), front + "_end\nx");
+    EXPECT_EQ(ask(node, "CONFIG SET notify-keyspace-events K"), "OK");
+  }
+}
+
 // Shows that a shard channel may be subscribed to at any node, whose slot it ever is, and that its messages,
 // and who subscribes, are known to its own worker; and that subscribing inside EXEC is refused beside keys of
 // another node.
