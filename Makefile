@@ -60,7 +60,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test cluster-test bench bench-keyspace bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test script-test cluster-test bench bench-keyspace bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -109,11 +109,11 @@ $(BIN)/memento-shm-tests: $(SHM_TESTS) $(SHM) $(addprefix $(BUILD)/obj/tests/,in
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
-$(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(SHM)
+$(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(filter-out $(MASTER),$(SERVER))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
-$(BIN)/memento-plant-tests: $(filter-out %/crash_test.o,$(CRASH)) $(SHM)
+$(BIN)/memento-plant-tests: $(filter-out %/crash_test.o %/script_scenarios.o,$(CRASH)) $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
@@ -160,6 +160,12 @@ kill-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run 'KillStorm.*' $(BIN)/memento-tests
+
+# Scripts from a grammar on redis-server and on memento; COUNT= of them in either protocol, SEED= repeats a run.
+script-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) MEMENTO_COMMANDS=$(or $(COUNT),50000) $(if $(SEED),MEMENTO_SEED=$(SEED)) tests/run 'DifferentialScripts.*' $(BIN)/memento-tests
 
 # Kills, stops and cuts of a cluster's nodes; ROUNDS= of each.
 cluster-test:
@@ -247,6 +253,7 @@ help:
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
 	@echo "make crash-test operations killed at every instruction for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
+	@echo "make script-test  random scripts on redis-server and on memento; COUNT=50000 SEED=1 for other runs"
 	@echo "make cluster-test  kill, stop and cut off a cluster's nodes under load; ROUNDS=100 of each"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"
 	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"

@@ -31,7 +31,8 @@ int raise(lua_State* lua, const char* text) {
 
 // A number as Redis hands it to commands.
 std::size_t write_number(double number, char* to) {
-  if (number == std::trunc(number) && std::abs(number) < 1e15)
+  const bool is_minus_zero = number == 0 && std::signbit(number);
+  if (number == std::trunc(number) && std::abs(number) < 1e15 && !is_minus_zero)
     return static_cast<std::size_t>(
         std::to_chars(to, to + kNumberBytes, static_cast<std::int64_t>(number)).ptr - to);
   return static_cast<std::size_t>(std::snprintf(to, kNumberBytes, "%.17g", number));

@@ -268,8 +268,10 @@ void push_reply(lua_State* lua, std::string_view* bytes) {
       return lua_pushnumber(lua, static_cast<lua_Number>(integer_of(line)));
     case '+':
       return push_field(lua, "ok", line);
-    case '-':
-      return push_field(lua, "err", line);
+    case '-':  // with the same fields as in Redis: scripts give such tables to cjson and cmsgpack
+      push_field(lua, "err", line);
+      lua_pushboolean(lua, 1);
+      return lua_setfield(lua, -2, "ignore_error_stats_update");
     case '*':
     case '>':
       return push_array(lua, integer_of(line), bytes);
