@@ -147,6 +147,8 @@ void TextStore::drop(Group& group, Index::iterator place) {
   const auto keep = static_cast<std::size_t>(place->second.keep);
   group.bytes[keep] -= place->first.size() + record(place->second.offset).text_bytes;
   --group.counts[keep];
+  group.record_bytes -= record(place->second.offset).total_bytes();
+  if (place->second.keep == Keep::kEvaluated) group.by_age.erase(place->second.offset);
   group.places.erase(place);
 }
 
@@ -163,6 +165,8 @@ void TextStore::take(const Record& record, std::uint64_t offset) {
   group.places.emplace(record.name(), Place{offset, static_cast<Keep>(record.keep)});
   group.bytes[record.keep] += record.name_bytes + record.text_bytes;
   ++group.counts[record.keep];
+  group.record_bytes += record.total_bytes();
+  if (static_cast<Keep>(record.keep) == Keep::kEvaluated) group.by_age.emplace(offset, record.name());
 }
 
 std::optional<std::string_view> TextStore::find(TextGroup group, std::string_view name) {
@@ -205,10 +209,7 @@ bool TextStore::append(const Record& front_part, std::string_view name, std::str
 
 // Much of the file was removed, or the rest of it is too small.
 bool TextStore::is_crowded(std::uint64_t bytes) const {
-  std::uint64_t live = kFrontBytes;
-  for (const Group& group : groups_) {
-    for (const auto& [name, place] : group.places) live += record(place.offset).total_bytes();
-  }
+  const std::uint64_t live = kFrontBytes + groups_[0].record_bytes + groups_[1].record_bytes;
   return seen_ + bytes > kFileBytes || seen_ - live > std::max(live, kGarbageLimitBytes);
 }
 
@@ -245,27 +246,26 @@ bool TextStore::rewrite() {
 // The oldest of those that were merely seen.
 bool TextStore::drop_oldest() {
   const Group& group = of(TextGroup::kScript);
-  const Index::value_type* oldest = nullptr;
-  for (const auto& one : group.places) {
-    if (one.second.keep == Keep::kEvaluated &&
-        (oldest == nullptr || one.second.offset < oldest->second.offset))
-      oldest = &one;
-  }
-  if (oldest == nullptr) return false;
-  const std::string name = oldest->first;
+  if (group.by_age.empty()) return false;
+  const std::string_view name = group.by_age.begin()->second;
   return append({0, static_cast<std::uint16_t>(name.size()), TextGroup::kScript, kErased, 0}, name, "");
+}
+
+std::uint64_t TextStore::kept_bytes() const {
+  constexpr auto kKept = static_cast<std::size_t>(Keep::kKept);
+  return groups_[0].bytes[kKept] + groups_[1].bytes[kKept] +
+         (groups_[0].counts[kKept] + groups_[1].counts[kKept]) * kOverheadBytes;
 }
 
 // False: beyond the limits.
 bool TextStore::fits(TextGroup group, std::string_view name, std::string_view text, Keep keep) {
   const std::uint64_t bytes = name.size() + text.size();
   if (keep == Keep::kKept) {
-    constexpr auto kKept = static_cast<std::size_t>(Keep::kKept);
-    std::uint64_t others = groups_[0].bytes[kKept] + groups_[1].bytes[kKept];
+    std::uint64_t others = kept_bytes();
     const auto before = of(group).places.find(name);
     if (before != of(group).places.end() && before->second.keep == Keep::kKept)
-      others -= name.size() + text_of(before->second).size();
-    return others + bytes <= kKeptLimitBytes;
+      others -= name.size() + text_of(before->second).size() + kOverheadBytes;
+    return others + bytes + kOverheadBytes <= kKeptLimitBytes;
   }
   if (bytes > kEvaluatedLimitBytes) return false;
   constexpr auto kEvaluated = static_cast<std::size_t>(Keep::kEvaluated);

@@ -13,7 +13,8 @@
 // another one, says so in the front of the old one and renames the new one over it; others then open that. If
 // it dies in between, the next writer finds the file still in its place, and takes the remark back.
 //
-// Bounded: texts kept for callers by their own wish up to kKeptLimitBytes; those that were merely seen
+// Bounded: texts kept for callers by their own wish up to kKeptLimitBytes, of which each takes kOverheadBytes
+// beside its own, for what every worker keeps of it; those that were merely seen
 // (kEvaluated) up to kEvaluatedLimit and kEvaluatedLimitBytes, of which the oldest go. Not thread-safe.
 #pragma once
 
@@ -35,6 +36,7 @@ enum class TextGroup : std::uint8_t { kScript, kLibrary };
 class TextStore {
  public:
   static constexpr std::uint64_t kKeptLimitBytes = 32 << 20;
+  static constexpr std::uint64_t kOverheadBytes = 256;
   static constexpr std::uint64_t kEvaluatedLimitBytes = 16 << 20;
   static constexpr std::uint64_t kEvaluatedLimit = 500;
 
@@ -85,6 +87,8 @@ class TextStore {
     Index places;
     std::uint64_t bytes[2] = {};  ///< of names and texts, by Keep
     std::uint64_t counts[2] = {};
+    std::uint64_t record_bytes = 0;                    ///< of all records that are in it
+    std::map<std::uint64_t, std::string_view> by_age;  ///< of those kEvaluated: the record's offset, its name
   };
   class WriteLock;
 
@@ -98,6 +102,7 @@ class TextStore {
   bool sync();
   void take(const Record& record, std::uint64_t offset);
   void drop(Group& group, Index::iterator place);
+  std::uint64_t kept_bytes() const;
   bool append(const Record& front_part, std::string_view name, std::string_view text);
   bool is_crowded(std::uint64_t bytes) const;
   bool rewrite();

@@ -9,6 +9,8 @@
 
 #include <filesystem>
 
+#include "tests/cpu_growth.h"
+
 namespace memento {
 namespace {
 
@@ -107,6 +109,28 @@ TEST_F(TextStoreTest, MemoryIsBounded) {
   EXPECT_EQ(found(b, kLibrary, "l6"), text);
   EXPECT_EQ(b.put(kLibrary, "small", "s", Keep::kKept), Put::kDone);
   EXPECT_EQ(found(a, kLibrary, "small"), "s");
+}
+
+// Many small texts are bounded, too, and one more costs the same however many there are.
+TEST_F(TextStoreTest, SmallTextsAreBounded) {
+  const double growth = testing::cpu_growth(500, [&](std::size_t count) {
+    TextStore store(segment_);
+    EXPECT_EQ(store.clear(kScript), Put::kDone);
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_EQ(store.put(kScript, "s" + std::to_string(i), "x", Keep::kKept), Put::kDone);
+  });
+  EXPECT_LT(growth, testing::kClearlyBelowQuadratic);
+  TextStore a(segment_), b(segment_);
+  EXPECT_EQ(a.clear(kScript), Put::kDone);
+  std::uint64_t count = 0;
+  while (a.put(kScript, "s" + std::to_string(count), "x", Keep::kKept) == Put::kDone) ++count;
+  EXPECT_LE(count, TextStore::kKeptLimitBytes / TextStore::kOverheadBytes);
+  EXPECT_GT(count, 100'000u);
+  EXPECT_EQ(b.count(kScript), count);
+  EXPECT_EQ(b.put(kScript, "s1", "x", Keep::kKept), Put::kDone);
+  EXPECT_EQ(b.erase(kScript, "s1"), Put::kDone);
+  EXPECT_EQ(b.put(kScript, "n", "x", Keep::kKept), Put::kDone);
+  EXPECT_EQ(b.put(kScript, "m", "x", Keep::kEvaluated), Put::kDone);
 }
 
 // A process that writes all the time is killed at any place, again and again: every text that was written to
