@@ -169,21 +169,28 @@ ClusterRouter::Route ClusterRouter::send_whole(NodeId node, FragmentKind kind, b
   return Route::kAnswered;
 }
 
-// By its text where this node knows that: the other may have been away when it was loaded, or have dropped
-// it.
+std::optional<ClusterRouter::ScriptWords> ClusterRouter::with_text(const Command& command,
+                                                                   std::span<const std::string_view> words,
+                                                                   CommandContext& context) {
+  if (context.services.scripts == nullptr) return std::nullopt;
+  // Its client may go on by SHA-1, for keys of any node.
+  if (command.name.starts_with("EVAL") && !command.name.starts_with("EVALSHA"))
+    (void)context.services.scripts->of_text(words[1]);
+  if (!command.name.starts_with("EVALSHA")) return std::nullopt;
+  std::optional<std::string> text = context.services.scripts->text(words[1]);
+  if (!text) return std::nullopt;
+  ScriptWords script{std::move(*text), Words(words.begin(), words.end())};
+  script.words[0] = command.has(kReadonly) ? "EVAL_RO" : "EVAL";
+  return script;
+}
+
 ClusterRouter::Route ClusterRouter::send_script(const Command& command, NodeId node, const Call& call,
                                                 CommandContext& context, ByteBuffer& output,
                                                 std::size_t* begin) {
   const bool may_write = command.has(kWrite | kScript);
-  const bool is_by_sha1 = command.name.starts_with("EVALSHA");
-  const std::optional<std::string> text = is_by_sha1 && context.services.scripts != nullptr
-                                              ? context.services.scripts->text(call[1])
-                                              : std::nullopt;
-  if (!text) return send_whole(node, FragmentKind::kCommand, may_write, call.args, context, output, begin);
-  Words words(call.args.begin(), call.args.end());
-  words[0] = command.has(kReadonly) ? "EVAL_RO" : "EVAL";
-  words[1] = *text;
-  return send_whole(node, FragmentKind::kCommand, may_write, words, context, output, begin);
+  std::optional<ScriptWords> script = with_text(command, call.args, context);
+  if (!script) return send_whole(node, FragmentKind::kCommand, may_write, call.args, context, output, begin);
+  return send_whole(node, FragmentKind::kCommand, may_write, script->all(), context, output, begin);
 }
 
 // One part for each node that owns some of the keys.

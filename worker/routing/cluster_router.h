@@ -90,6 +90,19 @@ class ClusterRouter {
   Route redirect(const Command& command, const Call& call, CommandContext& context);
   Route route_keys(const Command& command, const Call& call, CommandContext& context, ByteBuffer& output,
                    std::size_t* begin);
+  /// A script's text, and the words of a request that has it in the place of the SHA-1.
+  struct ScriptWords {
+    std::string text{};
+    Words words{};
+    std::span<const std::string_view> all() {
+      words[1] = text;
+      return words;
+    }
+  };
+  /// Of EVALSHA, where this node knows the text: the other may have been away when it was loaded, or have
+  /// dropped it. EVAL's text is known here from then on.
+  static std::optional<ScriptWords> with_text(const Command& command, std::span<const std::string_view> words,
+                                              CommandContext& context);
   Route send_script(const Command& command, NodeId node, const Call& call, CommandContext& context,
                     ByteBuffer& output, std::size_t* begin);
   Route divide(const Command& command, const Call& call, std::span<const NodeId> owners,
@@ -112,6 +125,7 @@ class ClusterRouter {
                     ByteBuffer& output, std::size_t* begin);
   void finish_watch(const Join& join, ClientState& client, ReplyWriter& reply);
   Route route_exec(CommandContext& context, ByteBuffer& output, std::size_t* begin);
+  Route send_exec(NodeId node, CommandContext& context, ByteBuffer& output, std::size_t* begin);
 
   /// The client's queue, behind whose last place what was written so far is put.
   static ReplyQueue& open_queue(CommandContext& context, ByteBuffer& output, std::size_t* begin);

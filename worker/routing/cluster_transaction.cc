@@ -4,6 +4,7 @@
 // for itself; the client's worker only keeps it and gives it back with EXEC. All keys of a transaction have
 // to be one node's.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "worker/clients/watched_key.h"
@@ -113,22 +114,39 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
                    " is about this node or connection, and the keys of the transaction are node " +
                    std::string(state_.node(*owner).name_text()) + "'s");
   }
-  if (!has_room(client, *owner)) return wait(client, *owner);
+  return send_exec(*owner, context, output, begin);
+}
+
+// What is watched, then the requests.
+ClusterRouter::Route ClusterRouter::send_exec(NodeId node, CommandContext& context, ByteBuffer& output,
+                                              std::size_t* begin) {
+  ClientState& client = context.client;
+  const CallQueue& queue = client.transaction->queue;
+  if (!has_room(client, node)) return wait(client, node);
   Words watched;
   for (const auto& [key, mark] : client.watched) {
     watched.push_back(bytes_of_database(key.database));
     watched.push_back(key.name);
     watched.push_back(bytes_of_mark(mark));
   }
+  std::map<std::size_t, ScriptWords> scripts;  // by index, those that are sent with their texts
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    std::optional<ScriptWords> script = with_text(queue.command(i), queue.words(i), context);
+    if (script) scripts.emplace(i, std::move(*script));
+  }
+  const auto words_of = [&](std::size_t i) {
+    const auto script = scripts.find(i);
+    return script != scripts.end() ? script->second.all() : queue.words(i);
+  };
   std::size_t bytes = word_list_bytes(watched);
-  for (std::size_t i = 0; i < queue.size(); ++i) bytes += word_list_bytes(queue.words(i));
+  for (std::size_t i = 0; i < queue.size(); ++i) bytes += word_list_bytes(words_of(i));
   std::uint64_t place = 0;
   new_place(open_queue(context, output, begin), context, &place);
   const bool may_write = queue.has_any(kWrite | kPublishes | kScript);
-  bus_->send({*owner, FragmentKind::kExec, may_write, context.reply.protocol(), client.database},
+  bus_->send({node, FragmentKind::kExec, may_write, context.reply.protocol(), client.database},
              {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
                to = write_word_list(watched, to);
-               for (std::size_t i = 0; i < queue.size(); ++i) to = write_word_list(queue.words(i), to);
+               for (std::size_t i = 0; i < queue.size(); ++i) to = write_word_list(words_of(i), to);
              });
   ++forwarded_;
   client.transaction.reset();
