@@ -16,6 +16,7 @@
 
 #include "shm/os/clock.h"
 #include "tests/crash/scenario.h"
+#include "tests/crash/script_scenarios.h"
 
 namespace memento::crash {
 namespace {
@@ -70,10 +71,16 @@ constexpr bool kCanDieAnywhere = true;
 
 constexpr std::int64_t kNoEnd = INT64_MAX;
 
+std::vector<Scenario> scenarios_and_scripts() {
+  std::vector<Scenario> scenarios = all_scenarios();
+  for (Scenario& scenario : scenarios_of_scripts()) scenarios.push_back(std::move(scenario));
+  return scenarios;
+}
+
 // MEMENTO_CRASH_ONLY: scenarios whose name contains it.
 TEST(CrashEnumeration, EveryOperation) {
   if (!kCanDieAnywhere) GTEST_SKIP() << "not under a sanitizer";
-  std::vector<Scenario> scenarios = all_scenarios();
+  std::vector<Scenario> scenarios = scenarios_and_scripts();
   const char* only = std::getenv("MEMENTO_CRASH_ONLY");
   if (only != nullptr) {
     std::erase_if(scenarios, [&](const Scenario& one) { return one.name.find(only) == std::string::npos; });
@@ -127,7 +134,7 @@ TEST(CrashLong, RoundsWithOtherSeeds) {
   std::uint64_t seed = number_from_environment("MEMENTO_CRASH_SEED", std::random_device{}());
   for (; monotonic_time_ns() < end_ns && !HasFailure(); ++seed) {
     std::printf("seed %llu\n", print(seed));
-    std::vector<Scenario> scenarios = all_scenarios();
+    std::vector<Scenario> scenarios = scenarios_and_scripts();
     for (std::uint64_t i = 0; i < kHistoriesOfRound; ++i) {
       scenarios.push_back(random_scenario(seed * kHistoriesOfRound + i, 30));
     }
