@@ -1,10 +1,8 @@
-// Scripts in a real server: what all workers know of them, who can stop one that loops, and what a killed
-// worker leaves of one.
+// Scripts in a real server: what all workers know of them, and who can stop one that loops. What a killed
+// worker leaves of one is in tests/fault.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <string>
-#include <thread>
 
 #include "tests/integration/test_server.h"
 
@@ -90,50 +88,6 @@ TEST(Scripts, AServerThatEndsEndsItsScripts) {
   Client other = server.connect();
   ASSERT_TRUE(wait_until([&] { return ask(other, "GET half").starts_with("(error) BUSY"); }));
   EXPECT_EQ(server.stop(), 0);
-}
-
-// Scripts that move amounts between counters, over workers that are killed all the while: the sum holds, and
-// no script was done by half.
-TEST(Scripts, TransfersAreWholeUnderKills) {
-  constexpr int kAccounts = 10;
-  constexpr int kKills = 60;
-  TestServer server({"--workers", "3"});
-  for (int i = 0; i < kAccounts; ++i) ASSERT_EQ(server.request("SET a" + std::to_string(i) + " 1000"), "OK");
-  const std::string transfer =
-      "EVAL redis.call('decrby',KEYS[1],ARGV[1])redis.call('incrby',KEYS[2],ARGV[1])"
-      "redis.call('incr','transfers')return(ARGV[1]) 2 ";
-  std::atomic<bool> ends{false};
-  std::atomic<int> done{0};
-  std::vector<std::thread> movers;
-  for (int mover = 0; mover < 4; ++mover) {
-    movers.emplace_back([&, mover] {
-      unsigned random = static_cast<unsigned>(mover) * 7919 + 1;
-      while (!ends) {
-        Client client = server.connect();
-        while (!ends) {
-          random = random * 1664525 + 1013904223;
-          const std::string from = std::to_string(random / 65536 % kAccounts);
-          const std::string to = std::to_string(random / 1024 % kAccounts);
-          const Result<std::string> reply =
-              client.request(transfer + "a" + from + " a" + to + " " + std::to_string(random % 50));
-          if (!reply) break;
-          done += is_error_reply(*reply) ? 0 : 1;
-        }
-      }
-    });
-  }
-  for (int i = 0; i < kKills; ++i) {
-    const int before = done;
-    EXPECT_TRUE(wait_until([&] { return done > before + 20; }));
-    const std::vector<pid_t> workers = server.workers(3);
-    kill(workers[static_cast<std::size_t>(i) % workers.size()], SIGKILL);
-  }
-  ends = true;
-  for (std::thread& mover : movers) mover.join();
-  long sum = 0;
-  for (int i = 0; i < kAccounts; ++i) sum += std::stol(server.request("GET a" + std::to_string(i)));
-  EXPECT_EQ(sum, 1000L * kAccounts);
-  EXPECT_GE(std::stol(server.request("GET transfers")), done);
 }
 
 }  // namespace
