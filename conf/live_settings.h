@@ -34,6 +34,10 @@ struct LiveSettings {
   std::atomic<std::int64_t> busy_after_ms{5000};
   /// By process record: the script that it has been running for a while; 0: none (script_word.h).
   std::array<std::atomic<std::uint64_t>, kStatisticsLimit> long_scripts{};
+  /// What that is called, and its request, as far as there is room.
+  static constexpr std::size_t kScriptTextWords = 32;
+  using ScriptText = std::array<std::atomic<std::uint64_t>, kScriptTextWords>;
+  std::array<ScriptText, kStatisticsLimit> script_texts{};
   /// Classes of events of keys that clients are told (shm/format/key_events.h); workers look at the segment's
   /// header, where whoever changes this sets them.
   std::atomic<std::uint64_t> key_events{0};

@@ -295,8 +295,12 @@ std::uint64_t Arena::reserve_pages() const {
 bool Arena::may_take_pages(std::uint64_t pages) const {
   const std::uint64_t free = header_.free_pages.load(kRelaxed);
   if (reserve_users_ > 0) return free >= pages;
-  return free >= pages + free_reserve_pages() &&
-         free + header_.page_count - header_.committed_pages.load(kRelaxed) >= pages + reserve_pages();
+  return free >= pages + free_reserve_pages() && has_pages(pages);
+}
+
+bool Arena::has_pages(std::uint64_t pages) const {
+  const std::uint64_t uncommitted = header_.page_count - header_.committed_pages.load(kRelaxed);
+  return header_.free_pages.load(kRelaxed) + uncommitted >= pages + reserve_pages();
 }
 
 // A page stays for tables, whatever else goes.

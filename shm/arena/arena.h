@@ -103,6 +103,8 @@ class Arena {
 
   /// Whether so many pages are free beside the reserve.
   bool may_take_pages(std::uint64_t pages) const;
+  /// The same, or could be once they are committed.
+  bool has_pages(std::uint64_t pages) const;
 
   // Extents (arena_extents.cc).
 

@@ -316,6 +316,13 @@ std::uint64_t Keyspace::memory_used_bytes() const {
          impl_->header.used_units.load(kRelaxed) * kUnitBytes;
 }
 std::uint64_t Keyspace::memory_limit_bytes() const { return impl_->header.size_bytes; }
+
+bool Keyspace::finds_room() {
+  if (impl_->arena.has_pages(1) || evicts()) [[likely]]
+    return true;
+  return impl_->find_memory(1) && impl_->arena.has_pages(1);
+}
+
 std::uint64_t Keyspace::value_limit_bytes() const { return impl_->header.value_limit_bytes; }
 
 void Keyspace::Impl::count(Counter counter, std::uint64_t amount) {

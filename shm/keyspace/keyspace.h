@@ -241,6 +241,10 @@ class Keyspace {
   std::uint64_t payload_bytes_of_all() const;
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
   std::uint64_t memory_limit_bytes() const;  ///< the segment's size
+  /// Whether there is memory for keys that take more than before. When it is short, this makes room as a
+  /// write would, but that nothing is evicted for it: where keys may be, there is. REQUIRES: not inside a
+  /// body.
+  bool finds_room();
 
   /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the
   /// master calls it. False: no memory for what eviction keeps in mind.

@@ -113,6 +113,7 @@ class MessageHub {
   void show(const ClientState& client, const Command& command, std::span<const std::string_view> words) {
     monitors_.show(client, command, words);
   }
+  void show_line(std::string_view line) { monitors_.show_line(line); }
   void send_shown() { monitors_.send_shown(); }
 
   // Other workers.

@@ -42,8 +42,11 @@ void Monitors::show(const ClientState& client, const Command& command,
   if (std::exchange(shown_client_, client.id) != client.id || shown_address_.empty()) {
     shown_address_ = peer_address(client);
   }
-  const std::string line =
-      monitor_line(wall_time_us(), client.database, shown_address_, command, words, Pushes::kLimitBytes + 1);
+  show_line(
+      monitor_line(wall_time_us(), client.database, shown_address_, command, words, Pushes::kLimitBytes + 1));
+}
+
+void Monitors::show_line(std::string_view line) {
   const auto line_bytes = static_cast<std::uint32_t>(line.size());
   shown_.append(reinterpret_cast<const char*>(&line_bytes), sizeof line_bytes).append(line);
   if (shown_.size() > kShownBytes) send_shown();

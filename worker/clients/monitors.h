@@ -33,6 +33,8 @@ class Monitors {
 
   /// A command that the client had executed; goes to all clients in MONITOR with send_shown() or before.
   void show(const ClientState& client, const Command& command, std::span<const std::string_view> words);
+  /// A line that was made before, of what no client has sent.
+  void show_line(std::string_view line);
   void send_shown();
   /// To this worker's monitors: lines that another worker sent.
   void deliver(std::string_view lines);

@@ -260,14 +260,14 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"PUBSUB|SHARDNUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "7.0.0", "[channel ...]", "How many clients subscribe to shard channels"},
     {"PUBSUB|NUMSUB", -2, kPubSubFlag | kLoading | kStale, kNoKey, 0, kPubSub, "2.8.0", "[channel ...]", "How many clients subscribe to channels"},
 
-    {"FUNCTION|DELETE", 3, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "library", "Remove a library", JoinKind::kAllOk},
+    {"FUNCTION|DELETE", 3, kNoScript | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "library", "Remove a library", JoinKind::kAllOk},
     {"FUNCTION|DUMP", 2, kNoScript, kNoKey, 0, kScripting, "7.0.0", "", "All libraries as bytes, for FUNCTION RESTORE"},
-    {"FUNCTION|FLUSH", -2, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "[ASYNC | SYNC]", "Remove all libraries", JoinKind::kAllOk},
+    {"FUNCTION|FLUSH", -2, kNoScript | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "[ASYNC | SYNC]", "Remove all libraries", JoinKind::kAllOk},
     {"FUNCTION|HELP", 2, kLoading | kStale, kNoKey, 0, kScripting, "7.0.0", "", "The subcommands"},
     {"FUNCTION|KILL", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "7.0.0", "", "Stop functions that have been running for a while"},
     {"FUNCTION|LIST", -2, kNoScript, kNoKey, 0, kScripting, "7.0.0", "[LIBRARYNAME pattern] [WITHCODE]", "The libraries with their functions"},
-    {"FUNCTION|LOAD", -3, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "[REPLACE] code", "Take a library of functions; its name", JoinKind::kSame},
-    {"FUNCTION|RESTORE", -3, kNoScript | kNoMulti | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "payload [FLUSH | APPEND | REPLACE]", "Take the libraries that FUNCTION DUMP gave", JoinKind::kAllOk},
+    {"FUNCTION|LOAD", -3, kNoScript | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "[REPLACE] code", "Take a library of functions; its name", JoinKind::kSame},
+    {"FUNCTION|RESTORE", -3, kNoScript | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "payload [FLUSH | APPEND | REPLACE]", "Take the libraries that FUNCTION DUMP gave", JoinKind::kAllOk},
     {"FUNCTION|STATS", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "7.0.0", "", "How many libraries and functions there are; how long one has been running"},
 
     {"SCRIPT|EXISTS", -3, kNoScript, kNoKey, 0, kScripting, "2.6.0", "sha1 [sha1 ...]", "Which scripts the server knows"},

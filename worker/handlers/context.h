@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,11 +34,20 @@ struct PlannedStep {
   std::optional<DatabaseId> database{};  ///< of kTellOfAll; nothing: all databases
 };
 
+/// A line for clients in MONITOR about a command that a script has called.
+struct ScriptedLine {
+  std::size_t exec_place;  ///< of the script among EXEC's requests; 0 without EXEC
+  std::string line;
+};
+
 /// What EXEC does once its commands are not executed again.
 struct ExecPlan {
   std::vector<PlannedStep> steps;
   std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
   std::vector<std::uint64_t> closed;             ///< clients to close
+  /// The libraries of functions, when EXEC has changed some (FunctionEngine::Snapshot): put back when it is
+  /// not done, or done again.
+  std::optional<std::map<std::string, std::string>> libraries_before;
 };
 
 class CommandMeter;
@@ -53,12 +63,18 @@ struct CommandContext {
   bool counted_errors = false;     ///< EXEC has told the statistics of those in its reply
   bool parks =
       false;  ///< nothing was replied: the request is to be executed again when the client need not wait
-  bool ends_batch = false;   ///< what follows is to be looked at anew
-  bool in_exec = false;      ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
-                             ///< ClientTraits and `plan` are undone
-  bool is_repeated = false;  ///< inside EXEC: not for the first time
-  bool in_change = false;    ///< of several keys (atomically.h): it may not come to be, or run again
-  ExecPlan plan{};           ///< inside EXEC, and inside such a change
+  bool ends_batch = false;      ///< what follows is to be looked at anew
+  bool in_exec = false;         ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
+                                ///< ClientTraits and `plan` are undone
+  bool is_repeated = false;     ///< inside EXEC: not for the first time
+  bool in_change = false;       ///< of several keys (atomically.h): it may not come to be, or run again
+  ExecPlan plan{};              ///< inside EXEC, and inside such a change
+  std::size_t exec_place = 0;   ///< of the request among EXEC's
+  std::string exec_refusal{};   ///< not empty: why nothing of EXEC is to be done, as an error's text
+  bool exec_finds_room = true;  ///< there was memory for more when EXEC began
+  /// What TIME tells in all of EXEC, or a script, once it was asked.
+  std::optional<std::int64_t> exec_time_us{};
+  std::vector<ScriptedLine> scripted_lines{};  ///< of the scripts in the request; shown behind it
 
   // What happens to keys is told by the handlers, behind each write that has changed something: `event` must
   // outlive the command. Inside a transaction it is planned, and told after its commit.

@@ -174,8 +174,24 @@ std::string FunctionEngine::put(std::span<const Draft> drafts) {
   return "";
 }
 
+FunctionEngine::Snapshot FunctionEngine::snapshot() {
+  Snapshot snapshot;
+  texts_.each(TextGroup::kLibrary,
+              [&](std::string_view name, std::string_view record) { snapshot.emplace(name, record); });
+  return snapshot;
+}
+
+void FunctionEngine::put_back(const Snapshot& snapshot) {
+  for (const auto& [name, record] : this->snapshot()) {
+    if (!snapshot.contains(name)) texts_.erase(TextGroup::kLibrary, name);
+  }
+  for (const auto& [name, record] : snapshot)
+    texts_.put(TextGroup::kLibrary, name, record, TextStore::Keep::kKept);
+}
+
 std::string FunctionEngine::load(std::string_view text, Policy policy, std::string* name) {
   sync();
+  drop_large_state();
   std::string_view body = text;
   if (std::string error = take_library_line(&body, name); !error.empty()) return "ERR " + error;
   if (policy == Policy::kAppend && entries_.contains(*name))
@@ -189,6 +205,7 @@ std::string FunctionEngine::load(std::string_view text, Policy policy, std::stri
 
 std::string FunctionEngine::restore(std::span<const std::string> texts, Policy policy) {
   sync();
+  drop_large_state();
   LoadHost host;  // the time is that of all together
   std::vector<Draft> drafts(texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -212,8 +229,20 @@ std::string FunctionEngine::erase(std::string_view name) {
 
 std::string FunctionEngine::clear() { return error_of(texts_.clear(TextGroup::kLibrary)); }
 
+// The libraries are loaded anew, when they are called next.
+void FunctionEngine::drop_large_state() {
+  constexpr std::size_t kKeptLimitBytes = Interpreter::kMemoryLimitBytes / 2;
+  if (interpreter_ == nullptr || interpreter_->memory_used_bytes() <= kKeptLimitBytes) [[likely]]
+    return;
+  interpreter_->collect();
+  if (interpreter_->memory_used_bytes() <= kKeptLimitBytes) return;
+  for (auto& [name, entry] : entries_) unload(&entry);
+  interpreter_.reset();
+}
+
 const LibraryFunction* FunctionEngine::find(std::string_view name, std::string* error) {
   sync();
+  drop_large_state();
   const auto found = by_function_.find(lower_case(name.substr(0, FunctionLibrary::kNameLimitBytes + 1)));
   if (found == by_function_.end()) return nullptr;
   Entry& entry = entries_.find(found->second.library)->second;

@@ -3,8 +3,9 @@
 // One per worker.
 //
 // Functions have an interpreter of their own: what libraries keep in their local variables takes no memory
-// from scripts. Such variables are the worker's alone, and are lost when the library is changed, or the
-// worker ends.
+// from scripts. Such variables are the worker's alone, and are lost when the library is changed, the worker
+// ends, or those of all libraries take more than half of the interpreter's memory: the rest is for what
+// functions do.
 #pragma once
 
 #include <map>
@@ -33,6 +34,12 @@ class FunctionEngine {
   std::string restore(std::span<const std::string> texts, Policy policy);
   std::string erase(std::string_view name);
   std::string clear();
+
+  /// Of all libraries, by name, as the TextStore has them: to take back what was changed since.
+  using Snapshot = std::map<std::string, std::string>;
+  Snapshot snapshot();
+  /// As far as other workers let it, and as there is room.
+  void put_back(const Snapshot& snapshot);
 
   struct Entry {
     FunctionLibrary library;
@@ -67,6 +74,7 @@ class FunctionEngine {
   std::string load_functions(Entry* entry);
   void unload(Entry* entry);
   void sync();
+  void drop_large_state();
   bool make_interpreter();
 
   TextStore& texts_;

@@ -137,8 +137,8 @@ void Interpreter::forget(Chunk chunk) {
   limits_.lift(false);
 }
 
-bool Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply,
-                      Protocol protocol) {
+Interpreter::End Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply,
+                                  Protocol protocol) {
   host_ = &host;
   call_protocol = Protocol::kResp2;
   Run run{*this, chunk, call, reply, protocol, reply.mark()};
@@ -150,19 +150,21 @@ bool Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHost& host, Rep
   lua_settop(lua_, 0);
   collect();
   if (run.is_out_of_memory) throw std::bad_alloc();
-  if (run.is_too_long || status != 0 || !run.is_answered) {
-    run.begin_reply();
-    run.has_failed = true;
-    if (limits_.stop_reason() != nullptr) {
-      reply.error(limits_.stop_reason());
-    } else if (run.is_too_long) {
-      reply.error("ERR the script's reply is too long, or nested too deeply");
-    } else {
-      reply.error("OOM the script takes more memory than " + std::to_string(limits_.memory_limit_bytes()) +
-                  " bytes");
-    }
+  const bool is_unanswered = run.is_too_long || status != 0 || !run.is_answered;
+  if (!is_unanswered && limits_.stop_reason() == nullptr) return run.has_failed ? End::kByError : End::kWhole;
+  if (limits_.stop_reason() != nullptr) {
+    limit_error_ = limits_.stop_reason();
+  } else if (run.is_too_long) {
+    limit_error_ = "ERR the script's reply is too long, or nested too deeply";
+  } else {
+    limit_error_ =
+        "OOM the script takes more memory than " + std::to_string(limits_.memory_limit_bytes()) + " bytes";
   }
-  return !run.has_failed;
+  if (is_unanswered) {
+    run.begin_reply();
+    reply.error(limit_error_);
+  }
+  return End::kByLimit;
 }
 
 // The stack: the run, the handler of errors, the chunk.

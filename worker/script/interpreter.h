@@ -55,10 +55,18 @@ class Interpreter {
   /// runs in this interpreter.
   std::string load_library(std::string_view text, ScriptHost& host, FunctionLibrary* library);
 
-  /// Runs it, and writes the reply in that protocol: what it returns, or the error that it ended with. False:
-  /// it ended with an error. What the host has written meanwhile to the same output is rolled back. REQUIRES:
-  /// no script runs in this interpreter.
-  bool run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply, Protocol protocol);
+  enum class End {
+    kWhole,    ///< it has returned
+    kByError,  ///< its own, or a command's
+    kByLimit   ///< it was stopped, or took more memory than it may, or gave a reply that is too long
+  };
+  /// Runs it, and writes the reply in that protocol: what it returns, or the error that it ended with. What
+  /// the host has written meanwhile to the same output is rolled back. REQUIRES: no script runs in this
+  /// interpreter.
+  End run(Chunk chunk, const ScriptCall& call, ScriptHost& host, ReplyWriter& reply, Protocol protocol);
+
+  /// The error of the last run that ended kByLimit.
+  const std::string& limit_error() const { return limit_error_; }
 
   std::size_t memory_used_bytes() const { return limits_.memory_used_bytes(); }
   /// Gives back what nothing refers to, when it may be much. REQUIRES: no script runs in this interpreter.
@@ -89,6 +97,7 @@ class Interpreter {
   lua_State* lua_;
   int error_handler_ = LUA_NOREF;
   ScriptHost* host_ = nullptr;
+  std::string limit_error_{};
   std::uint64_t random_state_ = 0x330e;
 };
 

@@ -27,9 +27,11 @@ bool set_flag(std::string_view flag, ScriptFlags* flags, std::string* error) {
     flags->no_writes = true;
   } else if (flag == "no-cluster") {
     flags->no_cluster = true;
+  } else if (flag == "allow-oom") {
+    flags->allow_oom = true;
   } else if (flag == "partial") {
     flags->partial = true;
-  } else if (flag != "allow-oom" && flag != "allow-stale" && flag != "allow-cross-slot-keys") {
+  } else if (flag != "allow-stale" && flag != "allow-cross-slot-keys") {
     *error = "Unexpected flag in script shebang: " + std::string(flag);
     return false;
   }

@@ -23,7 +23,8 @@ struct ScriptFlags {
   bool has_line = false;  ///< there is such a line
   bool no_writes = false;
   bool no_cluster = false;
-  bool partial = false;  ///< ours: what was done before an error counts
+  bool allow_oom = false;  ///< it is run even when memory is full
+  bool partial = false;    ///< ours: what was done before an error counts
 };
 
 struct Script {

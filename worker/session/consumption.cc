@@ -46,7 +46,7 @@ class Session::Consumption {
   std::optional<Step> route_one(BatchRun& run, std::size_t place);
   bool end_batch(std::size_t done, bool is_turn_over);
   void follow_database(std::size_t done);
-  void show(const Request& request) const;
+  void show(const Request& request);
   void take_pushes();
   void finish();
 
@@ -238,10 +238,12 @@ bool Session::Consumption::end_batch(std::size_t done, bool is_turn_over) {
 }
 
 // What was queued is shown by EXEC.
-void Session::Consumption::show(const Request& request) const {
+void Session::Consumption::show(const Request& request) {
   if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
     return;
   hub_.show(client_, *request.command, batch_.words_of(request));
+  for (const ScriptedLine& scripted : command_.scripted_lines) hub_.show_line(scripted.line);
+  command_.scripted_lines.clear();
 }
 
 // Messages come behind the reply to the request that they were sent in.

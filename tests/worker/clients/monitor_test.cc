@@ -88,6 +88,39 @@ TEST_F(MonitorTest, BothProtocols) {
   EXPECT_EQ(shown(monitor), "\"GET\" \"a\"\n\"GET\" \"b\"\n\"PING\"\n");
 }
 
+// Shows what scripts call, behind the request that ran them, as of `lua`; also what was undone.
+TEST_F(MonitorTest, ScriptsShowWhatTheyCall) {
+  Conversation monitor(*context_);
+  monitor.ask("MONITOR");
+  const auto lines = [&] {
+    std::string rest;
+    std::string all = monitor.pushes();
+    for (std::size_t at = 0; (at = all.find('[')) != std::string::npos;) {
+      rest += all.substr(at, all.find('\r') - at) + "\n";
+      all.erase(0, all.find('\n') + 1);
+    }
+    return rest;
+  };
+  const std::string script = "redis.call('select', 2) redis.call('SET', KEYS[1], 'v') redis.pcall('nope')";
+  ask(Words{"EVAL", script, "1", "k"});
+  EXPECT_EQ(lines(), "[0 ] \"EVAL\" \"" + script + "\" \"1\" \"k\"\n" +
+                         "[0 lua] \"select\" \"2\"\n[2 lua] \"SET\" \"k\" \"v\"\n");
+  ask(Words{"EVAL", "redis.call('get', 'k') error('no')", "0"});
+  EXPECT_EQ(lines(), "[0 ] \"EVAL\" \"redis.call('get', 'k') error('no')\" \"0\"\n[0 lua] \"get\" \"k\"\n");
+  Conversation client(*context_);
+  client.ask("MULTI");
+  client.ask(Words{"EVAL", "redis.call('get', 'a')", "0"});
+  client.ask(Words{"EVAL", "redis.call('get', 'b')", "0"});
+  client.ask("EXEC");
+  EXPECT_EQ(lines(), R"-([0 ] "MULTI"
+[0 ] "EVAL" "redis.call('get', 'a')" "0"
+[0 lua] "get" "a"
+[0 ] "EVAL" "redis.call('get', 'b')" "0"
+[0 lua] "get" "b"
+[0 ] "EXEC"
+)-");
+}
+
 // Shows that passwords reach neither MONITOR nor SLOWLOG.
 TEST_F(MonitorTest, PasswordsAreHidden) {
   Conversation monitor(*context_);

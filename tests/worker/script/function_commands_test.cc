@@ -144,8 +144,51 @@ TEST_F(FunctionCommandsTest, CallsAreApartFromLoading) {
             "-ERR This Redis command is not allowed from script ");
 }
 
-// Functions are called in transactions; libraries are not changed in them, where they could not be taken
-// back.
+// What libraries keep in their variables is dropped when it takes most of the memory: no other function goes
+// without.
+TEST_F(FunctionCommandsTest, LargeStateStarvesNoOtherLibrary) {
+  load(
+      "local kept = {} redis.register_function('keep', function(keys, args) kept[#kept + 1] = "
+      "string.rep('x', args[1]) return #kept end)",
+      "hog");
+  load("redis.register_function('needs', function() return #string.rep('x', 20e6) end)", "other");
+  EXPECT_EQ(ask("FCALL keep 0 1000"), ":1\r\n");
+  EXPECT_EQ(ask("FCALL keep 0 1000"), ":2\r\n");
+  EXPECT_EQ(ask("FCALL keep 0 20000000"), ":3\r\n");
+  EXPECT_EQ(ask("FCALL keep 0 15000000"), ":4\r\n");
+  EXPECT_EQ(ask("FCALL needs 0"), ":20000000\r\n");
+  EXPECT_EQ(ask("FCALL keep 0 1000"), ":1\r\n");
+  EXPECT_EQ(ask("FCALL keep 0 20000000"), ":2\r\n");
+  EXPECT_EQ(load("local big = {} for i = 1, 200000 do big[i] = {i} end "
+                 "redis.register_function('big', function() return #big end)",
+                 "big"),
+            "$3\r\nbig\r\n");
+  EXPECT_EQ(ask("FCALL big 0"), ":200000\r\n");
+}
+
+// Others are told which function has been running for a while, and by which request.
+TEST_F(FunctionCommandsTest, StatsTellWhatRuns) {
+  load("redis.register_function('slow', function() while true do end end)");
+  settings_.busy_after_ms = 0;
+  std::string stats;
+  services_->serve_beside = [&] {
+    Conversation client(*context_);
+    stats = client.ask("FUNCTION STATS");
+    EXPECT_EQ(client.ask("SCRIPT KILL").substr(0, 5), "-BUSY");
+    EXPECT_EQ(client.ask("FUNCTION KILL"), "+OK\r\n");
+    return false;
+  };
+  EXPECT_EQ(ask(Words{"FCALL", "SLOW", "1", "key", std::string(300, 'x')}).substr(0, 27),
+            "-ERR Script killed by user ");
+  EXPECT_TRUE(stats.starts_with("*4\r\n" + bulk("running_script") + "*6\r\n" + bulk("name") + bulk("slow") +
+                                bulk("command") + "*5\r\n" + bulk("FCALL") + bulk("SLOW") + bulk("1") +
+                                bulk("key") + "$"))
+      << stats;
+  EXPECT_NE(stats.find(bulk("duration_ms") + ":"), std::string::npos) << stats;
+  EXPECT_EQ(ask("FUNCTION STATS").substr(0, 27), "*4\r\n" + bulk("running_script") + "$-");
+}
+
+// In transactions functions are called, and libraries are changed, which is taken back when nothing is done.
 TEST_F(FunctionCommandsTest, InTransactions) {
   load(kCounter);
   Conversation client(*context_);
@@ -153,8 +196,20 @@ TEST_F(FunctionCommandsTest, InTransactions) {
   EXPECT_EQ(client.ask(Words{"FCALL", "count", "1", "k", "2"}), "+QUEUED\r\n");
   EXPECT_EQ(client.ask("EXEC"), "*1\r\n:2\r\n");
   EXPECT_EQ(client.ask("MULTI"), "+OK\r\n");
-  EXPECT_EQ(client.ask("FUNCTION FLUSH").substr(0, 5), "-ERR ");
-  EXPECT_EQ(client.ask("DISCARD"), "+OK\r\n");
+  const std::string text = "#!lua name=new\nredis.register_function('fresh', function() return 7 end)";
+  EXPECT_EQ(client.ask(Words{"FUNCTION", "LOAD", text}), "+QUEUED\r\n");
+  EXPECT_EQ(client.ask("FCALL fresh 0"), "+QUEUED\r\n");
+  EXPECT_EQ(client.ask("FUNCTION DELETE lib"), "+QUEUED\r\n");
+  EXPECT_EQ(client.ask("FCALL count 1 k 2"), "+QUEUED\r\n");
+  EXPECT_EQ(client.ask("EXEC"), "*4\r\n$3\r\nnew\r\n:7\r\n+OK\r\n-ERR Function not found\r\n");
+  EXPECT_EQ(ask("FCALL fresh 0"), ":7\r\n");
+  // The script that is last ends all of it.
+  EXPECT_EQ(client.ask_all({"MULTI", "FUNCTION FLUSH"}), "+OK\r\n+QUEUED\r\n");
+  client.ask(Words{"FUNCTION", "LOAD", "#!lua name=late\nredis.register_function('late', function() end)"});
+  client.ask(Words{"EVAL", "local s = 'x' while true do s = s .. s end", "0"});
+  EXPECT_EQ(client.ask("EXEC").substr(0, 10), "-EXECABORT");
+  EXPECT_EQ(ask("FCALL fresh 0"), ":7\r\n");
+  EXPECT_EQ(ask("FCALL late 0"), "-ERR Function not found\r\n");
 }
 
 }  // namespace

@@ -113,6 +113,91 @@ TEST_F(ScriptCommandsTest, ScriptsInTransactionsAndTheirMessages) {
   EXPECT_EQ(subscriber.pushes(), pushed({"message", "c", "y"}));
 }
 
+// A script that is stopped in EXEC has done its beginning already: then nothing of EXEC is done. An error of
+// its own is its reply.
+TEST_F(ScriptCommandsTest, ExecIsRefusedWithAScriptThatIsStopped) {
+  Conversation client(*context_);
+  const auto execute = [&](const std::string& text) {
+    client.ask("MULTI");
+    client.ask("SET before 1");
+    client.ask(Words{"EVAL", "redis.call('set', 'half', 'done') " + text, "0"});
+    client.ask("SET behind 1");
+    return client.ask("EXEC");
+  };
+  settings_.busy_after_ms = 0;
+  services_->serve_beside = [&] {
+    kill_scripts(settings_, RunKind::kScript);
+    return false;
+  };
+  EXPECT_EQ(execute("while true do end"),
+            "-EXECABORT Transaction discarded because of: Script killed by user with SCRIPT KILL.\r\n");
+  EXPECT_EQ(execute("local s = 'x' while true do s = s .. s end"),
+            "-EXECABORT Transaction discarded because of: OOM the script takes more memory than 67108864 "
+            "bytes\r\n");
+  EXPECT_EQ(client.ask("EXISTS before half behind"), ":0\r\n");
+  EXPECT_EQ(execute("return 1"), "*3\r\n+OK\r\n:1\r\n+OK\r\n");
+  client.ask("DEL before half behind");
+  EXPECT_EQ(execute("error({err = 'no'})").substr(0, 13), "*3\r\n+OK\r\n-no ");
+  EXPECT_EQ(client.ask("EXISTS before half behind"), ":3\r\n");
+}
+
+// TIME stands still in a script and in EXEC, and goes on behind them.
+TEST_F(ScriptCommandsTest, TimeStandsStill) {
+  const std::string later =
+      "local t = redis.call('time') for i = 1, 100000 do tostring(i) end "
+      "local u = redis.call('time') return {t[1] == u[1] and t[2] == u[2], t[2]}";
+  const std::string reply = eval(later);
+  EXPECT_TRUE(reply.starts_with("*2\r\n:1\r\n")) << reply;
+  EXPECT_NE(eval(later), reply);
+  Conversation client(*context_);
+  client.ask_all({"MULTI", "TIME"});
+  client.ask(Words{"EVAL", "for i = 1, 100000 do tostring(i) end return redis.call('time')", "0"});
+  client.ask("TIME");
+  const std::string all = client.ask("EXEC");
+  const std::string one = all.substr(4, (all.size() - 4) / 3);
+  EXPECT_EQ(all, "*3\r\n" + one + one + one);
+  EXPECT_NE(client.ask("TIME"), one);
+}
+
+// What says its flags, and not allow-oom, is refused as a whole when memory is full, also in EXEC.
+class FullMemoryScriptsTest : public SessionTest {
+ protected:
+  FullMemoryScriptsTest() : SessionTest(1 << 20, 8 << 20) {
+    scripts_.functions();
+    EXPECT_EQ(ask(Words{"FUNCTION", "LOAD",
+                        "#!lua name=l\nredis.register_function('plain', function() return 1 end) "
+                        "redis.register_function{function_name='oom', callback=function() return 2 end, "
+                        "flags={'allow-oom'}}"}),
+              bulk("l"));
+    const std::string value(100'000, 'v');
+    while (ask(Words{"SET", "k" + std::to_string(count_), value}) == kOk) ++count_;
+    while (ask(Words{"SET", "k" + std::to_string(count_), value.substr(0, 1000)}) == kOk) ++count_;
+  }
+  int count_ = 0;
+};
+
+TEST_F(FullMemoryScriptsTest, WhatSaysItsFlagsIsRefusedWithoutAllowOom) {
+  const std::string refusal =
+      "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
+  const auto eval = [&](const std::string& text) { return ask(Words{"EVAL", text, "0"}); };
+  EXPECT_EQ(eval("#!lua\nreturn 1"), "-" + refusal + "\r\n");
+  EXPECT_EQ(eval("return redis.call('exists', 'k0')"), ":1\r\n");
+  EXPECT_EQ(eval("#!lua flags=no-writes\nreturn 1"), ":1\r\n");
+  EXPECT_EQ(eval("#!lua flags=allow-oom\nreturn 1"), ":1\r\n");
+  EXPECT_EQ(
+      eval("#!lua flags=allow-oom\nreturn redis.call('set', 'x', string.rep('x', 200000))").substr(0, 5),
+      "-OOM ");
+  EXPECT_EQ(ask("FCALL plain 0"), "-" + refusal + "\r\n");
+  EXPECT_EQ(ask("FCALL oom 0"), ":2\r\n");
+  Conversation client(*context_);
+  client.ask_all({"MULTI", "DEL k1"});
+  client.ask(Words{"EVAL", "#!lua\nreturn 1", "0"});
+  EXPECT_EQ(client.ask("EXEC"), "-EXECABORT Transaction discarded because of: " + refusal + "\r\n");
+  for (int i = 0; i < count_; ++i)
+    EXPECT_EQ(eval("return redis.call('del', 'k" + std::to_string(i) + "')"), ":1\r\n");
+  EXPECT_EQ(eval("#!lua\nreturn 1"), ":1\r\n");
+}
+
 // Who watches a key is sent its value after the script.
 TEST_F(ScriptCommandsTest, WatchersSeeWhatScriptsWrite) {
   Conversation watcher(*context_);

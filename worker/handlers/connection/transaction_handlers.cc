@@ -9,6 +9,7 @@
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"
 #include "worker/handlers/invoke.h"
+#include "worker/script/script_engine.h"
 #include "worker/stats/command_meter.h"
 
 namespace memento::handlers {
@@ -39,18 +40,19 @@ struct Measured {
   std::string error;
 };
 
-// False: it took too long while others wait.
+// False: it took too long while others wait, or a request refuses all.
 bool execute_all(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls,
                  std::vector<Measured>* measured) {
   measured->resize(calls.size());
   context.reply.begin_array(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
     // A SELECT in front of it may have chosen another database than when it was queued.
+    context.exec_place = i;
     const Call call{calls[i].args, Keyspace::in_database(context.keyspace.database(), calls[i].key)};
     const Invocation done = invoke(context, queue.command(i), call);
     (*measured)[i].error = done.is_error ? done.reply : std::string_view();
     (*measured)[i].ticks += done.ticks;
-    if (context.keyspace.must_stop()) return false;
+    if (context.keyspace.must_stop() || !context.exec_refusal.empty()) return false;
   }
   context.reply.end();
   return true;
@@ -70,8 +72,14 @@ void tell_others(CommandContext& context, const CallQueue& queue, const std::vec
   MessageHub& hub = context.services.hub;
   carry_out(context, std::exchange(context.plan, {}));
   if (hub.has_monitors()) {
-    for (std::size_t i = 0; i < calls.size(); ++i) hub.show(context.client, queue.command(i), calls[i].args);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      hub.show(context.client, queue.command(i), calls[i].args);
+      for (const ScriptedLine& scripted : context.scripted_lines) {
+        if (scripted.exec_place == i) hub.show_line(scripted.line);
+      }
+    }
   }
+  context.scripted_lines.clear();
 }
 
 }  // namespace
@@ -130,7 +138,11 @@ void exec(CommandContext& context, const Call&) {
     static_cast<ClientTraits&>(context.client) = traits;
     context.reply.set_protocol(traits.protocol);
     keyspace.select(traits.database);
+    if (context.plan.libraries_before)
+      context.services.scripts->functions().put_back(*context.plan.libraries_before);
     context.plan = {};
+    context.exec_refusal.clear();
+    context.scripted_lines.clear();
   };
   const auto is_as_watched = [&](const auto& key_and_mark) {
     return keyspace.is_unchanged(key_and_mark.first.hashed(keyspace), key_and_mark.second);
@@ -146,11 +158,15 @@ void exec(CommandContext& context, const Call&) {
     return is_whole;
   };
   context.in_exec = true;
+  context.exec_time_us.reset();
+  context.exec_finds_room = !queue.has_any(kScript) || keyspace.finds_room();
   const WriteStatus status =
       queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = context.is_repeated = false;
   context.client.others.reset();
-  if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts) begin_anew();
+  const std::string refusal = std::exchange(context.exec_refusal, {});
+  if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts || !refusal.empty())
+    begin_anew();
   if (status == WriteStatus::kOutOfMemory) {
     context.reply.error(
         "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
@@ -160,6 +176,8 @@ void exec(CommandContext& context, const Call&) {
         "EXECABORT Transaction discarded because of: BUSY its keys change faster than it runs");
   } else if (conflicts) {
     context.reply.nil_array();
+  } else if (!refusal.empty()) {
+    context.reply.error("EXECABORT Transaction discarded because of: " + refusal);
   } else {
     count_all(context, queue, execution.calls, measured);
     tell_others(context, queue, execution.calls);

@@ -20,6 +20,13 @@ constexpr std::size_t kDumpLimitBytes = TextStore::kKeptLimitBytes;
 
 FunctionEngine& functions_of(CommandContext& context) { return context.services.scripts->functions(); }
 
+// Those of a request that changes some: EXEC may have to take that back.
+FunctionEngine& functions_to_change(CommandContext& context) {
+  FunctionEngine& functions = functions_of(context);
+  if (context.in_exec && !context.plan.libraries_before) context.plan.libraries_before = functions.snapshot();
+  return functions;
+}
+
 void finish(CommandContext& context, const std::string& error) {
   if (!error.empty()) return context.reply.error(error);
   context.reply.ok();
@@ -47,8 +54,10 @@ void call_function(CommandContext& context, const Call& call, bool is_read_only)
   script.name = function->name;
   script.is_function = true;
   const bool is_reading = is_read_only || (function->flags & LibraryFunction::kNoWrites) != 0;
+  if (!is_reading && (function->flags & LibraryFunction::kAllowOom) == 0 && refuse_without_room(context))
+    return;
   run_script(context, functions.interpreter(), function->chunk, script,
-             {RunKind::kFunction, is_reading, false});
+             {RunKind::kFunction, is_reading, false, call.args});
 }
 
 void show_function(ReplyWriter& reply, const LibraryFunction& function) {
@@ -106,15 +115,22 @@ bool take_list_options(CommandContext& context, const Call& call, ListOptions* o
   return true;
 }
 
-// The function that has been running for a while in some worker. Only its own worker knows what it is called.
+// The function that has been running for a while in some worker.
 void show_running(CommandContext& context) {
-  for (const std::atomic<std::uint64_t>& word : context.services.settings.long_scripts) {
-    const std::uint64_t found = word.load(std::memory_order_acquire);
-    if (found == 0 || ScriptWord::kind(found) != RunKind::kFunction) continue;
-    context.reply.begin_map(1);
+  const LiveSettings& settings = context.services.settings;
+  for (std::size_t record = 0; record < settings.long_scripts.size(); ++record) {
+    const std::optional<LongScript> found = long_script(settings, record);
+    if (!found || ScriptWord::kind(found->word) != RunKind::kFunction || found->text.empty()) continue;
+    context.reply.begin_map(3);
+    context.reply.field("name");
+    context.reply.bulk(found->text[0]);
+    context.reply.field("command");
+    context.reply.begin_array(found->text.size() - 1);
+    for (std::size_t i = 1; i < found->text.size(); ++i) context.reply.bulk(found->text[i]);
+    context.reply.end();
     context.reply.field("duration_ms");
     context.reply.integer(monotonic_time_ns() / 1'000'000 -
-                          static_cast<std::int64_t>(ScriptWord::begin_ms(found)));
+                          static_cast<std::int64_t>(ScriptWord::begin_ms(found->word)));
     return context.reply.end();
   }
   context.reply.nil();
@@ -133,19 +149,19 @@ void function_load(CommandContext& context, const Call& call) {
     policy = FunctionEngine::Policy::kReplace;
   }
   std::string name;
-  const std::string error = functions_of(context).load(call.args.back(), policy, &name);
+  const std::string error = functions_to_change(context).load(call.args.back(), policy, &name);
   if (!error.empty()) return context.reply.error(error);
   context.reply.bulk(name);
 }
 
 void function_delete(CommandContext& context, const Call& call) {
-  finish(context, functions_of(context).erase(call[2]));
+  finish(context, functions_to_change(context).erase(call[2]));
 }
 
 void function_flush(CommandContext& context, const Call& call) {
   if (!ends_with_flush_mode(call, 2))
     return context.reply.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
-  finish(context, functions_of(context).clear());
+  finish(context, functions_to_change(context).clear());
 }
 
 void function_list(CommandContext& context, const Call& call) {
@@ -221,7 +237,7 @@ void function_restore(CommandContext& context, const Call& call) {
     case FunctionDump::Fault::kNone:
       break;
   }
-  finish(context, functions_of(context).restore(read.texts, policy));
+  finish(context, functions_to_change(context).restore(read.texts, policy));
 }
 
 }  // namespace memento::handlers

@@ -40,9 +40,11 @@ void evaluate(CommandContext& context, const Call& call, Names names, bool is_re
   const ScriptFlags& flags = found.script->flags;
   if (const char* const refusal = first_line_refusal(context, flags, is_read_only))
     return context.reply.error(refusal);
+  const bool is_reading = is_read_only || flags.no_writes;
+  if (flags.has_line && !is_reading && !flags.allow_oom && refuse_without_room(context)) return;
   script.name = found.script->sha1;
   run_script(context, *engine.interpreter(), found.script->chunk, script,
-             {RunKind::kScript, is_read_only || flags.no_writes, flags.partial});
+             {RunKind::kScript, is_reading, flags.partial, call.args});
 }
 
 }  // namespace

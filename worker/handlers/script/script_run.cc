@@ -1,6 +1,8 @@
 // See script_run.h.
 #include "worker/handlers/script/script_run.h"
 
+#include <algorithm>
+#include <array>
 #include <new>
 #include <utility>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "conf/log.h"
 #include "worker/clients/message_hub.h"
 #include "worker/command/command_table.h"
+#include "worker/command/shown_words.h"
 #include "worker/dispatch/admission.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/invoke.h"
@@ -27,6 +30,9 @@ constexpr const char* kFunctionKilled = "ERR Script killed by user with FUNCTION
 constexpr const char* kOutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.";
 constexpr const char* kConflict =
     "BUSY the keys of this script change faster than it runs; nothing was changed";
+constexpr std::size_t kShownLimitBytes = MessageHub::kPushLimitBytes;  // no client in MONITOR may hold more
+constexpr const char* kNoRoom =
+    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
 constexpr const char* kServerEnds = "ERR the server is ending; nothing was changed";
 
 std::uint64_t now_ms() { return static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000); }
@@ -37,6 +43,12 @@ struct Measured {
   std::uint64_t ticks;
   std::string error;
 };
+
+// EXEC would have the beginning of what the script did: nothing of EXEC is to be done then.
+void refuse_exec(CommandContext& context, std::string_view error) {
+  if (error.starts_with("ERR ")) error.remove_prefix(4);
+  context.exec_refusal = error;
+}
 
 class ScriptRun : public ScriptHost {
  public:
@@ -70,8 +82,9 @@ class ScriptRun : public ScriptHost {
   void execute(std::span<const std::string_view> words);
   const char* refusal(const Command* command, const Call& call);
   void finish(WriteStatus status);
-  const char* find_stop_reason() noexcept;
+  void note_line(const Command& command, std::span<const std::string_view> words);
   const char* look_at_time() noexcept;
+  void tell_others() noexcept;
 
   CommandContext& context_;
   Interpreter& interpreter_;
@@ -84,13 +97,13 @@ class ScriptRun : public ScriptHost {
   const std::uint64_t random_state_;
   std::uint64_t begin_ms_ = 0;  // when it was looked at first, which few scripts live to see
   std::vector<Measured> measured_;
+  std::size_t shown_bytes_ = 0;
   std::uint64_t looks_ = 0;
   std::uint64_t served_ms_ = 0;
   bool is_long_ = false;
   bool is_out_of_memory_ = false;  // of the worker
   bool does_not_count_ = false;    // the run: it is repeated, or given up as a conflict
   bool server_ends_ = false;
-  bool is_stopped_ = false;
   bool counts_ = false;  // what the last run did
 };
 
@@ -119,6 +132,8 @@ void ScriptRun::execute(std::span<const std::string_view> words) {
   }
   if (const std::size_t first = command->first_key(words); first != 0)
     call.key = context_.keyspace.hash(words[first]);
+  if (context_.services.hub.has_monitors()) [[unlikely]]
+    note_line(*command, words);
   const Invocation done = invoke(context_, *command, call);
   measured_.push_back({command, done.ticks, done.is_error ? std::string(done.reply) : std::string()});
 }
@@ -141,6 +156,15 @@ const char* ScriptRun::refusal(const Command* command, const Call& call) {
   return nullptr;
 }
 
+// As Redis shows it: of no client, but of `lua`.
+void ScriptRun::note_line(const Command& command, std::span<const std::string_view> words) {
+  if (command.has(kAdmin) || shown_bytes_ > kShownLimitBytes) return;
+  std::string line =
+      monitor_line(wall_time_us(), context_.client.database, "lua", command, words, kShownLimitBytes + 1);
+  shown_bytes_ += line.size();
+  context_.scripted_lines.push_back({context_.exec_place, std::move(line)});
+}
+
 bool ScriptRun::has_command(std::span<const std::string_view> words) {
   return resolve_subcommand(find_command(words[0]), words) != nullptr;
 }
@@ -155,12 +179,6 @@ void ScriptRun::log(ScriptLogLevel level, std::string_view text) {
 }
 
 const char* ScriptRun::stop_reason() noexcept {
-  const char* const reason = find_stop_reason();
-  is_stopped_ |= reason != nullptr;
-  return reason;
-}
-
-const char* ScriptRun::find_stop_reason() noexcept {
   if (is_out_of_memory_) return kOutOfMemory;
   if (context_.keyspace.must_stop() ||
       (++looks_ % kLooksPerVersionCheck == 0 && !context_.keyspace.may_still_hold())) {
@@ -174,8 +192,7 @@ const char* ScriptRun::look_at_time() noexcept {
   const std::uint64_t now = now_ms();
   if (begin_ms_ == 0) begin_ms_ = now;
   if (now - begin_ms_ < kLongAfterMs) return nullptr;
-  if (!std::exchange(is_long_, true))
-    long_word_.store(ScriptWord::make(traits_.kind, begin_ms_), std::memory_order_release);
+  if (!std::exchange(is_long_, true)) tell_others();
   const bool is_due = now - served_ms_ >= kServeEveryMs &&
                       static_cast<std::int64_t>(now - begin_ms_) >=
                           context_.services.settings.busy_after_ms.load(std::memory_order_relaxed);
@@ -191,6 +208,16 @@ const char* ScriptRun::look_at_time() noexcept {
   return traits_.kind == RunKind::kFunction ? kFunctionKilled : kKilled;
 }
 
+void ScriptRun::tell_others() noexcept {
+  constexpr std::size_t kWordLimit = 8;  // of the request, beside what the script is called
+  std::array<std::string_view, kWordLimit + 1> words{call_.name};
+  const auto request = traits_.request.first(std::min(traits_.request.size(), kWordLimit));
+  std::ranges::copy(request, words.begin() + 1);
+  write_script_text(context_.services.settings.script_texts[context_.services.facts.process],
+                    std::span(words).first(request.size() + 1));
+  long_word_.store(ScriptWord::make(traits_.kind, begin_ms_), std::memory_order_release);
+}
+
 // A script's SELECT is for the script alone.
 void ScriptRun::select(DatabaseId database) {
   context_.client.database = database;
@@ -204,10 +231,14 @@ bool ScriptRun::run_once() {
   select(database_);
   interpreter_.set_random_state(random_state_);
   measured_.clear();
-  does_not_count_ = is_stopped_ = false;
-  const bool is_whole = interpreter_.run(chunk_, call_, *this, context_.reply, context_.client.protocol);
+  shown_bytes_ = 0;
+  does_not_count_ = false;
+  const Interpreter::End end =
+      interpreter_.run(chunk_, call_, *this, context_.reply, context_.client.protocol);
   select(database_);
-  counts_ = !does_not_count_ && (is_whole || (traits_.is_partial && !is_stopped_));
+  if (end == Interpreter::End::kByLimit) refuse_exec(context_, interpreter_.limit_error());
+  counts_ = !does_not_count_ &&
+            (end == Interpreter::End::kWhole || (traits_.is_partial && end == Interpreter::End::kByError));
   return counts_;
 }
 
@@ -220,14 +251,18 @@ void ScriptRun::run() {
   keys.reserve(call_.keys.size());
   for (const std::string_view key : call_.keys) keys.push_back(context_.keyspace.hash(key));
   context_.in_exec = true;
+  context_.exec_place = 0;
+  context_.exec_time_us.reset();
   const WriteStatus status = context_.keyspace.transact(keys, [&] {
     context_.plan = {};
+    context_.scripted_lines.clear();
     const bool counts = run_once();
     context_.is_repeated = true;
     return counts;
   });
   select(database_);  // also where the run ended without memory
   context_.in_exec = context_.is_repeated = false;
+  context_.exec_refusal.clear();
   context_.reply.set_protocol(context_.client.protocol);
   finish(status);
 }
@@ -250,6 +285,13 @@ void ScriptRun::finish(WriteStatus status) {
 void run_script(CommandContext& context, Interpreter& interpreter, Interpreter::Chunk chunk,
                 const ScriptCall& call, const ScriptTraits& traits) {
   ScriptRun(context, interpreter, chunk, call, traits).run();
+}
+
+bool refuse_without_room(CommandContext& context) {
+  if (context.in_exec ? context.exec_finds_room : context.keyspace.finds_room()) return false;
+  if (context.in_exec) refuse_exec(context, kNoRoom);
+  context.reply.error(kNoRoom);
+  return true;
 }
 
 bool take_keys(CommandContext& context, const Call& call, std::size_t count_at, ScriptCall* script) {
