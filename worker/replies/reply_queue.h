@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,8 @@ class ReplyQueue {
     Protocol protocol = Protocol::kText;
     bool is_whole = false;
     bool is_dropped = false;  ///< the client wants no reply
+    /// The number of the client's database from EXEC's reply on, unless that is an error or nil.
+    std::optional<std::uint32_t> selects{};
   };
 
   bool empty() const { return places_.empty(); }

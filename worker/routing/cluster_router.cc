@@ -27,6 +27,13 @@ bool wants_reply(ClientState& client) {
   return false;
 }
 
+// Of a reply to EXEC with more than one request: neither an error nor nil.
+bool is_array(std::string_view bytes, Protocol protocol, bool is_last) {
+  if (protocol != Protocol::kText) return bytes.starts_with('*') && !bytes.starts_with("*-");
+  const std::size_t line_end = bytes.find('\n');
+  return !is_last || (line_end != std::string_view::npos && line_end + 1 < bytes.size());
+}
+
 void answer_error(CommandContext& context, std::string_view text) {
   if (wants_reply(context.client)) context.reply.error(text);
 }
@@ -364,7 +371,11 @@ void ClusterRouter::on_reply(const ClientAt& client_at, const ReplyTo& to, NodeI
 void ClusterRouter::take_reply(ClientState& client, const ReplyTo& to, NodeId node, ReplyQueue::Place& place,
                                Failure failure, std::string_view bytes, bool is_last) {
   if (place.join != nullptr) return on_part(client, to, place, failure, bytes, is_last);
-  if (failure == Failure::kNone) return client.replies->add(to.place, place, bytes, is_last);
+  if (failure == Failure::kNone) {
+    const std::optional<std::uint32_t> selects = std::exchange(place.selects, std::nullopt);
+    if (selects && is_array(bytes, place.protocol, is_last)) client.database = DatabaseId(*selects);
+    return client.replies->add(to.place, place, bytes, is_last);
+  }
   ByteBuffer text;
   ReplyWriter writer(text, place.protocol);
   write_failure(failure, state_.node(node), writer);

@@ -125,6 +125,7 @@ class ClusterRouter {
                     ByteBuffer& output, std::size_t* begin);
   void finish_watch(const Join& join, ClientState& client, ReplyWriter& reply);
   Route route_exec(CommandContext& context, ByteBuffer& output, std::size_t* begin);
+  static std::optional<std::uint32_t> selected_by(const CallQueue& queue, CommandContext& context);
   Route send_exec(NodeId node, CommandContext& context, ByteBuffer& output, std::size_t* begin);
 
   /// The client's queue, behind whose last place what was written so far is put.

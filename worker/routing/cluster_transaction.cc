@@ -9,6 +9,7 @@
 
 #include "worker/clients/watched_key.h"
 #include "worker/routing/cluster_router.h"
+#include "worker/text/number_text.h"
 #include "worker/wire/word_list.h"
 
 namespace memento {
@@ -91,8 +92,7 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   for (std::size_t i = 0; i < queue.size(); ++i) {
     const Command& command = queue.command(i);
     has_all_keys |= command.has(kAllKeys);
-    if (command.is_for_connection() || command.has(kSelects) ||
-        (command.keys.first == 0 && !command.has(kAnywhere)))
+    if (command.is_for_connection() || (command.keys.first == 0 && !command.has(kAnywhere)))
       stranger = &command;
     command.each_key(queue.words(i), note);
   }
@@ -117,7 +117,20 @@ ClusterRouter::Route ClusterRouter::route_exec(CommandContext& context, ByteBuff
   return send_exec(*owner, context, output, begin);
 }
 
-// What is watched, then the requests.
+// The database that the transaction leaves its client in; nothing: as it was.
+std::optional<std::uint32_t> ClusterRouter::selected_by(const CallQueue& queue, CommandContext& context) {
+  std::optional<std::uint32_t> selected;
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    if (!queue.command(i).has(kSelects)) continue;
+    const std::optional<std::int64_t> number = parse_integer(queue.words(i)[1]);
+    if (!number || *number < 0 || *number >= context.services.facts.options.databases) continue;
+    const auto database = static_cast<std::uint32_t>(*number);
+    if (context.keyspace.open_database(DatabaseId(database))) selected = database;
+  }
+  return selected;
+}
+
+// What is watched, then the requests. Which database the requests behind it are about shows with the reply.
 ClusterRouter::Route ClusterRouter::send_exec(NodeId node, CommandContext& context, ByteBuffer& output,
                                               std::size_t* begin) {
   ClientState& client = context.client;
@@ -141,7 +154,9 @@ ClusterRouter::Route ClusterRouter::send_exec(NodeId node, CommandContext& conte
   std::size_t bytes = word_list_bytes(watched);
   for (std::size_t i = 0; i < queue.size(); ++i) bytes += word_list_bytes(words_of(i));
   std::uint64_t place = 0;
-  new_place(open_queue(context, output, begin), context, &place);
+  ReplyQueue& replies = open_queue(context, output, begin);
+  std::optional<std::uint32_t>& selects = new_place(replies, context, &place).selects;
+  if ((selects = selected_by(queue, context))) replies.set_barrier();
   const bool may_write = queue.has_any(kWrite | kPublishes | kScript);
   bus_->send({node, FragmentKind::kExec, may_write, context.reply.protocol(), client.database},
              {client.descriptor, client.id, place, 0}, bytes, [&](char* to) {
