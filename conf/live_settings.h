@@ -17,12 +17,23 @@
 namespace memento {
 
 inline constexpr std::int64_t kTcpKeepaliveLimitS = 32'767;  // the kernel's
+inline constexpr std::int64_t kIdleTimeoutLimitS = INT32_MAX;
+inline constexpr int kBackgroundHzLimit = 500;
+inline constexpr std::int64_t kLargestBusyAfterMs = 86'400'000;
 
 struct LiveSettings {
   std::atomic<int> max_clients{0};                 ///< of all workers together
+  std::atomic<int> lowered_max_clients{0};         ///< what the limit of open files made of it; 0: it did not
   std::atomic<int> quit_timeout_ms{0};             ///< how long QUIT lets connections finish
   std::atomic<bool> protected_mode{true};          ///< without a password only this machine is served
   std::atomic<std::int64_t> tcp_keepalive_s{300};  ///< of connections from now on; 0: off
+  std::atomic<std::int64_t> idle_timeout_s{0};     ///< clients idle for longer are closed; 0: none
+  std::atomic<std::int64_t> background_hz{10};     ///< rounds of background work a second
+  // The segment has these three too, where the keyspace reads them: whoever changes them tells it
+  // (tell_latest()).
+  std::atomic<std::int64_t> memory_limit_bytes{0};  ///< 0: all of the segment
+  std::atomic<std::int64_t> evicts{0};
+  std::atomic<std::int64_t> value_limit_bytes{0};
   Password password;
   std::atomic<std::int64_t> slow_after_us{10'000};  ///< commands that take as long are logged; negative: none
   std::atomic<std::int64_t> slow_shown{128};        ///< lines of SLOWLOG
@@ -43,6 +54,16 @@ struct LiveSettings {
   std::atomic<std::uint64_t> key_events{0};
   StatisticsRecords statistics;
 };
+
+/// Tells `apply` the setting's value, again as long as somebody has changed it meanwhile: of several
+/// processes that do this at once the last one tells the last value. False: apply() failed.
+template <class Apply>
+bool tell_latest(const std::atomic<std::int64_t>& setting, Apply&& apply) {
+  for (std::int64_t told = setting;;) {
+    if (!apply(told)) return false;
+    if (const std::int64_t now = setting; std::exchange(told, now) == now) return true;
+  }
+}
 
 /// Owns the mapping of the settings. Move-only; children inherit the mapping. The settings themselves are
 /// never destroyed: all processes share them, and one that ends must not close what the others still use.

@@ -148,6 +148,8 @@ class Parser {
         "Worker processes (one per CPU)", "COUNT");
     add("-m,--memory", o.memory_bytes, size_between(kSmallestMemoryBytes, 1ull << 40),
         "Memory for all data (half of what the machine or its cgroup allows)", "SIZE");
+    add("--maxmemory", o.memory_limit_bytes, size_between(0, 1ull << 40),
+        "How much of --memory data may take, in bytes in use; 0: all (0)", "SIZE");
     add("-C,--config", o.config_file, not_empty, "Configuration file", "FILE");
     app_.add_flag("-d,--daemon", o.daemon, "Detach; return when the server accepts connections");
     add("-P,--pidfile", o.pid_file, not_empty, "File for the master's process id", "FILE");
@@ -181,6 +183,13 @@ class Parser {
         "Reply to lines in the text protocol, or in RESP as Redis does: text or resp (text)", "PROTOCOL");
     add("--tcp-keepalive", o.tcp_keepalive_s, number_between(0, kTcpKeepaliveLimitS, "a number of seconds"),
         "Silence after which a client is asked whether it is there; 0: never (300)", "SECONDS");
+    add("--timeout", o.idle_timeout_s, number_between(0, kIdleTimeoutLimitS, "a number of seconds"),
+        "Idle time after which a client is closed; 0: never (0)", "SECONDS");
+    add("--hz", o.background_hz, number_between(1, kBackgroundHzLimit, "a number of rounds a second"),
+        "Rounds of background work a second (10)", "COUNT");
+    add("--busy-reply-threshold", o.busy_after_ms,
+        number_between(0, kLargestBusyAfterMs, "a number of milliseconds"),
+        "How long a script runs before others are answered BUSY (5000)", "MILLISECONDS");
     constexpr std::int64_t kDayUs = 86'400'000'000;
     add("--slowlog-log-slower-than", o.slow_after_us, number_between(-1, kDayUs, "a number of microseconds"),
         "Log commands that take as long in SLOWLOG; -1: none (10000)", "MICROSECONDS");
@@ -246,8 +255,9 @@ void resolve(Options& options, const std::string& folder) {
   if (options.memory_bytes == 0)
     options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
   if (options.directory.empty()) options.directory = "/dev/shm/memento-" + std::to_string(options.port);
-  for (std::string* path :
-       {&options.directory, &options.pid_file, &options.log_file, &options.cluster_secret_file})
+  options.config_path = options.config_file;
+  for (std::string* path : {&options.config_path, &options.directory, &options.pid_file, &options.log_file,
+                            &options.cluster_secret_file})
     make_absolute(*path, folder);
 }
 

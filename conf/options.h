@@ -15,7 +15,7 @@
 namespace memento {
 
 /// When memory is full: refuse writes, or make room by evicting any keys.
-enum class EvictionPolicy { kNoEviction, kAllKeys };
+enum class EvictionPolicy { kNoEviction = 0, kAllKeys = 1 };
 
 /// Which clients may use DEBUG.
 enum class DebugPolicy { kNo, kLocal, kYes };
@@ -30,12 +30,13 @@ struct Options {
   bool address_is_given = false;
   std::uint16_t port = 6737;
   bool port_is_given = false;
-  std::uint32_t workers = 0;       ///< resolved: one per usable CPU
-  std::uint64_t memory_bytes = 0;  ///< resolved: half of what the process may use
-  std::string directory;           ///< resolved: /dev/shm/memento-PORT
-  std::string pid_file;            ///< empty: none
-  std::string log_file;            ///< empty: stderr
-  std::string user;                ///< of workers and bus; empty: the user who starts the server
+  std::uint32_t workers = 0;             ///< resolved: one per usable CPU
+  std::uint64_t memory_bytes = 0;        ///< resolved: half of what the process may use
+  std::uint64_t memory_limit_bytes = 0;  ///< of them, what data may take; 0: all
+  std::string directory;                 ///< resolved: /dev/shm/memento-PORT
+  std::string pid_file;                  ///< empty: none
+  std::string log_file;                  ///< empty: stderr
+  std::string user;                      ///< of workers and bus; empty: the user who starts the server
   std::uint64_t value_limit_bytes = 512ull << 20;
   EvictionPolicy eviction = EvictionPolicy::kNoEviction;
   std::uint32_t databases = kLargestDatabaseCount;  ///< that SELECT chooses from
@@ -49,6 +50,9 @@ struct Options {
   DebugPolicy debug_command = DebugPolicy::kNo;
   InlineReplies inline_replies = InlineReplies::kText;
   int tcp_keepalive_s = 300;            ///< 0: off
+  int idle_timeout_s = 0;               ///< 0: clients may be idle for ever
+  int background_hz = 10;               ///< rounds of background work a second
+  std::int64_t busy_after_ms = 5000;    ///< of a script's time
   std::int64_t slow_after_us = 10'000;  ///< negative: no command is logged as slow
   std::int64_t slow_shown = 128;
   std::int64_t latency_after_ms = 0;  ///< 0: nothing is sampled
@@ -56,6 +60,7 @@ struct Options {
   bool daemon = false;
   bool fresh = false;
   std::string config_file;  ///< empty: none; as given
+  std::string config_path;  ///< resolved: where that is
   bool test_only = false;
   bool cluster = false;
   std::string nodes_file;           ///< resolved: ~/.memento

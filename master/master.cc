@@ -299,23 +299,31 @@ int Master::raise_descriptor_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
+  (*settings_)->lowered_max_clients = 0;
   if (limit.rlim_cur >= wanted) return options_.max_clients;
   const int possible = std::max(1, static_cast<int>(limit.rlim_cur) - static_cast<int>(own));
   log_->warning("max-clients is " + std::to_string(possible) + ": the limit of open files is " +
                 std::to_string(limit.rlim_cur) + " (ulimit -n, LimitNOFILE=)");
+  (*settings_)->lowered_max_clients = possible;
   return possible;
 }
 
 // Applies the settings that running workers read from the segment and the live settings.
 void Master::apply_settings() {
   (*settings_)->quit_timeout_ms = options_.quit_timeout_s * 1000;
-  segment_->set_value_limit(options_.value_limit_bytes);
   set_key_events(segment_->header(), (*settings_)->key_events);
   segment_->set_master_pipe(stuck_lock_writer_.get());
   segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
-  if (!Keyspace(*segment_, 0).set_eviction(options_.eviction == EvictionPolicy::kAllKeys)) {
+  Keyspace keyspace(*segment_, 0);
+  LiveSettings& settings = **settings_;
+  tell_latest(settings.value_limit_bytes, [&](std::int64_t bytes) {
+    return keyspace.set_value_limit(static_cast<std::uint64_t>(bytes)), true;
+  });
+  tell_latest(settings.memory_limit_bytes, [&](std::int64_t bytes) {
+    return keyspace.set_memory_limit(static_cast<std::uint64_t>(bytes)), true;
+  });
+  if (!tell_latest(settings.evicts, [&](std::int64_t evicts) { return keyspace.set_eviction(evicts != 0); }))
     log_->error("eviction stays off: no memory for what it keeps in mind; remove keys, then kill -HUP");
-  }
 }
 
 int Master::wait_timeout_ms() const {

@@ -17,12 +17,12 @@
 
 #include "bus/core/cluster_state.h"
 #include "conf/live_settings.h"
+#include "conf/live_values.h"
 #include "conf/log.h"
 #include "conf/log_limiter.h"
 #include "conf/options.h"
 #include "master/daemonize.h"
 #include "master/handover.h"
-#include "master/live_values.h"
 #include "master/pid_file.h"
 #include "master/server_user.h"
 #include "master/upgrade.h"

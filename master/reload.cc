@@ -40,6 +40,11 @@ void Master::reload() {
   options_.password_file = fresh.password_file;
   options_.protected_mode = fresh.protected_mode;
   options_.tcp_keepalive_s = fresh.tcp_keepalive_s;
+  options_.key_events = fresh.key_events;
+  options_.idle_timeout_s = fresh.idle_timeout_s;
+  options_.background_hz = fresh.background_hz;
+  options_.busy_after_ms = fresh.busy_after_ms;
+  options_.memory_limit_bytes = fresh.memory_limit_bytes;
   options_.value_limit_bytes = fresh.value_limit_bytes;
   apply_live_values(*password);
   rlimit limit{};

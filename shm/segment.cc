@@ -129,8 +129,6 @@ bool Segment::commit_front(std::uint32_t record_count) {
                        places.processes_offset + sizeof(ProcessRecord) * record_count);
 }
 
-void Segment::set_value_limit(std::uint64_t limit_bytes) { header().value_limit_bytes.store(limit_bytes); }
-
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
   owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);

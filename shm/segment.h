@@ -86,9 +86,6 @@ class Segment {
   /// The open file, with the claim on it (flock); -1 when there is none.
   int descriptor() const;
 
-  /// The longest value that commands accept; workers see the change at once.
-  void set_value_limit(std::uint64_t limit_bytes);
-
   /// Makes [0, end) of the file safe to touch (fallocate). False: the tmpfs is full.
   bool commit_memory(std::uint64_t begin, std::uint64_t end);
 

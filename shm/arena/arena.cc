@@ -299,20 +299,35 @@ bool Arena::may_take_pages(std::uint64_t pages) const {
 }
 
 bool Arena::has_pages(std::uint64_t pages) const {
+  if (!is_within_limit(pages) && !(replaces_ && pages <= 1)) return false;
   const std::uint64_t uncommitted = header_.page_count - header_.committed_pages.load(kRelaxed);
   return header_.free_pages.load(kRelaxed) + uncommitted >= pages + reserve_pages();
+}
+
+std::uint64_t Arena::used_bytes() const {
+  const std::uint64_t other_slots_bytes = segment_.mapped_bytes() - segment_.size_bytes();
+  return header_.processes_offset - other_slots_bytes + header_.used_units.load(kRelaxed) * kUnitBytes;
+}
+
+// Whether so many pages more may be in use.
+bool Arena::is_within_limit(std::uint64_t pages) const {
+  const std::uint64_t limit_bytes = header_.limit_bytes.load(kRelaxed);
+  return limit_bytes == 0 || used_bytes() + pages * kPageBytes <= limit_bytes;
 }
 
 // A page stays for tables, whatever else goes.
 bool Arena::can_ever_hold(std::uint64_t bytes) const {
   const std::uint64_t kept_pages =
       reserve_pages() + 1 + Extent{header_.ghosts.load(kRelaxed)}.size() / kUnitsPerPage;
+  const std::uint64_t limit_bytes = header_.limit_bytes.load(kRelaxed);
+  if (limit_bytes != 0 && bytes > limit_bytes) return false;
   return header_.page_count > kept_pages && bytes <= (header_.page_count - kept_pages) * kPageBytes;
 }
 
 // Grants more pages of the arena. The system call is made without the lock: fallocate twice is harmless.
 bool Arena::commit_more_pages(std::uint64_t pages) {
   ++searches;
+  if (reserve_users_ == 0 && !is_within_limit(pages)) return false;
   const std::uint64_t before = header_.committed_pages.load(std::memory_order_acquire);
   const std::uint64_t limit =
       header_.page_count - (reserve_users_ > 0 ? 0 : reserve_pages() - free_reserve_pages());

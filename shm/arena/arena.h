@@ -98,13 +98,18 @@ class Arena {
   /// Evacuated blocks go back to their page, which is free when they were the last; what is left of the
   /// targets too.
   void finish_evacuation();
-  /// The held new run becomes the ghosts' (ghosts.h).
-  void publish_ghosts();
+  /// The held new run becomes the ghosts' (ghosts.h). False: there are some by now, and it is still held.
+  bool publish_ghosts();
 
-  /// Whether so many pages are free beside the reserve.
+  /// Whether so many pages are free beside the reserve, and the limit allows them.
   bool may_take_pages(std::uint64_t pages) const;
   /// The same, or could be once they are committed.
   bool has_pages(std::uint64_t pages) const;
+  /// Of the segment, with the pages in use.
+  std::uint64_t used_bytes() const;
+  bool is_within_limit(std::uint64_t pages) const;
+  /// Set: a page was emptied for what is being allocated, which may take one above the limit too.
+  void let_replace(bool replaces) { replaces_ = replaces; }
 
   // Extents (arena_extents.cc).
 
@@ -227,6 +232,7 @@ class Arena {
   Word* page_infos_;
   Word* page_ages_;
   int reserve_users_ = 0;
+  bool replaces_ = false;  ///< let_replace()
 };
 
 }  // namespace memento

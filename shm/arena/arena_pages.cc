@@ -106,14 +106,16 @@ void Arena::stage_gone(Offset offset) {
   redo_.stage(record_.evacuated.count, count + 1);
 }
 
-void Arena::publish_ghosts() {
+bool Arena::publish_ghosts() {
   const LockGuard guard(owner_, header_.arena_lock);
+  if (header_.ghosts.load(kRelaxed) != 0) return false;  // another process was faster
   const Extent run{held(kHeldNewRun).load(kRelaxed)};
   stage_run_start(in_arena(run.offset()) / kUnitBytes, false);  // it is no entry's
   redo_.stage(held(kHeldNewRun), 0);
   if (planted(Plant::kGhostsNotPublished)) redo_.commit();
   redo_.stage(header_.ghosts, run.word);
   redo_.commit();
+  return true;
 }
 
 void Arena::finish_evacuation() {

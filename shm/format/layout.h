@@ -230,7 +230,8 @@ struct Header {
   alignas(64) RobustLock arena_lock;
   Word committed_pages;  ///< pages of the arena that fallocate has granted
   Word used_units;
-  Word free_pages;     ///< committed pages without a unit in use
+  Word limit_bytes;  ///< memory in use may grow up to here (CONFIG SET maxmemory); 0: as far as there is some
+  Word free_pages;   ///< committed pages without a unit in use
   Word page_sequence;  ///< age of the page taken last
   Word ghosts;         ///< Extent of the run with the evicted keys' fingerprints (eviction.cc), or 0
   std::array<Word, kUnitHintLimit>

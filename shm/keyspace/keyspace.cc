@@ -310,12 +310,18 @@ std::uint64_t Keyspace::payload_bytes_of_all() const {
   return sum;
 }
 
-std::uint64_t Keyspace::memory_used_bytes() const {
-  const std::uint64_t other_slots_bytes = impl_->segment.mapped_bytes() - impl_->segment.size_bytes();
-  return impl_->header.processes_offset - other_slots_bytes +
-         impl_->header.used_units.load(kRelaxed) * kUnitBytes;
+std::uint64_t Keyspace::memory_used_bytes() const { return impl_->arena.used_bytes(); }
+std::uint64_t Keyspace::memory_limit_bytes() const {
+  const std::uint64_t limit_bytes = impl_->header.limit_bytes.load(kRelaxed);
+  return limit_bytes != 0 ? limit_bytes : impl_->header.size_bytes;
 }
-std::uint64_t Keyspace::memory_limit_bytes() const { return impl_->header.size_bytes; }
+std::uint64_t Keyspace::memory_size_bytes() const { return impl_->header.size_bytes; }
+void Keyspace::set_memory_limit(std::uint64_t bytes) {
+  impl_->header.limit_bytes.store(bytes < impl_->header.size_bytes ? bytes : 0, kRelaxed);
+}
+void Keyspace::set_value_limit(std::uint64_t bytes) {
+  impl_->header.value_limit_bytes.store(bytes, kRelaxed);
+}
 
 bool Keyspace::finds_room() {
   if (impl_->arena.has_pages(1) || evicts()) [[likely]]

@@ -240,15 +240,22 @@ class Keyspace {
   /// Of all:
   std::uint64_t payload_bytes_of_all() const;
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use
-  std::uint64_t memory_limit_bytes() const;  ///< the segment's size
+  std::uint64_t memory_limit_bytes() const;  ///< up to where they may grow: the segment's size, or less
+  std::uint64_t memory_size_bytes() const;   ///< the segment's size
   /// Whether there is memory for keys that take more than before. When it is short, this makes room as a
   /// write would, but that nothing is evicted for it: where keys may be, there is. REQUIRES: not inside a
   /// body.
   bool finds_room();
 
-  /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes; the
-  /// master calls it. False: no memory for what eviction keeps in mind.
+  /// Up to where memory in use may grow, for all processes; 0, or more than there is: all of it. When more is
+  /// in use already nothing new is stored, or with eviction keys go, in the background too.
+  void set_memory_limit(std::uint64_t bytes);
+
+  /// Whether writes that find memory short make room by evicting keys (S3-FIFO). For all processes.
+  /// False: no memory for what eviction keeps in mind.
   bool set_eviction(bool evicts);
+  /// Gets what switching it on needs. False: as above.
+  bool prepare_eviction();
   bool evicts() const;
 
   /// Background work (expiry sweep, unless not `expires`, freeing of flushed entries, compaction) for about
@@ -273,6 +280,7 @@ class Keyspace {
   std::uint64_t counter_sum(Counter counter) const;  ///< over all processes
   std::uint64_t connected_clients() const;           ///< over all processes
   std::uint64_t value_limit_bytes() const;
+  void set_value_limit(std::uint64_t bytes);  ///< for all processes
 
  private:
   void change_database(DatabaseId database);

@@ -181,8 +181,9 @@ struct Keyspace::Impl {
   bool with_room(std::uint64_t bytes, Allocate&& allocate) {
     for (int round = 0; !allocate(); ++round) {
       if (round == kFindMemoryLimit || !find_memory(bytes <= kLargestBlockBytes ? 1 : bytes / kUnitBytes + 2))
-        return false;
+        return arena.let_replace(false), false;
     }
+    arena.let_replace(false);
     return true;
   }
   bool is_ready(std::uint64_t bytes, std::uint32_t* size_class);
@@ -244,6 +245,7 @@ struct Keyspace::Impl {
 
   // maintenance.cc
   bool maintain(std::int64_t budget_us, bool expires, WorkShare share);
+  bool evict_above_limit(std::int64_t end_ns);
   void reclaim_inherited();
   void drain_dead_table();
   bool reclaim_flushed();

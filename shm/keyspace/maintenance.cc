@@ -214,7 +214,18 @@ bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires, WorkShare sh
   }
   if (expired > 0) count(Counter::kExpired, expired);
   const bool has_share_left = expires && tells_removed_keys(header) && sweep_share(share, budget_us);
-  return has_share_left || (visited < slot_count && (found_work || expired > 0));
+  const bool is_over_limit = evict_above_limit(end_ns);
+  return is_over_limit || has_share_left || (visited < slot_count && (found_work || expired > 0));
+}
+
+// The limit may have been lowered. True: more has to go.
+bool Keyspace::Impl::evict_above_limit(std::int64_t end_ns) {
+  if (header.evicts.load(kRelaxed) == 0) return false;
+  while (!arena.is_within_limit(0)) {
+    if (!evict()) return false;
+    if (monotonic_time_ns() >= end_ns) return true;
+  }
+  return false;
 }
 
 }  // namespace memento

@@ -208,7 +208,10 @@ bool Keyspace::Impl::find_memory(std::uint64_t units) {
   };
   if (is_scattered() && clear_range(units, false)) return true;
   for (int round = 0; evicts && round < kEvictionRounds; ++round) {
-    if (is_scattered() ? clear_range(units, true) || evict() : evict()) return true;
+    if (is_scattered() ? clear_range(units, true) || evict() : evict()) {
+      arena.let_replace(true);
+      return true;
+    }
     if (!has_victims()) break;
     // Others may be at the oldest pages, or in the range: they are done before long.
     if (round < kYieldRounds) {

@@ -128,17 +128,22 @@ bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& ju
   return true;
 }
 
-// Switches eviction on or off. The ghosts' run is made once and kept.
-bool Keyspace::set_eviction(bool evicts) {
+// The ghosts' run is made once and kept.
+bool Keyspace::prepare_eviction() {
   Impl& impl = *impl_;
-  if (evicts && impl.header.ghosts.load(kRelaxed) == 0) {
-    const std::uint64_t bytes = impl.header.page_count * kPageBytes / kBytesPerGhost * sizeof(std::uint32_t);
-    if (!impl.with_room(bytes, [&] { return impl.arena.allocate_run(bytes); })) return false;
-    const Extent run{impl.arena.held(kHeldNewRun).load(kRelaxed)};
-    std::memset(impl.base + run.offset() + sizeof(Word), 0, run.size() * kUnitBytes - sizeof(Word));
-    impl.arena.publish_ghosts();
-  }
-  impl.header.evicts.store(evicts ? 1 : 0, std::memory_order_release);
+  if (impl.header.ghosts.load(kRelaxed) != 0) return true;
+  impl.arena.free_held(kHeldNewRun);  // of a write that did not need it
+  const std::uint64_t bytes = impl.header.page_count * kPageBytes / kBytesPerGhost * sizeof(std::uint32_t);
+  if (!impl.with_room(bytes, [&] { return impl.arena.allocate_run(bytes); })) return false;
+  const Extent run{impl.arena.held(kHeldNewRun).load(kRelaxed)};
+  std::memset(impl.base + run.offset() + sizeof(Word), 0, run.size() * kUnitBytes - sizeof(Word));
+  if (!impl.arena.publish_ghosts()) impl.arena.free_held(kHeldNewRun);
+  return true;
+}
+
+bool Keyspace::set_eviction(bool evicts) {
+  if (evicts && !prepare_eviction()) return false;
+  impl_->header.evicts.store(evicts ? 1 : 0, std::memory_order_release);
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "conf/config_rewrite.h"
 #include "conf/machine.h"
 #include "conf/password.h"
 #include "conf/password_source.h"
@@ -276,6 +277,18 @@ TEST(ConfOptions, KeyEvents) {
   EXPECT_EQ(parse_file("notify-keyspace-events KEA\n").options.key_events, "KEA");
   EXPECT_EQ(parse_file("notify-keyspace-events KEq\n", {"-t"}).text,
             "FILE:1: notify-keyspace-events: 'KEq': only letters of Ag$lshzxeKEtmdn can be\n");
+}
+
+// Shows that changes of a file replace the line that counts, add one where there is none, take away what is
+// to go, leave all else, and are read back as they were meant.
+TEST(ConfRewrite, ChangesLines) {
+  const std::string text = "# a comment\ntimeout 1\n\n  timeout   5\nrequirepass old\nport 7000";
+  const std::string password = "two \"words\" \\ # \x01\xff";
+  EXPECT_EQ(changed_config(text, {{"timeout", "60"}, {"hz", "20"}, {"requirepass", ""}, {"maxmemory", "1"}}),
+            "# a comment\ntimeout 1\n\ntimeout 60\nport 7000\n# Set by CONFIG REWRITE\nhz 20\nmaxmemory 1\n");
+  const std::string changed = changed_config(text, {{"requirepass", password}});
+  EXPECT_EQ(parse_file(changed).options.password, password) << changed;
+  EXPECT_EQ(changed_config("", {}), "");
 }
 
 // Shows both eviction policies, and what is none.

@@ -132,6 +132,94 @@ TEST(Daemon, HupLeavesWhatConfigSetChanged) {
   EXPECT_NE(in_use("requirepass").find("other"), std::string::npos);
 }
 
+// Shows that CONFIG REWRITE keeps what CONFIG SET changed: in the file, whose other lines and mode stay, and
+// so over a restart, and HUP then changes nothing.
+TEST(Daemon, ConfigRewrite) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "# ours\ntimeout 10\nvalue-limit 1MiB\n";
+  std::filesystem::permissions(config, std::filesystem::perms(0640));
+  TestServer server({"--config", config});
+  EXPECT_EQ(server.request("CONFIG REWRITE"), "OK");
+  EXPECT_EQ(read_file(config), "# ours\ntimeout 10\nvalue-limit 1MiB\n");
+  EXPECT_EQ(
+      server.request("CONFIG SET timeout 77 maxmemory 20mb maxmemory-policy allkeys-lru protected-mode no"),
+      "OK");
+  EXPECT_EQ(server.request("CONFIG REWRITE"), "OK");
+  EXPECT_EQ(read_file(config),
+            "# ours\ntimeout 77\nvalue-limit 1MiB\n# Set by CONFIG REWRITE\nprotected-mode no\n"
+            "maxmemory 20971520\neviction allkeys\n");
+  EXPECT_EQ(std::filesystem::status(config).permissions(), std::filesystem::perms(0640));
+  ASSERT_TRUE(hup(server));
+  const auto expect_kept = [&] {
+    const std::string kept = server.request("CONFIG GET timeout maxmemory maxmemory-policy");
+    for (const char* const value : {"77", "20971520", "allkeys-lru"})
+      EXPECT_NE(kept.find(value), std::string::npos) << kept;
+  };
+  expect_kept();
+  server.stop();
+  server.start();
+  expect_kept();
+  EXPECT_EQ(server.request("CONFIG SET requirepass secret"), "OK");
+  Client client = server.connect();
+  EXPECT_EQ(*client.request("AUTH secret"), "OK");
+  EXPECT_EQ(*client.request("CONFIG REWRITE"), "OK");
+  EXPECT_EQ(count_in(read_file(config), "requirepass secret\n"), 1u);
+  std::filesystem::remove(config);
+  const std::string refused = *client.request("CONFIG REWRITE");
+  EXPECT_NE(refused.find("Rewriting config file: " + config), std::string::npos) << refused;
+}
+
+// Shows that keys of databases that a later start does not have any more are told of in the log, and that
+// they are there again when it has them.
+TEST(Daemon, KeysOfMissingDatabases) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "databases 8\n";
+  TestServer server({"--config", config});
+  Client client = server.connect();
+  EXPECT_EQ(*client.request("SELECT 5"), "OK");
+  EXPECT_EQ(*client.request("MSET a 1 b 2"), "OK");
+  EXPECT_EQ(count_in(server.log(), "which nobody can select"), 0u);
+  std::ofstream(config) << "databases 5\n";
+  server.stop();
+  server.start();
+  EXPECT_TRUE(log_says(server, "2 keys are in databases from 5 on, which nobody can select"));
+  std::ofstream(config) << "databases 6\n";
+  server.stop();
+  server.start();
+  Client again = server.connect();
+  EXPECT_EQ(*again.request("SELECT 5"), "OK");
+  EXPECT_EQ(*again.request("GET a"), "1");
+}
+
+// Shows that clients who are idle for as long as `timeout` says are closed, by each worker, and that those
+// who subscribe, monitor or are busy are not; and that the setting goes on over an upgrade.
+TEST(Daemon, IdleClientsAreClosed) {
+  TestServer server({"--workers", "2"});
+  EXPECT_EQ(server.request("CONFIG SET timeout 1"), "OK");
+  std::vector<Client> idle;
+  for (int i = 0; i < 8; ++i) idle.push_back(server.connect());
+  for (Client& client : idle) ASSERT_TRUE(client.request("PING x"));
+  Client subscriber = server.connect();
+  Client monitor = server.connect();
+  Client busy = server.connect();
+  ASSERT_TRUE(subscriber.request("SUBSCRIBE news"));
+  ASSERT_TRUE(monitor.request("MONITOR"));
+  // Subscriber, monitor and the one that asks all the time are left.
+  EXPECT_TRUE(wait_until([&] {
+    const Result<std::string> reply = busy.request("INFO clients");
+    return reply && reply->find("connected_clients:3\n") != std::string::npos;
+  }));
+  for (Client& client : idle) EXPECT_FALSE(client.read_reply());
+  EXPECT_EQ(server.request("PUBLISH news x"), "1");
+
+  EXPECT_EQ(server.request("CONFIG SET timeout 4321"), "OK");
+  server.signal(SIGUSR2);
+  ASSERT_TRUE(log_says(server, "Upgraded to version"));
+  EXPECT_NE(server.request("CONFIG GET timeout").find("4321"), std::string::npos);
+}
+
 // Shows that a detached server finds its relative paths again on HUP, though it left the folder where it was
 // started.
 TEST(Daemon, HupFindsRelativePaths) {

@@ -90,7 +90,7 @@ struct ClientTraits {
 struct ClientState : ClientTraits {
   std::uint64_t id = 0;  ///< unique over all workers, as long as the segment lives
   TimeMs connected_ms = 0;
-  TimeMs active_ms = 0;  ///< last request
+  TimeMs active_ms = 0;  ///< it sent, or took, something
   const Command* last_command = nullptr;
   int descriptor = -1;                       ///< the socket, for its addresses
   std::unique_ptr<Transaction> transaction;  ///< between MULTI and EXEC

@@ -228,7 +228,8 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"CONFIG|GET", -3, kAdmin | kAnyTime, kNoKey, 0, kServer, "2.0.0", "glob [glob ...]", "Parameters and their values"},
     {"CONFIG|HELP", 2, kLoading | kStale, kNoKey, 0, kServer, "5.0.0", "", "The subcommands"},
     {"CONFIG|RESETSTAT", 2, kAdmin | kAnyTime, kNoKey, 0, kServer, "2.0.0", "", "Let INFO's counters begin again"},
-    {"CONFIG|SET", -4, kAdmin | kAnyTime, kNoKey, 0, kServer, "2.0.0", "parameter value [parameter value ...]", "Change parameters until the server ends", JoinKind::kNone, Secrets::kPasswordValues},
+    {"CONFIG|REWRITE", 2, kAdmin | kAnyTime | kNoMulti, kNoKey, 0, kServer, "2.8.0", "", "Write what CONFIG SET changed into the configuration file"},
+    {"CONFIG|SET", -4, kAdmin | kAnyTime, kNoKey, 0, kServer, "2.0.0", "parameter value [parameter value ...]", "Change parameters; CONFIG REWRITE keeps them", JoinKind::kNone, Secrets::kPasswordValues},
 
     {"DEBUG|HELP", 2, kAdmin | kAnyTime | kDebug, kNoKey, 0, kServer, "1.0.0", "", "The subcommands"},
     {"DEBUG|OBJECT", 3, kAdmin | kAnyTime | kDebug, kSecondWord, 0, kServer, "1.0.0", "key", "What is known of a key's value"},

@@ -45,7 +45,7 @@ constexpr bool is_plain(char c) { return c >= ' ' && c <= '~' && c != '\\' && c 
 }  // namespace
 
 bool is_secret(const Command& command, std::span<const std::string_view> words, std::size_t index) {
-  const auto is_auth = [](std::string_view word) { return is_word(word, "AUTH"); };
+  const auto is_auth = [](std::string_view word) { return is_word(word, "AUTH") || is_word(word, "AUTH2"); };
   switch (command.secrets) {
     case Secrets::kNone:
       return false;

@@ -187,6 +187,7 @@ constexpr auto kOfSubcommands = std::to_array<Row>({
     {"CONFIG|GET", handlers::config_get},
     {"CONFIG|HELP", handlers::subcommand_help},
     {"CONFIG|RESETSTAT", handlers::config_resetstat},
+    {"CONFIG|REWRITE", handlers::config_rewrite},
     {"CONFIG|SET", handlers::config_set},
     {"DEBUG|HELP", handlers::subcommand_help},
     {"DEBUG|OBJECT", handlers::debug_object},

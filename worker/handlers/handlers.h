@@ -165,6 +165,7 @@ void monitor(CommandContext&, const Call&);
 
 // config_handlers.cc
 void config_get(CommandContext&, const Call&);
+void config_rewrite(CommandContext&, const Call&);
 void config_set(CommandContext&, const Call&);
 void config_resetstat(CommandContext&, const Call&);
 

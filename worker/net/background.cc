@@ -17,8 +17,18 @@ constexpr std::int64_t kRatePeriodMs = 1000;
 
 bool Background::tick(std::size_t connection_count) {
   update_statistics(connection_count);
+  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  if (!is_busy_ && now_ms - round_ms_ < period_ms()) return false;
+  round_ms_ = now_ms;
   const WorkShare share{context_.index, std::max(context_.options.workers, 1u)};
-  return keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background, share);
+  is_busy_ = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background, share);
+  return is_busy_;
+}
+
+std::int64_t Background::period_ms() const { return 1000 / context_.settings.background_hz; }
+
+std::int64_t Background::pause_ms(bool is_busy) const {
+  return std::min(is_busy ? kBusyTickMs : kTickMs, period_ms());
 }
 
 // What clients have made the heap grow by lies between what is used: only there for the next ones, or for

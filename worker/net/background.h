@@ -14,14 +14,20 @@ namespace memento {
 class Background {
  public:
   static constexpr int kKeptHeapBytes = 32 << 20;
+  static constexpr std::int64_t kTickMs = 100;
+  static constexpr std::int64_t kBusyTickMs = 10;  ///< while work is left: a tenth of the worker's time
 
   Background(WorkerContext& context, Keyspace& keyspace, MessageHub& hub)
       : context_(context), keyspace_(keyspace), hub_(hub) {}
 
-  /// For about a millisecond. True: there is more to do.
+  /// For about a millisecond, as often as the setting `hz` says, and more often while there is more to do,
+  /// which true tells.
   bool tick(std::size_t connection_count);
+  /// Until the next tick.
+  std::int64_t pause_ms(bool is_busy) const;
 
  private:
+  std::int64_t period_ms() const;
   void update_statistics(std::size_t connection_count);
   void update_rate(WorkerStatistics& record, std::int64_t now_ms);
   void give_back_memory();
@@ -29,6 +35,8 @@ class Background {
   WorkerContext& context_;
   Keyspace& keyspace_;
   MessageHub& hub_;
+  std::int64_t round_ms_ = 0;      ///< monotonic; the keyspace's work was done then
+  bool is_busy_ = false;           ///< and left some
   std::size_t trimmed_bytes_ = 0;  ///< free bytes of the heap when memory was given back last
   std::int64_t rated_ms_ = 0;      ///< monotonic; operations per second were found then
   std::uint64_t rated_executed_ = 0;

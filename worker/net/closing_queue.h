@@ -48,6 +48,14 @@ class ClosingQueue {
       entries_.pop_front();
     }
   }
+  /// Calls close(connection) for each whose time is over and whose client has not left, and forgets it.
+  template <class Close>
+  void close_due(ConnectionTable& connections, Close&& close) {
+    close_due(monotonic_time_ns() / 1'000'000, [&](const Entry& entry) {
+      if (Connection* const connection = connections.find(entry.descriptor, entry.client_id))
+        close(*connection);
+    });
+  }
 
  private:
   const std::int64_t patience_ms_;

@@ -60,6 +60,7 @@ Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
 
 Connection::Wait Connection::on_writable(Turn& turn, SessionContext& context) {
   if (!send(output_, context.keyspace)) return Wait::kClosed;
+  session_.client().active_ms = context.keyspace.now_ms();
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
   if (awaits_last_replies()) return Wait::kReplies;

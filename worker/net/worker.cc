@@ -23,6 +23,7 @@
 #include "worker/net/closing_queue.h"
 #include "worker/net/connection_table.h"
 #include "worker/net/event_sources.h"
+#include "worker/net/idle_clients.h"
 #include "worker/routing/cluster_router.h"
 #include "worker/script/script_engine.h"
 #include "worker/session/peer_requests.h"
@@ -35,8 +36,6 @@ constexpr std::size_t kTurnLimit = 16;
 constexpr std::size_t kBriefTurnBytes = 16 * 1024;  // of its requests, and of its replies; some hundred
 constexpr std::int64_t kLingerMs = 10'000;  // for one whose input made no sense to stop, and to read why
 constexpr std::int64_t kMemoryLogMs = 600'000;
-constexpr std::int64_t kTickMs = 100;
-constexpr std::int64_t kBusyTickMs = 10;      // while background work is left: a tenth of the worker's time
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
 class Worker {
@@ -44,14 +43,13 @@ class Worker {
   explicit Worker(WorkerContext context)
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
-        facts_{context_.start_ms, context_.options.workers, context_.index,
-               context_.options,  context_.process,         getppid()},
+        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options,
+               context_.process, getppid()},
         hub_(context_.segment, keyspace_, context_.process),
         scripts_(context_.segment.path()),
         services_{facts_, context_.settings, hub_, context_.cluster, &scripts_, &context_.log},
         session_{keyspace_, services_},
-        acceptor_(context_, epoll_, keyspace_, hub_, connections_,
-                  [this](Connection& connection) { close(connection); }),
+        acceptor_(context_, epoll_, keyspace_, hub_, connections_, close_),
         background_(context_, keyspace_, hub_) {
     context_.settings.long_scripts[context_.process].store(0);  // of one that died running it
     services_.serve_beside = [this] { return serve_beside_script(); };
@@ -82,7 +80,6 @@ class Worker {
   void survive(Act&& act);
   void settle(Connection& connection, Connection::Wait wait);
   void close(Connection& connection);
-  void end_lingering();
 
   WorkerContext context_;
   Keyspace keyspace_;
@@ -102,13 +99,14 @@ class Worker {
   Fd epoll_;
   Fd signals_;
   Fd timer_;
-  Fd quit_timer_;  ///< runs out when the patience with open connections does, and again when that with cut
-                   ///< off ones does
+  Fd quit_timer_;  ///< runs out with the patience with open connections, then with that with cut off ones
   ConnectionTable connections_;
+  const Acceptor::Close close_ = [this](Connection& connection) { close(connection); };
   BesideScript beside_script_{epoll_, connections_, keyspace_, session_};
   ClosingQueue lingering_{kLingerMs};  ///< connections that drop what comes until their clients leave
   Acceptor acceptor_;
   Background background_;
+  IdleClients idle_clients_{connections_, close_};
   LogLimiter memory_log_{"connections ended for want of memory", 1, kMemoryLogMs};
   std::deque<int> next_turns_;  ///< descriptors of connections whose turn ended before their requests did
   bool leaving_ = false;        ///< now
@@ -119,10 +117,11 @@ class Worker {
 bool Worker::set_up() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   signals_ = make_signals();
-  timer_ = make_timer(kTickMs);
+  timer_ = make_timer(Background::kTickMs);
   if (epoll_ && signals_ && timer_ && watch_input(epoll_, signals_.get()) &&
       watch_input(epoll_, timer_.get()) &&
-      (hub_.wakeup_descriptor() < 0 || watch_input(epoll_, hub_.wakeup_descriptor())) && acceptor_.start()) {
+      (hub_.wakeup_descriptor() < 0 || watch_input(epoll_, hub_.wakeup_descriptor())) &&
+      acceptor_.start()) {
     return context_.cluster == nullptr || join_cluster();
   }
   context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
@@ -146,7 +145,7 @@ int Worker::run() {
     take_turns();
     if (!next_turns_.empty()) give_another_turn();
     acceptor_.end_refused();
-    if (!lingering_.empty()) end_lingering();
+    if (!lingering_.empty()) lingering_.close_due(connections_, close_);
     if (hub_.clients().has_waiting()) survive([&] { resume_clients(); });
     if (router_ != nullptr) survive([&] { take_replies(); });
     survive([&] { push_messages(); });
@@ -296,7 +295,7 @@ void Worker::resume_clients() {
     }
   }
   clients.close_question();
-  if (clients.has_waiting()) set_timer(timer_, kBusyTickMs);
+  if (clients.has_waiting()) set_timer(timer_, Background::kBusyTickMs);
 }
 
 bool Worker::may_sleep_in_cluster() {
@@ -381,13 +380,6 @@ void Worker::close(Connection& connection) {
   if (was_served) keyspace_.count(Counter::kConnectionsClosed);
 }
 
-void Worker::end_lingering() {
-  lingering_.close_due(monotonic_time_ns() / 1'000'000, [this](const ClosingQueue::Entry& entry) {
-    if (Connection* const connection = connections_.find(entry.descriptor, entry.client_id))
-      close(*connection);
-  });
-}
-
 void Worker::finish_connections(bool has_successor) {
   ending_ = true;
   quit_timer_ = make_timer(std::max(1, context_.settings.quit_timeout_ms.load()));
@@ -430,8 +422,9 @@ void Worker::on_timer() {
     router_->look(monotonic_time_ns() / 1'000'000,
                   [this](int descriptor) { return connections_.client_at(descriptor); });
   memory_log_.flush_due(context_.log);
-  const bool is_busy = background_.tick(connections_.served_count()) || hub_.clients().has_waiting();
-  set_timer(timer_, is_busy ? kBusyTickMs : kTickMs);
+  const bool has_more = background_.tick(connections_.served_count());
+  set_timer(timer_, background_.pause_ms(has_more || hub_.clients().has_waiting()));
+  idle_clients_.close_due(context_.settings.idle_timeout_s, keyspace_.now_ms());
   acceptor_.tick();
 }
 

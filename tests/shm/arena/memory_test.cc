@@ -310,6 +310,70 @@ TEST(ShmKeyspaceThreads, EvictionRefusesNobody) {
   expect_sound(*segment);
 }
 
+// A limit below the segment's size refuses what would exceed it, by what INFO shows as used, and takes more
+// once it is raised; what can never fit below it is refused at once.
+TEST(ShmMemoryLimit, NothingIsStoredAboveIt) {
+  auto segment = make_segment(64ull << 20, 2);
+  Keyspace keyspace(*segment, 1);
+  EXPECT_EQ(keyspace.memory_limit_bytes(), keyspace.memory_size_bytes());
+  std::uint64_t stored = 0;
+  for (const std::uint64_t limit_bytes : {30'000'001ull, 40'000'000ull}) {
+    keyspace.set_memory_limit(limit_bytes);
+    EXPECT_EQ(keyspace.memory_limit_bytes(), limit_bytes);
+    const std::uint64_t more = fill(keyspace, stored, std::string(300, 'v'));
+    EXPECT_GT(more, 10'000u);
+    stored += more;
+    EXPECT_LE(keyspace.memory_used_bytes(), limit_bytes);
+    EXPECT_GT(keyspace.memory_used_bytes() + (1 << 20), limit_bytes);
+  }
+  EXPECT_EQ(keyspace.set(keyspace.hash("long"), std::string(41 << 20, 'x')), WriteStatus::kOutOfMemory);
+  keyspace.set_memory_limit(1);
+  EXPECT_EQ(keyspace.set(keyspace.hash("run"), std::string(200'000, 'x')), WriteStatus::kOutOfMemory);
+  keyspace.set_memory_limit(0);
+  EXPECT_EQ(keyspace.set(keyspace.hash("run"), std::string(200'000, 'x')), WriteStatus::kDone);
+  expect_sound(*segment);
+}
+
+// With eviction a limit that is lowered refuses no write, and background work takes memory in use below it.
+TEST(ShmMemoryLimit, KeysGoWhenItIsLowered) {
+  auto segment = make_segment(64ull << 20, 2);
+  Keyspace keyspace(*segment, 1);
+  ASSERT_TRUE(keyspace.set_eviction(true));
+  for (std::uint64_t i = 0; i < 100'000; ++i)
+    ASSERT_EQ(keyspace.set(keyspace.hash(name(i)), std::string(300, 'v')), WriteStatus::kDone);
+  constexpr std::uint64_t kLimitBytes = 30 << 20;
+  ASSERT_GT(keyspace.memory_used_bytes(), kLimitBytes + (4 << 20));
+  keyspace.set_memory_limit(kLimitBytes);
+  const std::uint64_t used_bytes = keyspace.memory_used_bytes();
+  for (std::uint64_t i = 100'000; i < 110'000; ++i)
+    ASSERT_EQ(keyspace.set(keyspace.hash(name(i)), std::string(300, 'v')), WriteStatus::kDone);
+  EXPECT_LE(keyspace.memory_used_bytes(), used_bytes + (1 << 20));
+  for (int i = 0; i < 100'000 && keyspace.memory_used_bytes() > kLimitBytes; ++i) keyspace.maintain(1000);
+  EXPECT_LE(keyspace.memory_used_bytes(), kLimitBytes);
+  EXPECT_GT(keyspace.key_count(), 20'000u);
+  expect_sound(*segment);
+}
+
+// Processes that switch eviction on at the same time share one table of ghosts: none is left without an
+// owner.
+TEST(ShmKeyspaceThreads, EvictionIsSwitchedOnByAll) {
+  for (int round = 0; round < 20; ++round) {
+    auto segment = make_segment(32ull << 20, 4);
+    std::atomic<int> ready{0};
+    std::vector<std::thread> threads;
+    for (std::uint32_t t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        Keyspace keyspace(*segment, t + 1);
+        for (++ready; ready < 4;) {
+        }
+        EXPECT_TRUE(keyspace.set_eviction(true));
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    expect_sound(*segment);
+  }
+}
+
 // Threads write more than fits, some with a transaction, one removes, so that pages are emptied under
 // everybody's hands.
 TEST(ShmKeyspaceThreads, MemoryIsShort) {

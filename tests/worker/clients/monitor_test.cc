@@ -128,11 +128,12 @@ TEST_F(MonitorTest, PasswordsAreHidden) {
   ask("CONFIG SET slowlog-log-slower-than 0");
   Conversation client(*context_);
   client.ask_all({"AUTH secret", "AUTH default secret", "HELLO 3 SETNAME x AUTH default secret",
-                  "HELLO 2 auth default secret SETNAME y"});
+                  "HELLO 2 auth default secret SETNAME y", "MIGRATE host 1 k 0 1 AUTH2 user secret"});
   EXPECT_EQ(shown(monitor), R"-("AUTH" "(redacted)"
 "AUTH" "(redacted)" "(redacted)"
 "HELLO" "3" "SETNAME" "x" "AUTH" "(redacted)" "(redacted)"
 "HELLO" "2" "auth" "(redacted)" "(redacted)" "SETNAME" "y"
+"MIGRATE" "host" "1" "k" "0" "1" "AUTH2" "(redacted)" "(redacted)"
 )-");
   client.ask("CONFIG SET maxclients 100 requirepass secret slowlog-max-len 100");
   const std::string config =

@@ -60,18 +60,41 @@ TEST_F(ToolCommandsTest, ShutdownAndUnblock) {
   EXPECT_EQ(ask("CLIENT UNBLOCK 1 x"), "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n");
 }
 
-// Shows that CONFIG knows Redis's parameters that have one value here, takes that value only, and takes
-// Redis's names for the policy that is in use.
+// Shows that CONFIG knows Redis's parameters that have one value here, and takes that value only.
 TEST_F(ToolCommandsTest, ConfigOfRedis) {
   EXPECT_EQ(ask("CONFIG GET appendfsync"), "*2\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n");
-  EXPECT_EQ(ask("CONFIG SET hz 10 maxmemory-policy noeviction"), kOk);
-  EXPECT_TRUE(has(ask("CONFIG SET hz 20"), "can't set immutable config"));
-  EXPECT_TRUE(has(ask("CONFIG SET hz 10 hz 10"), "duplicate parameter"));
-  EXPECT_TRUE(has(ask("CONFIG SET maxmemory-policy allkeys-lru"), "changed by SIGHUP"));
+  EXPECT_EQ(ask("CONFIG SET io-threads 1 maxmemory-policy noeviction"), kOk);
+  EXPECT_TRUE(has(ask("CONFIG SET io-threads 2"), "can't set immutable config"));
+  EXPECT_TRUE(has(ask("CONFIG SET io-threads 1 io-threads 1"), "duplicate parameter"));
+}
+
+// Shows that CONFIG SET changes what can be changed, checks all before it changes any, and takes Redis's
+// names and sizes.
+TEST_F(ToolCommandsTest, ConfigSet) {
+  EXPECT_EQ(ask("CONFIG SET timeout 60 hz 20 busy-reply-threshold 100 tcp-keepalive 7"), kOk);
+  EXPECT_EQ(settings_.idle_timeout_s, 60);
+  EXPECT_EQ(settings_.background_hz, 20);
+  EXPECT_EQ(ask("CONFIG GET lua-time-limit"), "*2\r\n$14\r\nlua-time-limit\r\n$3\r\n100\r\n");
+  EXPECT_TRUE(has(ask("CONFIG SET timeout 5 hz 501"), "between 1 and 500 inclusive"));
+  EXPECT_TRUE(has(ask("CONFIG SET timeout -1"), "between 0 and 2147483647 inclusive"));
+  EXPECT_EQ(settings_.idle_timeout_s, 60);
+
   EXPECT_TRUE(has(ask("CONFIG SET maxmemory-policy volatile-lru"), "keys with an expiry are not evicted"));
-  ASSERT_TRUE(keyspace_->set_eviction(true));
-  EXPECT_EQ(ask("CONFIG GET maxmemory-policy"), "*2\r\n$16\r\nmaxmemory-policy\r\n$11\r\nallkeys-lru\r\n");
   EXPECT_EQ(ask("CONFIG SET maxmemory-policy allkeys-lfu"), kOk);
+  EXPECT_EQ(ask("CONFIG GET maxmemory-policy"), "*2\r\n$16\r\nmaxmemory-policy\r\n$11\r\nallkeys-lru\r\n");
+  EXPECT_TRUE(keyspace_->evicts());
+  EXPECT_EQ(ask("CONFIG SET maxmemory-policy noeviction"), kOk);
+  EXPECT_FALSE(keyspace_->evicts());
+
+  EXPECT_EQ(ask("CONFIG SET maxmemory 20mb"), kOk);
+  EXPECT_EQ(ask("CONFIG GET maxmemory"), "*2\r\n$9\r\nmaxmemory\r\n$8\r\n20971520\r\n");
+  EXPECT_TRUE(has(ask("INFO memory"), "maxmemory:20971520\r\n"));
+  EXPECT_TRUE(has(ask("CONFIG SET maxmemory 9tb"), "--memory"));
+  EXPECT_TRUE(has(ask("CONFIG SET maxmemory much"), "argument must be a memory value"));
+  EXPECT_EQ(ask("CONFIG SET maxmemory 0 proto-max-bulk-len 10"), kOk);
+  EXPECT_EQ(keyspace_->memory_limit_bytes(), keyspace_->memory_size_bytes());
+  EXPECT_TRUE(has(ask("SET a 12345678901"), "proto-max-bulk-len"));
+  EXPECT_EQ(ask("CONFIG REWRITE"), "-ERR The server is running without a config file\r\n");
 }
 
 // Shows that a client learns what a request does to each of its keys.

@@ -21,7 +21,6 @@ namespace memento {
 namespace {
 
 constexpr std::uint64_t kDaySeconds = 86'400;
-constexpr std::uint64_t kTicksPerSecond = 10;
 
 // What Redis's tools ask for and this server does not have or do: a disk, replicas, child processes that
 // save.
@@ -136,8 +135,9 @@ void server(CommandContext& context, Lines& lines) {
   lines.add("uptime_in_seconds", uptime_s);
   lines.add("uptime_in_days", uptime_s / kDaySeconds);
   lines.add("server_time_usec", static_cast<std::uint64_t>(context.keyspace.now_ms()) * 1000);
-  lines.add("hz", kTicksPerSecond);
-  lines.add("configured_hz", kTicksPerSecond);
+  const auto hz = static_cast<std::uint64_t>(context.services.settings.background_hz.load());
+  lines.add("hz", hz);
+  lines.add("configured_hz", hz);
   lines.add("config_file", facts.options.config_file);
 }
 
