@@ -54,6 +54,17 @@ std::vector<ClientFacts> ClientDirectory::own_clients(TimeMs now_ms) const {
   return all;
 }
 
+ClientState* ClientDirectory::find(std::uint64_t id) const {
+  const auto found = clients_.find(id);
+  return found != clients_.end() ? found->second : nullptr;
+}
+
+void ClientDirectory::make_ready(ClientState& client) {
+  assert(client.waits == ClientWait::kMigration);
+  client.waits = ClientWait::kNothing;
+  ready_.push_back(&client);
+}
+
 // Records of the master and the bus never answer.
 std::bitset<kProcessLimit> ClientDirectory::others_alive() const {
   std::bitset<kProcessLimit> alive;

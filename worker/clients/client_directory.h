@@ -12,8 +12,8 @@
 // the request.
 //
 // Invariants: a client is in one of the lists of those that wait exactly while its `waits` is kOthers or
-// kPause for it; a question is open exactly while `question_` is not 0, and then somebody asks it or is being
-// served.
+// kPause for it, or just was kMigration; a question is open exactly while `question_` is not 0, and then
+// somebody asks it or is being served.
 #pragma once
 
 #include <array>
@@ -55,6 +55,11 @@ class ClientDirectory {
 
   /// The client waits until the pause ends.
   void postpone(ClientState& client);
+
+  /// nullptr: it is gone.
+  ClientState* find(std::uint64_t id) const;
+  /// What the client's request waited for has happened.
+  void make_ready(ClientState& client);
 
   /// Messages of others.
   void on_answer(std::uint32_t process, std::uint64_t question, std::string_view bytes);

@@ -20,6 +20,7 @@
 #include "shm/os/clock.h"
 #include "worker/clients/call_queue.h"
 #include "worker/clients/client_facts.h"
+#include "worker/clients/migration.h"
 #include "worker/replies/reply_queue.h"
 #include "worker/wire/reply_writer.h"
 
@@ -72,7 +73,7 @@ enum class ReplyMode : std::uint8_t {
 };
 
 /// What a client's next request waits for before it is executed.
-enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies };
+enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies, kMigration };
 
 /// What commands set for the connection itself.
 struct ClientTraits {
@@ -100,6 +101,7 @@ struct ClientState : ClientTraits {
   bool has_pushes = false;                       ///< the MessageHub lists it as pushed to
   ClientWait waits = ClientWait::kNothing;
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
+  std::unique_ptr<Migration> migration;  ///< of the MIGRATE that is executed
   std::size_t request_bytes = 0;         ///< of the CLIENT INFO or LIST that is executed, for its own line
   std::size_t argument_bytes = 0;
   const ByteBuffer* waiting_input = nullptr;  ///< the connection's, for CLIENT LIST

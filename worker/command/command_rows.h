@@ -75,6 +75,7 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"RENAMENX", 3, kWrite | kFast, kTwoKeys, 0, kKeys, "1.0.0", "key newkey", "RENAME if newkey is not there; 1, or 0"},
     {"COPY", -3, kStore, kTwoKeys, 0, kKeys, "6.2.0", "source destination [DB index] [REPLACE]", "Copy a value with its expiry; 1, or 0"},
     {"MOVE", 3, kWrite | kFast, kOneKey, 0, kKeys, "1.0.0", "key index", "Move a key to another database, unless it has one; 1, or 0"},
+    {"MIGRATE", -6, kWrite | kNoScript | kNoMulti | kDangerous, KeySpec::migrated(), 0, kKeys, "2.6.0", "host port key db milliseconds [COPY] [REPLACE] [AUTH password | AUTH2 user password] [KEYS key [key ...]]", "Move keys to another server", JoinKind::kNone, Secrets::kBehindAuth},
     {"DUMP", 2, kReadonly, kOneKey, 0, kKeys, "2.6.0", "key", "A value as bytes for RESTORE"},
     {"RESTORE", -4, kStore | kDangerous, kOneKey, 0, kKeys, "2.6.0", "key ttl payload [REPLACE] [ABSTTL]", "Store what DUMP gave"},
     {"OBJECT", -2, kContainer, kNoKey, 0, kKeys, "2.2.3", "subcommand", "About a key's value; OBJECT HELP"},

@@ -24,7 +24,7 @@ struct KeyRange {
 };
 
 struct KeySpec {
-  enum class Kind : std::uint8_t { kRange, kCounted, kBehindWord };
+  enum class Kind : std::uint8_t { kRange, kCounted, kBehindWord, kMigrated };
 
   /// `first` of what stands at no fixed place: behind all words that there may be.
   static constexpr int kMovable = std::numeric_limits<int>::max();
@@ -42,12 +42,16 @@ struct KeySpec {
     return {kMovable, 0, 1, Kind::kBehindWord, 0, word};
   }
 
+  /// MIGRATE's: the third word, or where that is empty all words behind KEYS.
+  static constexpr KeySpec migrated() { return {kMovable, 0, 1, Kind::kMigrated, 3, "KEYS"}; }
+
   constexpr bool is_movable() const { return kind != Kind::kRange; }
 
   /// Of a call that has too few words for its keys, or a number of keys that is none, there are none.
   constexpr KeyRange find(std::span<const std::string_view> words) const {
     if (kind == Kind::kCounted) return find_counted(words);
     if (kind == Kind::kBehindWord) return find_behind(words);
+    if (kind == Kind::kMigrated) return find_migrated(words);
     if (first == 0) return {};
     const auto begin = static_cast<std::size_t>(first);
     const std::size_t back = last < 0 ? static_cast<std::size_t>(-last) - 1 : 0;  // words behind the last key
@@ -69,6 +73,17 @@ struct KeySpec {
     }
     if (count > words.size() - begin) return {};
     return {begin, begin + count, 1};
+  }
+  constexpr KeyRange find_migrated(std::span<const std::string_view> words) const {
+    const auto place = static_cast<std::size_t>(count_at);
+    if (words.size() <= place) return {};
+    if (!words[place].empty()) return {place, place + 1, 1};
+    // Behind the database, the timeout, and options, of which AUTH has one word and AUTH2 two.
+    for (std::size_t i = place + 3; i < words.size(); ++i) {
+      if (is_word(words[i], word)) return {i + 1, words.size(), 1};
+      i += is_word(words[i], "AUTH") ? 1 : is_word(words[i], "AUTH2") ? 2 : 0;
+    }
+    return {};
   }
   constexpr KeyRange find_behind(std::span<const std::string_view> words) const {
     for (std::size_t i = 1; i < words.size(); ++i) {

@@ -47,6 +47,7 @@ constexpr auto kOfCommands = std::to_array<Row>({
     {"RENAMENX", handlers::renamenx},
     {"COPY", handlers::copy},
     {"MOVE", handlers::move_key},
+    {"MIGRATE", handlers::migrate},
     {"DUMP", handlers::dump},
     {"RESTORE", handlers::restore},
     {"OBJECT", handlers::no_subcommand},

@@ -49,6 +49,7 @@ void memory_usage(CommandContext&, const Call&);
 
 // dump_handlers.cc
 void dump(CommandContext&, const Call&);
+void migrate(CommandContext&, const Call&);
 void restore(CommandContext&, const Call&);
 
 // number_handlers.cc

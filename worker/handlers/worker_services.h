@@ -18,6 +18,7 @@ namespace memento {
 class Log;
 class MessageHub;
 class ScriptEngine;
+struct ClientState;
 struct ClusterState;
 
 /// Facts about the server that INFO tells.
@@ -40,6 +41,12 @@ struct WorkerServices {
   /// Looks at the worker's other clients while one's script has been running for long: they are told so
   /// (is_busy). Nothing: they wait. True: the worker is to end.
   std::function<bool()> serve_beside{};
+  /// Sends the requests of the client's migration to the other server. The client waits until its answers are
+  /// there, or it has failed.
+  std::function<void(ClientState&)> migrate{};
+  /// Tells the master to end the server, as SIGTERM does. False: it cannot be told, and errno says why.
+  /// Nothing: there is none.
+  std::function<bool()> end_server{};
   bool is_busy = false;  ///< a script runs, and only what has kAllowBusy may run beside it
 };
 

@@ -24,6 +24,7 @@
 #include "worker/net/connection_table.h"
 #include "worker/net/event_sources.h"
 #include "worker/net/idle_clients.h"
+#include "worker/net/migrations.h"
 #include "worker/routing/cluster_router.h"
 #include "worker/script/script_engine.h"
 #include "worker/session/peer_requests.h"
@@ -52,6 +53,7 @@ class Worker {
         acceptor_(context_, epoll_, keyspace_, hub_, connections_, close_),
         background_(context_, keyspace_, hub_) {
     context_.settings.long_scripts[context_.process].store(0);  // of one that died running it
+    services_.migrate = [this](ClientState& client) { migrations_.begin(client); };
     services_.serve_beside = [this] { return serve_beside_script(); };
   }
 
@@ -107,6 +109,7 @@ class Worker {
   Acceptor acceptor_;
   Background background_;
   IdleClients idle_clients_{connections_, close_};
+  Migrations migrations_{hub_.clients()};
   LogLimiter memory_log_{"connections ended for want of memory", 1, kMemoryLogMs};
   std::deque<int> next_turns_;  ///< descriptors of connections whose turn ended before their requests did
   bool leaving_ = false;        ///< now
@@ -121,7 +124,7 @@ bool Worker::set_up() {
   if (epoll_ && signals_ && timer_ && watch_input(epoll_, signals_.get()) &&
       watch_input(epoll_, timer_.get()) &&
       (hub_.wakeup_descriptor() < 0 || watch_input(epoll_, hub_.wakeup_descriptor())) &&
-      acceptor_.start()) {
+      migrations_.start() && watch_input(epoll_, migrations_.descriptor()) && acceptor_.start()) {
     return context_.cluster == nullptr || join_cluster();
   }
   context_.log.error(std::string("setting up the event loop: ") + std::strerror(errno));
@@ -175,6 +178,8 @@ void Worker::on_event(const epoll_event& event) {
     hub_.serve();
   } else if (descriptor == signals_.get()) {
     on_signal();
+  } else if (descriptor == migrations_.descriptor()) {
+    migrations_.serve();
   } else if (descriptor == quit_timer_.get()) {
     cut_off();
   } else {
@@ -422,7 +427,7 @@ void Worker::on_timer() {
     router_->look(monotonic_time_ns() / 1'000'000,
                   [this](int descriptor) { return connections_.client_at(descriptor); });
   memory_log_.flush_due(context_.log);
-  const bool has_more = background_.tick(connections_.served_count());
+  const bool has_more = migrations_.tick() | background_.tick(connections_.served_count());
   set_timer(timer_, background_.pause_ms(has_more || hub_.clients().has_waiting()));
   idle_clients_.close_due(context_.settings.idle_timeout_s, keyspace_.now_ms());
   acceptor_.tick();

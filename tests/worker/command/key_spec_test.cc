@@ -51,6 +51,17 @@ TEST(KeySpec, CountedKeysStandBehindTheirNumber) {
   EXPECT_EQ(keys_of(KeySpec::counted(1), {"SINTERCARD", "1", "a", "LIMIT", "1"}), Words{"a"});
 }
 
+TEST(KeySpec, MigratedKeysAreOneWordOrBehindKeys) {
+  const KeySpec spec = KeySpec::migrated();
+  EXPECT_EQ(keys_of(spec, {"MIGRATE", "h", "1", "k", "0", "9"}), Words{"k"});
+  EXPECT_EQ(keys_of(spec, {"MIGRATE", "h", "1", "", "0", "9", "COPY", "KEYS", "a", "b"}), (Words{"a", "b"}));
+  EXPECT_EQ(
+      keys_of(spec, {"MIGRATE", "h", "1", "", "0", "9", "AUTH", "KEYS", "AUTH2", "KEYS", "x", "KEYS", "a"}),
+      Words{"a"});
+  EXPECT_EQ(keys_of(spec, {"MIGRATE", "h", "1", "", "0", "9"}), Words{});
+  EXPECT_EQ(keys_of(spec, {"MIGRATE", "h", "1"}), Words{});
+}
+
 // The handler says what is wrong with it.
 TEST(KeySpec, ANumberOfKeysThatIsNoneMeansNone) {
   for (const std::string_view number :

@@ -107,6 +107,9 @@ std::pair<Search, Search> searches_of(const KeySpec& keys) {
     case KeySpec::Kind::kBehindWord:
       return {{"begin_search", "keyword", {{"startfrom", 1}}, keys.word},
               {"find_keys", "range", {{"lastkey", -1}, {"keystep", 1}, {"limit", 2}}}};
+    case KeySpec::Kind::kMigrated:  // the one of its two places that is told by an index
+      return {{"begin_search", "index", {{"index", keys.count_at}}},
+              {"find_keys", "range", {{"lastkey", 0}, {"keystep", 1}, {"limit", 0}}}};
   }
   const int last = keys.last < 0 ? keys.last : keys.last - keys.first;
   return {{"begin_search", "index", {{"index", keys.first}}},
