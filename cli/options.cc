@@ -76,7 +76,7 @@ void declare_connection(CLI::App& app, Options& options, Given& given) {
       ->group(group);
   app.add_option("--user", options.endpoint.user, "User the password is of (default)")->group(group);
   app.add_flag("--askpass", given.asks_password, "Ask for the password at the terminal")->group(group);
-  app.add_option("--db", options.endpoint.database, "Database to select")
+  app.add_option("-n,--db", options.endpoint.database, "Database to select")
       ->check(CLI::Range(0, 1 << 20))
       ->group(group);
   app.add_option("--protocol", given.protocol, "text, resp2 or resp3")

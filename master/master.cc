@@ -25,7 +25,6 @@ namespace memento {
 namespace {
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kStopPatienceMs = 5000;
 constexpr std::int64_t kQuitGraceMs = 2000;  // beyond the workers' own time limit
 constexpr std::int64_t kHugePagePauseMs = 20;
 constexpr std::int64_t kHugePageCheckMs = 1000;
@@ -53,6 +52,21 @@ Result<Fd> block_signals() {
   Fd signals(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signals) return system_error("signalfd");
   return signals;
+}
+
+// Keys of databases that SELECT does not choose from any more take memory, and only FLUSHALL removes them.
+void warn_of_hidden_keys(Log& log, Segment& segment, std::uint32_t databases) {
+  Keyspace keyspace(segment, 0);
+  std::uint64_t count = 0;
+  for (DatabaseId id{databases}; id < kDatabaseEnd; id = id + 1) {
+    if (!segment.header().is_open(id)) continue;
+    keyspace.select(id);
+    count += keyspace.key_count();
+  }
+  if (count == 0) return;
+  log.warning(
+      std::to_string(count) + " keys are in databases from " + std::to_string(databases) +
+      " on, which nobody can select: start with more --databases to have them, or FLUSHALL to remove them");
 }
 
 }  // namespace
@@ -176,6 +190,7 @@ Outcome Master::open_segment() {
     log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) +
                " ms");
   }
+  warn_of_hidden_keys(*log_, *segment_, options_.databases);
   return Done{};
 }
 
@@ -271,6 +286,7 @@ Outcome Master::take_over() {
     if (const Outcome taken = take_over_cluster(); !taken) return taken.error();
   }
   apply_settings();
+  warn_of_hidden_keys(*log_, *segment_, options_.databases);
   if (options_.workers > listen_sockets_.size()) {
     if (const Outcome added = add_listen_sockets(listen_sockets_, options_.workers); !added)
       return added.error();

@@ -60,6 +60,7 @@ class Master {
     bool given_up = false;           ///< ended with kConfig
   };
   enum class State { kRunning, kStopping, kQuitting };
+  static constexpr std::int64_t kStopPatienceMs = 5000;
 
   // master.cc: start, the loop, signals
   Outcome start();

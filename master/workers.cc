@@ -174,9 +174,11 @@ void Master::on_stuck_locks() {
   while (read(stuck_lock_reader_.get(), &stuck, sizeof stuck) == sizeof stuck) on_stuck_lock(stuck);
 }
 
-// A worker has waited in vain. The master kills the holder only if that is a child which still holds the
+// All zero, which is no lock's: a worker's client wants the server to end (SHUTDOWN).
+// Else a worker has waited in vain. The master kills the holder only if that is a child which still holds the
 // lock: until the master reaps it, no other process can get its id.
 void Master::on_stuck_lock(const StuckLock& stuck) {
+  if (stuck.offset == 0) return stop(State::kStopping, SIGTERM, kStopPatienceMs);
   if (segment_->lock_holder(stuck.offset) != stuck.thread_id) return;
   const auto is_holder = [&](const auto& process) {
     return process.pid == static_cast<pid_t>(stuck.thread_id);

@@ -84,6 +84,12 @@ TEST(CliOptions, PatternsOfKeys) {
   EXPECT_EQ(parse({"--scan", "--fuzzy", "a?"}).options.pattern, "*a*\\?*");
 }
 
+TEST(CliOptions, Databases) {
+  EXPECT_EQ(parse({"-n", "3", "GET", "a"}).options.endpoint.database, 3);
+  EXPECT_EQ(parse({"--db", "4", "GET", "a"}).options.endpoint.database, 4);
+  EXPECT_EQ(parse({"-n", "x", "GET", "a"}).status, CliStatus::kUsage);
+}
+
 // Shows that `ps` will not show a password.
 TEST(CliOptions, PasswordsAreOverwritten) {
   Parsed parsed = parse({"-a", "secret", "-u", "redis://:hidden@127.0.0.1", "GET", "a"});

@@ -30,6 +30,36 @@ QUEUED
 2
 3" "$(printf 'multi\nincr short\nincr short\nexec\n' | cli)"
     ;;
+  eval)
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    echo 'return {KEYS[1], ARGV[1], redis.call("INCRBY", KEYS[1], ARGV[1])}' > "$folder/script.lua"
+    expect "n
+7
+7" "$(cli --eval "$folder/script.lua" n , 7)"
+    contains "$(cli script debug yes 2>&1)" "has no debugger"
+    ;;
+  help)
+    contains "$(printf 'help set\n' | cli)" "SET"
+    contains "$(printf 'help migrate\n' | cli)" "host port key"
+    ;;
+  refused)
+    fill
+    contains "$(cli --rdb /dev/null 2>&1 || true)" "memento has no replication"
+    contains "$(cli --hotkeys 2>&1 || true)" "maxmemory policy is not selected"
+    contains "$(redis-cli --cluster check 127.0.0.1:"$port" 2>&1 || true)" "is not configured as a cluster node"
+    ;;
+  databases)
+    expect OK "$(cli -n 3 set a x)"
+    expect "1 0" "$(cli -n 3 dbsize) $(cli dbsize)"
+    expect x "$(redis-cli -u "redis://127.0.0.1:$port/3" get a)"
+    ;;
+  config)
+    expect OK "$(cli config set timeout 100)"
+    expect "timeout
+100" "$(cli config get timeout)"
+    contains "$(cli config rewrite 2>&1)" "running without a config file"
+    ;;
   pipe_lines)
     contains "$(printf 'AUTH secret\r\nSET k1 v1\r\nSET k2 v2\r\n' | cli --pipe)" "errors: 0, replies: 3"
     expect v2 "$(cli --no-auth-warning -a secret get k2)"

@@ -67,5 +67,6 @@ for name in ("redis_uptime_in_seconds", "redis_cpu_sys_seconds_total", "redis_ev
              "redis_rdb_last_bgsave_status", "redis_aof_enabled", "redis_aof_last_write_status", "redis_latest_fork_seconds",
              "redis_replication_backlog_bytes", "redis_repl_backlog_is_active", "redis_master_repl_offset",
              "redis_replica_partial_resync_accepted", "redis_defrag_hits", "redis_active_defrag_running",
+             "redis_number_of_cached_scripts", "redis_memory_used_scripts_bytes", "redis_clients_in_timeout_table",
              "redis_config_maxmemory", "redis_cpu_sys_children_seconds_total", "redis_target_scrape_request_errors_total"):
     assert value(name) >= 0, name

@@ -120,6 +120,14 @@ TEST_F(OtherUser, Restart) {
   expect_all_files(server.data_folder());
 }
 
+// Shows that a client's SHUTDOWN ends a server whose master is root's and whose workers are not.
+TEST_F(OtherUser, Shutdown) {
+  TestServer server({"--user", kUser});
+  Client client = server.connect();
+  EXPECT_FALSE(client.request("SHUTDOWN"));
+  EXPECT_EQ(server.wait(), 0);
+}
+
 // Shows that an upgrade goes on with the same user, and that the workers still leave when the master is
 // killed.
 TEST_F(OtherUser, UpgradeAndTheMastersDeath) {

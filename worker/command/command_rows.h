@@ -177,6 +177,9 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"WAITAOF", 4, kNoScript, kNoKey, 0, kServer, "7.2.0", "local replicas timeout", "0 and 0, at once: nothing is written to a disk"},
     {"LASTSAVE", 1, kLoading | kStale | kFast, kNoKey, 0, kServer, "1.0.0", "", "When the server started: it saves nothing"},
     {"REPLICAOF", 3, kAdmin | kStale | kNoScript, kNoKey, 0, kServer, "5.0.0", "NO ONE", "OK; the server cannot be another's replica"},
+    {"SYNC", 1, kAdmin | kNoScript | kNoMulti, kNoKey, 0, kServer, "1.0.0", "", "Refused: there are no replicas, and no file of all keys"},
+    {"PSYNC", -3, kAdmin | kNoScript | kNoMulti, kNoKey, 0, kServer, "2.8.0", "replication_id offset", "Refused, as SYNC is"},
+    {"REPLCONF", -1, kAdmin | kNoScript | kNoMulti, kNoKey, 0, kServer, "3.0.0", "", "Refused, as SYNC is"},
     {"SLAVEOF", 3, kAdmin | kStale | kNoScript, kNoKey, 0, kServer, "1.0.0", "NO ONE", "REPLICAOF"},
     {"SHUTDOWN", -1, kAdmin | kAnyTime | kNoMulti, kNoKey, 0, kServer, "1.0.0", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", "End the server; its data stays for the next start"},
     {"MODULE", -2, kContainer, kNoKey, 0, kServer, "4.0.0", "subcommand", "About modules; MODULE HELP"},
@@ -272,6 +275,7 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"FUNCTION|RESTORE", -3, kNoScript | kAllKeys, kNoKey, 0, kScripting, "7.0.0", "payload [FLUSH | APPEND | REPLACE]", "Take the libraries that FUNCTION DUMP gave", JoinKind::kAllOk},
     {"FUNCTION|STATS", 2, kNoScript | kAllowBusy, kNoKey, 0, kScripting, "7.0.0", "", "How many libraries and functions there are; how long one has been running"},
 
+    {"SCRIPT|DEBUG", 3, kNoScript | kNoMulti, kNoKey, 0, kScripting, "3.2.0", "NO", "OK; there is no debugger of scripts"},
     {"SCRIPT|EXISTS", -3, kNoScript, kNoKey, 0, kScripting, "2.6.0", "sha1 [sha1 ...]", "Which scripts the server knows"},
     {"SCRIPT|FLUSH", -2, kNoScript | kAllNodes, kNoKey, 0, kScripting, "2.6.0", "[ASYNC | SYNC]", "Forget all scripts", JoinKind::kAllOk},
     {"SCRIPT|HELP", 2, kLoading | kStale, kNoKey, 0, kScripting, "5.0.0", "", "The subcommands"},

@@ -139,6 +139,9 @@ constexpr auto kOfCommands = std::to_array<Row>({
     {"WAITAOF", handlers::waitaof},
     {"LASTSAVE", handlers::lastsave},
     {"REPLICAOF", handlers::replicaof},
+    {"SYNC", handlers::no_replication},
+    {"PSYNC", handlers::no_replication},
+    {"REPLCONF", handlers::no_replication},
     {"SLAVEOF", handlers::replicaof},
     {"SHUTDOWN", handlers::shutdown},
     {"MODULE", handlers::no_subcommand},
@@ -225,6 +228,7 @@ constexpr auto kOfSubcommands = std::to_array<Row>({
     {"FUNCTION|RESTORE", handlers::function_restore},
     {"FUNCTION|STATS", handlers::function_stats},
 
+    {"SCRIPT|DEBUG", handlers::script_debug},
     {"SCRIPT|EXISTS", handlers::script_exists},
     {"SCRIPT|FLUSH", handlers::script_flush},
     {"SCRIPT|HELP", handlers::subcommand_help},

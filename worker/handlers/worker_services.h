@@ -3,8 +3,6 @@
 // One per worker.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -28,7 +26,6 @@ struct ServerFacts {
   std::uint32_t worker_index = 0;
   Options options;
   std::uint32_t process = 1;  ///< its record in the segment, and among the statistics
-  pid_t master_process = 0;   ///< ends the server on SIGTERM; 0: there is none
 };
 
 struct WorkerServices {

@@ -8,6 +8,8 @@
 
 #include <csignal>
 
+#include "shm/commit/robust_lock.h"
+
 namespace memento {
 
 bool set_timer(const Fd& timer, std::int64_t after_ms) {
@@ -39,6 +41,11 @@ bool watch_input(const Fd& epoll, int descriptor) {
 void tell_ready(Fd pipe) {
   const auto pid = static_cast<std::uint32_t>(getpid());
   [[maybe_unused]] const ssize_t written = ::write(pipe.get(), &pid, sizeof pid);
+}
+
+bool tell_master_to_end(int pipe) {
+  constexpr StuckLock kNone;  // where no lock can be
+  return ::write(pipe, &kNone, sizeof kNone) == sizeof kNone;
 }
 
 }  // namespace memento

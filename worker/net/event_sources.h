@@ -22,4 +22,8 @@ bool watch_input(const Fd& epoll, int descriptor);
 /// Writes this process's id into the pipe, and closes it: the master may let predecessors go.
 void tell_ready(Fd pipe);
 
+/// Tells the master through the pipe of stuck locks to end the server: a signal would be refused when it is
+/// root's. False: errno says why.
+bool tell_master_to_end(int pipe);
+
 }  // namespace memento

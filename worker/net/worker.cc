@@ -45,7 +45,7 @@ class Worker {
       : context_(std::move(context)),
         keyspace_(context_.segment, context_.process),
         facts_{context_.start_ms, context_.options.workers, context_.index, context_.options,
-               context_.process, getppid()},
+               context_.process},
         hub_(context_.segment, keyspace_, context_.process),
         scripts_(context_.segment.path()),
         services_{facts_, context_.settings, hub_, context_.cluster, &scripts_, &context_.log},
@@ -54,6 +54,7 @@ class Worker {
         background_(context_, keyspace_, hub_) {
     context_.settings.long_scripts[context_.process].store(0);  // of one that died running it
     services_.migrate = [this](ClientState& client) { migrations_.begin(client); };
+    services_.end_server = [this] { return tell_master_to_end(context_.segment.master_pipe()); };
     services_.serve_beside = [this] { return serve_beside_script(); };
   }
 

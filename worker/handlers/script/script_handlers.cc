@@ -65,6 +65,11 @@ void script_load(CommandContext& context, const Call& call) {
   context.reply.bulk(found.script->sha1);
 }
 
+void script_debug(CommandContext& context, const Call& call) {
+  if (is_word(call[2], "NO")) return context.reply.ok();
+  context.reply.error("ERR memento has no debugger of scripts");
+}
+
 void script_exists(CommandContext& context, const Call& call) {
   context.reply.begin_array(call.count() - 2);
   for (const std::string_view sha1 : call.args.subspan(2))

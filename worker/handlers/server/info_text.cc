@@ -14,6 +14,7 @@
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/server/info_lines.h"
 #include "worker/handlers/server/server_memory.h"
+#include "worker/script/script_engine.h"
 #include "worker/stats/command_meter.h"
 #include "worker/text/words.h"
 
@@ -147,6 +148,8 @@ void clients(CommandContext& context, Lines& lines) {
   lines.add("blocked_clients",
             statistics_sum(
                 context, [](const auto& record) -> auto& { return record.waiting_clients; }, true));
+  lines.add("cluster_connections", 0);       // Redis's own kind of them
+  lines.add("clients_in_timeout_table", 0);  // blocked with a timeout: nothing blocks so
 }
 
 void memory(CommandContext& context, Lines& lines) {
@@ -170,6 +173,13 @@ void memory(CommandContext& context, Lines& lines) {
   lines.add("mem_fragmentation_bytes", std::to_string(static_cast<std::int64_t>(memory.resident_bytes) -
                                                       static_cast<std::int64_t>(memory.used_bytes)));
   lines.add("mem_allocator", "memento");
+  if (context.services.scripts != nullptr) {
+    TextStore& texts = context.services.scripts->texts();
+    lines.add("number_of_cached_scripts", texts.count(TextGroup::kScript));
+    lines.add("number_of_libraries", texts.count(TextGroup::kLibrary));
+    lines.add_bytes("used_memory_scripts",
+                    texts.size_bytes(TextGroup::kScript) + texts.size_bytes(TextGroup::kLibrary));
+  }
   lines.add_all(kConstantsOfMemory);
 }
 

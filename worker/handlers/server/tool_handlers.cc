@@ -2,7 +2,6 @@
 // modules; about memory and latency, in numbers and in words; to end. SLOWLOG and LATENCY's figures are in
 // slow_handlers.cc.
 #include <malloc.h>
-#include <signal.h>
 
 #include <cerrno>
 #include <cstring>
@@ -74,6 +73,12 @@ void lastsave(CommandContext& context, const Call&) { context.reply.integer(star
 void replicaof(CommandContext& context, const Call& call) {
   if (is_word(call[1], "NO") && is_word(call[2], "ONE")) return context.reply.ok();
   context.reply.error("ERR this server cannot be a replica: memento has no replication");
+}
+
+// What replicas, and redis-cli --rdb, ask for.
+void no_replication(CommandContext& context, const Call&) {
+  context.reply.error(
+      "ERR memento has no replication and no file of all keys; DUMP and MIGRATE give single ones");
 }
 
 void module_list(CommandContext& context, const Call&) {
@@ -170,9 +175,9 @@ void shutdown(CommandContext& context, const Call& call) {
   if ((saves && saves_not) || (aborts && (saves || saves_not || has_other)))
     return context.reply.error(kSyntaxError);
   if (aborts) return context.reply.error("ERR No shutdown in progress.");
-  const pid_t master = context.services.facts.master_process;
-  if (master <= 0) return context.reply.error("ERR there is no master process that could end the server");
-  if (kill(master, SIGTERM) != 0) {
+  if (!context.services.end_server)
+    return context.reply.error("ERR there is no master process that could end the server");
+  if (!context.services.end_server()) {
     return context.reply.error("ERR the server's master cannot be told to end: " +
                                std::string(std::strerror(errno)));
   }
