@@ -164,9 +164,11 @@ void Keyspace::Impl::note_removed(const HashedKey& key, bool is_evicted) noexcep
   }
 }
 
-// Somebody who is told of it need not wait for the sweep. REQUIRES: nothing locked.
+// Somebody who is told of it need not wait for the sweep. REQUIRES: nothing locked, or a body
+// is running.
 void Keyspace::Impl::remove_expired(const HashedKey& key) {
-  if (!tells_removed_keys(header) || transaction->is_open()) return;
+  if (!tells_removed_keys(header)) return;
+  if (transaction->is_open()) return transaction->note_expired(key);
   if (erase_expired(key)) count(Counter::kExpired, 1);
 }
 

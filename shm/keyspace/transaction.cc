@@ -37,6 +37,8 @@ WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool who
     drain_places(UINT64_MAX);
   }
   end();
+  if (!found_expired_.empty()) [[unlikely]]
+    remove_expired();
   return status;
 }
 

@@ -65,6 +65,9 @@ struct Keyspace::Transaction {
   void note_read_of_all();
   /// It is about to look at this key alone.
   void note_read_of(const HashedKey& key);
+  /// It has found that this key has expired, of which somebody is told: the key is removed when the
+  /// transaction has ended.
+  void note_expired(const HashedKey& key) noexcept;
   /// The body has held its locks for as long as it may: it is to return, and its result does not count.
   bool must_stop();
   bool may_still_hold() const { return is_locked_ || versions_hold_locked(); }
@@ -196,6 +199,7 @@ struct Keyspace::Transaction {
   void stage_slots();
   void commit_staged();
   void tell_expired();
+  void remove_expired();
   bool shows_in_parts() const;
   Offset block_for(const Write& write) const;
   void leave_block(Offset entry_offset);
@@ -279,6 +283,7 @@ struct Keyspace::Transaction {
   std::vector<Word*> changed_cells_;
   std::vector<const Write*> noted_changes_;  ///< what the list being staged changes
   std::vector<const Write*> noted_expired_;  ///< of these, keys that had expired
+  std::vector<RemovedKey> found_expired_;    ///< keys that were read
   bool cells_cleared_ = false;               ///< its other cells will be 0
   std::string scratch_;                      ///< what an update() is shown
   std::string built_;                        ///< what a write's value was before, or will be

@@ -55,6 +55,12 @@ void Keyspace::Transaction::tell_expired() {
   for (const Write* write : noted_expired_) impl_.note_removed(write->hashed(), false);
 }
 
+// REQUIRES: not open, nothing locked.
+void Keyspace::Transaction::remove_expired() {
+  for (const RemovedKey& found : found_expired_) impl_.remove_expired({found.bytes, found.slot, found.hash});
+  found_expired_.clear();
+}
+
 // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key
 // that was flushed and is about to be set.
 bool Keyspace::Transaction::shows_in_parts() const {

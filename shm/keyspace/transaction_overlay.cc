@@ -62,6 +62,13 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
   return entry.has_value();
 }
 
+void Keyspace::Transaction::note_expired(const HashedKey& key) noexcept {
+  try {
+    found_expired_.push_back({std::string(key.bytes), key.slot, key.hash, false});
+  } catch (const std::bad_alloc&) {  // the sweep will find it
+  }
+}
+
 WriteStatus Keyspace::Transaction::set(const HashedKey& key, std::string_view value,
                                        const SetOptions& options) {
   bool is_there = false;

@@ -61,9 +61,9 @@ TEST(KeyEvents, EachExpiryOnce) {
 TEST(KeyEvents, ConfigurationStays) {
   TestServer server({"--workers", "2", "--quit-timeout", "60"});
   std::vector<Client> clients = one_of_each(server, 2);
-  EXPECT_EQ(ask(clients[0], "CONFIG GET notify-keyspace-events"), "notify-keyspace-events\n");
+  EXPECT_EQ(ask(clients[0], "CONFIG GET notify-keyspace-events"), "notify-keyspace-events: ");
   EXPECT_EQ(ask(clients[0], "CONFIG SET notify-keyspace-events KE$"), "OK");
-  EXPECT_EQ(ask(clients[1], "CONFIG GET notify-keyspace-events"), "notify-keyspace-events\n$KE");
+  EXPECT_EQ(ask(clients[1], "CONFIG GET notify-keyspace-events"), "notify-keyspace-events: $KE");
   const std::vector<pid_t> old = server.workers(2);
   server.signal(SIGHUP);
   server.signal(SIGUSR2);
@@ -75,7 +75,7 @@ TEST(KeyEvents, ConfigurationStays) {
     fresh.emplace(std::move(*client));
     return true;
   }));
-  EXPECT_EQ(ask(*fresh, "CONFIG GET notify-keyspace-events"), "notify-keyspace-events\n$KE");
+  EXPECT_EQ(ask(*fresh, "CONFIG GET notify-keyspace-events"), "notify-keyspace-events: $KE");
   EXPECT_EQ(ask(*fresh, "PSUBSCRIBE __keys*"), "psubscribe\n__keys*\n1");
   EXPECT_EQ(ask(clients[1], "SET k 1"), "OK");  // at a worker of the old binary
   const Result<std::string> message = fresh->read_reply();

@@ -109,6 +109,11 @@ TEST_F(KeyEventsTest, Expired) {
   told_of({"SET k 1 PXAT 1"});
   EXPECT_EQ(told_of({"MULTI", "SET k 1", "DEL k", "EXEC"}),
             one("expired", "k") + one("new", "k") + one("set", "k") + one("del", "k"));
+  told_of({"SET k 1 PXAT 1"});
+  EXPECT_EQ(told_of({"MULTI", "GET k", "EXISTS k", "EXEC"}),
+            one("expired", "k") + one("keymiss", "k") + one("keymiss", "k"));
+  told_of({"SET k 1 PXAT 1"});
+  EXPECT_EQ(told_of({"RENAME k l"}), one("expired", "k"));
   EXPECT_EQ(told_of({"MULTI", "SET k 1", "DISCARD", "WATCH k", "SET k 1", "MULTI", "DEL k", "EXEC"}),
             one("new", "k") + one("set", "k"));
 }
