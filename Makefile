@@ -197,7 +197,7 @@ asan:
 tsan:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan build/tsan/bin/memento-shm-tests
-	@tests/run 'ShmKeyspaceThreads.*' build/tsan/bin/memento-shm-tests
+	@tests/run '*Threads.*' build/tsan/bin/memento-shm-tests
 
 # Each parser with random bytes for FUZZ_SECONDS, from the corpus in tests/fuzz. What it finds beyond that stays in build/.
 FUZZ_SECONDS ?= 60
