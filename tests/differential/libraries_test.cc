@@ -17,6 +17,7 @@ constexpr std::size_t kBatch = 200;
 
 constexpr std::size_t kMemoryBytes = std::size_t{256} << 20;
 constexpr const char* kNoString = "no string";
+constexpr const char* kNoMemory = "not enough memory";
 
 void compare(std::string (LibraryCalls::*next)()) {
   const std::uint64_t seed = from_environment("MEMENTO_SEED", std::random_device{}());
@@ -55,7 +56,11 @@ void compare_with_lua(std::string (LibraryCalls::*next)()) {
   for (std::uint64_t left = from_environment("MEMENTO_COMMANDS", 20'000); left > 0; --left) {
     const std::string call = (calls.*next)();
     const std::string script = LibraryCalls::script(call);
-    ASSERT_EQ(printable(lua.run(script, kNoString)), printable(ours.run(script, kNoString))) << call;
+    const std::string expected = lua.run(script, kNoString), result = ours.run(script, kNoString);
+    // Where it ends without memory goes by what each has left of it.
+    if (expected.find(kNoMemory) != std::string::npos && result.find(kNoMemory) != std::string::npos)
+      continue;
+    ASSERT_EQ(printable(expected), printable(result)) << call;
   }
 }
 
