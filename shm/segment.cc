@@ -66,6 +66,11 @@ void forget_clients(Header& header, Mailbox& mailbox, std::uint32_t index) {
   mailbox.answers.store(0);
   header.key_watchers[index / 64].fetch_and(~(1ull << index % 64));
   header.monitors.fetch_sub(mailbox.monitors.exchange(0));
+  header.end_tracking(index);
+  for (Word* word : {&mailbox.tracks, &mailbox.tracking_clients, &mailbox.tracked_keys,
+                     &mailbox.tracked_items, &mailbox.tracking_prefixes}) {
+    word->store(0);
+  }
 }
 
 // A free address for a mapping of `bytes`, at the beginning of a huge page, so that huge pages can be mapped
@@ -265,6 +270,7 @@ void recover_all(Segment& segment) {
     record.mailbox.reserved.store(0);
   }
   header.monitors.store(0);
+  header.trackers.store(0);
   header.pause.store(0);
   header.recoveries.fetch_add(1);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {

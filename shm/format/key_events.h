@@ -46,8 +46,9 @@ inline void set_key_events(Header& header, std::uint64_t classes) {
   }
 }
 
-/// Somebody is told of keys that expire or are evicted.
+/// Somebody is told of keys that expire or are evicted: of the events, or because clients track keys.
 inline bool tells_removed_keys(const Header& header) {
+  if (header.trackers.load(std::memory_order_relaxed) != 0) return true;
   const auto& watchers = header.key_watchers;
   const std::uint64_t last = watchers[2].load(std::memory_order_relaxed);
   return (watchers[0].load(std::memory_order_relaxed) | watchers[1].load(std::memory_order_relaxed) |

@@ -47,7 +47,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 5;
+inline constexpr std::uint32_t kLayoutVersion = 6;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -158,6 +158,14 @@ struct TransactionArea {
 /// Sizes in a process's mailbox file. A ring holds twice what a client's messages may pile up to.
 inline constexpr std::uint64_t kSubscriptionHalfBytes = 3 << 20 | 512 * 1024;
 inline constexpr std::uint64_t kRingBytes = 64 << 20;
+inline constexpr std::uint64_t kTrackingFilterBytes = 128 << 10;
+
+/// Of which keys a process wants to hear (Mailbox::tracks).
+enum class TrackedKeys : std::uint64_t {
+  kNone,
+  kOfFilter,  ///< those that its filter has (tracking_filter.h)
+  kAll,
+};
 
 /// What a process tells the others, and how far it has read what they told. Written by its owner, but for
 /// `woken`. Goes through no redo list: a word at a time is all that is ever changed.
@@ -172,6 +180,12 @@ struct Mailbox {
   Word question;          ///< not 0: the owner asks the others about their clients, by this number
   std::array<Word, kProcessLimit> cursors;  ///< by writer: how much of its ring was read
   Word answers;  ///< not 0: the owner has clients, and answers questions about them
+  Word tracks;   ///< a TrackedKeys: of which keys the owner is to hear that they were changed
+  // What INFO shows of its clients' tracking:
+  Word tracking_clients;
+  Word tracked_keys;
+  Word tracked_items;  ///< keys times the clients that track them
+  Word tracking_prefixes;
 };
 
 /// One process's part. Written by its owner alone, except by a recoverer, under `repair`, after its death.
@@ -224,7 +238,8 @@ struct Header {
   Word exclusive;
   std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys; and key_events.h
   Word evicts;                       ///< not 0: when memory is short, keys are evicted; the master sets it
-  alignas(64) Word monitors;         ///< clients in MONITOR; never too small, after deaths perhaps too large
+  Word trackers;  ///< tracker_bit() of each process whose clients track keys; 0: changes are noted by nobody
+  alignas(64) Word monitors;  ///< clients in MONITOR; never too small, after deaths perhaps too large
   Word pause;  ///< CLIENT PAUSE: its end, ms since 1970 << 1 | all commands, not only writes; 0: none
   /// The arena's lock guards the unit bitmap, page infos, class pages' bitmaps and the words below it.
   alignas(64) RobustLock arena_lock;
@@ -250,6 +265,16 @@ struct Header {
   /// How many of them each database has had, and SWAPDBs again in the upper half; counted when none of its
   /// slots is read any more until it is done.
   std::array<Word, kDatabaseLimit> database_changes;
+
+  /// One word, which every write looks at, has no bit for each process: the last one is that of all from 63
+  /// on, and stays set.
+  static constexpr std::uint32_t kSharedTrackerBit = 63;
+  static constexpr std::uint64_t tracker_bit(std::uint32_t process) {
+    return 1ull << (process < kSharedTrackerBit ? process : kSharedTrackerBit);
+  }
+  void end_tracking(std::uint32_t process) {
+    if (process < kSharedTrackerBit) trackers.fetch_and(~tracker_bit(process));
+  }
 
   bool is_open(DatabaseId database) const {
     return database.value == 0 || (open_databases.load(std::memory_order_acquire) >> database.value & 1) != 0;

@@ -23,10 +23,11 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process)
+Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process_in)
     : segment(segment_in),
       header(segment_in.header()),
       base(segment_in.base()),
+      process(process_in),
       record(segment_in.process(process)),
       owner(base, process, segment.master_pipe()),
       redo(base, record),
@@ -48,6 +49,7 @@ Keyspace::Keyspace(Segment& segment, std::uint32_t process)
       contentions_(&impl_->owner.contentions),
       searches_(&impl_->arena.searches),
       has_removed_(&impl_->has_removed),
+      changed_keys_(&impl_->changed_keys),
       hash_seed_(impl_->header.hash_seed) {
   set_now_ms(wall_time_ms());
   impl_->reclaim_inherited();

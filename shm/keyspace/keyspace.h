@@ -18,6 +18,7 @@
 
 #include "shm/format/limits.h"
 #include "shm/keyspace/change_mark.h"
+#include "shm/keyspace/changed_keys.h"
 #include "shm/keyspace/hash.h"
 #include "shm/os/clock.h"
 
@@ -258,6 +259,14 @@ class Keyspace {
   bool prepare_eviction();
   bool evicts() const;
 
+  /// The keys that this object has changed while somebody tracked keys, since the caller cleared it: what
+  /// stands in it was committed, and is to be told before anybody learns otherwise that it was.
+  ChangedKeys& changed_keys() { return *changed_keys_; }
+  /// When it returns, changed_keys() of all processes have what is changed from then on, until
+  /// end_tracking(). REQUIRES: not inside a body.
+  void begin_tracking();
+  void end_tracking();
+
   /// Background work (expiry sweep, unless not `expires`, freeing of flushed entries, compaction) for about
   /// `budget_us`; a worker calls it from a timer. True when there is more to do right now. While somebody is
   /// told of removed keys, all that have expired in `share` of the slots are removed within a second, if the
@@ -318,6 +327,7 @@ class Keyspace {
   const std::uint64_t* contentions_;  ///< counted in it
   const std::uint64_t* searches_;
   const bool* has_removed_;
+  ChangedKeys* const changed_keys_;
   const std::uint64_t hash_seed_;
   DatabaseId database_;
   SlotId first_slot_;  ///< its

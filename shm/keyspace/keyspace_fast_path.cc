@@ -129,7 +129,7 @@ bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, Time
                       weight_of(0, now.value_bytes, now.has_expiry_word));
   change.finish();
   arena.stage_exchange_of_class(size_class, old_offset);
-  commit_change(slot, key.hash);
+  commit_change(slot, key);
   made_key = false;
   return true;
 }

@@ -15,6 +15,7 @@
 #include "shm/format/key_events.h"
 #include "shm/format/table.h"
 #include "shm/keyspace/change_counters.h"
+#include "shm/keyspace/changed_keys.h"
 #include "shm/keyspace/keyspace.h"
 #include "shm/segment.h"
 
@@ -111,9 +112,11 @@ struct Keyspace::Impl {
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
 
   /// The key is about to be changed for everybody, by a commit that follows. REQUIRES: slot locked.
-  void note_change(const Slot& slot, std::uint64_t hash) {
+  void note_change(const Slot& slot, const HashedKey& key, ChangeCause cause = ChangeCause::kCommand) {
     if (slot.marks.load(std::memory_order_relaxed) != 0 && !planted(Plant::kChangeCountedLate)) [[unlikely]]
-      change_counters.count(counted_hash(slot_id(slot), hash));
+      change_counters.count(counted_hash(slot_id(slot), key.hash));
+    if (header.trackers.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      changed_keys.add(key, cause);
   }
   /// Whether clients are told of events of one of these classes.
   bool tells(std::uint64_t classes) const {
@@ -128,8 +131,8 @@ struct Keyspace::Impl {
     return SlotId(static_cast<std::uint32_t>(&slot - &slots[SlotId()]));
   }
   /// Commits what is staged, of which this key's change is a part. REQUIRES: slot locked.
-  void commit_change(const Slot& slot, std::uint64_t hash) {
-    note_change(slot, hash);
+  void commit_change(const Slot& slot, const HashedKey& key, ChangeCause cause = ChangeCause::kCommand) {
+    note_change(slot, key, cause);
     redo.commit();
   }
 
@@ -166,7 +169,8 @@ struct Keyspace::Impl {
   void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, Offset offset,
                   std::uint32_t size_class);
   void stage_erase(Slot& slot, Word& cell, const Entry& old);
-  void commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old);
+  void commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old,
+                    ChangeCause cause = ChangeCause::kCommand);
   /// What a cell that holds `before` gets for a new entry of its key.
   std::uint64_t fresh_cell(Offset offset, std::uint64_t hash, std::uint64_t before) {
     const std::uint64_t cell = Cell::make(offset, hash);
@@ -307,6 +311,7 @@ struct Keyspace::Impl {
   Segment& segment;
   Header& header;
   char* base;
+  const std::uint32_t process;
   ProcessRecord& record;
   LockOwner owner;
   RedoList redo;
@@ -330,6 +335,7 @@ struct Keyspace::Impl {
   bool has_removed = false;
   Ghosts ghosts;
   ChangeCounters change_counters;
+  ChangedKeys changed_keys;
   bool has_change_counters = false;  ///< their memory is granted
   VictimQueue small_victims;
   VictimQueue main_victims;

@@ -215,7 +215,7 @@ Keyspace::Update::Outcome Keyspace::Update::commit_expiry(const Found& old, Time
   SlotChange slot_change(impl_.redo, slot_);
   slot_change.set_expiry(old.entry, expiry_ms);
   slot_change.finish();
-  impl_.commit_change(slot_, key_.hash);
+  impl_.commit_change(slot_, key_);
   return Outcome::kDone;
 }
 
@@ -335,7 +335,7 @@ Keyspace::Update::Outcome Keyspace::Update::patch(const Change& change, const Fo
     if (!impl_.arena.is_pinned_by_others(now.offset) || planted(Plant::kPatchOfPinned)) {
       if (needs_area) impl_.redo.use_area(*impl_.arena.transaction_area());
       stage_patch(change, now, hull);
-      impl_.commit_change(slot_, key_.hash);
+      impl_.commit_change(slot_, key_);
       if (needs_area) impl_.redo.use_record();
       outcome = Outcome::kDone;
     }
@@ -409,7 +409,7 @@ Keyspace::Update::Outcome Keyspace::Update::grow_in_place(const Change& addition
   slot_change.set(now.entry.extension_word(), Entry::word_of_lengths(now.entry.key_bytes, value_bytes));
   slot_change.count_weight(now.entry.value_bytes, value_bytes);
   slot_change.finish();
-  impl_.commit_change(slot_, key_.hash);
+  impl_.commit_change(slot_, key_);
   if (planted(Plant::kLengthBeforeBytes)) copy_pieces(end, addition);
   return Outcome::kDone;
 }

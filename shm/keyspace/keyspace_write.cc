@@ -126,7 +126,7 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
   change.finish();
   if (size_class == Arena::kNoClass) redo.stage(arena.held(kHeldNewRun), 0);
   arena.stage_exchange(size_class, old != nullptr ? offset_of(*old) : kNoOffset);
-  commit_change(slot, key.hash);
+  commit_change(slot, key);
   if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(change.bytes(), kRelaxed);
   if (planted(Plant::kChangeCountedLate) && slot.marks.load(kRelaxed) != 0)
     change_counters.count(counted_hash(key.slot, key.hash));
@@ -145,10 +145,11 @@ void Keyspace::Impl::stage_erase(Slot& slot, Word& cell, const Entry& old) {
   change.finish();
 }
 
-void Keyspace::Impl::commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old) {
+void Keyspace::Impl::commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old,
+                                  ChangeCause cause) {
   stage_erase(slot, cell, old);
   arena.stage_exchange(Arena::kNoClass, offset_of(old));
-  commit_change(slot, key.hash);
+  commit_change(slot, key, cause);
 }
 
 // With eviction, being written again is being used, and a key that was evicted a while ago is not new.
@@ -287,12 +288,14 @@ bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
 void Keyspace::flush() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush(kAllDatabases);
+  impl.changed_keys.add_all();
   while (!impl.try_flush(false)) impl.pass_gate();
 }
 
 void Keyspace::flush_database() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush(1u << database_.value);
+  impl.changed_keys.add_all();
   while (impl.header.open_databases.load(std::memory_order_acquire) == 0) {
     if (impl.try_flush(true)) return;
     impl.pass_gate();
@@ -305,10 +308,21 @@ void Keyspace::flush_database() {
 void Keyspace::swap_databases(DatabaseId one, DatabaseId other) {
   assert(!impl_->transaction->is_open() && is_open(one) && is_open(other));
   if (one == other) return;
+  impl_->changed_keys.add_all();
   impl_->lock_gate();
   impl_->database_changes.swap(one, other);
   impl_->unlock_gate();
 }
+
+// Writers look at the word under the lock of what they change. So whoever did not see the bit has made its
+// change when the gate has been locked, which waits for all who hold such a lock.
+void Keyspace::begin_tracking() {
+  impl_->header.trackers.fetch_or(Header::tracker_bit(impl_->process));
+  impl_->lock_gate();
+  impl_->unlock_gate();
+}
+
+void Keyspace::end_tracking() { impl_->header.end_tracking(impl_->process); }
 
 // False: somebody changes the whole keyspace, or there are more databases than 0.
 bool Keyspace::Impl::try_flush(bool only_database_0) {

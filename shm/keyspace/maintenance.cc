@@ -90,7 +90,7 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
     if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms))
       return false;
     offset = offset_of(entry);
-    commit_erase(slot, key, *cell, entry);
+    commit_erase(slot, key, *cell, entry, ChangeCause::kServer);
   }
   arena.settle(offset);
   note_removed(key, false);

@@ -45,7 +45,8 @@ void Keyspace::Transaction::stage_all() {
 // The changes are counted now that nothing comes between: a commit that does not happen must not look like a
 // change to the next run of the same transaction.
 void Keyspace::Transaction::commit_staged() {
-  for (const Write* write : noted_changes_) impl_.note_change(impl_.slots[write->slot], write->hash);
+  for (const Write* write : noted_changes_) impl_.note_change(impl_.slots[write->slot], write->hashed());
+  if (flushed_ != 0) impl_.changed_keys.add_all();
   if (shows_in_parts()) stage_changing(false);
   impl_.redo.commit();
 }

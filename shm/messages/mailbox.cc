@@ -103,6 +103,7 @@ void MessageRing::lose() {
 bool MessageRing::receive(const std::function<void(std::string_view)>& on_message) {
   mailbox_.woken.exchange(0);  // before the tails are read: what is sent after that rings again
   give_back();
+  has_rest_ = false;
   if (!is_listening()) return true;
   bool has_all = true;
   bool has_more = false;
@@ -114,6 +115,7 @@ bool MessageRing::receive(const std::function<void(std::string_view)>& on_messag
     has_more |= received == Received::kSome;
   }
   shrink(received_);
+  has_rest_ = has_more;
   if (has_more) wake(process_);
   return has_all;
 }

@@ -49,6 +49,9 @@ class MessageRing {
   /// more. False: some were lost.
   bool receive(const std::function<void(std::string_view)>& on_message);
 
+  /// The last receive() has left some of what was there when it was called.
+  bool has_rest() const { return has_rest_; }
+
   /// Rings its wake-up FIFO, so that it looks.
   void wake(std::uint32_t reader);
   WakeupFifo& wakeup() { return wakeup_; }
@@ -65,7 +68,8 @@ class MessageRing {
   Mailbox& mailbox_;
   const std::uint32_t process_;
   WakeupFifo wakeup_;
-  std::uint64_t given_back_;     ///< up to this position
+  std::uint64_t given_back_;  ///< up to this position
+  bool has_rest_ = false;
   std::uint64_t seen_tail_ = 0;  ///< when give_back() last looked
   std::string sent_;             ///< reused
   std::string received_;         ///< reused

@@ -13,7 +13,7 @@
 namespace memento {
 namespace {
 
-constexpr std::uint64_t kRingOffset = 2 * kSubscriptionHalfBytes;
+constexpr std::uint64_t kRingOffset = MailboxFiles::kFilterOffset + kTrackingFilterBytes;
 
 // Calls piece(offset in the file, bytes before it, bytes) for what lies before the ring's end, and then for
 // the rest.

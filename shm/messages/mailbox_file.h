@@ -2,6 +2,7 @@
 // owner makes it when it first needs it; the others open it when they first look into it, and keep it open.
 //
 //   0             two halves for a subscription table (subscription_table.h), mapped by whoever reads them
+//   kFilterOffset a tracking filter (tracking_filter.h), mapped likewise
 //   kRingOffset   the ring of messages (mailbox.h), read and written by system calls only: a hole in it is no
 //                 memory, reading it makes none, and a full tmpfs is an error and not SIGBUS
 //
@@ -21,6 +22,8 @@ namespace memento {
 
 class MailboxFiles {
  public:
+  static constexpr std::uint64_t kFilterOffset = 2 * kSubscriptionHalfBytes;
+
   /// Beside the segment at this path; empty: without names, for one process.
   explicit MailboxFiles(std::string segment_path) : segment_path_(std::move(segment_path)) {}
   MailboxFiles(const MailboxFiles&) = delete;

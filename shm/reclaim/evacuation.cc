@@ -57,7 +57,7 @@ bool Keyspace::Impl::evacuate_block(Offset offset, std::uint32_t size_class, boo
   if (entry.expired(now_ms) || !verdict.keeps) {
     stage_erase(slot, *cell, entry);
     arena.stage_gone(offset);
-    commit_change(slot, key->hash);
+    commit_change(slot, *key, ChangeCause::kServer);
     count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
     note.set(!entry.expired(now_ms));
     if (verdict.leaves_ghost) ghosts.add(key->hash);

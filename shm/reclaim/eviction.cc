@@ -121,7 +121,7 @@ bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& ju
   }
   stage_erase(slot, *cell, entry);
   arena.stage_exchange(Arena::kNoClass, entry_of_run(run));
-  commit_change(slot, key.hash);
+  commit_change(slot, key, ChangeCause::kServer);
   count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
   note.set(!entry.expired(now_ms));
   if (verdict.leaves_ghost) ghosts.add(key.hash);
