@@ -20,6 +20,7 @@ inline constexpr std::int64_t kTcpKeepaliveLimitS = 32'767;  // the kernel's
 inline constexpr std::int64_t kIdleTimeoutLimitS = INT32_MAX;
 inline constexpr int kBackgroundHzLimit = 500;
 inline constexpr std::int64_t kLargestBusyAfterMs = 86'400'000;
+inline constexpr std::int64_t kLargestTrackingKeyLimit = 1'000'000'000'000;
 
 struct LiveSettings {
   std::atomic<int> max_clients{0};                 ///< of all workers together
@@ -43,6 +44,8 @@ struct LiveSettings {
       true};  ///< workers remove expired keys; DEBUG SET-ACTIVE-EXPIRE clears it
   /// A script that has run for so long lets its worker's other clients be told so.
   std::atomic<std::int64_t> busy_after_ms{5000};
+  /// Keys that all workers remember for clients that track them (CLIENT TRACKING); 0: any number.
+  std::atomic<std::int64_t> tracking_key_limit{1'000'000};
   /// By process record: the script that it has been running for a while; 0: none (script_word.h).
   std::array<std::atomic<std::uint64_t>, kStatisticsLimit> long_scripts{};
   /// What that is called, and its request, as far as there is room.

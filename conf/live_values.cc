@@ -48,6 +48,7 @@ constexpr NumberField kNumbers[] = {
     field<&O::slow_shown, &L::slow_shown>("slowlog-max-len", &V::slow_shown),
     field<&O::latency_after_ms, &L::latency_after_ms>("latency-monitor-threshold", &V::latency_after_ms),
     field<&O::tcp_keepalive_s, &L::tcp_keepalive_s>("tcp-keepalive", &V::tcp_keepalive_s),
+    field<&O::tracking_key_limit, &L::tracking_key_limit>("tracking-table-max-keys", &V::tracking_key_limit),
     {"notify-keyspace-events", &V::key_events,
      [](std::int64_t classes) { return key_event_flags_text(static_cast<std::uint64_t>(classes)); },
      [](const Options& o) {

@@ -22,6 +22,7 @@ struct LiveValues {
   std::int64_t slow_shown = 0;
   std::int64_t latency_after_ms = 0;
   std::int64_t tcp_keepalive_s = 0;
+  std::int64_t tracking_key_limit = 1'000'000;
   std::int64_t key_events = 0;  ///< classes (shm/format/key_events.h)
   std::int64_t idle_timeout_s = 0;
   std::int64_t background_hz = 10;

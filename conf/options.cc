@@ -190,6 +190,9 @@ class Parser {
     add("--busy-reply-threshold", o.busy_after_ms,
         number_between(0, kLargestBusyAfterMs, "a number of milliseconds"),
         "How long a script runs before others are answered BUSY (5000)", "MILLISECONDS");
+    add("--tracking-table-max-keys", o.tracking_key_limit,
+        number_between(0, kLargestTrackingKeyLimit, "a number of keys"),
+        "Keys that are remembered for clients that track them; 0: any number (1000000)", "COUNT");
     constexpr std::int64_t kDayUs = 86'400'000'000;
     add("--slowlog-log-slower-than", o.slow_after_us, number_between(-1, kDayUs, "a number of microseconds"),
         "Log commands that take as long in SLOWLOG; -1: none (10000)", "MICROSECONDS");

@@ -49,11 +49,12 @@ struct Options {
   bool protected_mode = true;
   DebugPolicy debug_command = DebugPolicy::kNo;
   InlineReplies inline_replies = InlineReplies::kText;
-  int tcp_keepalive_s = 300;            ///< 0: off
-  int idle_timeout_s = 0;               ///< 0: clients may be idle for ever
-  int background_hz = 10;               ///< rounds of background work a second
-  std::int64_t busy_after_ms = 5000;    ///< of a script's time
-  std::int64_t slow_after_us = 10'000;  ///< negative: no command is logged as slow
+  int tcp_keepalive_s = 300;                    ///< 0: off
+  int idle_timeout_s = 0;                       ///< 0: clients may be idle for ever
+  int background_hz = 10;                       ///< rounds of background work a second
+  std::int64_t busy_after_ms = 5000;            ///< of a script's time
+  std::int64_t tracking_key_limit = 1'000'000;  ///< 0: none
+  std::int64_t slow_after_us = 10'000;          ///< negative: no command is logged as slow
   std::int64_t slow_shown = 128;
   std::int64_t latency_after_ms = 0;  ///< 0: nothing is sampled
   std::string key_events;             ///< letters of classes of events that clients are told; empty: none

@@ -40,6 +40,7 @@ void Master::reload() {
   options_.password_file = fresh.password_file;
   options_.protected_mode = fresh.protected_mode;
   options_.tcp_keepalive_s = fresh.tcp_keepalive_s;
+  options_.tracking_key_limit = fresh.tracking_key_limit;
   options_.key_events = fresh.key_events;
   options_.idle_timeout_s = fresh.idle_timeout_s;
   options_.background_hz = fresh.background_hz;

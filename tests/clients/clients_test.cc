@@ -53,6 +53,7 @@ constexpr RealClient kClients[] = {
     {"NodeRedis", "node.sh", "node_redis"},
     {"IoredisMessages", "node.sh", "ioredis_messages"},
     {"NodeRedisMessages", "node.sh", "node_redis_messages"},
+    {"NodeRedisCache", "node.sh", "node_redis_cache"},
     {"ExpressSession", "node.sh", "express_session"},
     {"RateLimitRedis", "node.sh", "rate_limit_redis"},
     {"FastifyRateLimit", "node.sh", "fastify_rate_limit"},

@@ -246,6 +246,10 @@ TEST_F(ClusterCommands, DatabasesAtAnyNode) {
   EXPECT_EQ(say("SELECT 3"), "OK");
   EXPECT_EQ(say("DBSIZE"), "5");
   EXPECT_EQ(say("SWAPDB 0 3"), "(error) SWAPDB is not allowed in cluster mode");
+  EXPECT_EQ(
+      say("CLIENT TRACKING ON"),
+      "(error) CLIENT TRACKING is not allowed in cluster mode: a node does not hear of the changes that "
+      "others make");
   EXPECT_EQ(ask(4, "COUNT"), "5");
 }
 

@@ -49,7 +49,9 @@ std::vector<ClientFacts> ClientDirectory::own_clients(TimeMs now_ms) const {
   std::vector<ClientFacts> all;
   all.reserve(clients_.size());
   for (const auto& [id, client] : clients_) {
-    if (!client->must_close) all.push_back(facts_of(*client, now_ms));
+    if (client->must_close) continue;
+    all.push_back(facts_of(*client, now_ms));
+    all.back().process = process_;
   }
   return all;
 }
@@ -116,8 +118,8 @@ void ClientDirectory::on_answer(std::uint32_t process, std::uint64_t question, s
   while (bytes.size() >= sizeof header) {
     std::memcpy(&header, bytes.data(), sizeof header);
     bytes.remove_prefix(sizeof header);
-    answers_.push_back(
-        ClientFacts{header.id, header.age_s, header.type, std::string(bytes.substr(0, header.line_bytes))});
+    answers_.push_back(ClientFacts{header.id, process, header.age_s, header.type,
+                                   std::string(bytes.substr(0, header.line_bytes))});
     bytes.remove_prefix(std::min<std::size_t>(header.line_bytes, bytes.size()));
   }
   silent_.reset(process);

@@ -56,7 +56,7 @@ class ClientDirectory {
   /// The client waits until the pause ends.
   void postpone(ClientState& client);
 
-  /// nullptr: it is gone.
+  /// Of this worker; nullptr: it has no such client (any more).
   ClientState* find(std::uint64_t id) const;
   /// What the client's request waited for has happened.
   void make_ready(ClientState& client);

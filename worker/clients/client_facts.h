@@ -12,6 +12,7 @@ enum class ClientType : std::uint32_t { kNormal, kPubSub, kReplica, kMaster };
 
 struct ClientFacts {
   std::uint64_t id = 0;
+  std::uint32_t process = 0;  ///< of its worker
   std::int64_t age_s = 0;
   ClientType type = ClientType::kNormal;
   std::string line;  ///< as CLIENT LIST prints it

@@ -21,6 +21,11 @@ std::string flags_of(const ClientState& client) {
   if (client.is_subscribed()) flags += 'P';
   if (client.transaction != nullptr) flags += 'x';
   if (client.waits == ClientWait::kPause) flags += 'b';
+  if (client.tracking != nullptr) {
+    flags += 't';
+    if (client.tracking->is_redirect_broken) flags += 'R';
+    if (client.tracking->broadcasts) flags += 'B';
+  }
   if (client.no_evict) flags += 'e';
   if (client.no_touch) flags += 'T';
   return flags.empty() ? "N" : flags;
@@ -92,7 +97,7 @@ std::string client_info_line(const ClientState& client, TimeMs now_ms) {
   add("events", output == 0 ? "r" : "rw");
   add("cmd", client.last_command != nullptr ? lower_case(client.last_command->name) : "NULL");
   add("user", "default");
-  add("redir", "-1");
+  add("redir", client.tracking != nullptr ? std::to_string(client.tracking->redirect) : "-1");
   add("resp", std::to_string(client.resp_version()));
   add("lib-name", client.library_name);
   add("lib-ver", client.library_version);
@@ -112,7 +117,7 @@ OwnRequest::~OwnRequest() { client_.request_bytes = client_.argument_bytes = 0; 
 
 ClientFacts facts_of(const ClientState& client, TimeMs now_ms) {
   const ClientType type = client.is_subscribed() ? ClientType::kPubSub : ClientType::kNormal;
-  return {client.id, seconds_since(client.connected_ms, now_ms), type, client_info_line(client, now_ms)};
+  return {client.id, 0, seconds_since(client.connected_ms, now_ms), type, client_info_line(client, now_ms)};
 }
 
 }  // namespace memento

@@ -25,6 +25,7 @@ class OwnRequest {
   ClientState& client_;
 };
 
+/// Its process is left out.
 ClientFacts facts_of(const ClientState& client, TimeMs now_ms);
 
 /// The client's ADDRESS:PORT; nothing when it has no socket.

@@ -20,6 +20,7 @@
 #include "shm/os/clock.h"
 #include "worker/clients/call_queue.h"
 #include "worker/clients/client_facts.h"
+#include "worker/clients/client_tracking.h"
 #include "worker/clients/migration.h"
 #include "worker/replies/reply_queue.h"
 #include "worker/wire/reply_writer.h"
@@ -97,8 +98,10 @@ struct ClientState : ClientTraits {
   std::unique_ptr<Transaction> transaction;  ///< between MULTI and EXEC
   WatchedKeys watched;
   std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
-  ByteBuffer pushes;                             ///< messages that are not on their way yet
-  bool has_pushes = false;                       ///< the MessageHub lists it as pushed to
+  std::unique_ptr<ClientTracking> tracking;      ///< CLIENT TRACKING; nullptr: off
+  bool is_redirect_target = false;  ///< another worker's client has its invalidations sent to this one
+  ByteBuffer pushes;                ///< messages that are not on their way yet
+  bool has_pushes = false;          ///< the MessageHub lists it as pushed to
   ClientWait waits = ClientWait::kNothing;
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
   std::unique_ptr<Migration> migration;  ///< of the MIGRATE that is executed
@@ -114,7 +117,7 @@ struct ClientState : ClientTraits {
   /// Requests are executed as they come and answered.
   bool is_ordinary() const {
     return authenticated && transaction == nullptr && reply_mode == ReplyMode::kOn &&
-           subscriptions == nullptr;
+           subscriptions == nullptr && tracking == nullptr;
   }
   /// Receives messages: RESP2 allows it few commands.
   bool is_subscribed() const { return subscriptions != nullptr && subscriptions->has_names(); }

@@ -33,7 +33,8 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       monitors_(segment, process, messages_, pushes_),
       clients_(segment, process, *this),
       pause_(segment.header()),
-      history_(segment.path(), segment.header().hash_seed) {
+      history_(segment.path(), segment.header().hash_seed),
+      tracking_(segment, keyspace, process, clients_, messages_, pushes_) {
   segment.process(process).mailbox.answers.store(1);
 }
 
@@ -50,14 +51,14 @@ bool MessageHub::unsubscribe(ClientState& client, SubscriptionKind kind, std::st
 }
 
 bool MessageHub::needs_messages() const {
-  return !monitors_.empty() || clients_.is_asking() || !subscribers_.empty();
+  return !monitors_.empty() || clients_.is_asking() || !subscribers_.empty() || tracking_.needs_messages();
 }
 
 // Who asks may have sent an order before it took its question back.
 void MessageHub::stop_listening_if_idle() {
   if (!messages_.is_listening() || needs_messages() || clients_.is_asked()) return;
   receive();
-  messages_.stop_listening();
+  if (!needs_messages()) messages_.stop_listening();
 }
 
 void MessageHub::forget(ClientState& client) {
@@ -70,11 +71,13 @@ void MessageHub::forget(ClientState& client) {
     monitors_.remove(client);
     stop_listening_if_idle();
   }
+  tracking_.end(client);
   pushes_.forget(client);
 }
 
 void MessageHub::remove(ClientState& client) {
   forget(client);
+  tracking_.remove(client);
   clients_.remove(client);
 }
 
@@ -258,9 +261,20 @@ void MessageHub::deliver_value(std::string_view key, std::uint64_t version, bool
 
 void MessageHub::serve() {
   receive();
+  tracking_.look_for_deaths();
+  tracking_.tidy();
   clients_.answer(keyspace_.now_ms());
   clients_.tick();
   stop_listening_if_idle();
+}
+
+// What is more than two turns' would pile up for subscribers who cannot take it meanwhile: it is read later,
+// and caches are told now as if it was lost.
+void MessageHub::catch_up() {
+  receive();
+  if (messages_.has_rest()) receive();
+  if (messages_.has_rest()) tracking_.on_backlog();
+  tracking_.look_for_deaths();
 }
 
 void MessageHub::receive() {
@@ -273,9 +287,19 @@ void MessageHub::receive() {
       late_subscribers_ += pushes_.close_all(audience.clients);
   }
   late_subscribers_ += pushes_.close_all(monitors_.clients());
+  tracking_.on_loss();
 }
 
 void MessageHub::on_message(const MessageHeader& header, std::string_view name, std::string_view payload) {
+  switch (header.type) {
+    case MessageType::kChanged:
+    case MessageType::kRedirects:
+    case MessageType::kRedirected:
+    case MessageType::kTargetGone:
+      return tracking_.on_message(header, payload);
+    default:
+      break;
+  }
   if (header.is_lost != 0) return close_receivers(header.type, name);
   switch (header.type) {
     case MessageType::kPublished:
@@ -292,6 +316,8 @@ void MessageHub::on_message(const MessageHeader& header, std::string_view name, 
       return clients_.on_answer(header.process, header.number, payload);
     case MessageType::kOrder:
       return clients_.on_order(payload);
+    default:
+      return;
   }
 }
 

@@ -29,6 +29,7 @@
 #include "worker/clients/monitors.h"
 #include "worker/clients/pushes.h"
 #include "worker/clients/subscribers.h"
+#include "worker/clients/tracking.h"
 #include "worker/clients/worker_messages.h"
 
 namespace memento {
@@ -42,6 +43,7 @@ class MessageHub {
 
   ClientDirectory& clients() { return clients_; }
   ClientPause& pause() { return pause_; }
+  Tracking& tracking() { return tracking_; }
 
   // Subscribing.
 
@@ -126,6 +128,9 @@ class MessageHub {
   /// Takes what others sent, and answers what they ask; when there is much of it, a part: then it is woken
   /// again. Not within a handler.
   void serve();
+  /// Takes what others had sent when it was called, so that a client that tracks keys and is served from here
+  /// on knows of it. Not within a handler.
+  void catch_up();
   /// A line for the log about messages that were lost since the last call; empty: none.
   std::string take_losses();
   /// Readable when there is something to receive; -1: there is no such thing.
@@ -180,6 +185,7 @@ class MessageHub {
   ClientDirectory clients_;
   ClientPause pause_;
   ValueHistory history_;
+  Tracking tracking_;
   Publisher publisher_;
   // Not yet told the log:
   std::uint64_t late_subscribers_ = 0;

@@ -17,21 +17,14 @@
 #include <unordered_map>
 #include <vector>
 
-#include "shm/keyspace/hash.h"
 #include "shm/keyspace/keyspace.h"
 #include "shm/messages/glob.h"
 #include "shm/messages/subscription_table.h"
 #include "shm/segment.h"
 #include "worker/clients/client_state.h"
+#include "worker/clients/name_hash.h"
 
 namespace memento {
-
-/// Of what clients subscribe to: seeded, so that nobody can choose names that fall together.
-struct NameHash {
-  using is_transparent = void;
-  std::uint64_t seed = 0;
-  std::size_t operator()(std::string_view name) const { return hash_in_slot(name, seed); }
-};
 
 class Subscribers {
  public:

@@ -24,9 +24,12 @@ bool WorkerMessages::send(MessageHeader header, std::string_view name, std::stri
 void WorkerMessages::send_or_close(MessageHeader header, std::string_view name, std::string_view payload,
                                    const Processes& readers) {
   if (send(header, name, payload, readers)) return;
-  ++unsent_count_;
   header.is_lost = 1;
-  if (!send(header, name, {}, readers)) ring_.lose();
+  if (send(header, name, {}, readers)) {
+    ++unsent_count_;
+  } else {
+    lose();
+  }
 }
 
 void WorkerMessages::wake(const Processes& readers) {

@@ -28,6 +28,10 @@ enum class MessageType : std::uint8_t {
   kOrder,   ///< clients to close
   kShardPublished,
   kAllChanged,  ///< all keys of database 0
+  kChanged,     ///< names of keys; `exists` 0: any key
+  kRedirects,   ///< invalidations for the client of this number will come (kRedirected)
+  kRedirected,  ///< invalidations for it: names of keys; `exists` 0: any key
+  kTargetGone,  ///< it is gone; 0: invalidations for any client of the sender may be lost
 };
 
 /// In front of a message in the ring: the name, and then the payload, follow.
@@ -35,7 +39,7 @@ struct MessageHeader {
   MessageType type;
   std::uint8_t exists = 0;   ///< of a key: it has a value
   std::uint8_t is_lost = 0;  ///< the payload could not be sent: who waits for it is to be closed
-  std::uint8_t process = 0;  ///< the sender of an answer
+  std::uint8_t process = 0;  ///< the sender, where that matters
   std::uint32_t name_bytes = 0;
   std::uint64_t number = 0;  ///< version of a key's slot, or of a question
 };
@@ -74,6 +78,14 @@ class WorkerMessages {
       take(header, bytes.substr(0, header.name_bytes), bytes.substr(header.name_bytes));
     });
   }
+
+  /// Something could not be sent: all who listen are told that they have lost messages. Needs no memory.
+  void lose() {
+    ++unsent_count_;
+    ring_.lose();
+  }
+  /// The last receive() took a part.
+  bool has_rest() const { return ring_.has_rest(); }
 
   void wake(const Processes& readers);
   /// Readable when there is something to receive; -1: there is no such thing.

@@ -193,7 +193,9 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
 }), 0);
 
 inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
+    {"CLIENT|CACHING", 3, kAnyTime, kNoKey, 0, kConnection, "6.0.0", "YES | NO", "Whether the keys that the next command reads are tracked"},
     {"CLIENT|GETNAME", 2, kAnyTime, kNoKey, 0, kConnection, "2.6.9", "", "The connection's name"},
+    {"CLIENT|GETREDIR", 2, kAnyTime, kNoKey, 0, kConnection, "6.0.0", "", "The client that gets this one's invalidations; 0: itself, -1: nothing is tracked"},
     {"CLIENT|HELP", 2, kLoading | kStale, kNoKey, 0, kConnection, "5.0.0", "", "The subcommands"},
     {"CLIENT|ID", 2, kAnyTime, kNoKey, 0, kConnection, "5.0.0", "", "The connection's number"},
     {"CLIENT|INFO", 2, kAnyTime, kNoKey, 0, kConnection, "6.2.0", "", "A line about the connection"},
@@ -205,6 +207,8 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"CLIENT|REPLY", 3, kAnyTime | kNoMulti, kNoKey, 0, kConnection, "3.2.0", "ON | OFF | SKIP", "Whether requests are answered"},
     {"CLIENT|SETINFO", 4, kAnyTime, kNoKey, 0, kConnection, "7.2.0", "LIB-NAME name | LIB-VER version", "Name the client's library"},
     {"CLIENT|SETNAME", 3, kAnyTime, kNoKey, 0, kConnection, "2.6.9", "name", "Name the connection"},
+    {"CLIENT|TRACKING", -3, kAnyTime | kNoMulti, kNoKey, 0, kConnection, "6.0.0", "ON | OFF [REDIRECT id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]", "Be told when keys that were read are changed"},
+    {"CLIENT|TRACKINGINFO", 2, kAnyTime, kNoKey, 0, kConnection, "6.2.0", "", "What CLIENT TRACKING has set"},
     {"CLIENT|UNBLOCK", -3, kAnyTime | kAdmin, kNoKey, 0, kConnection, "5.0.0", "id [TIMEOUT | ERROR]", "0: no client waits for others here"},
     {"CLIENT|UNPAUSE", 2, kAnyTime | kAdmin, kNoKey, 0, kConnection, "6.2.0", "", "End CLIENT PAUSE"},
 

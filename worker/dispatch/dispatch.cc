@@ -79,6 +79,23 @@ void refuse_beside_script(CommandContext& context) {
       "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
 }
 
+// CLIENT CACHING is for the next command that is none of CLIENT's, or for all of a transaction.
+class EndOfCaching {
+ public:
+  EndOfCaching(ClientState& client, const Command* command) : client_(client), command_(command) {}
+  ~EndOfCaching() {
+    const bool is_of_client = command_ != nullptr && command_->name.starts_with("CLIENT|");
+    if (client_.tracking != nullptr && client_.transaction == nullptr && !is_of_client)
+      client_.tracking->caching_given = false;
+  }
+  EndOfCaching(const EndOfCaching&) = delete;
+  EndOfCaching& operator=(const EndOfCaching&) = delete;
+
+ private:
+  ClientState& client_;
+  const Command* const command_;
+};
+
 }  // namespace
 
 void dispatch(CommandContext& context, const Command* command, const Call& call) {
@@ -89,6 +106,7 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
   const Admission admission = admit(client, command, call);
   if (client.is_ordinary()) [[likely]]
     return carry_on(context, admission, command, call);
+  const EndOfCaching end_of_caching(client, command);
   const bool skips = client.reply_mode == ReplyMode::kSkipNext;
   if (skips) client.reply_mode = ReplyMode::kSkipThis;
   const ReplyWriter::Mark mark = context.reply.mark();

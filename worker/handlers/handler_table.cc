@@ -155,7 +155,9 @@ constexpr auto kOfCommands = std::to_array<Row>({
 });
 
 constexpr auto kOfSubcommands = std::to_array<Row>({
+    {"CLIENT|CACHING", handlers::client_caching},
     {"CLIENT|GETNAME", handlers::client_getname},
+    {"CLIENT|GETREDIR", handlers::client_getredir},
     {"CLIENT|HELP", handlers::subcommand_help},
     {"CLIENT|ID", handlers::client_id},
     {"CLIENT|INFO", handlers::client_info},
@@ -167,6 +169,8 @@ constexpr auto kOfSubcommands = std::to_array<Row>({
     {"CLIENT|REPLY", handlers::client_reply},
     {"CLIENT|SETINFO", handlers::client_setinfo},
     {"CLIENT|SETNAME", handlers::client_setname},
+    {"CLIENT|TRACKING", handlers::client_tracking},
+    {"CLIENT|TRACKINGINFO", handlers::client_trackinginfo},
     {"CLIENT|UNBLOCK", handlers::client_unblock},
     {"CLIENT|UNPAUSE", handlers::client_unpause},
     {"CLUSTER|COUNTKEYSINSLOT", handlers::cluster_countkeysinslot},

@@ -147,12 +147,16 @@ void reset(CommandContext&, const Call&);
 // client_handlers.cc
 void client_id(CommandContext&, const Call&);
 void client_info(CommandContext&, const Call&);
+void client_caching(CommandContext&, const Call&);
 void client_getname(CommandContext&, const Call&);
+void client_getredir(CommandContext&, const Call&);
 void client_setname(CommandContext&, const Call&);
 void client_setinfo(CommandContext&, const Call&);
 void client_reply(CommandContext&, const Call&);
 void client_no_evict(CommandContext&, const Call&);
 void client_no_touch(CommandContext&, const Call&);
+void client_tracking(CommandContext&, const Call&);
+void client_trackinginfo(CommandContext&, const Call&);
 void client_unblock(CommandContext&, const Call&);
 
 // client_list_handlers.cc

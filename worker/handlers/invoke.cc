@@ -1,12 +1,35 @@
 // See invoke.h.
 #include "worker/handlers/invoke.h"
 
+#include <algorithm>
+
 #include "shm/os/cpu_clock.h"
+#include "worker/clients/message_hub.h"
 #include "worker/handlers/handler_table.h"
 
 namespace memento {
+namespace {
+
+// Before the client reads them. What scripts read by commands of their own is remembered then; the keys they
+// declare are not. No worker has more keys than its share of the server's.
+[[gnu::noinline, gnu::cold]] void remember_keys(CommandContext& context, const Command& command,
+                                                const Call& call) {
+  if (!command.has(kReadonly) || command.group == CommandGroup::kScripting ||
+      !context.client.tracking->remembers())
+    return;
+  const std::uint64_t workers = std::max<std::uint32_t>(context.services.facts.worker_count, 1);
+  const auto limit = static_cast<std::uint64_t>(
+      context.services.settings.tracking_key_limit.load(std::memory_order_relaxed));
+  command.each_key(call.args, [&](std::string_view key) {
+    context.services.hub.tracking().remember(context.client, key, (limit + workers - 1) / workers);
+  });
+}
+
+}  // namespace
 
 void run_command(CommandContext& context, const Command& command, const Call& call) {
+  if (context.client.tracking != nullptr) [[unlikely]]
+    remember_keys(context, command, call);
   handler_of(command)(context, call);
 }
 

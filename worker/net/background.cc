@@ -22,6 +22,7 @@ bool Background::tick(std::size_t connection_count) {
   round_ms_ = now_ms;
   const WorkShare share{context_.index, std::max(context_.options.workers, 1u)};
   is_busy_ = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background, share);
+  hub_.tracking().tell(nullptr);
   return is_busy_;
 }
 

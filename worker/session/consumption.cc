@@ -80,6 +80,9 @@ std::size_t Session::Consumption::run() {
   session_.paused_ = session_.parked_ = session_.has_rest_ = false;
   client_.active_ms = context_.keyspace.now_ms();
   context_.keyspace.select(client_.database);
+  hub_.tracking().tell(nullptr);  // of a client whose turn ended without memory
+  if (client_.tracking != nullptr || client_.is_redirect_target) [[unlikely]]
+    hub_.catch_up();
   if (client_.has_pushes) take_pushes();
   while (!session_.closing_ && taken_bytes_ < bytes_.size()) {
     session_.paused_ = output_.size() >= kOutputPauseBytes;
@@ -164,6 +167,7 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
     if (batch_.requests[done].is_plain && !is_routed_ && !meter_.times_each() && client_.is_ordinary() &&
         runnable_ == batch_.count && !context_.services.is_busy) [[likely]] {
       done = run.execute_plain(done, kOutputPauseBytes);
+      hub_.tracking().tell(&client_);
       client_.last_command = batch_.requests[done - 1].command;
       if (run.is_over()) [[unlikely]]
         runnable_ = done;
@@ -193,6 +197,8 @@ Session::Consumption::Step Session::Consumption::execute_one(BatchRun& run, std:
     ends_batch = std::exchange(command_.ends_batch, false) || run.is_over();
   }
   follow_database(place + 1);
+  const Command* const command = batch_.requests[place].command;
+  hub_.tracking().tell(&client_, command != nullptr && command->has(kEndsMulti | kScript));
   if (client_.has_pushes) [[unlikely]]
     take_pushes();
   session_.closing_ |= command_.close_after_reply;

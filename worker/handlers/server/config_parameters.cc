@@ -218,6 +218,8 @@ constexpr Parameter kParameters[] = {
      set_number<&LiveSettings::tcp_keepalive_s, 0, kTcpKeepaliveLimitS>},
     {"timeout", get_number<&LiveSettings::idle_timeout_s>,
      set_number<&LiveSettings::idle_timeout_s, 0, kIdleTimeoutLimitS>},
+    {"tracking-table-max-keys", get_number<&LiveSettings::tracking_key_limit>,
+     set_number<&LiveSettings::tracking_key_limit, 0, kLargestTrackingKeyLimit>},
     {"workers", [](CommandContext& c) { return std::to_string(options(c).workers); }},
 };
 

@@ -148,6 +148,7 @@ void clients(CommandContext& context, Lines& lines) {
   lines.add("blocked_clients",
             statistics_sum(
                 context, [](const auto& record) -> auto& { return record.waiting_clients; }, true));
+  lines.add("tracking_clients", context.services.hub.tracking().figures().clients);
   lines.add("cluster_connections", 0);       // Redis's own kind of them
   lines.add("clients_in_timeout_table", 0);  // blocked with a timeout: nothing blocks so
 }
@@ -218,6 +219,10 @@ void stats(CommandContext& context, Lines& lines) {
   lines.add("pubsubshard_channels",
             context.services.hub.subscriptions(SubscriptionKind::kShardChannel).size());
   lines.add_all(kConstantsOfStats);
+  const TrackingFigures tracking = context.services.hub.tracking().figures();
+  lines.add("tracking_total_keys", tracking.keys);
+  lines.add("tracking_total_items", tracking.items);
+  lines.add("tracking_total_prefixes", tracking.prefixes);
 }
 
 void replication(CommandContext& context, Lines& lines) {

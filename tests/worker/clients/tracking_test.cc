@@ -1,0 +1,211 @@
+// CLIENT TRACKING between clients of one worker and of two: each worker here is a hub on the same segment.
+#include <unistd.h>
+
+#include "tests/shm/messages/no_mailbox_memory.h"
+#include "tests/worker/session/session_fixture.h"
+#include "worker/clients/message_hub.h"
+
+namespace memento::testing {
+namespace {
+
+std::string invalidated(const Words& keys) { return ">2\r\n" + bulk("invalidate") + pushed(keys); }
+const std::string kDropAll = ">2\r\n" + bulk("invalidate") + "_\r\n";
+
+class TrackingTest : public TwoWorkersTest {
+ protected:
+  TrackingTest() {
+    for (Conversation* client : {&near_, &far_}) client->ask("HELLO 3");
+  }
+
+  Conversation near_{*context_};
+  Conversation far_{*other_context_};
+  Conversation writer_{*context_};
+};
+
+// Shows that a read is tracked until the next change, in this worker and in another, and that an own change
+// is told behind its reply.
+TEST_F(TrackingTest, ReadsAreTrackedOnce) {
+  near_.ask("CLIENT TRACKING ON");
+  far_.ask("CLIENT TRACKING ON");
+  EXPECT_EQ(near_.ask("GET k") + far_.ask("TTL k"), "_\r\n:-2\r\n");
+  writer_.ask("SET k 1");
+  EXPECT_EQ(near_.pushes(), invalidated({"k"}));
+  EXPECT_EQ(received(far_), invalidated({"k"}));
+  writer_.ask("SET k 2");
+  EXPECT_EQ(near_.pushes() + received(far_), "");
+  EXPECT_EQ(near_.ask("GET k"), bulk("2"));
+  EXPECT_EQ(near_.ask("SET k 3"), kOk + invalidated({"k"}));
+  EXPECT_EQ(near_.ask("CLIENT TRACKING OFF"), kOk);
+  near_.ask("GET k");
+  writer_.ask("SET k 4");
+  EXPECT_EQ(near_.pushes(), "");
+}
+
+// Shows that what another worker has sent comes before the answer to the next request, without a wake-up.
+TEST_F(TrackingTest, MessagesComeBeforeTheNextReply) {
+  far_.ask("CLIENT TRACKING ON");
+  far_.ask("GET k");
+  writer_.ask("SET k 1");
+  EXPECT_EQ(far_.ask("PING"), invalidated({"k"}) + "+PONG\r\n");
+}
+
+// Shows that a worker is told of few keys but those that its clients track.
+TEST_F(TrackingTest, OthersHearOfTrackedKeysOnly) {
+  far_.ask("CLIENT TRACKING ON");
+  far_.ask("GET k");
+  const Word& tail = segment_->process(1).mailbox.tail;
+  const std::uint64_t before = tail.load();
+  for (int i = 0; i < 20; ++i) writer_.ask("SET other" + std::to_string(i) + " 1");
+  EXPECT_EQ(tail.load(), before);
+  writer_.ask("SET k 1");
+  EXPECT_GT(tail.load(), before);
+}
+
+// Shows what changes keys without a command that names them: a script, expiry, flushing and swapping.
+TEST_F(TrackingTest, WhateverChangesAKey) {
+  far_.ask("CLIENT TRACKING ON");
+  writer_.ask("SET k 1 PX 100000");
+  far_.ask("GET k");
+  writer_.ask({"EVAL", "return redis.call('set', 'k', '2', 'px', '5')", "0"});
+  EXPECT_EQ(received(far_), invalidated({"k"}));
+  EXPECT_EQ(far_.ask("EXISTS k"), ":1\r\n");
+  keyspace_->set_now_ms(keyspace_->now_ms() + 10);
+  keyspace_->maintain(100'000);
+  hub_->tracking().tell(nullptr);
+  EXPECT_EQ(received(far_), invalidated({"k"}));
+  for (const char* const request : {"FLUSHALL", "FLUSHDB", "SWAPDB 0 1"}) {
+    far_.ask("GET k");
+    writer_.ask(request);
+    EXPECT_EQ(received(far_), kDropAll) << request;
+  }
+  writer_.ask_all({"MULTI", "FLUSHALL", "EXEC"});
+  EXPECT_EQ(received(far_), kDropAll);
+}
+
+// Shows that somebody who reads a key that has expired does not know more than those that track it.
+TEST_F(TrackingTest, ExpiryThatIsSeenIsTold) {
+  far_.ask("CLIENT TRACKING ON");
+  writer_.ask("SET k 1 PX 5");
+  far_.ask("GET k");
+  keyspace_->set_now_ms(keyspace_->now_ms() + 10);
+  EXPECT_EQ(writer_.ask("GET k"), kNil);
+  EXPECT_EQ(received(far_), invalidated({"k"}));
+}
+
+// Shows NOLOOP: an own change is not told and ends the tracking; but a key that was read behind the own
+// change, in the same EXEC, is tracked.
+TEST_F(TrackingTest, NoLoop) {
+  near_.ask("CLIENT TRACKING ON NOLOOP");
+  near_.ask("GET k");
+  EXPECT_EQ(near_.ask("SET k 1"), kOk);
+  writer_.ask("SET k 2");
+  EXPECT_EQ(near_.pushes(), "");
+  near_.ask_all({"MULTI", "SET k 3", "GET k"});
+  EXPECT_EQ(near_.ask("EXEC"), "*2\r\n+OK\r\n" + bulk("3"));
+  writer_.ask("SET k 4");
+  EXPECT_EQ(near_.pushes(), invalidated({"k"}));
+}
+
+// Shows that a process's death, messages that were overwritten and want of memory make clients drop all.
+TEST_F(TrackingTest, WhatMayBeMissedIsToldAsAll) {
+  far_.ask("CLIENT TRACKING ON");
+  far_.ask("GET k");
+  segment_->process(0).incarnation.fetch_add(1);
+  EXPECT_EQ(far_.ask("PING"), kDropAll + "+PONG\r\n");
+  EXPECT_EQ(far_.ask("PING"), "+PONG\r\n");
+  far_.ask("GET k");
+  segment_->process(1).mailbox.reserved.fetch_add(kRingBytes + 8);
+  writer_.ask("SET k 1");
+  EXPECT_EQ(received(far_), kDropAll);
+  far_.ask("GET k");
+  {
+    const NoMailboxMemory full;
+    EXPECT_EQ(writer_.ask("SET k " + std::string(100'000, 'v')), kOk);
+  }
+  EXPECT_EQ(received(far_), kDropAll);
+  writer_.ask("SET k 2");
+  EXPECT_EQ(received(far_), "");
+}
+
+// Shows that more keys changed at once than are noted are all.
+TEST_F(TrackingTest, ManyChangesAreAll) {
+  near_.ask("CLIENT TRACKING ON");
+  Words request{"MSET"};
+  for (std::size_t i = 0; i * 1000 < ChangedKeys::kLimitBytes + 10'000; ++i) {
+    request.push_back(std::string(1000, 'k') + std::to_string(i));
+    request.push_back("v");
+  }
+  EXPECT_EQ(writer_.ask(request), kOk);
+  EXPECT_EQ(near_.pushes(), kDropAll);
+}
+
+// Shows BCAST: keys by their beginning, one message for each prefix, in this worker and in another.
+TEST_F(TrackingTest, Broadcast) {
+  near_.ask("CLIENT TRACKING ON BCAST PREFIX a PREFIX bc NOLOOP");
+  far_.ask("CLIENT TRACKING ON BCAST");
+  writer_.ask("MSET a2 1 a1 1 bcd 1 b 1");
+  EXPECT_EQ(near_.pushes(), invalidated({"a1", "a2"}) + invalidated({"bcd"}));
+  EXPECT_EQ(received(far_), invalidated({"a1", "a2", "b", "bcd"}));
+  EXPECT_EQ(near_.ask("SET a1 2"), kOk);
+  EXPECT_EQ(received(far_), invalidated({"a1"}));
+}
+
+// Shows that a client's messages reach a client of another worker, in both protocols, and what is told when
+// that client has gone.
+TEST_F(TrackingTest, RedirectToAnotherWorker) {
+  const std::string far_id = std::to_string(far_.session().client().id);
+  segment_->process(2).pid.store(static_cast<std::uint32_t>(getpid()));
+  EXPECT_EQ(near_.ask("CLIENT TRACKING ON REDIRECT " + far_id), "");
+  other_hub_->serve();
+  hub_->serve();
+  ASSERT_EQ(hub_->clients().take_ready().size(), 1u);
+  EXPECT_EQ(near_.say(""), kOk);
+  hub_->clients().close_question();
+  other_hub_->serve();
+  EXPECT_EQ(near_.ask("CLIENT GETREDIR"), ":" + far_id + "\r\n");
+  near_.ask("GET k");
+  writer_.ask("SET k 1");
+  EXPECT_EQ(near_.pushes(), "");
+  EXPECT_EQ(received(far_), invalidated({"k"}));
+  far_.ask("HELLO 2");
+  far_.ask("SUBSCRIBE __redis__:invalidate");
+  near_.ask("GET k");
+  writer_.ask("SET k 1");
+  const std::string head = "*3\r\n" + bulk("message") + bulk("__redis__:invalidate");
+  EXPECT_EQ(received(far_), head + pushed({"k"}));
+  writer_.ask("FLUSHALL");
+  EXPECT_EQ(received(far_), head + "$-1\r\n");
+  near_.ask("GET k");
+  other_hub_->remove(far_.session().client());
+  EXPECT_EQ(near_.ask("SET k 1"), kOk + (">2\r\n" + bulk("tracking-redir-broken")) + ":" + far_id + "\r\n");
+  other_hub_->clients().add(far_.session().client());
+  segment_->process(2).pid.store(0);
+}
+
+// Shows that no worker remembers more keys than its share, and tells the clients what it forgets.
+TEST_F(TrackingTest, KeysAreLimited) {
+  settings_.tracking_key_limit = 4;  // of two workers
+  near_.ask("CLIENT TRACKING ON");
+  near_.ask_all({"GET a", "GET b"});
+  EXPECT_EQ(near_.pushes(), "");
+  const std::string reply = near_.ask("GET c");
+  EXPECT_NE(reply.find("invalidate"), std::string::npos) << reply;
+  EXPECT_EQ(hub_->tracking().figures().keys, 2u);
+}
+
+// Shows that nothing is left when nobody tracks any more.
+TEST_F(TrackingTest, EndsWithItsLastClient) {
+  {
+    Conversation client(*context_);
+    client.ask_all({"HELLO 3", "CLIENT TRACKING ON", "GET k"});
+    EXPECT_NE(segment_->header().trackers.load(), 0u);
+    EXPECT_EQ(hub_->tracking().figures().clients, 1u);
+  }
+  hub_->serve();
+  EXPECT_EQ(segment_->header().trackers.load(), 0u);
+  EXPECT_EQ(segment_->process(1).mailbox.tracks.load(), 0u);
+  EXPECT_EQ(hub_->tracking().figures().keys, 0u);
+}
+
+}  // namespace
+}  // namespace memento::testing

@@ -1,0 +1,284 @@
+// See tracking.h.
+#include "worker/clients/tracking.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <new>
+#include <string>
+
+#include "worker/clients/client_directory.h"
+#include "worker/wire/word_list.h"
+
+namespace memento {
+
+Tracking::Tracking(Segment& segment, Keyspace& keyspace, std::uint32_t process, ClientDirectory& directory,
+                   WorkerMessages& messages, Pushes& pushes)
+    : segment_(segment),
+      keyspace_(keyspace),
+      process_(process),
+      directory_(directory),
+      messages_(messages),
+      filter_(segment, process),
+      table_(segment.header().hash_seed),
+      sender_(segment, process, directory, messages, pushes) {
+  publish_figures();
+}
+
+// The records are looked at before anything can be tracked: a process that had committed a change by then,
+// and did not tell, is still to be found dead.
+void Tracking::start() {
+  filter_.begin();
+  messages_.listen();
+  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  for (std::uint32_t i = 0; i < count; ++i) incarnations_[i] = segment_.process(i).incarnation.load();
+  keyspace_.begin_tracking();
+  is_active_ = true;
+}
+
+void Tracking::stop() {
+  keyspace_.end_tracking();
+  filter_.end();
+  table_.clear();
+  is_active_ = false;
+  publish_figures();
+}
+
+bool Tracking::begin(ClientState& client, const ClientTracking& wanted) {
+  if (!is_active_) start();
+  if (wanted.redirect != 0 && !sender_.announce(wanted.redirect_process, wanted.redirect)) return false;
+  auto tracking = std::make_unique<ClientTracking>(wanted);
+  if (wanted.redirect != 0)
+    tracking->redirect_incarnation = segment_.process(wanted.redirect_process).incarnation.load();
+  if (client.tracking != nullptr) {
+    tracking->caching_given = client.tracking->caching_given;
+    tracking->prefixes.insert(client.tracking->prefixes.begin(), client.tracking->prefixes.end());
+  }
+  clients_.emplace(client.id, &client);
+  client.tracking = std::move(tracking);
+  for (const std::string& prefix : client.tracking->prefixes) prefixes_.add(prefix, client);
+  filter_.set_hears_all(!prefixes_.empty());
+  publish_figures();
+  return true;
+}
+
+void Tracking::end(ClientState& client) {
+  if (client.tracking == nullptr) return;
+  for (const std::string& prefix : client.tracking->prefixes) prefixes_.remove(prefix, client);
+  filter_.set_hears_all(!prefixes_.empty());
+  clients_.erase(client.id);
+  client.tracking.reset();
+  publish_figures();
+}
+
+void Tracking::remove(ClientState& client) {
+  end(client);
+  sender_.forget(client);
+}
+
+void Tracking::tidy() {
+  if (is_active_ && clients_.empty()) stop();
+}
+
+void Tracking::remember(ClientState& client, std::string_view name, std::uint64_t key_limit) {
+  assert(client.tracking != nullptr && client.tracking->remembers() && is_active_);
+  if (table_.add(name, client.id)) filter_.add(hash_in_slot(name, segment_.header().hash_seed));
+  while ((key_limit != 0 && table_.key_count() > key_limit) || table_.name_bytes() > kNameLimitBytes) {
+    const TrackingTable::Entry entry = table_.take_next();
+    filter_.remove(hash_in_slot(entry.name, segment_.header().hash_seed));
+    send_to_readers(entry, nullptr);
+  }
+  publish_figures();
+}
+
+// The fence: what is looked at from here on is as it is after the commits. The unlocking of their slots is
+// one already; this says so.
+void Tracking::tell_changes(ClientState* by, bool is_one_of_several) {
+  ChangedKeys& changed = keyspace_.changed_keys();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (segment_.header().trackers.load() != 0) {
+    try {
+      tell_others(changed);
+      if (is_active_) tell_own(changed, by, is_one_of_several);
+    } catch (const std::bad_alloc&) {
+      messages_.lose();
+      drop_all();
+    }
+  }
+  changed.clear();
+}
+
+void Tracking::tell_others(const ChangedKeys& changed) {
+  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  std::bitset<kProcessLimit> readers;
+  std::vector<std::string_view> names;
+  if (changed.is_all()) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (i != process_ && segment_.process(i).mailbox.tracks.load() != 0) readers.set(i);
+    }
+  } else {
+    changed.for_each([&](const ChangedKey& key) {
+      bool is_tracked = false;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        if (i == process_ || !may_track(segment_, i, key.hash)) continue;
+        is_tracked = true;
+        readers.set(i);
+      }
+      if (is_tracked) names.push_back(key.name);
+    });
+  }
+  if (readers.none()) return;
+  std::string payload(word_list_bytes(names), '\0');
+  write_word_list(names, payload.data());
+  messages_.send_or_close({MessageType::kChanged, !changed.is_all()}, {}, payload, readers);
+}
+
+void Tracking::tell_own(const ChangedKeys& changed, ClientState* by, bool is_one_of_several) {
+  if (changed.is_all()) return drop_all();
+  std::vector<ChangedKey> broadcasted;
+  changed.for_each([&](const ChangedKey& key) {
+    invalidate(key.name, key.cause == ChangeCause::kCommand ? by : nullptr, is_one_of_several);
+    if (!prefixes_.empty()) broadcasted.push_back(key);
+  });
+  if (!broadcasted.empty()) broadcast(broadcasted, by);
+  publish_figures();
+}
+
+// A client that does not hear of its own change may have read the key again behind it, in the same EXEC or
+// script: then it is still to hear of others'.
+void Tracking::invalidate(std::string_view name, ClientState* by, bool is_one_of_several) {
+  const TrackingTable::Entry entry = table_.take(name);
+  if (entry.clients.empty()) return;
+  filter_.remove(hash_in_slot(name, segment_.header().hash_seed));
+  send_to_readers(entry, by);
+  const bool keeps = is_one_of_several && by != nullptr && by->tracking != nullptr && by->tracking->no_loop &&
+                     std::ranges::binary_search(entry.clients, by->id);
+  if (keeps && table_.add(name, by->id)) filter_.add(hash_in_slot(name, segment_.header().hash_seed));
+}
+
+void Tracking::send_to_readers(const TrackingTable::Entry& entry, const ClientState* by) {
+  const std::string_view name = entry.name;
+  for (const std::uint64_t id : entry.clients) {
+    const auto found = clients_.find(id);
+    if (found == clients_.end() || found->second->tracking->broadcasts) continue;
+    if (found->second == by && by->tracking->no_loop) continue;
+    sender_.send(*found->second, {&name, 1});
+  }
+}
+
+// One message for each prefix and client, with the keys in order.
+void Tracking::broadcast(const std::vector<ChangedKey>& changed, const ClientState* by) {
+  struct Message {
+    const TrackingPrefixes::Clients* clients = nullptr;
+    std::vector<std::string_view> all;
+    std::vector<std::string_view> of_others;  // for a client that does not want to hear of its own changes
+  };
+  std::map<std::string_view, Message> messages;
+  for (const ChangedKey& key : changed) {
+    prefixes_.for_each_of(key.name, [&](std::string_view prefix, const TrackingPrefixes::Clients& clients) {
+      Message& message = messages[prefix];
+      message.clients = &clients;
+      message.all.push_back(key.name);
+      if (key.cause == ChangeCause::kServer) message.of_others.push_back(key.name);
+    });
+  }
+  for (auto& [prefix, message] : messages) {
+    for (std::vector<std::string_view>* list : {&message.all, &message.of_others}) {
+      std::ranges::sort(*list);
+      list->erase(std::unique(list->begin(), list->end()), list->end());
+    }
+    for (ClientState* client : *message.clients) {
+      const bool is_own = client == by && client->tracking->no_loop;
+      const std::vector<std::string_view>& list = is_own ? message.of_others : message.all;
+      if (!list.empty()) sender_.send(*client, list);
+    }
+  }
+}
+
+void Tracking::drop_all() {
+  if (!is_active_) return;
+  table_.clear();
+  filter_.clear();
+  for (const auto& [id, client] : clients_) sender_.send_all(*client);
+  publish_figures();
+}
+
+void Tracking::on_message(const MessageHeader& header, std::string_view payload) {
+  switch (header.type) {
+    case MessageType::kChanged: {
+      std::vector<std::string_view> names;
+      if (!is_active_) return;
+      if (header.is_lost != 0 || header.exists == 0 || !take_word_list(&payload, &names)) return drop_all();
+      std::vector<ChangedKey> broadcasted;
+      for (const std::string_view name : names) {
+        invalidate(name, nullptr, false);
+        if (!prefixes_.empty()) broadcasted.push_back({name, 0, ChangeCause::kServer});
+      }
+      if (!broadcasted.empty()) broadcast(broadcasted, nullptr);
+      return publish_figures();
+    }
+    case MessageType::kRedirects:
+      return sender_.on_announced(header.process, header.number);
+    case MessageType::kRedirected:
+      return header.is_lost != 0 ? sender_.on_loss() : sender_.on_redirected(header, payload);
+    case MessageType::kTargetGone:
+      return forget_target(header.process, header.number);
+    default:
+      assert(false);
+  }
+}
+
+void Tracking::on_loss() {
+  drop_all();
+  sender_.on_loss();
+}
+
+void Tracking::on_backlog() {
+  drop_all();
+  sender_.send_all_to_targets();
+}
+
+// `id` 0: messages to any client of that process may be lost.
+void Tracking::forget_target(std::uint32_t process, std::uint64_t id) {
+  for (const auto& [own_id, client] : clients_) {
+    ClientTracking& tracking = *client->tracking;
+    if (tracking.redirect == 0 || tracking.redirect_process != process) continue;
+    tracking.is_redirect_gone = tracking.is_redirect_gone || id == 0 || tracking.redirect == id;
+  }
+}
+
+// A record is given to a new process, with another incarnation, when what the dead one had committed is done.
+void Tracking::look_for_deaths() {
+  if (!is_active_) return;
+  bool has_died = false;
+  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t incarnation = segment_.process(i).incarnation.load();
+    has_died |= std::exchange(incarnations_[i], incarnation) != incarnation;
+  }
+  if (has_died) drop_all();
+}
+
+void Tracking::publish_figures() {
+  Mailbox& mailbox = segment_.process(process_).mailbox;
+  const auto set = [](Word& word, std::uint64_t value) { word.store(value, std::memory_order_relaxed); };
+  set(mailbox.tracking_clients, clients_.size());
+  set(mailbox.tracked_keys, table_.key_count());
+  set(mailbox.tracked_items, table_.item_count());
+  set(mailbox.tracking_prefixes, prefixes_.size());
+}
+
+TrackingFigures Tracking::figures() const {
+  TrackingFigures sum;
+  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Mailbox& mailbox = segment_.process(i).mailbox;
+    sum.clients += mailbox.tracking_clients.load();
+    sum.keys += mailbox.tracked_keys.load();
+    sum.items += mailbox.tracked_items.load();
+    sum.prefixes += mailbox.tracking_prefixes.load();
+  }
+  return sum;
+}
+
+}  // namespace memento
