@@ -116,7 +116,11 @@ struct Keyspace::Impl {
     if (slot.marks.load(std::memory_order_relaxed) != 0 && !planted(Plant::kChangeCountedLate)) [[unlikely]]
       change_counters.count(counted_hash(slot_id(slot), key.hash));
     if (header.trackers.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      changed_keys.add(key, cause);
+      note_tracked(key, cause);
+  }
+  // Out of line for those who pass it by.
+  [[gnu::noinline, gnu::cold]] void note_tracked(const HashedKey& key, ChangeCause cause) {
+    changed_keys.add(key, cause);
   }
   /// Whether clients are told of events of one of these classes.
   bool tells(std::uint64_t classes) const {
