@@ -39,8 +39,7 @@ class RedoList {
   /// `count` consecutive words get `value`; 1..65535.
   [[gnu::always_inline]] void stage_fill(Word& first, std::uint64_t value, std::uint64_t count) {
     assert(count_ < limit_ && count > 0 && count < 65536);
-    const auto offset = static_cast<std::uint64_t>(reinterpret_cast<char*>(&first) - base_);
-    entries_[count_++] = RedoEntry{offset | count << 48, value};
+    entries_[count_++] = RedoEntry{target_of(first, count), value};
   }
 
   /// What the word will hold; looks through the staged entries.
@@ -63,11 +62,38 @@ class RedoList {
   }
   void abandon() { count_ = 0; }
 
+  /// A word and what it is to hold.
+  struct Change {
+    Word& word;
+    std::uint64_t value;
+  };
+  /// stage() of each, then commit(): for a few words that are known where it is called. They are applied from
+  /// where they were computed; the list, which is the same, is only written. REQUIRES: nothing staged, and
+  /// the record's own list in use.
+  template <class... Changes>
+  [[gnu::always_inline]] void commit_words(const Changes&... changes) {
+    assert(count_ == 0);
+    RedoEntry* entry = record_.redo.data();
+    const std::uint64_t origin = reinterpret_cast<std::uint64_t>(base_) - (1ull << 48);  // of one word each
+    ((*entry++ = RedoEntry{reinterpret_cast<std::uint64_t>(&changes.word) - origin, changes.value}), ...);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    record_.committed.store(sizeof...(changes) - planted(Plant::kShortCommit), std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    (changes.word.store(changes.value, std::memory_order_release), ...);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (planted(Plant::kUnlockBeforeClear)) return;
+    record_.committed.store(0, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+
   /// Applies and withdraws what a dead owner committed. REQUIRES: the record's repair lock, or nobody else
   /// alive.
   static void complete(char* base, ProcessRecord& record);
 
  private:
+  std::uint64_t target_of(Word& first, std::uint64_t count) const {
+    return static_cast<std::uint64_t>(reinterpret_cast<char*>(&first) - base_) + (count << 48);
+  }
   static void apply(char* base, const RedoEntry* entries, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) {
       const RedoEntry& entry = entries[i];

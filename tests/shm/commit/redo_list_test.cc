@@ -42,6 +42,23 @@ TEST_F(RedoListTest, ChangesAllAtTheCommit) {
   EXPECT_EQ(redo_.size(), 0u);
 }
 
+// Shows that commit_words() changes its words, and lists what stage() would: a successor of who died behind
+// its commit applies the same.
+TEST_F(RedoListTest, CommitsWordsThatAreKnown) {
+  redo_.commit_words(RedoList::Change{word(0), 7}, RedoList::Change{word(2), 8});
+  EXPECT_EQ(word(0).load(), 7u);
+  EXPECT_EQ(word(2).load(), 8u);
+  EXPECT_EQ(record().committed.load(), 0u);
+  EXPECT_EQ(redo_.size(), 0u);
+  word(0).store(0);
+  word(2).store(0);
+  commit_and_die(2);
+  RedoList::complete(segment_->base(), record());
+  EXPECT_EQ(word(0).load(), 7u);
+  EXPECT_EQ(word(1).load(), 0u);
+  EXPECT_EQ(word(2).load(), 8u);
+}
+
 // Shows that a list that is given up changes nothing, neither then nor with the next commit.
 TEST_F(RedoListTest, AbandonedChangesNothing) {
   redo_.stage(word(0), 1);
