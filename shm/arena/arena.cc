@@ -67,7 +67,9 @@ void Arena::stage_exchange(std::uint32_t taken, Offset freed_offset) {
     }
   }
   if (taken != kNoClass && taken == freed) {
-    return stage_exchange_of_class(taken, freed_offset);
+    Word& place = *top_place(taken);
+    if (planted(Plant::kExchangeOutsideList)) return place.store(freed_offset.value);
+    return redo_.stage(place, freed_offset.value);
   }
   if (taken != kNoClass) redo_.stage(record_.magazines[taken].count, count_of(record_.magazines[taken]) - 1);
   if (freed != kNoClass) {

@@ -61,12 +61,12 @@ class Arena {
   /// May be called with slot locks held. REQUIRES: has_room_for(freed_offset).
   static constexpr std::uint32_t kNoClass = ~0u;
   void stage_exchange(std::uint32_t taken, Offset freed_offset);
-  /// The same where both blocks are of one class: they change places.
-  void stage_exchange_of_class(std::uint32_t size_class, Offset freed_offset) {
+  /// Where the peeked block of the class is noted: a block of the same class that it replaces is to stand
+  /// there then. nullptr: there is none.
+  Word* top_place(std::uint32_t size_class) const {
     Magazine& magazine = record_.magazines[size_class];
-    Word& place = magazine.blocks[count_of(magazine) - 1];
-    if (planted(Plant::kExchangeOutsideList)) return place.store(freed_offset.value);
-    redo_.stage(place, freed_offset.value);
+    const std::uint64_t count = count_of(magazine);
+    return count > 0 ? &magazine.blocks[count - 1] : nullptr;
   }
   bool has_room_for(Offset freed_offset) const;
   bool has_room_for_run() const;

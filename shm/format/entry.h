@@ -84,6 +84,7 @@ struct Entry {
   const char* at = nullptr;
 
   static constexpr std::uint64_t kExtendedValue = 0x7fff;
+  static constexpr std::uint64_t kHeadBytes = 8;
 
   static Entry shape(std::uint64_t key_bytes, std::uint64_t value_bytes, bool expires,
                      std::uint64_t created) {
@@ -94,6 +95,19 @@ struct Entry {
     entry.extended = key_bytes > 255 || value_bytes >= kExtendedValue;
     entry.has_expiry_word = expires || entry.extended;
     return entry;
+  }
+
+  /// The header word of an entry without an extension.
+  static constexpr std::uint64_t head_of(std::uint64_t key_bytes, std::uint64_t value_bytes, bool expires,
+                                         std::uint64_t created) {
+    return (created & ((1ull << 40) - 1)) | key_bytes << 40 | value_bytes << 48 |
+           static_cast<std::uint64_t>(expires) << 63;
+  }
+  static std::uint64_t head_at(const char* at) { return word(at); }
+  /// Whether an entry has neither an extension nor an expiry, and lengths as the one of `head`, which has no
+  /// extension.
+  static constexpr bool is_plain_like(std::uint64_t head, std::uint64_t other) {
+    return ((head ^ other) >> 40 | head >> 63) == 0;
   }
 
   /// Reads the words in front of the key. Lengths may be nonsense when read without the slot's lock.
@@ -148,6 +162,18 @@ struct Entry {
     if (has_expiry_word) put(to + (extended ? 16 : 8), word_of_expiry(expiry));
     copy_bytes(to + key_offset(), key_text);
     return to + key_offset() + key_bytes;
+  }
+
+  /// The same for an entry without an extension, whose header word is `head`.
+  static char* write_short(char* to, std::uint64_t head, std::string_view key_text, TimeMs expiry_ms) {
+    put(to, head);
+    to += kHeadBytes;
+    if (head >> 63 != 0) {
+      put(to, word_of_expiry(expiry_ms));
+      to += 8;
+    }
+    copy_bytes(to, key_text);
+    return to + key_text.size();
   }
 
  private:

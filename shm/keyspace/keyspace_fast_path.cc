@@ -86,15 +86,58 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
   return hit;
 }
 
+// The cell gets the entry of `head` that stands in the block noted at `place`, if it leads to one of the same
+// key and size class. REQUIRES: the slot locked and current, and the cell one of its table.
+[[gnu::always_inline]] inline bool Keyspace::Impl::exchange_entry(Slot& slot, Word& cell,
+                                                                  const HashedKey& key, std::uint64_t head,
+                                                                  std::uint32_t size_class, Word& place) {
+  const std::uint64_t before = cell.load(kRelaxed);
+  if (!Cell::live(before)) return false;
+  const Offset offset{place.load(kRelaxed)};
+  const Offset old_offset = Cell::offset(before);
+  const char* const old = base + old_offset;
+  const char* old_key = old + Entry::kHeadBytes;
+  const std::uint64_t bytes_before = slot.bytes.load(kRelaxed);
+  std::uint64_t bytes = bytes_before;
+  if (!Entry::is_plain_like(head, Entry::head_at(old))) [[unlikely]] {
+    const Entry entry = Entry::parse(old);
+    const Entry now = Entry::parse(base + offset);
+    if (entry.extended || entry.key_bytes != now.key_bytes || entry.expired(now_ms) ||
+        arena.info(arena.page_of(old_offset)).kind() != size_class + 1) {
+      return false;
+    }
+    old_key = entry.key();
+    bytes += weight_of(now) - weight_of(entry);
+  }
+  if (!racy_equal(old_key, key.bytes.data(), key.bytes.size())) return false;
+
+  if (planted(Plant::kValueInPlace) && bytes == bytes_before) {
+    const Entry now = Entry::parse(base + offset);
+    std::memcpy(const_cast<char*>(old_key) + now.key_bytes, now.value(), now.value_bytes);
+  }
+  if (planted(Plant::kStoreOutsideList)) slot.bytes.store(bytes, kRelaxed);
+  if (planted(Plant::kExchangeOutsideList)) place.store(old_offset.value);
+  note_change(slot, key);
+  redo.commit_words(RedoList::Change{cell, fresh_cell(offset, key.hash, before)},
+                    RedoList::Change{slot.version, slot.version.load(kRelaxed) + 1},
+                    RedoList::Change{slot.bytes, planted(Plant::kCounterAfterCommit) ? bytes_before : bytes},
+                    RedoList::Change{place, old_offset.value});
+  if (planted(Plant::kCounterAfterCommit)) slot.bytes.store(bytes, kRelaxed);
+  made_key = false;
+  return true;
+}
+
 // A key that is there gets a value whose entry is of the old one's size class: the two blocks change places,
 // and the magazine stays as full as it was. False: nothing was changed, set() is to do it.
 bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, TimeMs expiry_ms) {
   if (key.bytes.size() > 255 || value.size() >= Entry::kExtendedValue) return false;
-  const Entry now = Entry::shape(key.bytes.size(), value.size(), expiry_ms != kNoExpiry, creation_time());
-  const std::uint64_t needed = now.total_bytes();
+  const bool expires = expiry_ms != kNoExpiry;
+  const std::uint64_t head = Entry::head_of(key.bytes.size(), value.size(), expires, creation_time());
+  const std::uint64_t needed = Entry::kHeadBytes + key.bytes.size() + value.size() + (expires ? 8 : 0);
   if (needed > kLargestBlockBytes) return false;
   const std::uint32_t size_class = class_of_size(needed);
-  if (!arena.has_block(size_class)) return false;
+  Word* const place = arena.top_place(size_class);
+  if (place == nullptr) return false;
   Slot& slot = slots[key.slot];
   const std::uint64_t tag = Cell::tag_of_hash(key.hash);
   // Looked for without the lock: it holds under the lock when the version has not changed until then.
@@ -104,34 +147,14 @@ bool Keyspace::Impl::set_fast(const HashedKey& key, std::string_view value, Time
   const std::uint32_t with_tag = look_at_line(places, tag).with_tag;
   if (with_tag == 0) return false;
   Word& cell = places[std::countr_zero(with_tag)];
-  const Offset offset = arena.peek(size_class);
-  copy_bytes(now.write(base + offset, key.bytes, expiry_ms), value);
+  const Offset offset{place->load(kRelaxed)};
+  copy_bytes(Entry::write_short(base + offset, head, key.bytes, expiry_ms), value);
 
-  const SlotGuard guard(*this, slot);
-  if (slot.version.load(kRelaxed) != version || !is_current(slot)) return false;
-  const std::uint64_t before = cell.load(kRelaxed);
-  if (!Cell::live(before)) return false;
-  const Offset old_offset = Cell::offset(before);
-  const Entry old = Entry::parse(base + old_offset);
-  if (old.extended || old.key_bytes != key.bytes.size() ||
-      !racy_equal(old.key(), key.bytes.data(), old.key_bytes) ||
-      arena.info(arena.page_of(old_offset)).kind() != size_class + 1) {
-    return false;
-  }
-  if (old.has_expiry_word && old.expired(now_ms)) return false;
-
-  if (planted(Plant::kValueInPlace) && old.value_bytes == value.size()) {
-    std::memcpy(const_cast<char*>(old.value()), value.data(), value.size());
-  }
-  SlotChange change(redo, slot);
-  change.set(cell, fresh_cell(offset, key.hash, before));
-  change.count_weight(weight_of(0, old.value_bytes, old.expires()),
-                      weight_of(0, now.value_bytes, now.has_expiry_word));
-  change.finish();
-  arena.stage_exchange_of_class(size_class, old_offset);
-  commit_change(slot, key);
-  made_key = false;
-  return true;
+  lock_slot(slot);
+  const bool is_done = slot.version.load(kRelaxed) == version && is_current(slot) &&
+                       exchange_entry(slot, cell, key, head, size_class, *place);
+  owner.unlock(slot.lock);
+  return is_done;
 }
 
 }  // namespace memento

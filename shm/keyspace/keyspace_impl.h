@@ -103,6 +103,8 @@ struct Keyspace::Impl {
   inline Word* home_cells(const Slot& slot, std::uint64_t tag) const;
   inline Search read_fast(const HashedKey& key, CopyFunction copy, void* context);
   bool set_fast(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
+  inline bool exchange_entry(Slot& slot, Word& cell, const HashedKey& key, std::uint64_t head,
+                             std::uint32_t size_class, Word& place);
   // keyspace.cc
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
