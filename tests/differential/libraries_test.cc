@@ -45,6 +45,14 @@ void compare(std::string (LibraryCalls::*next)()) {
   }
 }
 
+// One of them, or both at different places, had no memory for strings this long: how much they need on their
+// way to the same result is their own affair.
+bool is_near_the_limit(const std::string& expected, const std::string& result) {
+  const bool is_short = expected.find(kNoMemory) != std::string::npos;
+  if (is_short == (result.find(kNoMemory) != std::string::npos)) return is_short;
+  return (is_short ? result : expected).size() > kMemoryBytes / 8;
+}
+
 // With Lua's own functions in one interpreter, and ours in another.
 void compare_with_lua(std::string (LibraryCalls::*next)()) {
   const std::uint64_t seed = from_environment("MEMENTO_SEED", std::random_device{}());
@@ -57,9 +65,7 @@ void compare_with_lua(std::string (LibraryCalls::*next)()) {
     const std::string call = (calls.*next)();
     const std::string script = LibraryCalls::script(call);
     const std::string expected = lua.run(script, kNoString), result = ours.run(script, kNoString);
-    // Where it ends without memory goes by what each has left of it.
-    if (expected.find(kNoMemory) != std::string::npos && result.find(kNoMemory) != std::string::npos)
-      continue;
+    if (is_near_the_limit(expected, result)) continue;
     ASSERT_EQ(printable(expected), printable(result)) << call;
   }
 }
