@@ -3,7 +3,7 @@
 //
 // A key is here until the other server has it: it is removed when that said OK and it was not changed since
 // it was sent. One that was changed meanwhile is sent again, so a migration may take several rounds, on one
-// connection.
+// connection. What was sent of one that is gone meanwhile stays there: another MIGRATE may have moved it.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,7 @@ struct Migration {
   std::int64_t deadline_ms = 0;   ///< monotonic; moves when it takes or says something
   std::vector<MigratedKey> keys;  ///< what each round sends, in the order of the answers
   int repeated_count = 0;         ///< rounds behind the first
+  bool has_lost_keys = false;     ///< some were sent and are gone here, not by this migration
   std::size_t preface_count = 0;  ///< answers to AUTH and SELECT, before the keys' own; of the first round
 
   Stage stage = Stage::kConnects;

@@ -2,6 +2,7 @@
 // reads the keys and says what the other server is to be asked, and runs again when that has answered.
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -48,6 +49,7 @@ std::optional<MigrateWords> take_words(CommandContext& context, const Call& call
   const auto refuse = [&](std::string_view text) { return context.reply.error(text), std::nullopt; };
   MigrateWords words;
   if (!call[3].empty()) words.keys.push_back(call[3]);
+  std::set<std::string_view> named;
   bool has_auth = false;
   for (std::size_t i = 6; i < call.count(); ++i) {
     const std::size_t left = call.count() - i - 1;
@@ -65,7 +67,9 @@ std::optional<MigrateWords> take_words(CommandContext& context, const Call& call
     } else if (is_word(call[i], "KEYS")) {
       if (!call[3].empty())
         return refuse("ERR When using MIGRATE KEYS option, the key argument must be set to the empty string");
-      for (std::size_t k = i + 1; k < call.count(); ++k) words.keys.push_back(call[k]);
+      for (const std::string_view name : call.args.subspan(i + 1)) {
+        if (named.insert(name).second) words.keys.push_back(name);
+      }
       break;
     } else {
       return refuse(kSyntaxError);
@@ -113,7 +117,13 @@ class MigrateRun {
       changes_fast_ = true;
       return false;
     }
-    for (MigratedKey& key : again) resend(std::move(key));
+    for (MigratedKey& key : again) {
+      if (send(key, true)) {
+        migration_.keys.push_back(std::move(key));
+      } else {
+        migration_.has_lost_keys |= !is_out_of_memory_;
+      }
+    }
     return !migration_.keys.empty() && !is_out_of_memory_;
   }
 
@@ -141,6 +151,9 @@ class MigrateRun {
     if (!refusal_.empty()) return context_.reply.error("ERR Target instance replied with error: " + refusal_);
     if (migration_.failure != nullptr)
       return context_.reply.error("IOERR " + std::string(migration_.failure));
+    if (migration_.has_lost_keys)
+      return context_.reply.error(
+          "ERR a key was removed or expired, or somebody else moved it; what was sent of it is there");
     context_.reply.ok();
   }
 
@@ -172,22 +185,18 @@ class MigrateRun {
     return true;
   }
 
-  // What the other server took from us and was changed or removed here meanwhile.
-  void resend(MigratedKey key) {
-    if (!send(key, true)) put({"DEL", key.name});
-    migration_.keys.push_back(std::move(key));
-  }
-
-  // The other server has it as it was sent. True: here it is gone, or was before.
+  // The other server has it as it was sent. True: it was still so here, and is gone now. False also for a key
+  // that somebody else took away. Whether a client removed it or another MIGRATE moved it cannot be known, so
+  // the other server keeps what it has: it may be the only copy.
   bool is_done_with(const MigratedKey& key) {
     const HashedKey hash = hashed(key);
     bool is_unchanged = false;
     const WriteStatus status = context_.keyspace.transact(std::span(&hash, 1), [&] {
-      is_unchanged = context_.keyspace.is_unchanged(hash, key.mark);
-      if (is_unchanged && key.mark.exists != 0) context_.keyspace.erase(hash);
+      is_unchanged = key.mark.exists != 0 && context_.keyspace.is_unchanged(hash, key.mark);
+      if (is_unchanged) context_.keyspace.erase(hash);
       return is_unchanged;
     });
-    if (status == WriteStatus::kDone && key.mark.exists != 0) context_.changed(hash, key_events::kDel);
+    if (status == WriteStatus::kDone && is_unchanged) context_.changed(hash, key_events::kDel);
     is_out_of_memory_ |= status == WriteStatus::kOutOfMemory;
     return is_unchanged && status != WriteStatus::kBusy;
   }
