@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "conf/config_line.h"
+#include "conf/options.h"
 #include "shm/os/fd.h"
 #include "shm/os/file.h"
 
@@ -91,6 +92,14 @@ class Replacement {
                             fchmod(file_.get(), original.st_mode & 07777) == 0 && fsync(file_.get()) == 0;
     return is_written ? Outcome(Done{}) : system_error("write of " + name_);
   }
+  // A server that reads it must start: what does not parse is not put in the place of what does.
+  Outcome check(const std::string& path) const {
+    const ParsedCommandLine parsed = parse_command_line({"-C", name_}, "/");
+    if (!parsed.ends) return Done{};
+    std::string why = parsed.text;
+    if (why.starts_with(name_)) why.replace(0, name_.size(), path);
+    return Error{ExitStatus::kConfig, 0, "the file would not be one that can be read; " + why};
+  }
   Outcome rename_onto(const std::string& path) {
     if (std::rename(name_.c_str(), path.c_str()) != 0) return system_error("rename onto " + path);
     name_.clear();
@@ -125,6 +134,7 @@ Outcome rewrite_config_file(const std::string& path, const std::vector<ConfigCha
   if (!replacement) return replacement.error();
   if (const Outcome filled = replacement->fill(changed_config(text, changes), original); !filled)
     return filled.error();
+  if (const Outcome checked = replacement->check(path); !checked) return checked.error();
   return replacement->rename_onto(target.get());
 }
 

@@ -20,7 +20,8 @@ struct ConfigChange {
 std::string changed_config(std::string_view text, const std::vector<ConfigChange>& changes);
 
 /// Makes the changes in the file, all or none of them, whatever happens meanwhile. It keeps its mode, and its
-/// owner where this process may give it away; a link stays one.
+/// owner where this process may give it away; a link stays one. An error, and no change, when no server could
+/// be started with the file then.
 Outcome rewrite_config_file(const std::string& path, const std::vector<ConfigChange>& changes);
 
 }  // namespace memento

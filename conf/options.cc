@@ -14,6 +14,7 @@
 #include "conf/machine.h"
 #include "conf/password_source.h"
 #include "conf/size_text.h"
+#include "conf/threshold_limits.h"
 #include "conf/version.h"
 
 namespace memento {
@@ -193,13 +194,13 @@ class Parser {
     add("--tracking-table-max-keys", o.tracking_key_limit,
         number_between(0, kLargestTrackingKeyLimit, "a number of keys"),
         "Keys that are remembered for clients that track them; 0: any number (1000000)", "COUNT");
-    constexpr std::int64_t kDayUs = 86'400'000'000;
-    add("--slowlog-log-slower-than", o.slow_after_us, number_between(-1, kDayUs, "a number of microseconds"),
+    add("--slowlog-log-slower-than", o.slow_after_us,
+        number_between(-1, kLargestSlowAfterUs, "a number of microseconds"),
         "Log commands that take as long in SLOWLOG; -1: none (10000)", "MICROSECONDS");
-    add("--slowlog-max-len", o.slow_shown, number_between(0, 1'000'000, "a number of lines"),
+    add("--slowlog-max-len", o.slow_shown, number_between(0, kLargestSlowShown, "a number of lines"),
         "Lines that SLOWLOG shows, at most 128 for each worker (128)", "COUNT");
     add("--latency-monitor-threshold", o.latency_after_ms,
-        number_between(0, kDayUs / 1000, "a number of milliseconds"),
+        number_between(0, kLargestLatencyAfterMs, "a number of milliseconds"),
         "Sample commands that take as long for LATENCY; 0: none (0)", "MILLISECONDS");
     add("--notify-keyspace-events", o.key_events, are_key_event_flags,
         "Events of keys that clients are told, letters of Ag$lshzxeKEtmdn with K or E among them (none)",

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -289,6 +290,21 @@ TEST(ConfRewrite, ChangesLines) {
   const std::string changed = changed_config(text, {{"requirepass", password}});
   EXPECT_EQ(parse_file(changed).options.password, password) << changed;
   EXPECT_EQ(changed_config("", {}), "");
+}
+
+// Shows that a change which no server could be started with is refused, and leaves the file as it is.
+TEST(ConfRewrite, RefusesWhatCannotBeRead) {
+  const std::string path = ::testing::TempDir() + "rewritten." + std::to_string(getpid());
+  std::ofstream(path) << "# ours\ntimeout 1\n";
+  const Outcome refused = rewrite_config_file(path, {{"hz", "501"}});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find(path + ":4: hz: '501'"), std::string::npos)
+      << refused.error().message;
+  EXPECT_TRUE(rewrite_config_file(path, {{"hz", "500"}}));
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text.str(), "# ours\ntimeout 1\n# Set by CONFIG REWRITE\nhz 500\n");
+  std::filesystem::remove(path);
 }
 
 // Shows both eviction policies, and what is none.

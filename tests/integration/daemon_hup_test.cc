@@ -170,6 +170,26 @@ TEST(Daemon, ConfigRewrite) {
   EXPECT_NE(refused.find("Rewriting config file: " + config), std::string::npos) << refused;
 }
 
+// Shows that CONFIG SET takes no value that a configuration file may not have.
+TEST(Daemon, ConfigRewriteWritesWhatStarts) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  std::ofstream(config) << "# ours\n";
+  TestServer server({"--config", config});
+  for (const char* const refused : {"slowlog-log-slower-than 86400000001", "slowlog-max-len 1000001",
+                                    "latency-monitor-threshold 86400001"}) {
+    const std::string reply = server.request(std::string("CONFIG SET ") + refused);
+    EXPECT_NE(reply.find("argument must be between"), std::string::npos) << reply;
+  }
+  EXPECT_EQ(server.request("CONFIG SET slowlog-log-slower-than 86400000000 slowlog-max-len 1000000 "
+                           "latency-monitor-threshold 86400000"),
+            "OK");
+  EXPECT_EQ(server.request("CONFIG REWRITE"), "OK");
+  server.stop();
+  server.start();
+  EXPECT_EQ(count_in(server.request("CONFIG GET slowlog-log-slower-than"), "86400000000"), 1u);
+}
+
 // Shows that keys of databases that a later start does not have any more are told of in the log, and that
 // they are there again when it has them.
 TEST(Daemon, KeysOfMissingDatabases) {

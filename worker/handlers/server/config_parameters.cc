@@ -6,6 +6,7 @@
 
 #include "conf/key_event_flags.h"
 #include "conf/size_text.h"
+#include "conf/threshold_limits.h"
 #include "worker/clients/message_hub.h"
 #include "worker/text/words.h"
 
@@ -13,7 +14,6 @@ namespace memento::handlers {
 namespace {
 
 constexpr int kClientLimit = 1'000'000;
-constexpr std::int64_t kLargestNumber = 1'000'000'000'000;
 constexpr std::int64_t kLargestValueBytes = 1 << 30;
 
 const Options& options(CommandContext& context) { return context.services.facts.options; }
@@ -33,7 +33,7 @@ std::string get_number(CommandContext& context) {
   return std::to_string((settings(context).*Setting).load());
 }
 
-template <auto Setting, std::int64_t kLeast, std::int64_t kMost = kLargestNumber>
+template <auto Setting, std::int64_t kLeast, std::int64_t kMost>
 std::string set_number(CommandContext& context, std::string_view value, bool applies) {
   typename std::remove_cvref_t<decltype(settings(context).*Setting)>::value_type number = 0;
   const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -191,7 +191,7 @@ constexpr Parameter kParameters[] = {
     {"hz", get_number<&LiveSettings::background_hz>,
      set_number<&LiveSettings::background_hz, 1, kBackgroundHzLimit>},
     {"latency-monitor-threshold", get_number<&LiveSettings::latency_after_ms>,
-     set_number<&LiveSettings::latency_after_ms, 0>},
+     set_number<&LiveSettings::latency_after_ms, 0, kLargestLatencyAfterMs>},
     {"logfile", [](CommandContext& c) { return options(c).log_file; }},
     {"lua-time-limit", get_number<&LiveSettings::busy_after_ms>,
      set_number<&LiveSettings::busy_after_ms, 0, kLargestBusyAfterMs>},
@@ -212,8 +212,9 @@ constexpr Parameter kParameters[] = {
      set_value_limit},
     {"requirepass", [](CommandContext& c) { return settings(c).password.text(); }, set_password},
     {"slowlog-log-slower-than", get_number<&LiveSettings::slow_after_us>,
-     set_number<&LiveSettings::slow_after_us, -1>},
-    {"slowlog-max-len", get_number<&LiveSettings::slow_shown>, set_number<&LiveSettings::slow_shown, 0>},
+     set_number<&LiveSettings::slow_after_us, -1, kLargestSlowAfterUs>},
+    {"slowlog-max-len", get_number<&LiveSettings::slow_shown>,
+     set_number<&LiveSettings::slow_shown, 0, kLargestSlowShown>},
     {"tcp-keepalive", get_number<&LiveSettings::tcp_keepalive_s>,
      set_number<&LiveSettings::tcp_keepalive_s, 0, kTcpKeepaliveLimitS>},
     {"timeout", get_number<&LiveSettings::idle_timeout_s>,
