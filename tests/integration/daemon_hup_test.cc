@@ -170,6 +170,25 @@ TEST(Daemon, ConfigRewrite) {
   EXPECT_NE(refused.find("Rewriting config file: " + config), std::string::npos) << refused;
 }
 
+// Shows that CONFIG REWRITE leaves a password in the file that the command line names, until CONFIG SET
+// makes it another one.
+TEST(Daemon, ConfigRewriteLeavesThePasswordWhereItIs) {
+  const TemporaryFolder folder;
+  const std::string config = folder.path() + "/memento.conf";
+  const std::string password = folder.path() + "/password";
+  std::ofstream(config) << "# ours\n";
+  std::ofstream(password) << "secret\n";
+  TestServer server({"--config", config, "--requirepass-file", password});
+  Client client = server.connect();
+  EXPECT_EQ(*client.request("AUTH secret"), "OK");
+  EXPECT_EQ(*client.request("CONFIG SET timeout 77"), "OK");
+  EXPECT_EQ(*client.request("CONFIG REWRITE"), "OK");
+  EXPECT_EQ(read_file(config), "# ours\n# Set by CONFIG REWRITE\ntimeout 77\n");
+  EXPECT_EQ(*client.request("CONFIG SET requirepass other"), "OK");
+  EXPECT_EQ(*client.request("CONFIG REWRITE"), "OK");
+  EXPECT_EQ(read_file(config), "# ours\n# Set by CONFIG REWRITE\ntimeout 77\nrequirepass other\n");
+}
+
 // Shows that CONFIG SET takes no value that a configuration file may not have.
 TEST(Daemon, ConfigRewriteWritesWhatStarts) {
   const TemporaryFolder folder;

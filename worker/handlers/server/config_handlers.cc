@@ -113,6 +113,11 @@ void config_rewrite(CommandContext& context, const Call&) {
   const LiveSettings& settings = context.services.settings;
   LiveValues wanted = LiveValues::in_use(settings);
   if (wanted.max_clients == settings.lowered_max_clients) wanted.max_clients = written.max_clients;
+  // What the command line or a file gave at the start is theirs to give: in clear it need not stand
+  // elsewhere.
+  const Result<std::string> started_with = find_password(context.services.facts.options);
+  if (!started_with) return fail(started_with.error().message);
+  if (!wanted.password.empty() && wanted.password == *started_with) wanted.password = written.password;
   const std::vector<ConfigChange> changes = wanted.lines_since(written);
   if (const Outcome done = changes.empty() ? Done{} : rewrite_config_file(path, changes); !done)
     return fail(done.error().message);
