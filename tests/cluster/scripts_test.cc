@@ -2,6 +2,7 @@
 // every node.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -122,6 +123,25 @@ TEST_F(ClusterScripts, AQueuedScriptTakesItsTextAlong) {
     EXPECT_TRUE(reply.starts_with("*3\r\n:6\r\n-ERR Write commands are not allowed")) << reply;
     EXPECT_TRUE(reply.ends_with("$1\r\n6\r\n")) << reply;
   });
+}
+
+// Shows that a script which is queued many times takes its text along once, which is enough, also
+// where its SHA-1 is written in other letters.
+TEST_F(ClusterScripts, AQueuedScriptTakesItsTextAlongOnce) {
+  constexpr int kCalls = 300;
+  const std::string text = "return redis.call('incrby', KEYS[1], 5) --" + std::string(900'000, 'x');
+  EXPECT_EQ(say(0, "SCRIPT FLUSH"), "+OK\r\n");
+  EXPECT_EQ(ask(0, {"EVAL", text, "1", key_of(0)}).front(), ':');
+  std::string sha1 = ask(0, {"EVAL", "return redis.sha1hex(ARGV[1])", "1", key_of(0), text}).substr(5, 40);
+  EXPECT_EQ(ask(0, {"SET", key_of(1), "0"}), "+OK\r\n");
+  EXPECT_EQ(say(0, "MULTI"), "+OK\r\n");
+  for (int i = 0; i < kCalls; ++i) {
+    EXPECT_EQ(ask(0, {"EVALSHA", sha1, "1", key_of(1)}), "+QUEUED\r\n");
+    if (i == 0) std::ranges::replace(sha1, 'a', 'A');
+  }
+  std::string expected = "*" + std::to_string(kCalls) + "\r\n";
+  for (int i = 1; i <= kCalls; ++i) expected += ":" + std::to_string(5 * i) + "\r\n";
+  EXPECT_EQ(say(0, "EXEC"), expected);
 }
 
 // Shows that libraries are every node's, whichever took or removed them.

@@ -10,9 +10,21 @@
 #include "worker/clients/watched_key.h"
 #include "worker/routing/cluster_router.h"
 #include "worker/text/number_text.h"
+#include "worker/text/words.h"
 #include "worker/wire/word_list.h"
 
 namespace memento {
+namespace {
+
+bool is_named_by_sha1(const Command& command) { return command.name.starts_with("EVALSHA"); }
+
+// The other node looks at the script only where the number of its keys is one.
+bool is_run(std::span<const std::string_view> words) {
+  const std::optional<std::int64_t> count = parse_integer(words[2]);
+  return count && *count >= 0 && *count <= static_cast<std::int64_t>(words.size()) - 3;
+}
+
+}  // namespace
 
 ClusterRouter::Route ClusterRouter::route_watch(const Call& call, std::span<const NodeId> owners,
                                                 CommandContext& context, ByteBuffer& output,
@@ -143,9 +155,13 @@ ClusterRouter::Route ClusterRouter::send_exec(NodeId node, CommandContext& conte
     watched.push_back(bytes_of_mark(mark));
   }
   std::map<std::size_t, ScriptWords> scripts;  // by index, those that are sent with their texts
+  std::set<std::string> sent;                  // SHA-1s of those, known there when they are called again
   for (std::size_t i = 0; i < queue.size(); ++i) {
+    if (is_named_by_sha1(queue.command(i)) && sent.contains(lower_case(queue.words(i)[1]))) continue;
     std::optional<ScriptWords> script = with_text(queue.command(i), queue.words(i), context);
-    if (script) scripts.emplace(i, std::move(*script));
+    if (!script) continue;
+    if (is_run(queue.words(i))) sent.insert(lower_case(queue.words(i)[1]));
+    scripts.emplace(i, std::move(*script));
   }
   const auto words_of = [&](std::size_t i) {
     const auto script = scripts.find(i);
