@@ -128,7 +128,10 @@ void Migrations::advance(ClientState& client) {
   while (!migration.requests.empty()) {
     const std::string_view bytes = migration.requests.view();
     const ssize_t sent = ::send(migration.socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) return end(client, kNotWritten);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+      take_answers(migration);  // a server that hangs up may have said why
+      return end(client, kNotWritten);
+    }
     if (sent < 0) break;
     migration.requests.consume(static_cast<std::size_t>(sent));
   }
