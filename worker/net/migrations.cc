@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kAnswerLimitBytes = 64 * 1024;  // no server's answer to RESTORE is as long
+constexpr const char* kTooManyLookups = "too many names are being looked up; give an address, or try later";
 constexpr const char* kNotConnected = "error or timeout connecting to the client";
 constexpr const char* kNotWritten = "error or timeout writing to target instance";
 constexpr const char* kNotRead = "error or timeout reading from target instance";
@@ -39,11 +40,11 @@ struct Migrations::Lookup {
   ~Lookup() {
     if (found != nullptr) freeaddrinfo(found);
   }
-  void resolve(int flags) {
+  void resolve(Resolver* resolver, int flags) {
     addrinfo hints{};
     hints.ai_flags = flags | AI_NUMERICSERV;
     hints.ai_socktype = SOCK_STREAM;
-    if (getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0) found = nullptr;
+    if (resolver(host.c_str(), port.c_str(), &hints, &found) != 0) found = nullptr;
   }
 };
 
@@ -68,15 +69,30 @@ void Migrations::begin(ClientState& client) {
   migration.stage = Migration::Stage::kConnects;
   lookup->host = migration.host;
   lookup->port = std::to_string(migration.port);
-  lookup->resolve(AI_NUMERICHOST);
+  lookup->resolve(resolver_, AI_NUMERICHOST);
   lookup->is_done = lookup->found != nullptr;
   if (lookup->is_done) return connect(client);
+  look_up(client, lookup);
+}
+
+// By a thread, or by one that is at the same name already; tick() looks whether it has ended.
+void Migrations::look_up(ClientState& client, const std::shared_ptr<Lookup>& lookup) {
+  for (const auto& [id, other] : under_way_) {
+    if (other == lookup || other->is_done || other->host != lookup->host || other->port != lookup->port)
+      continue;
+    under_way_[client.id] = other;
+    return;
+  }
+  if (*lookup_count_ >= kLookupLimit) return end(client, kTooManyLookups);
+  ++*lookup_count_;
   try {
-    std::thread([lookup] {
-      lookup->resolve(0);
+    std::thread([lookup, resolver = resolver_, count = lookup_count_] {
+      lookup->resolve(resolver, 0);
+      --*count;
       lookup->is_done = true;
-    }).detach();  // tick() looks whether it has ended
+    }).detach();
   } catch (const std::system_error&) {
+    --*lookup_count_;
     end(client, kNotConnected);
   }
 }

@@ -3,6 +3,9 @@
 // sent the MIGRATE waits. Names are resolved by a thread, since that may take seconds. Runs in workers.
 #pragma once
 
+#include <netdb.h>
+
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -17,7 +20,12 @@ namespace memento {
 
 class Migrations {
  public:
-  explicit Migrations(ClientDirectory& clients) : clients_(clients) {}
+  /// Names that are looked up at the same time, a thread each; one more is refused at once.
+  static constexpr int kLookupLimit = 16;
+  using Resolver = decltype(getaddrinfo);
+
+  explicit Migrations(ClientDirectory& clients, Resolver* resolver = getaddrinfo)
+      : clients_(clients), resolver_(resolver) {}
 
   /// Readable when serve() has something to do; negative: there is none.
   int descriptor() const { return epoll_.get(); }
@@ -34,6 +42,7 @@ class Migrations {
   /// Addresses of a host, found by a thread, which may outlive this.
   struct Lookup;
 
+  void look_up(ClientState& client, const std::shared_ptr<Lookup>& lookup);
   void connect(ClientState& client);
   bool open_socket(Migration& migration, const Lookup& found);
   void advance(ClientState& client);
@@ -42,8 +51,11 @@ class Migrations {
   void watch(const ClientState& client, std::uint32_t events, int operation);
 
   ClientDirectory& clients_;
+  Resolver* resolver_;
   Fd epoll_;
   std::map<std::uint64_t, std::shared_ptr<Lookup>> under_way_;  ///< by client
+  /// Threads at work, also those whose clients do not wait any more.
+  std::shared_ptr<std::atomic<int>> lookup_count_ = std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace memento
