@@ -246,7 +246,7 @@ TEST_F(RespTest, Client) {
   }
   EXPECT_EQ(client.ask_all({"CLIENT NO-EVICT on", "CLIENT NO-TOUCH off"}), "+OK\r\n+OK\r\n");
   EXPECT_EQ(client.ask("CLIENT NO-EVICT x"), "-ERR syntax error\r\n");
-  EXPECT_EQ(client.ask("CLIENT HELP").substr(0, 14), "*29\r\n+CLIENT <");
+  EXPECT_EQ(client.ask("CLIENT HELP").substr(0, 14), "*37\r\n+CLIENT <");
 }
 
 // Shows that a browser's request ends the connection without an answer, in both protocols.
