@@ -16,6 +16,7 @@
 #include "worker/command/call.h"
 #include "worker/command/command.h"
 #include "worker/handlers/worker_services.h"
+#include "worker/script/library_change.h"
 #include "worker/wire/reply_writer.h"
 
 namespace memento {
@@ -45,9 +46,7 @@ struct ExecPlan {
   std::vector<PlannedStep> steps;
   std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
   std::vector<std::uint64_t> closed;             ///< clients to close
-  /// The libraries of functions, when EXEC has changed some (FunctionEngine::Snapshot): put back when it is
-  /// not done, or done again.
-  std::optional<std::map<std::string, std::string>> libraries_before;
+  LibraryChanges library_changes;                ///< taken back when EXEC is not done, or done again
 };
 
 class CommandMeter;

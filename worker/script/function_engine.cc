@@ -181,12 +181,32 @@ FunctionEngine::Snapshot FunctionEngine::snapshot() {
   return snapshot;
 }
 
-void FunctionEngine::put_back(const Snapshot& snapshot) {
-  for (const auto& [name, record] : this->snapshot()) {
-    if (!snapshot.contains(name)) texts_.erase(TextGroup::kLibrary, name);
+void FunctionEngine::note_changes(const Snapshot& before, LibraryChanges* changes) {
+  const Snapshot now = snapshot();
+  const auto record_in = [](const Snapshot& libraries, const std::string& name) {
+    const auto found = libraries.find(name);
+    return found == libraries.end() ? std::nullopt : std::optional(found->second);
+  };
+  const auto note = [&](const std::string& name) {
+    const std::optional<std::string> old = record_in(before, name);
+    std::optional<std::string> made = record_in(now, name);
+    if (old == made) return;
+    LibraryChange& change = changes->try_emplace(name, LibraryChange{old, {}}).first->second;
+    change.after = std::move(made);
+  };
+  for (const auto& [name, record] : before) note(name);
+  for (const auto& [name, record] : now) note(name);
+}
+
+void FunctionEngine::take_back(const LibraryChanges& changes) {
+  for (const auto& [name, change] : changes) {
+    if (texts_.find(TextGroup::kLibrary, name) != change.after) continue;
+    if (change.before) {
+      texts_.put(TextGroup::kLibrary, name, *change.before, TextStore::Keep::kKept);
+    } else {
+      texts_.erase(TextGroup::kLibrary, name);
+    }
   }
-  for (const auto& [name, record] : snapshot)
-    texts_.put(TextGroup::kLibrary, name, record, TextStore::Keep::kKept);
 }
 
 std::string FunctionEngine::load(std::string_view text, Policy policy, std::string* name) {

@@ -17,6 +17,7 @@
 #include "shm/texts/text_store.h"
 #include "worker/script/function_library.h"
 #include "worker/script/interpreter.h"
+#include "worker/script/library_change.h"
 
 namespace memento {
 
@@ -35,11 +36,13 @@ class FunctionEngine {
   std::string erase(std::string_view name);
   std::string clear();
 
-  /// Of all libraries, by name, as the TextStore has them: to take back what was changed since.
+  /// Of all libraries, by name, as the TextStore has them.
   using Snapshot = std::map<std::string, std::string>;
   Snapshot snapshot();
-  /// As far as other workers let it, and as there is room.
-  void put_back(const Snapshot& snapshot);
+  /// Adds what differs from an earlier snapshot now.
+  void note_changes(const Snapshot& before, LibraryChanges* changes);
+  /// As far as there is room; libraries that others have changed since stay as those left them.
+  void take_back(const LibraryChanges& changes);
 
   struct Entry {
     FunctionLibrary library;

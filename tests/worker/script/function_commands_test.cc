@@ -212,5 +212,41 @@ TEST_F(FunctionCommandsTest, InTransactions) {
   EXPECT_EQ(ask("FCALL late 0"), "-ERR Function not found\r\n");
 }
 
+// What is taken back is what was done, and nothing that others have done meanwhile.
+TEST(FunctionEngineTest, OthersChangesStay) {
+  TextStore texts("");
+  FunctionEngine own(texts);
+  FunctionEngine other(texts);
+  const auto load = [](FunctionEngine& functions, const std::string& name, int value) {
+    std::string loaded;
+    return functions.load("#!lua name=" + name + "\nredis.register_function('" + name +
+                              "', function() return " + std::to_string(value) + " end)",
+                          FunctionEngine::Policy::kReplace, &loaded);
+  };
+  for (const char* name : {"changed", "erased", "both"}) EXPECT_EQ(load(own, name, 1), "");
+  const FunctionEngine::Snapshot begin = own.snapshot();
+  LibraryChanges changes;
+  const auto change = [&](const std::function<std::string()>& step) {
+    const FunctionEngine::Snapshot before = own.snapshot();
+    EXPECT_EQ(step(), "");
+    own.note_changes(before, &changes);
+  };
+  change([&] { return load(own, "changed", 2); });
+  change([&] { return load(own, "changed", 3); });
+  change([&] { return own.erase("erased"); });
+  change([&] { return load(own, "new", 2); });
+  change([&] { return load(own, "both", 2); });
+  EXPECT_EQ(load(other, "others", 4), "");
+  EXPECT_EQ(load(other, "both", 5), "");
+  const std::string of_both = own.snapshot().at("both");
+  own.take_back(changes);
+  const FunctionEngine::Snapshot now = own.snapshot();
+  EXPECT_EQ(now.at("changed"), begin.at("changed"));
+  EXPECT_EQ(now.at("erased"), begin.at("erased"));
+  EXPECT_FALSE(now.contains("new"));
+  EXPECT_TRUE(now.contains("others"));
+  EXPECT_EQ(now.at("both"), of_both);
+}
+
 }  // namespace
 }  // namespace memento::testing

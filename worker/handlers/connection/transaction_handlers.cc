@@ -138,8 +138,8 @@ void exec(CommandContext& context, const Call&) {
     static_cast<ClientTraits&>(context.client) = traits;
     context.reply.set_protocol(traits.protocol);
     keyspace.select(traits.database);
-    if (context.plan.libraries_before)
-      context.services.scripts->functions().put_back(*context.plan.libraries_before);
+    if (!context.plan.library_changes.empty())
+      context.services.scripts->functions().take_back(context.plan.library_changes);
     context.plan = {};
     context.exec_refusal.clear();
     context.scripted_lines.clear();

@@ -20,11 +20,15 @@ constexpr std::size_t kDumpLimitBytes = TextStore::kKeptLimitBytes;
 
 FunctionEngine& functions_of(CommandContext& context) { return context.services.scripts->functions(); }
 
-// Those of a request that changes some: EXEC may have to take that back.
-FunctionEngine& functions_to_change(CommandContext& context) {
+// Calls change(functions), which is to change some; EXEC may have to take that back.
+template <class Change>
+std::string change_libraries(CommandContext& context, Change&& change) {
   FunctionEngine& functions = functions_of(context);
-  if (context.in_exec && !context.plan.libraries_before) context.plan.libraries_before = functions.snapshot();
-  return functions;
+  if (!context.in_exec) return change(functions);
+  const FunctionEngine::Snapshot before = functions.snapshot();
+  const std::string error = change(functions);
+  functions.note_changes(before, &context.plan.library_changes);
+  return error;
 }
 
 void finish(CommandContext& context, const std::string& error) {
@@ -149,19 +153,21 @@ void function_load(CommandContext& context, const Call& call) {
     policy = FunctionEngine::Policy::kReplace;
   }
   std::string name;
-  const std::string error = functions_to_change(context).load(call.args.back(), policy, &name);
+  const std::string error = change_libraries(
+      context, [&](FunctionEngine& functions) { return functions.load(call.args.back(), policy, &name); });
   if (!error.empty()) return context.reply.error(error);
   context.reply.bulk(name);
 }
 
 void function_delete(CommandContext& context, const Call& call) {
-  finish(context, functions_to_change(context).erase(call[2]));
+  finish(context,
+         change_libraries(context, [&](FunctionEngine& functions) { return functions.erase(call[2]); }));
 }
 
 void function_flush(CommandContext& context, const Call& call) {
   if (!ends_with_flush_mode(call, 2))
     return context.reply.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
-  finish(context, functions_to_change(context).clear());
+  finish(context, change_libraries(context, [](FunctionEngine& functions) { return functions.clear(); }));
 }
 
 void function_list(CommandContext& context, const Call& call) {
@@ -237,7 +243,9 @@ void function_restore(CommandContext& context, const Call& call) {
     case FunctionDump::Fault::kNone:
       break;
   }
-  finish(context, functions_to_change(context).restore(read.texts, policy));
+  finish(context, change_libraries(context, [&](FunctionEngine& functions) {
+           return functions.restore(read.texts, policy);
+         }));
 }
 
 }  // namespace memento::handlers
