@@ -162,6 +162,7 @@ void Keyspace::Transaction::forget_noted() {
 bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   write_count_ = 0;
   flushed_ = 0;
+  found_expired_.clear();
   index_.prepare(16);
   forget_noted();
   if (notes_keys_) {

@@ -59,7 +59,7 @@ void Keyspace::Transaction::tell_expired() {
 // REQUIRES: not open, nothing locked.
 void Keyspace::Transaction::remove_expired() {
   for (const RemovedKey& found : found_expired_) impl_.remove_expired({found.bytes, found.slot, found.hash});
-  found_expired_.clear();
+  found_expired_ = {};
 }
 
 // Who reads one key of it after the other must not see the first changed and the second not yet; nor a key

@@ -10,6 +10,7 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::size_t kFoundExpiredLimit = 1000;
 
 }  // namespace
 
@@ -62,7 +63,12 @@ bool Keyspace::Transaction::read(const HashedKey& key, CopyFunction copy, void* 
   return entry.has_value();
 }
 
+// Each once, and no more than a few: the sweep finds what is left.
 void Keyspace::Transaction::note_expired(const HashedKey& key) noexcept {
+  const auto is_noted = [&](const RemovedKey& noted) {
+    return noted.hash == key.hash && noted.slot == key.slot && noted.bytes == key.bytes;
+  };
+  if (found_expired_.size() >= kFoundExpiredLimit || std::ranges::any_of(found_expired_, is_noted)) return;
   try {
     found_expired_.push_back({std::string(key.bytes), key.slot, key.hash, false});
   } catch (const std::bad_alloc&) {  // the sweep will find it

@@ -1,6 +1,7 @@
 // Keys that expire or are evicted, as the keyspace notes them for those who are told: each once, whoever
 // finds it, and none while nobody is told.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <array>
 #include <map>
@@ -110,6 +111,27 @@ TEST(ShmRemovedKeys, ShareComesFirst) {
     }
   }
   EXPECT_LT(gone, kKeys / 2u);
+}
+
+// Shows that a transaction that reads the same expired keys again and again notes each once, and that they
+// are gone behind it.
+TEST(ShmRemovedKeys, ATransactionNotesWhatItReadsOnce) {
+  auto segment = make_segment(64 << 20);
+  set_key_events(segment->header(), kExpiredEvents);
+  Keyspace keyspace(*segment, 1);
+  for (int i = 0; i < 3; ++i) keyspace.set(keyspace.hash(name(i)), "v", {SetCondition::kAlways, 1000, false});
+  std::uint64_t grown_bytes = 0;
+  keyspace.transact({}, [&] {
+    const std::uint64_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 100'000; ++i) {
+      const std::string bytes = name(i % 3);
+      EXPECT_FALSE(keyspace.read(keyspace.hash(bytes), [](const EntryView&) {}));
+    }
+    grown_bytes = mallinfo2().uordblks - before;
+    return true;
+  });
+  EXPECT_LT(grown_bytes, 100'000u);
+  EXPECT_EQ(keyspace.take_removed_keys().keys.size(), 3u);
 }
 
 // Shows that each evicted key is noted, short or long, and that nothing is while nobody is told.
