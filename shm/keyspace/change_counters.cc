@@ -2,6 +2,7 @@
 #include "shm/keyspace/change_counters.h"
 
 #include <optional>
+#include <utility>
 
 #include "shm/keyspace/keyspace_impl.h"
 #include "shm/keyspace/transaction.h"
@@ -66,13 +67,15 @@ std::optional<ChangeMark> Keyspace::mark(const HashedKey& key) {
   return mark;
 }
 
-// Not as a read of anybody's.
+// Not as a read of anybody's. What has expired is there, too, until somebody clears it away.
 bool Keyspace::Impl::exists(const HashedKey& key) {
   const CopyFunction ignore = [](void*, const EntryView&) {};
   const std::uint64_t hits = counter(Counter::kHits).load(kRelaxed);
   const std::uint64_t misses = counter(Counter::kMisses).load(kRelaxed);
+  const TimeMs now = std::exchange(now_ms, 0);
   const bool is_there =
       transaction->is_open() ? transaction->read(key, ignore, nullptr) : read(key, ignore, nullptr);
+  now_ms = now;
   counter(Counter::kHits).store(hits, kRelaxed);
   counter(Counter::kMisses).store(misses, kRelaxed);
   return is_there;
@@ -85,14 +88,16 @@ bool Keyspace::is_unchanged(const HashedKey& key, const ChangeMark& mark) const 
   if (mark.segment != segment_name(impl.header)) return false;
   const std::uint64_t database_changes =
       impl.header.database_changes[database_of(key.slot).value].load(std::memory_order_acquire);
-  const bool was_flushed =
-      impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation ||
-      database_changes != mark.database_changes;
+  const bool was_all_flushed =
+      impl.header.flush_generation.load(std::memory_order_acquire) != mark.flush_generation;
+  const bool was_flushed = was_all_flushed || database_changes != mark.database_changes;
   if (mark.exists != 0 && was_flushed) return false;
-  // SWAPDB may have brought it, and another one taken it away again: no counter tells of that.
+  // SWAPDB may have brought it, and another one, or FLUSH, taken it away again: no counter tells of that.
   const std::uint32_t swaps =
       DatabaseChanges::swaps_of(database_changes) - DatabaseChanges::swaps_of(mark.database_changes);
-  if (swaps > 1 || (swaps == 1 && impl.exists(key))) return false;
+  const bool was_changed_again =
+      was_all_flushed || static_cast<std::uint32_t>(database_changes - mark.database_changes) != 1;
+  if (swaps > 0 && (was_changed_again || impl.exists(key))) return false;
   if (mark.expiry_ms != kNoExpiry && mark.expiry_ms <= impl.now_ms) return false;
   if (monotonic_ms() - mark.marked_ms >= ChangeCounters::kWatchS * 1000) {
     return !was_flushed && impl.slots[key.slot].version.load(std::memory_order_acquire) == mark.version;

@@ -113,6 +113,29 @@ TEST(ShmChangeMarks, Expiry) {
   EXPECT_FALSE(keyspace.is_unchanged(key, behind));
 }
 
+// SWAPDB brings a key, which then goes without being changed by itself: by a flush, or because it expires.
+TEST(ShmChangeMarks, WhatSwappingBroughtHasGoneAgain) {
+  for (const char* const way : {"FLUSHDB", "FLUSHALL", "expiry"}) {
+    auto segment = make_segment(64ull << 20);
+    Keyspace keyspace(*segment, 1);
+    keyspace.set_now_ms(kNow);
+    ASSERT_TRUE(keyspace.open_database(DatabaseId(1)));
+    keyspace.select(DatabaseId(1));
+    set(keyspace, "key", "value", kNow + 10);
+    keyspace.select(DatabaseId(0));
+    const HashedKey key = keyspace.hash("key");
+    const ChangeMark mark = *keyspace.mark(key);
+    const ChangeMark other = *keyspace.mark(keyspace.hash("other"));
+    keyspace.swap_databases(DatabaseId(0), DatabaseId(1));
+    EXPECT_TRUE(keyspace.is_unchanged(keyspace.hash("other"), other));
+    if (way == std::string("FLUSHDB")) keyspace.flush_database();
+    if (way == std::string("FLUSHALL")) keyspace.flush();
+    if (way == std::string("expiry")) keyspace.set_now_ms(kNow + 10);
+    EXPECT_FALSE(keyspace.is_unchanged(key, mark)) << way;
+    expect_sound(*segment);
+  }
+}
+
 // What had expired when it was marked was not there, and nobody changes it by clearing it away.
 TEST(ShmChangeMarks, ClearingAwayIsNoChange) {
   auto segment = make_segment(64ull << 20);
