@@ -113,7 +113,7 @@ void InvalidationSender::on_announced(std::uint32_t process, std::uint64_t id) {
 void InvalidationSender::on_redirected(const MessageHeader& header, std::string_view keys) {
   ClientState* const receiver = directory_.find(header.number);
   if (receiver == nullptr) return;
-  if (header.exists == 0) return write(*receiver, true, nullptr);
+  if (header.is_lost != 0 || header.exists == 0) return write(*receiver, true, nullptr);
   std::vector<std::string_view> words;
   const bool is_whole = take_word_list(&keys, &words);
   const Keys all(words);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cassert>
 #include <new>
+#include <set>
 #include <string>
 
 #include "worker/clients/client_directory.h"
@@ -220,7 +221,7 @@ void Tracking::on_message(const MessageHeader& header, std::string_view payload)
     case MessageType::kRedirects:
       return sender_.on_announced(header.process, header.number);
     case MessageType::kRedirected:
-      return header.is_lost != 0 ? sender_.on_loss() : sender_.on_redirected(header, payload);
+      return sender_.on_redirected(header, payload);
     case MessageType::kTargetGone:
       return forget_target(header.process, header.number);
     default:
@@ -238,12 +239,17 @@ void Tracking::on_backlog() {
   sender_.send_all_to_targets();
 }
 
-// `id` 0: messages to any client of that process may be lost.
+// `id` 0: messages to any client of that process may be lost, and who they are: it is told again, and answers
+// which of them have gone.
 void Tracking::forget_target(std::uint32_t process, std::uint64_t id) {
+  std::set<std::uint64_t> renewed;
   for (const auto& [own_id, client] : clients_) {
     ClientTracking& tracking = *client->tracking;
     if (tracking.redirect == 0 || tracking.redirect_process != process) continue;
-    tracking.is_redirect_gone = tracking.is_redirect_gone || id == 0 || tracking.redirect == id;
+    if (tracking.redirect == id) tracking.is_redirect_gone = true;
+    if (id != 0 || tracking.is_redirect_gone || !renewed.insert(tracking.redirect).second) continue;
+    if (!sender_.announce(process, tracking.redirect)) messages_.lose();
+    sender_.send_all(*client);
   }
 }
 

@@ -17,6 +17,18 @@ class TrackingTest : public TwoWorkersTest {
     for (Conversation* client : {&near_, &far_}) client->ask("HELLO 3");
   }
 
+  void redirect_near_to_far() {
+    segment_->process(2).pid.store(static_cast<std::uint32_t>(getpid()));
+    const std::string far_id = std::to_string(far_.session().client().id);
+    EXPECT_EQ(near_.ask("CLIENT TRACKING ON REDIRECT " + far_id), "");
+    other_hub_->serve();
+    hub_->serve();
+    ASSERT_EQ(hub_->clients().take_ready().size(), 1u);
+    EXPECT_EQ(near_.say(""), kOk);
+    hub_->clients().close_question();
+    other_hub_->serve();
+  }
+
   Conversation near_{*context_};
   Conversation far_{*other_context_};
   Conversation writer_{*context_};
@@ -154,14 +166,7 @@ TEST_F(TrackingTest, Broadcast) {
 // that client has gone.
 TEST_F(TrackingTest, RedirectToAnotherWorker) {
   const std::string far_id = std::to_string(far_.session().client().id);
-  segment_->process(2).pid.store(static_cast<std::uint32_t>(getpid()));
-  EXPECT_EQ(near_.ask("CLIENT TRACKING ON REDIRECT " + far_id), "");
-  other_hub_->serve();
-  hub_->serve();
-  ASSERT_EQ(hub_->clients().take_ready().size(), 1u);
-  EXPECT_EQ(near_.say(""), kOk);
-  hub_->clients().close_question();
-  other_hub_->serve();
+  redirect_near_to_far();
   EXPECT_EQ(near_.ask("CLIENT GETREDIR"), ":" + far_id + "\r\n");
   near_.ask("GET k");
   writer_.ask("SET k 1");
@@ -179,6 +184,29 @@ TEST_F(TrackingTest, RedirectToAnotherWorker) {
   other_hub_->remove(far_.session().client());
   EXPECT_EQ(near_.ask("SET k 1"), kOk + (">2\r\n" + bulk("tracking-redir-broken")) + ":" + far_id + "\r\n");
   other_hub_->clients().add(far_.session().client());
+  segment_->process(2).pid.store(0);
+}
+
+// Shows that a client that messages are redirected to drops everything when some of them are lost, and still
+// hears of what is changed then.
+TEST_F(TrackingTest, RedirectOutlivesLostMessages) {
+  redirect_near_to_far();
+  const std::string too_long(MessageRing::kMessageLimitBytes, 'k');
+  hub_->send(MessageType::kRedirected, far_.session().client().id, too_long, 1 << 2);
+  EXPECT_EQ(received(far_), kDropAll);
+  hub_->serve();
+  near_.ask("GET k");
+  writer_.ask("SET k 2");
+  EXPECT_EQ(near_.pushes() + received(far_), invalidated({"k"}));
+  near_.ask("GET k");
+  segment_->process(1).mailbox.reserved.fetch_add(kRingBytes + 8);
+  writer_.ask("SET k 0");
+  EXPECT_NE(received(far_).find(kDropAll), std::string::npos);
+  hub_->serve();
+  received(far_);
+  near_.ask("GET k");
+  writer_.ask("SET k 3");
+  EXPECT_EQ(near_.pushes() + received(far_), invalidated({"k"}));
   segment_->process(2).pid.store(0);
 }
 
