@@ -12,6 +12,12 @@
 #include "worker/wire/word_list.h"
 
 namespace memento {
+namespace {
+
+/// For a key that is remembered: a limit that is much lower than before is come down to bit by bit.
+constexpr int kForgottenAtOnce = 4;
+
+}  // namespace
 
 Tracking::Tracking(Segment& segment, Keyspace& keyspace, std::uint32_t process, ClientDirectory& directory,
                    WorkerMessages& messages, Pushes& pushes)
@@ -84,7 +90,10 @@ void Tracking::tidy() {
 void Tracking::remember(ClientState& client, std::string_view name, std::uint64_t key_limit) {
   assert(client.tracking != nullptr && client.tracking->remembers() && is_active_);
   if (table_.add(name, client.id)) filter_.add(hash_in_slot(name, segment_.header().hash_seed));
-  while ((key_limit != 0 && table_.key_count() > key_limit) || table_.name_bytes() > kNameLimitBytes) {
+  for (int i = 0; i < kForgottenAtOnce; ++i) {
+    const bool is_over_limit =
+        (key_limit != 0 && table_.key_count() > key_limit) || table_.name_bytes() > kNameLimitBytes;
+    if (!is_over_limit) break;
     const TrackingTable::Entry entry = table_.take_next();
     filter_.remove(hash_in_slot(entry.name, segment_.header().hash_seed));
     send_to_readers(entry, nullptr);

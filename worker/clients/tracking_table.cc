@@ -3,9 +3,16 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 #include <utility>
 
 namespace memento {
+namespace {
+
+constexpr std::size_t kMinBuckets = 1024;
+constexpr std::size_t kEmptyShare = 16;  // more buckets for each key are too many to look for the next
+
+}  // namespace
 
 bool TrackingTable::add(std::string_view name, std::uint64_t client) {
   auto found = keys_.find(name);
@@ -36,6 +43,12 @@ TrackingTable::Entry TrackingTable::take(std::string_view name) {
 
 TrackingTable::Entry TrackingTable::take_next() {
   assert(!keys_.empty());
+  if (keys_.bucket_count() > kMinBuckets && keys_.bucket_count() / kEmptyShare > keys_.size()) {
+    try {
+      keys_.rehash(0);
+    } catch (const std::bad_alloc&) {  // they stay as they are
+    }
+  }
   for (;; ++next_bucket_) {
     if (next_bucket_ >= keys_.bucket_count()) next_bucket_ = 0;
     if (keys_.begin(next_bucket_) != keys_.end(next_bucket_))

@@ -221,6 +221,20 @@ TEST_F(TrackingTest, KeysAreLimited) {
   EXPECT_EQ(hub_->tracking().figures().keys, 2u);
 }
 
+// Shows that a limit that is much lower than before is come down to bit by bit.
+TEST_F(TrackingTest, LoweredLimitIsReachedInSteps) {
+  constexpr std::size_t kKeys = 2000;
+  settings_.tracking_key_limit = 0;
+  near_.ask("CLIENT TRACKING ON");
+  for (std::size_t i = 0; i < kKeys; ++i) near_.ask("GET k" + std::to_string(i));
+  settings_.tracking_key_limit = 2;
+  near_.ask("GET k0");
+  EXPECT_GT(hub_->tracking().figures().keys, kKeys - 100);
+  EXPECT_LT(hub_->tracking().figures().keys, kKeys);
+  for (std::size_t i = 0; i < kKeys; ++i) near_.ask("GET new");
+  EXPECT_EQ(hub_->tracking().figures().keys, 1u);
+}
+
 // Shows that nothing is left when nobody tracks any more.
 TEST_F(TrackingTest, EndsWithItsLastClient) {
   {
