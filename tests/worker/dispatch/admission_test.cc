@@ -98,7 +98,8 @@ struct Resolved {
 };
 
 Resolved resolve(const std::vector<std::string_view>& words) {
-  return {resolve_subcommand(find_command(words[0]), words), Call{words, {}}};
+  static const HashedKey no_key;
+  return {resolve_subcommand(find_command(words[0]), words), Call{words, no_key}};
 }
 
 TEST(Admission, EachStateAllowsItsCommands) {
