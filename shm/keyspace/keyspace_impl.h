@@ -26,16 +26,52 @@ inline constexpr int kFindMemoryLimit = 10'000;  ///< others may take what is fo
 /// Writes the pieces of a new value; a piece without data stands for zeros.
 void copy_pieces(char* to, const Change& change);
 
-struct Keyspace::Impl : LockFreeReads {
+inline EntryView view_of(const Entry& entry, const Header& header) {
+  return EntryView{{entry.value(), entry.value_bytes},
+                   static_cast<TimeMs>(entry.created + header.time_base_ms),
+                   entry.expiry_ms()};
+}
+
+struct Keyspace::Impl {
   enum class Search { kHit, kMiss, kTorn };  ///< kTorn: what was read makes no sense; read again
 
   Impl(Segment& segment, std::uint32_t process);
 
-  /// A clock that was set back to before the segment was made gives its begin.
-  void set_now(TimeMs time_ms) {
-    now_ms = time_ms;
-    const auto now = static_cast<std::uint64_t>(time_ms);
-    created_now = now > header.time_base_ms ? now - header.time_base_ms : 0;
+  /// The time of creation of an entry made now. A clock that was set back to before the segment was made
+  /// gives its begin.
+  std::uint64_t creation_time() const {
+    const auto now = static_cast<std::uint64_t>(now_ms);
+    return now > header.time_base_ms ? now - header.time_base_ms : 0;
+  }
+
+  bool is_current(const Slot& slot) const {
+    return slot.generation.load(std::memory_order_relaxed) ==
+           header.flush_generation.load(std::memory_order_acquire);
+  }
+  /// What was read of the slot since `version` was, when nobody was changing it, is as it was at that moment.
+  bool unchanged_since(const Slot& slot, std::uint64_t version) const {
+#if !defined(__SANITIZE_THREAD__)  // GCC's ThreadSanitizer knows no fences; the acquire loads serve it
+    std::atomic_thread_fence(std::memory_order_acquire);
+#endif
+    // The version comes second: a change that has ended before the first look has moved it.
+    return !slot.is_changing() && slot.version.load(std::memory_order_acquire) == version;
+  }
+
+  /// Whether these bytes of the arena may be touched. A torn offset may point anywhere: reading memory that
+  /// no fallocate has granted would take it from the tmpfs, and be a SIGBUS when that is full.
+  bool is_committed(Offset offset, std::uint64_t bytes) const {
+    return offset.value >= header.arena_offset &&
+           (offset + bytes <= committed_end || offset + bytes <= find_committed_end());
+  }
+  /// The same by one comparison for a line of a table, or an entry of any length that has no extension word.
+  /// False also for those in the last page that is committed.
+  bool is_surely_committed(Offset offset) const { return offset.value - header.arena_offset < sure_bytes; }
+  static_assert(Entry::kExtendedValue + 255 + 16 < kPageBytes);
+  Offset find_committed_end() const {
+    const std::uint64_t pages = header.committed_pages.load(std::memory_order_acquire);
+    committed_end = Offset{header.arena_offset + pages * kPageBytes};
+    sure_bytes = (pages - (pages > 0 ? 1 : 0)) * kPageBytes;
+    return committed_end;
   }
 
   Offset offset_of(const Entry& entry) const { return Offset{static_cast<std::uint64_t>(entry.at - base)}; }
@@ -64,15 +100,16 @@ struct Keyspace::Impl : LockFreeReads {
 
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
   // keyspace_fast_path.cc
+  inline Word* home_cells(const Slot& slot, std::uint64_t tag) const;
   inline Search read_fast(const HashedKey& key, CopyFunction copy, void* context);
-  inline bool set_seen(const HashedKey& key, const Sighting& seen, std::string_view value, TimeMs expiry_ms);
-  Sighting look(const Slot& slot, std::uint64_t tag) const;
-  inline bool exchange_entry(Slot& slot, const Sighting& seen, const HashedKey& key, std::uint64_t head,
+  bool set_fast(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
+  inline bool exchange_entry(Slot& slot, Word& cell, const HashedKey& key, std::uint64_t head,
                              std::uint32_t size_class, Word& place);
   // keyspace.cc
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
   std::optional<Entry> find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key) const;
+  void count(Counter counter, std::uint64_t amount);
   void warm(Word& cell, Offset offset, const HashedKey& key);
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
 
@@ -217,34 +254,8 @@ struct Keyspace::Impl : LockFreeReads {
   bool evict_run(Offset run, const HashedKey& key, const Judge& judge);
 
   // maintenance.cc
+  bool maintain(std::int64_t budget_us, bool expires, WorkShare share);
   bool evict_above_limit(std::int64_t end_ns);
-  bool maintain(std::int64_t budget_us, bool expires, WorkShare share, std::int64_t rest_us);
-  static bool will_need_work(const Slot& slot);
-  static bool is_sparse(const Slot& slot);
-  bool is_at_rest(const Slot& slot) const {
-    return is_current(slot) && !will_need_work(slot) && !is_sparse(slot);
-  }
-  bool tend_slot(Slot& slot);
-  /// The background work's way once over all slots. One that has found nothing, and nothing that time alone
-  /// makes work, is followed by a rest, which the change of a database as a whole ends.
-  struct Lap {
-    bool found_any = false;
-    bool was_idle = false;
-    std::int64_t end_ns = 0;
-    std::uint64_t changes = 0;  ///< whole_changes() when it began
-
-    void begin(std::uint64_t changes_now) {
-      found_any = false;
-      changes = changes_now;
-    }
-    void end(std::int64_t now_ns) {
-      was_idle = !found_any;
-      end_ns = now_ns;
-    }
-    bool rests(std::int64_t since_ns, std::uint64_t changes_now) const {
-      return was_idle && end_ns > since_ns && changes == changes_now;
-    }
-  };
   void reclaim_inherited();
   void drain_dead_table();
   bool reclaim_flushed();
@@ -304,19 +315,23 @@ struct Keyspace::Impl : LockFreeReads {
   std::optional<std::string> draw_key_of(SlotId slot, std::mt19937_64& random);
 
   Segment& segment;
+  Header& header;
+  char* base;
   const std::uint32_t process;
   ProcessRecord& record;
   LockOwner owner;
   RedoList redo;
   Arena arena;
+  SlotArray slots;
   DatabaseChanges database_changes;
-  DatabaseId database;            ///< selected
-  bool made_key = false;          ///< by the last write of a value
-  std::uint64_t created_now = 0;  ///< the time of creation of an entry made now
+  DatabaseId database;                   ///< selected
+  bool made_key = false;                 ///< by the last write of a value
+  mutable Offset committed_end;          ///< as last seen; grows
+  mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
+  TimeMs now_ms = 0;
   SlotId sweep_slot_next;
   std::uint64_t sweep_place_next = 0;  ///< in that slot
-  Lap lap;
-  ScanPiece swept;  ///< of sweep_piece()
+  ScanPiece swept;                     ///< of sweep_piece()
   /// The rounds of sweep_share(): where this one is, and when it began.
   std::uint32_t round_slot = kRoundIsOver;
   std::uint64_t round_place = 0;

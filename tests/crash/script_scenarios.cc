@@ -38,9 +38,10 @@ class ScriptWorker {
     CommandContext context{keyspace, ReplyWriter(output, Protocol::kResp2), services, client_, meter};
     const std::vector<std::string_view> words(request.begin(), request.end());
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
-    const std::size_t first = command->first_key(words);
-    const HashedKey key = first != 0 ? keyspace.hash(words[first]) : HashedKey{};
-    dispatch(context, command, {words, key});
+    Call call{words, {}};
+    if (const std::size_t first = command->first_key(words); first != 0)
+      call.key = keyspace.hash(words[first]);
+    dispatch(context, command, call);
     return std::string(output.view());
   }
 

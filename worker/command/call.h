@@ -10,10 +10,10 @@
 namespace memento {
 
 /// One call. args[0] is the command's name as typed; `key` is the first key, hashed, when the command has
-/// one, and stays where it is for as long as the call does.
+/// one.
 struct Call {
   std::span<const std::string_view> args;
-  const HashedKey& key;
+  HashedKey key;
 
   std::size_t count() const { return args.size(); }
   std::string_view operator[](std::size_t index) const { return args[index]; }

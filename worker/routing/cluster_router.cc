@@ -296,9 +296,10 @@ ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vec
 
 // What this node gives to a joined reply.
 std::string ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context) {
-  const std::size_t first = command.first_key(words);
-  const HashedKey key = first != 0 ? context.keyspace.hash(words[first]) : HashedKey{};
-  return invoke_apart(context, command, {words, key}).bytes;
+  Call call{words, {}};
+  if (const std::size_t first = command.first_key(words); first != 0)
+    call.key = context.keyspace.hash(words[first]);
+  return invoke_apart(context, command, call).bytes;
 }
 
 ClusterRouter::Route ClusterRouter::wait(ClientState& client, NodeId node) {

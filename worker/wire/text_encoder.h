@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "shm/os/byte_buffer.h"
-#include "shm/os/copy_bytes.h"
 
 namespace memento {
 
@@ -20,7 +19,7 @@ class TextEncoder {
   void value(ByteBuffer& output, std::string_view bytes) {
     if (depth_ > 0) return line(output, bytes);
     char* at = output.reserve(bytes.size() + 2);
-    copy_bytes(at, bytes);
+    if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
     at += bytes.size();
     at[0] = '\r';
     at[1] = '\n';

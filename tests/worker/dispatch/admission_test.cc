@@ -98,8 +98,7 @@ struct Resolved {
 };
 
 Resolved resolve(const std::vector<std::string_view>& words) {
-  static const HashedKey no_key;
-  return {resolve_subcommand(find_command(words[0]), words), Call{words, no_key}};
+  return {resolve_subcommand(find_command(words[0]), words), Call{words, {}}};
 }
 
 TEST(Admission, EachStateAllowsItsCommands) {
