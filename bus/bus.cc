@@ -36,8 +36,6 @@ constexpr std::size_t kStrangerLimit = 4 * kNodeLimit;
 constexpr int kStrangerLines = 10;
 constexpr std::int64_t kStrangerLinesMs = 10'000;
 
-std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
-
 Fd make_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -141,7 +139,7 @@ bool Bus::set_up() {
     return false;
   }
   for (NodeId node; node < members_.end_node(); ++node) {
-    peers_.push_back(node == members_.self ? nullptr : std::make_unique<Peer>(context_, node, now_ms()));
+    peers_.push_back(node == members_.self ? nullptr : std::make_unique<Peer>(context_, node, monotonic_time_ms()));
   }
   process_.state.bus_process.store(process_.process);
   channels_.open_new();
@@ -160,7 +158,7 @@ int Bus::run() {
 void Bus::accept() {
   Tcp* const connection = new Tcp(&loop_);
   if (!listener_->accept(*connection)) return connection->close();
-  auto newcomer = std::make_unique<InboundLink>(context_, connection, now_ms());
+  auto newcomer = std::make_unique<InboundLink>(context_, connection, monotonic_time_ms());
   if (make_room_for(*newcomer)) inbound_links_.push_back(std::move(newcomer));
 }
 
@@ -199,7 +197,7 @@ void Bus::on_turn() {
       peers_[header.node.value]->add(header, payload);
     });
   }
-  const std::int64_t now = now_ms();
+  const std::int64_t now = monotonic_time_ms();
   for (const auto& link : inbound_links_) link->resume();
   lanes_.take_replies();
   lanes_.publish();
@@ -212,7 +210,7 @@ void Bus::on_turn() {
 }
 
 void Bus::on_tick() {
-  const std::int64_t now = now_ms();
+  const std::int64_t now = monotonic_time_ms();
   process_.state.bus_seen_ms.store(static_cast<std::uint64_t>(now), std::memory_order_relaxed);
   const bool was_stopped = ticked_ms_ != 0 && now - ticked_ms_ > kStoppedMs;
   ticked_ms_ = now;
@@ -274,7 +272,7 @@ void Bus::on_signal() {
 // What the nodes have yet to answer is waited for, and what this node's workers have yet to answer them; what
 // workers send meanwhile is left to the next bus.
 void Bus::begin_to_leave() {
-  if (leave_at_ms_ == 0) leave_at_ms_ = now_ms() + kLeaveMs;
+  if (leave_at_ms_ == 0) leave_at_ms_ = monotonic_time_ms() + kLeaveMs;
 }
 
 bool Bus::has_unanswered() const {

@@ -11,8 +11,6 @@ namespace {
 
 constexpr std::int64_t kGreetingMs = 2000;
 
-std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
-
 }  // namespace
 
 InboundLink::InboundLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
@@ -24,7 +22,7 @@ InboundLink::InboundLink(BusContext& context, Tcp* tcp, std::int64_t now_ms)
       heard_ms_(now_ms),
       sent_ms_(now_ms) {
   tcp_->set_events({nullptr, [this] { on_bytes(); }, [this](const char* error) { close(error); },
-                    [this] { flush(memento::bus::now_ms()); }});
+                    [this] { flush(monotonic_time_ms()); }});
   tcp_->on_spare = [this](ByteBuffer frame) { replies_.give_back(std::move(frame)); };
   tcp_->start_reading();
 }
@@ -60,7 +58,7 @@ void InboundLink::on_tick(std::int64_t now_ms) {
 }
 
 void InboundLink::on_bytes() {
-  heard_ms_ = now_ms();
+  heard_ms_ = monotonic_time_ms();
   take_frames();
 }
 

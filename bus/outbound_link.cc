@@ -9,8 +9,6 @@
 namespace memento::bus {
 namespace {
 
-std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
-
 void add_to(std::atomic<std::uint64_t>& word, std::uint64_t amount) {
   word.store(word.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
@@ -73,7 +71,7 @@ void OutboundLink::close(const std::string& why) {
   why_closed_ = why;
   tcp_->close();
   tcp_ = nullptr;
-  rules_.on_closed(now_ms());
+  rules_.on_closed(monotonic_time_ms());
   queue_.on_link_broken(fail());
 }
 
@@ -84,7 +82,7 @@ void OutboundLink::tell_refusal(const std::string& reason) {
 }
 
 void OutboundLink::on_bytes() {
-  rules_.on_heard(now_ms());
+  rules_.on_heard(monotonic_time_ms());
   while (tcp_ != nullptr) {
     Frame frame;
     std::size_t taken = 0;
@@ -112,7 +110,7 @@ bool OutboundLink::on_frame(const Frame& frame) {
       return false;
     }
     if (handshake_->state() != Handshake::State::kDone) return true;
-    rules_.on_ready(now_ms());
+    rules_.on_ready(monotonic_time_ms());
     told_refusal_.clear();
     return true;
   }

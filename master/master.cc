@@ -102,7 +102,7 @@ int Master::run() {
 }
 
 Outcome Master::start() {
-  start_ms_ = handover_ ? handover_->start_monotonic_ms : monotonic_time_ns() / 1'000'000;
+  start_ms_ = handover_ ? handover_->start_monotonic_ms : monotonic_time_ms();
   // After an upgrade it is the user of the workers that run, whatever the configuration says by now.
   Result<std::optional<ServerUser>> user = ServerUser::find(handover_ ? handover_->user : options_.user);
   if (!user) return user.error();

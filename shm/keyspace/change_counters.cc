@@ -13,7 +13,6 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int kUntilShift = 1;  // in Slot::marks, above kChanging
 
-std::int64_t monotonic_ms() { return monotonic_time_ns() / 1'000'000; }
 // Another one after each recovery: what was watched before is not counted any more.
 std::uint64_t segment_name(const Header& header) {
   return header.hash_seed + header.recoveries.load(kRelaxed);
@@ -53,7 +52,7 @@ std::optional<ChangeMark> Keyspace::mark(const HashedKey& key) {
   Slot& slot = impl.slots[key.slot];
   ChangeMark mark;
   mark.segment = segment_name(header);
-  mark.marked_ms = monotonic_ms();
+  mark.marked_ms = monotonic_time_ms();
   const SlotGuard guard(impl, slot);
   watch(slot);
   mark.counters = impl.change_counters.read(counted_hash(key.slot, key.hash));
@@ -99,7 +98,7 @@ bool Keyspace::is_unchanged(const HashedKey& key, const ChangeMark& mark) const 
       was_all_flushed || static_cast<std::uint32_t>(database_changes - mark.database_changes) != 1;
   if (swaps > 0 && (was_changed_again || impl.exists(key))) return false;
   if (mark.expiry_ms != kNoExpiry && mark.expiry_ms <= impl.now_ms) return false;
-  if (monotonic_ms() - mark.marked_ms >= ChangeCounters::kWatchS * 1000) {
+  if (monotonic_time_ms() - mark.marked_ms >= ChangeCounters::kWatchS * 1000) {
     return !was_flushed && impl.slots[key.slot].version.load(std::memory_order_acquire) == mark.version;
   }
   return impl.change_counters.is_unchanged(counted_hash(key.slot, key.hash), mark.counters);

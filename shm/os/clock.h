@@ -23,4 +23,6 @@ inline std::int64_t monotonic_time_ns() {
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
+inline std::int64_t monotonic_time_ms() { return monotonic_time_ns() / 1'000'000; }
+
 }  // namespace memento

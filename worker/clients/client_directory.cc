@@ -147,7 +147,7 @@ void ClientDirectory::close_question() {
 }
 
 void ClientDirectory::tick() {
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  const std::int64_t now_ms = monotonic_time_ms();
   if (!postponed_.empty() && !hub_.pause().holds(true, now_ms)) {
     for (ClientState* client : std::exchange(postponed_, {})) {
       assert(client->waits == ClientWait::kPause);

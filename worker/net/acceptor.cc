@@ -145,7 +145,7 @@ void Acceptor::add(Fd socket, const sockaddr_storage& peer, bool is_redirected) 
   if (refusal != nullptr) {
     add_to(context_.settings.statistics[context_.process].rejected_connections, 1);
     connection.session().refuse(*refusal);
-    refused_.add(connection, monotonic_time_ns() / 1'000'000, refusal);
+    refused_.add(connection, monotonic_time_ms(), refusal);
     return;
   }
   keyspace_.count(Counter::kConnectionsAccepted);  // first: whatever happens, its end will be counted
@@ -166,7 +166,7 @@ void Acceptor::tell(ClosingQueue::Entry& refused) {
 
 void Acceptor::end_refused() {
   if (refused_.empty()) return;
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  const std::int64_t now_ms = monotonic_time_ms();
   refused_.for_each_older(kSilentMs, now_ms, [this](ClosingQueue::Entry& refused) { tell(refused); });
   refused_.close_due(now_ms, [this](ClosingQueue::Entry& refused) {
     tell(refused);

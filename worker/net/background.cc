@@ -17,7 +17,7 @@ constexpr std::int64_t kRatePeriodMs = 1000;
 
 bool Background::tick(std::size_t connection_count) {
   update_statistics(connection_count);
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  const std::int64_t now_ms = monotonic_time_ms();
   if (!is_busy_ && now_ms - round_ms_ < period_ms()) return false;
   round_ms_ = now_ms;
   const WorkShare share{context_.index, std::max(context_.options.workers, 1u)};
@@ -60,7 +60,7 @@ void Background::update_statistics(std::size_t connection_count) {
   const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
   StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
   if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  const std::int64_t now_ms = monotonic_time_ms();
   if (now_ms - rated_ms_ < kRatePeriodMs) return;
   give_back_memory();
   update_rate(record, now_ms);

@@ -51,7 +51,7 @@ class ClosingQueue {
   /// Calls close(connection) for each whose time is over and whose client has not left, and forgets it.
   template <class Close>
   void close_due(ConnectionTable& connections, Close&& close) {
-    close_due(monotonic_time_ns() / 1'000'000, [&](const Entry& entry) {
+    close_due(monotonic_time_ms(), [&](const Entry& entry) {
       if (Connection* const connection = connections.find(entry.descriptor, entry.client_id))
         close(*connection);
     });

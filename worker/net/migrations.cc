@@ -27,8 +27,6 @@ constexpr const char* kNotConnected = "error or timeout connecting to the client
 constexpr const char* kNotWritten = "error or timeout writing to target instance";
 constexpr const char* kNotRead = "error or timeout reading from target instance";
 
-std::int64_t now_ms() { return monotonic_time_ns() / 1'000'000; }
-
 }  // namespace
 
 struct Migrations::Lookup {
@@ -59,7 +57,7 @@ void Migrations::begin(ClientState& client) {
   Migration& migration = *client.migration;
   migration.answers.clear();
   migration.failure = nullptr;
-  migration.deadline_ms = now_ms() + migration.timeout_ms;
+  migration.deadline_ms = monotonic_time_ms() + migration.timeout_ms;
   auto lookup = std::make_shared<Lookup>();
   under_way_[client.id] = lookup;
   if (migration.socket) {
@@ -133,7 +131,7 @@ void Migrations::serve() {
 
 void Migrations::advance(ClientState& client) {
   Migration& migration = *client.migration;
-  migration.deadline_ms = now_ms() + migration.timeout_ms;
+  migration.deadline_ms = monotonic_time_ms() + migration.timeout_ms;
   if (migration.stage == Migration::Stage::kConnects) {
     int error = 0;
     socklen_t size = sizeof error;
@@ -201,7 +199,7 @@ bool Migrations::tick() {
       continue;
     }
     const Migration& migration = *client->migration;
-    if (now_ms() >= migration.deadline_ms) {
+    if (monotonic_time_ms() >= migration.deadline_ms) {
       end(*client, migration.stage == Migration::Stage::kConnects ? kNotConnected
                    : migration.requests.empty()                   ? kNotRead
                                                                   : kNotWritten);

@@ -368,7 +368,7 @@ void Worker::push_messages() {
 
 void Worker::settle(Connection& connection, Connection::Wait wait) {
   if (connection.drops_input() && !std::exchange(connection.is_lingering, true)) [[unlikely]] {
-    lingering_.add(connection, monotonic_time_ns() / 1'000'000);
+    lingering_.add(connection, monotonic_time_ms());
   }
   if (wait == connection.registered) return;
   if (wait == Connection::Wait::kClosed) return close(connection);
@@ -425,7 +425,7 @@ void Worker::on_timer() {
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
   hub_.serve();  // a wake-up FIFO may have been lost
   if (router_ != nullptr)
-    router_->look(monotonic_time_ns() / 1'000'000,
+    router_->look(monotonic_time_ms(),
                   [this](int descriptor) { return connections_.client_at(descriptor); });
   memory_log_.flush_due(context_.log);
   const bool has_more = migrations_.tick() | background_.tick(connections_.served_count());

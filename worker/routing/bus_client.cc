@@ -48,7 +48,7 @@ BusClient::BusClient(Segment& segment, ClusterState& state, std::uint32_t proces
       wakeup_(segment.path(), process),
       generation_(static_cast<std::uint32_t>(channel_.header().generation.fetch_add(1) + 1)),
       bus_generation_(channel_.header().bus_generation.load()),
-      now_ms_(monotonic_time_ns() / 1'000'000),
+      now_ms_(monotonic_time_ms()),
       ways_(state.node_count * kLaneLimit) {
   replies_.skip_all();
   for (std::size_t i = 0; i < ways_.size(); ++i) ways_[i].sent_bytes = passed(i).load();

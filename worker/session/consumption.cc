@@ -143,7 +143,7 @@ std::size_t Session::Consumption::count_runnable() {
 
 bool Session::Consumption::is_postponed(const Request& request) const {
   const ClientPause& pause = hub_.pause();
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  const std::int64_t now_ms = monotonic_time_ms();
   if (request.greets) return pause.holds(false, now_ms);
   return is_held_back(pause, client_, request.command, {batch_.words_of(request), request.key}, now_ms);
 }

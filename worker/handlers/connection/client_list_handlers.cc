@@ -178,7 +178,7 @@ void client_pause(CommandContext& context, const Call& call) {
   const auto duration_ms = take_integer(context, call[2], "ERR timeout is not an integer or out of range");
   if (!duration_ms) return;
   if (*duration_ms < 0) return context.reply.error("ERR timeout is negative");
-  const std::int64_t now_ms = monotonic_time_ns() / 1'000'000;
+  const std::int64_t now_ms = monotonic_time_ms();
   if (*duration_ms > INT64_MAX - now_ms) return context.reply.error("ERR timeout is out of range");
   context.services.hub.pause().begin(std::min(now_ms + *duration_ms, ClientPause::kEndLimitMs), all, now_ms);
   context.ends_batch = true;

@@ -35,7 +35,7 @@ constexpr const char* kNoRoom =
     "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
 constexpr const char* kServerEnds = "ERR the server is ending; nothing was changed";
 
-std::uint64_t now_ms() { return static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000); }
+std::uint64_t now_ms() { return static_cast<std::uint64_t>(monotonic_time_ms()); }
 
 // One command that the script has called: for the statistics.
 struct Measured {

@@ -117,7 +117,7 @@ std::string run_id(const ServerFacts& facts, std::uint64_t purpose = 0) {
 
 void server(CommandContext& context, Lines& lines) {
   const ServerFacts& facts = context.services.facts;
-  const auto uptime_s = static_cast<std::uint64_t>(monotonic_time_ns() / 1'000'000 - facts.start_ms) / 1000;
+  const auto uptime_s = static_cast<std::uint64_t>(monotonic_time_ms() - facts.start_ms) / 1000;
   utsname system{};
   uname(&system);
   lines.add("redis_version", kRedisVersion);
@@ -394,7 +394,7 @@ bool is_everything(std::string_view word) { return is_word(word, "ALL") || is_wo
 }  // namespace
 
 std::int64_t start_time_s(CommandContext& context) {
-  const std::int64_t uptime_ms = monotonic_time_ns() / 1'000'000 - context.services.facts.start_ms;
+  const std::int64_t uptime_ms = monotonic_time_ms() - context.services.facts.start_ms;
   return (context.keyspace.now_ms() - uptime_ms) / 1000;
 }
 
