@@ -139,7 +139,8 @@ bool Bus::set_up() {
     return false;
   }
   for (NodeId node; node < members_.end_node(); ++node) {
-    peers_.push_back(node == members_.self ? nullptr : std::make_unique<Peer>(context_, node, monotonic_time_ms()));
+    peers_.push_back(node == members_.self ? nullptr
+                                           : std::make_unique<Peer>(context_, node, monotonic_time_ms()));
   }
   process_.state.bus_process.store(process_.process);
   channels_.open_new();

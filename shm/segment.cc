@@ -110,6 +110,8 @@ struct Segment::Impl {
 
 Segment::~Segment() = default;
 
+std::uint32_t Segment::process_count() { return static_cast<std::uint32_t>(header().process_count.load()); }
+
 ProcessRecord& Segment::process(std::uint32_t index) {
   return reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset)[index];
 }

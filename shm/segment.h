@@ -58,6 +58,8 @@ class Segment {
   Header& header() { return *reinterpret_cast<Header*>(base_); }
   char* base() { return base_; }
   ProcessRecord& process(std::uint32_t index);
+  /// Records below it may be in use.
+  std::uint32_t process_count();
   MailboxFiles& mailboxes();
 
   /// Repairs what a dead process left: completes its committed changes, releases its pins. Idempotent; any

@@ -46,7 +46,7 @@ void MessageRing::listen() {
   if (is_listening()) return;
   const auto set_cursors = [&] {
     for (std::uint32_t writer = 0; writer < kProcessLimit; ++writer) {
-      if (writer >= segment_.header().process_count.load()) {
+      if (writer >= segment_.process_count()) {
         mailbox_.cursors[writer].store(0);  // its record is not in memory yet
         continue;
       }
@@ -94,7 +94,7 @@ void MessageRing::lose() {
   const std::uint64_t position = std::max(mailbox_.reserved.load(), mailbox_.tail.load()) + 2 * kRingBytes;
   mailbox_.reserved.store(position);
   mailbox_.tail.store(position);
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t reader = 0; reader < count; ++reader) {
     if (reader != process_ && segment_.process(reader).mailbox.listens.load() != 0) wake(reader);
   }
@@ -107,7 +107,7 @@ bool MessageRing::receive(const std::function<void(std::string_view)>& on_messag
   if (!is_listening()) return true;
   bool has_all = true;
   bool has_more = false;
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t writer = 0; writer < count; ++writer) {
     if (writer == process_) continue;
     const Received received = receive_from(writer, on_message);
@@ -166,7 +166,7 @@ MessageRing::Received MessageRing::receive_from(std::uint32_t writer,
 // Who is a whole ring behind has lost what is there, and will not read it.
 std::uint64_t MessageRing::read_by_all(std::uint64_t tail) const {
   std::uint64_t least = tail;
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t reader = 0; reader < count; ++reader) {
     const Mailbox& other = segment_.process(reader).mailbox;
     if (reader == process_ || other.listens.load() == 0) continue;

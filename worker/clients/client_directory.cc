@@ -29,10 +29,6 @@ ClientDirectory::ClientDirectory(Segment& segment, std::uint32_t process, Messag
   segment_.process(process_).mailbox.question.store(0);
 }
 
-std::uint32_t ClientDirectory::process_count() const {
-  return static_cast<std::uint32_t>(segment_.header().process_count.load());
-}
-
 void ClientDirectory::add(ClientState& client) {
   [[maybe_unused]] const bool is_new = clients_.emplace(client.id, &client).second;
   assert(client.id != 0 && is_new);
@@ -70,7 +66,7 @@ void ClientDirectory::make_ready(ClientState& client) {
 // Records of the master and the bus never answer.
 std::bitset<kProcessLimit> ClientDirectory::others_alive() const {
   std::bitset<kProcessLimit> alive;
-  for (std::uint32_t process = 0; process < process_count(); ++process) {
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
     const ProcessRecord& record = segment_.process(process);
     if (process != process_ && record.pid.load() != 0 && record.mailbox.answers.load() != 0)
       alive.set(process);
@@ -105,7 +101,7 @@ void ClientDirectory::open_question() {
   silent_ = others_alive();
   deadline_ns_ = monotonic_time_ns() + kPatienceMs * 1'000'000ll;
   hub_.listen();
-  for (std::uint32_t process = 0; process < process_count(); ++process) {
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
     if (silent_.test(process)) asked_pids_[process] = segment_.process(process).pid.load();
   }
   segment_.process(process_).mailbox.question.store(question_);
@@ -156,7 +152,7 @@ void ClientDirectory::tick() {
     }
   }
   if (question_ == 0 || is_complete_) return;
-  for (std::uint32_t process = 0; process < process_count(); ++process) {
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
     if (silent_.test(process) && segment_.process(process).pid.load() != asked_pids_[process])
       silent_.reset(process);
   }
@@ -171,14 +167,14 @@ void ClientDirectory::postpone(ClientState& client) {
 }
 
 bool ClientDirectory::is_asked() const {
-  for (std::uint32_t process = 0; process < process_count(); ++process) {
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
     if (process != process_ && segment_.process(process).mailbox.question.load() != 0) return true;
   }
   return false;
 }
 
 void ClientDirectory::answer(TimeMs now_ms) {
-  for (std::uint32_t process = 0; process < process_count(); ++process) {
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
     const std::uint64_t question = segment_.process(process).mailbox.question.load();
     if (process == process_ || question == 0 || question == answered_[process]) continue;
     answered_[process] = question;

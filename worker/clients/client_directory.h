@@ -88,7 +88,6 @@ class ClientDirectory {
   void open_question();
   void complete();
   std::bitset<kProcessLimit> others_alive() const;
-  std::uint32_t process_count() const;
 
   Segment& segment_;
   const std::uint32_t process_;

@@ -122,7 +122,7 @@ void InvalidationSender::on_redirected(const MessageHeader& header, std::string_
 
 void InvalidationSender::on_loss() {
   std::bitset<kProcessLimit> trackers;
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t i = 0; i < count; ++i) {
     if (i != process_ && segment_.process(i).mailbox.tracks.load() != 0) trackers.set(i);
   }

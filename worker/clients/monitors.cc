@@ -56,7 +56,7 @@ void Monitors::send_shown() {
   if (shown_.empty()) return;
   const std::string lines = std::exchange(shown_, {});
   WorkerMessages::Processes readers;
-  const auto process_count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t process_count = segment_.process_count();
   for (std::uint32_t process = 0; process < process_count; ++process) {
     if (segment_.process(process).mailbox.monitors.load(std::memory_order_acquire) != 0) readers.set(process);
   }

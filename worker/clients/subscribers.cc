@@ -82,7 +82,7 @@ const std::vector<Subscribers::OtherPattern>& Subscribers::patterns_of(std::uint
 
 Subscribers::Receivers Subscribers::others(SubscriptionKind kind, std::string_view channel) {
   Receivers receivers;
-  const std::uint32_t count = process_count();
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t process = 0; process < count; ++process) {
     if (process == process_ || segment_.process(process).mailbox.table.load(std::memory_order_acquire) == 0)
       continue;
@@ -101,7 +101,7 @@ Subscribers::Receivers Subscribers::others(SubscriptionKind kind, std::string_vi
 
 std::bitset<kProcessLimit> Subscribers::watchers() const {
   std::bitset<kProcessLimit> watchers;
-  const std::uint32_t count = process_count();
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t process = 0; process < count; ++process) {
     const std::uint64_t bits = segment_.header().key_watchers[process / 64].load(std::memory_order_acquire);
     watchers.set(process, (bits >> process % 64 & 1) != 0);
@@ -120,7 +120,7 @@ std::bitset<kProcessLimit> Subscribers::watchers_of(std::string_view key) const 
 
 std::map<std::string, std::uint64_t> Subscribers::subscriptions(SubscriptionKind kind) const {
   std::map<std::string, std::uint64_t> all;
-  for (std::uint32_t process = 0; process < process_count(); ++process) {
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
     for (const SubscriptionCount& one : list_subscriptions(segment_, process, kind))
       all[one.name] += one.subscribers;
   }
@@ -129,7 +129,7 @@ std::map<std::string, std::uint64_t> Subscribers::subscriptions(SubscriptionKind
 
 std::uint64_t Subscribers::count(SubscriptionKind kind, std::string_view name) const {
   std::uint64_t sum = 0;
-  for (std::uint32_t process = 0; process < process_count(); ++process) {
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
     sum += count_subscribers(segment_, process, kind, name);
   }
   return sum;

@@ -86,9 +86,6 @@ class Subscribers {
   Word& watcher_bits() const { return segment_.header().key_watchers[process_ / 64]; }
   std::uint64_t watcher_bit() const { return 1ull << process_ % 64; }
   const std::vector<OtherPattern>& patterns_of(std::uint32_t process);
-  std::uint32_t process_count() const {
-    return static_cast<std::uint32_t>(segment_.header().process_count.load());
-  }
 
   Segment& segment_;
   Keyspace& keyspace_;

@@ -37,7 +37,7 @@ Tracking::Tracking(Segment& segment, Keyspace& keyspace, std::uint32_t process, 
 void Tracking::start() {
   filter_.begin();
   messages_.listen();
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t i = 0; i < count; ++i) incarnations_[i] = segment_.process(i).incarnation.load();
   keyspace_.begin_tracking();
   is_active_ = true;
@@ -119,7 +119,7 @@ void Tracking::tell_changes(ClientState* by, bool is_one_of_several) {
 }
 
 void Tracking::tell_others(const ChangedKeys& changed) {
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   std::bitset<kProcessLimit> readers;
   std::vector<std::string_view> names;
   if (changed.is_all()) {
@@ -266,7 +266,7 @@ void Tracking::forget_target(std::uint32_t process, std::uint64_t id) {
 void Tracking::look_for_deaths() {
   if (!is_active_) return;
   bool has_died = false;
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint32_t incarnation = segment_.process(i).incarnation.load();
     has_died |= std::exchange(incarnations_[i], incarnation) != incarnation;
@@ -285,7 +285,7 @@ void Tracking::publish_figures() {
 
 TrackingFigures Tracking::figures() const {
   TrackingFigures sum;
-  const auto count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t count = segment_.process_count();
   for (std::uint32_t i = 0; i < count; ++i) {
     const Mailbox& mailbox = segment_.process(i).mailbox;
     sum.clients += mailbox.tracking_clients.load();

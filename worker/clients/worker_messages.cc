@@ -33,7 +33,7 @@ void WorkerMessages::send_or_close(MessageHeader header, std::string_view name, 
 }
 
 void WorkerMessages::wake(const Processes& readers) {
-  const auto process_count = static_cast<std::uint32_t>(segment_.header().process_count.load());
+  const std::uint32_t process_count = segment_.process_count();
   for (std::uint32_t process = 0; process < process_count; ++process) {
     if (readers.test(process)) ring_.wake(process);
   }

@@ -425,8 +425,7 @@ void Worker::on_timer() {
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
   hub_.serve();  // a wake-up FIFO may have been lost
   if (router_ != nullptr)
-    router_->look(monotonic_time_ms(),
-                  [this](int descriptor) { return connections_.client_at(descriptor); });
+    router_->look(monotonic_time_ms(), [this](int descriptor) { return connections_.client_at(descriptor); });
   memory_log_.flush_due(context_.log);
   const bool has_more = migrations_.tick() | background_.tick(connections_.served_count());
   set_timer(timer_, background_.pause_ms(has_more || hub_.clients().has_waiting()));

@@ -133,8 +133,7 @@ void show_running(CommandContext& context) {
     for (std::size_t i = 1; i < found->text.size(); ++i) context.reply.bulk(found->text[i]);
     context.reply.end();
     context.reply.field("duration_ms");
-    context.reply.integer(monotonic_time_ms() -
-                          static_cast<std::int64_t>(ScriptWord::begin_ms(found->word)));
+    context.reply.integer(monotonic_time_ms() - static_cast<std::int64_t>(ScriptWord::begin_ms(found->word)));
     return context.reply.end();
   }
   context.reply.nil();
