@@ -185,9 +185,7 @@ void ClientDirectory::answer(TimeMs now_ms) {
                                 static_cast<std::uint32_t>(client.line.size())};
       bytes.append(reinterpret_cast<const char*>(&header), sizeof header).append(client.line);
     }
-    std::bitset<kProcessLimit> asker;
-    asker.set(process);
-    hub_.send(MessageType::kAnswer, question, bytes, asker);
+    hub_.send(MessageType::kAnswer, question, bytes, WorkerMessages::only(process));
   }
 }
 

@@ -44,9 +44,8 @@ void InvalidationSender::deliver(ClientState& client, const Keys* keys) {
     payload.resize(word_list_bytes(*keys));
     write_word_list(*keys, payload.data());
   }
-  std::bitset<kProcessLimit> reader;
-  reader.set(tracking.redirect_process);
-  post({MessageType::kRedirected, keys != nullptr, 0, own_process(), 0, tracking.redirect}, payload, reader);
+  post({MessageType::kRedirected, keys != nullptr, 0, own_process(), 0, tracking.redirect}, payload,
+       WorkerMessages::only(tracking.redirect_process));
 }
 
 // A client of RESP2 hears nothing but what it subscribes to.
@@ -92,9 +91,8 @@ void InvalidationSender::post(const MessageHeader& header, std::string_view payl
 
 bool InvalidationSender::announce(std::uint32_t process, std::uint64_t id) {
   if (process == process_) return true;
-  std::bitset<kProcessLimit> reader;
-  reader.set(process);
-  return messages_.send({MessageType::kRedirects, 0, 0, own_process(), 0, id}, {}, {}, reader);
+  return messages_.send({MessageType::kRedirects, 0, 0, own_process(), 0, id}, {}, {},
+                        WorkerMessages::only(process));
 }
 
 // What is not here has gone since the other worker asked who is.
@@ -105,9 +103,7 @@ void InvalidationSender::on_announced(std::uint32_t process, std::uint64_t id) {
     target->is_redirect_target = true;
     return;
   }
-  std::bitset<kProcessLimit> reader;
-  reader.set(process);
-  post({MessageType::kTargetGone, 0, 0, own_process(), 0, id}, {}, reader);
+  post({MessageType::kTargetGone, 0, 0, own_process(), 0, id}, {}, WorkerMessages::only(process));
 }
 
 void InvalidationSender::on_redirected(const MessageHeader& header, std::string_view keys) {

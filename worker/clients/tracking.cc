@@ -8,7 +8,6 @@
 #include <set>
 #include <string>
 
-#include "worker/clients/client_directory.h"
 #include "worker/wire/word_list.h"
 
 namespace memento {
@@ -24,7 +23,6 @@ Tracking::Tracking(Segment& segment, Keyspace& keyspace, std::uint32_t process, 
     : segment_(segment),
       keyspace_(keyspace),
       process_(process),
-      directory_(directory),
       messages_(messages),
       filter_(segment, process),
       table_(segment.header().hash_seed),
@@ -89,13 +87,13 @@ void Tracking::tidy() {
 
 void Tracking::remember(ClientState& client, std::string_view name, std::uint64_t key_limit) {
   assert(client.tracking != nullptr && client.tracking->remembers() && is_active_);
-  if (table_.add(name, client.id)) filter_.add(hash_in_slot(name, segment_.header().hash_seed));
+  if (table_.add(name, client.id)) filter_.add(hash_of(name));
   for (int i = 0; i < kForgottenAtOnce; ++i) {
     const bool is_over_limit =
         (key_limit != 0 && table_.key_count() > key_limit) || table_.name_bytes() > kNameLimitBytes;
     if (!is_over_limit) break;
     const TrackingTable::Entry entry = table_.take_next();
-    filter_.remove(hash_in_slot(entry.name, segment_.header().hash_seed));
+    filter_.remove(hash_of(entry.name));
     send_to_readers(entry, nullptr);
   }
   publish_figures();
@@ -159,11 +157,11 @@ void Tracking::tell_own(const ChangedKeys& changed, ClientState* by, bool is_one
 void Tracking::invalidate(std::string_view name, ClientState* by, bool is_one_of_several) {
   const TrackingTable::Entry entry = table_.take(name);
   if (entry.clients.empty()) return;
-  filter_.remove(hash_in_slot(name, segment_.header().hash_seed));
+  filter_.remove(hash_of(name));
   send_to_readers(entry, by);
   const bool keeps = is_one_of_several && by != nullptr && by->tracking != nullptr && by->tracking->no_loop &&
                      std::ranges::binary_search(entry.clients, by->id);
-  if (keeps && table_.add(name, by->id)) filter_.add(hash_in_slot(name, segment_.header().hash_seed));
+  if (keeps && table_.add(name, by->id)) filter_.add(hash_of(name));
 }
 
 void Tracking::send_to_readers(const TrackingTable::Entry& entry, const ClientState* by) {

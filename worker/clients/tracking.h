@@ -92,11 +92,11 @@ class Tracking {
   void drop_all();
   void forget_target(std::uint32_t process, std::uint64_t id);
   void publish_figures();
+  std::uint64_t hash_of(std::string_view name) const { return table_.hash_of(name); }
 
   Segment& segment_;
   Keyspace& keyspace_;
   const std::uint32_t process_;
-  ClientDirectory& directory_;
   WorkerMessages& messages_;
   TrackingFilter filter_;
   TrackingTable table_;

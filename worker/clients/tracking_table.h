@@ -32,6 +32,9 @@ class TrackingTable {
   Entry take_next();
   void clear();
 
+  /// HashedKey::hash of a key's name.
+  std::uint64_t hash_of(std::string_view name) const { return keys_.hash_function()(name); }
+
   std::size_t key_count() const { return keys_.size(); }
   std::size_t item_count() const { return item_count_; }  ///< clients of all keys
   std::size_t name_bytes() const { return name_bytes_; }

@@ -79,6 +79,13 @@ class WorkerMessages {
     });
   }
 
+  /// Readers of a message for one process.
+  static Processes only(std::uint32_t process) {
+    Processes readers;
+    readers.set(process);
+    return readers;
+  }
+
   /// Something could not be sent: all who listen are told that they have lost messages. Needs no memory.
   void lose() {
     ++unsent_count_;
