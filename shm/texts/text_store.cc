@@ -2,10 +2,8 @@
 #include "shm/texts/text_store.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 #include <cstring>
 
 #include "shm/os/file.h"
+#include "shm/os/file_lock.h"
 
 namespace memento {
 namespace {
@@ -25,7 +24,7 @@ constexpr std::uint64_t kFrontBytes = 4096;
 // Twice what may live in it, so that it is not written anew with every text.
 constexpr std::uint64_t kFileBytes =
     2 * (TextStore::kKeptLimitBytes + TextStore::kEvaluatedLimitBytes) + (16 << 20);
-constexpr int kLockTries = 100;  // a millisecond each
+constexpr int kPatienceMs = 100;
 constexpr std::uint64_t kGarbageLimitBytes = 4 << 20;
 
 enum What : std::uint8_t { kText, kErased, kCleared };
@@ -54,26 +53,6 @@ struct TextStore::Record {
 };
 
 // Writers of all processes, one after the other. The kernel takes it from one that dies.
-class TextStore::WriteLock {
- public:
-  explicit WriteLock(int file) : file_(file) {
-    for (int i = 0; i < kLockTries && !(is_held_ = flock(file, LOCK_EX | LOCK_NB) == 0); ++i) {
-      const timespec pause{0, 1'000'000};
-      nanosleep(&pause, nullptr);
-    }
-  }
-  ~WriteLock() {
-    if (is_held_) flock(file_, LOCK_UN);
-  }
-  WriteLock(const WriteLock&) = delete;
-  WriteLock& operator=(const WriteLock&) = delete;
-  bool is_held() const { return is_held_; }
-
- private:
-  const int file_;
-  bool is_held_ = false;
-};
-
 TextStore::TextStore(std::string segment_path)
     : path_(segment_path.empty() ? "" : segment_path.substr(0, segment_path.rfind('/')) + "/scripts") {}
 
@@ -116,7 +95,7 @@ bool TextStore::is_in_place() const {
 bool TextStore::open() {
   if (!open_file(path_, 0)) return false;
   if (front().magic == kMagic && front().version == kVersion) return true;
-  const WriteLock lock(file_.get());
+  const FileLock lock(file_.get(), kPatienceMs);
   if (!lock.is_held()) return false;
   if (front().magic != kMagic || front().version != kVersion) format();
   return true;
@@ -217,7 +196,7 @@ bool TextStore::is_crowded(std::uint64_t bytes) const {
 bool TextStore::rewrite() {
   TextStore next("");  // and then the file before, until its lock was let go
   {
-    const WriteLock lock(file_.get());
+    const FileLock lock(file_.get(), kPatienceMs);
     if (!lock.is_held() || !is_in_place() || !sync()) return false;
     const std::string path = path_.empty() ? "" : path_ + ".new";
     if (!next.open_file(path, O_TRUNC)) return false;
@@ -283,7 +262,7 @@ TextStore::Put TextStore::write(TextGroup group, std::uint8_t what, std::string_
   if (!sync()) return Put::kNoRoom;
   // When that fails there may be room all the same.
   if (is_crowded(sizeof(Record) + name.size() + text.size() + 8)) rewrite();
-  const WriteLock lock(file_.get());
+  const FileLock lock(file_.get(), kPatienceMs);
   // Somebody has replaced the file meanwhile: the next call finds the new one.
   if (!lock.is_held() || !is_in_place()) return Put::kBusy;
   front().is_replaced.store(0, std::memory_order_release);  // who said so has died before it did it

@@ -90,7 +90,6 @@ class TextStore {
     std::uint64_t record_bytes = 0;                    ///< of all records that are in it
     std::map<std::uint64_t, std::string_view> by_age;  ///< of those kEvaluated: the record's offset, its name
   };
-  class WriteLock;
 
   Front& front() const { return *reinterpret_cast<Front*>(memory_.data()); }
   const Record& record(std::uint64_t offset) const;

@@ -2,10 +2,9 @@
 #include "shm/texts/value_history.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -13,21 +12,25 @@
 #include <cstring>
 
 #include "shm/os/file.h"
+#include "shm/os/file_lock.h"
 
 namespace memento {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x6d656d5f7461696c;
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
 constexpr std::uint64_t kIndexBegin = 4096;
 constexpr std::uint32_t kPlaces = 2 * ValueHistory::kKeyLimit;
 constexpr std::uint64_t kRecordsBegin = kIndexBegin + kPlaces * sizeof(std::uint64_t);
 constexpr std::uint64_t kRecordBytes = 64 * 1024;
 constexpr std::uint64_t kFileBytes = kRecordsBegin + kPlaces * kRecordBytes;
 static_assert(kRecordsBegin % 4096 == 0);
-constexpr int kLockTries = 20;  // a millisecond each
+constexpr int kPatienceMs = 20;
 
 constexpr std::uint64_t kErased = 1;  // in the index; hashes have bit 1 set
+
+// XXH3; neither 0 nor kErased.
+std::uint64_t hash_of(std::string_view key) { return XXH3_64bits(key.data(), key.size()) | 2; }
 
 }  // namespace
 
@@ -72,27 +75,6 @@ struct ValueHistory::Record {
   }
 };
 
-// One process after the other.
-class ValueHistory::Lock {
- public:
-  explicit Lock(int file) : file_(file) {
-    for (int i = 0; i < kLockTries && !(is_held_ = flock(file, LOCK_EX | LOCK_NB) == 0); ++i) {
-      const timespec pause{0, 1'000'000};
-      nanosleep(&pause, nullptr);
-    }
-  }
-  ~Lock() {
-    if (is_held_) flock(file_, LOCK_UN);
-  }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  bool is_held() const { return is_held_; }
-
- private:
-  const int file_;
-  bool is_held_ = false;
-};
-
 ValueHistory::ValueHistory(std::string segment_path, std::uint64_t owner)
     : path_(segment_path.empty() ? "" : segment_path.substr(0, segment_path.rfind('/')) + "/tails"),
       owner_(owner) {
@@ -107,13 +89,6 @@ ValueHistory::Record& ValueHistory::record(std::uint32_t place) const {
   return *reinterpret_cast<Record*>(memory_.data() + kRecordsBegin + place * kRecordBytes);
 }
 
-// FNV-1a; bit 1 is set, so that it is neither 0 nor kErased.
-std::uint64_t ValueHistory::hash_of(std::string_view key) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash | 2;
-}
-
 // The file, mapped, with what belongs to this segment in it. False: there is none to be had.
 bool ValueHistory::open() {
   if (memory_) return true;
@@ -124,7 +99,7 @@ bool ValueHistory::open() {
     return false;
   Result<Mapping> mapped = Mapping::of_file(file.get(), kFileBytes, "the last values of keys");
   if (!mapped) return false;
-  const Lock lock(file.get());
+  const FileLock lock(file.get(), kPatienceMs);
   if (!lock.is_held()) return false;
   file_ = std::move(file);
   memory_ = std::move(*mapped);
@@ -150,32 +125,32 @@ void ValueHistory::format() {
   front.magic = kMagic;
 }
 
-// REQUIRES: locked.
-std::optional<std::uint32_t> ValueHistory::find(std::string_view key) const {
+// The place of the key's hash for which is_it(place).
+template <class IsIt>
+std::optional<std::uint32_t> ValueHistory::probe(std::string_view key, IsIt&& is_it) const {
   const std::uint64_t hash = hash_of(key);
   for (std::uint32_t n = 0; n < kPlaces; ++n) {
     const auto place = static_cast<std::uint32_t>((hash / 4 + n) % kPlaces);
     const std::uint64_t found = index(place).load(std::memory_order_acquire);
     if (found == 0) return std::nullopt;
-    if (found == hash && record(place).name() == key) return place;
+    if (found == hash && is_it(place)) return place;
   }
   return std::nullopt;
 }
 
+// REQUIRES: locked.
+std::optional<std::uint32_t> ValueHistory::find(std::string_view key) const {
+  return probe(key, [&](std::uint32_t place) { return record(place).name() == key; });
+}
+
 bool ValueHistory::may_keep(std::string_view key) {
-  if (key.size() > kKeyBytes || !open()) return false;
-  const std::uint64_t hash = hash_of(key);
-  for (std::uint32_t n = 0; n < kPlaces; ++n) {
-    const std::uint64_t found = index(static_cast<std::uint32_t>((hash / 4 + n) % kPlaces)).load();
-    if (found == 0 || found == hash) return found != 0;
-  }
-  return false;
+  return key.size() <= kKeyBytes && open() && probe(key, [](std::uint32_t) { return true; }).has_value();
 }
 
 ValueHistory::Keep ValueHistory::keep(std::string_view key) {
   assert(key.size() <= kKeyBytes);
   if (!open()) return Keep::kNoMemory;
-  const Lock lock(file_.get());
+  const FileLock lock(file_.get(), kPatienceMs);
   if (!lock.is_held()) return Keep::kBusy;
   if (find(key)) return Keep::kDone;
   std::uint32_t kept = 0;
@@ -198,7 +173,7 @@ ValueHistory::Keep ValueHistory::keep(std::string_view key) {
 
 bool ValueHistory::forget(std::string_view key) {
   if (key.size() > kKeyBytes || !open()) return false;
-  const Lock lock(file_.get());
+  const FileLock lock(file_.get(), kPatienceMs);
   if (!lock.is_held()) return false;
   const std::optional<std::uint32_t> place = find(key);
   if (!place) return false;
@@ -210,7 +185,7 @@ bool ValueHistory::forget(std::string_view key) {
 
 void ValueHistory::add(std::string_view key, std::uint64_t version, std::string_view value) {
   if (value.size() > kValueLimitBytes || key.size() > kKeyBytes || !open()) return;
-  const Lock lock(file_.get());
+  const FileLock lock(file_.get(), kPatienceMs);
   if (!lock.is_held()) return;
   const std::optional<std::uint32_t> place = find(key);
   if (!place) return;
@@ -230,7 +205,7 @@ void ValueHistory::add(std::string_view key, std::uint64_t version, std::string_
 
 void ValueHistory::clear() {
   if (!open()) return;
-  const Lock lock(file_.get());
+  const FileLock lock(file_.get(), kPatienceMs);
   if (!lock.is_held()) return;
   for (std::uint32_t place = 0; place < kPlaces; ++place) {
     if (index(place).load() > kErased) record(place).head.store(record(place).tail.load());
@@ -239,7 +214,7 @@ void ValueHistory::clear() {
 
 std::optional<std::vector<std::string>> ValueHistory::last(std::string_view key, std::size_t count) {
   if (!may_keep(key)) return std::nullopt;
-  const Lock lock(file_.get());
+  const FileLock lock(file_.get(), kPatienceMs);
   if (!lock.is_held()) return std::nullopt;
   const std::optional<std::uint32_t> place = find(key);
   if (!place) return std::nullopt;

@@ -63,14 +63,14 @@ class ValueHistory {
  private:
   struct Front;
   struct Record;
-  class Lock;
 
   bool open();
   bool is_in_order() const;
   void format();
   std::atomic<std::uint64_t>& index(std::uint32_t place) const;
   Record& record(std::uint32_t place) const;
-  static std::uint64_t hash_of(std::string_view key);
+  template <class IsIt>
+  std::optional<std::uint32_t> probe(std::string_view key, IsIt&& is_it) const;
   std::optional<std::uint32_t> find(std::string_view key) const;
 
   const std::string path_;
