@@ -16,11 +16,16 @@
 
 namespace memento {
 
+// Limits, the same for the configuration and CONFIG SET: CONFIG REWRITE writes what the latter took for the
+// former to read.
 inline constexpr std::int64_t kTcpKeepaliveLimitS = 32'767;  // the kernel's
 inline constexpr std::int64_t kIdleTimeoutLimitS = INT32_MAX;
 inline constexpr int kBackgroundHzLimit = 500;
 inline constexpr std::int64_t kLargestBusyAfterMs = 86'400'000;
 inline constexpr std::int64_t kLargestTrackingKeyLimit = 1'000'000'000'000;
+inline constexpr std::int64_t kLargestSlowAfterUs = 86'400'000'000;
+inline constexpr std::int64_t kLargestSlowShown = 1'000'000;
+inline constexpr std::int64_t kLargestLatencyAfterMs = 86'400'000;
 
 struct LiveSettings {
   std::atomic<int> max_clients{0};                 ///< of all workers together

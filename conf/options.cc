@@ -14,7 +14,6 @@
 #include "conf/machine.h"
 #include "conf/password_source.h"
 #include "conf/size_text.h"
-#include "conf/threshold_limits.h"
 #include "conf/version.h"
 
 namespace memento {

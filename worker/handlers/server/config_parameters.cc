@@ -6,7 +6,6 @@
 
 #include "conf/key_event_flags.h"
 #include "conf/size_text.h"
-#include "conf/threshold_limits.h"
 #include "worker/clients/message_hub.h"
 #include "worker/text/words.h"
 
