@@ -2,15 +2,16 @@
 // wrong, hostile or missing arguments. The same seed gives the same calls.
 #pragma once
 
-#include <random>
 #include <string>
 #include <string_view>
 
+#include "tests/differential/random_choice.h"
+
 namespace memento::testing {
 
-class LibraryCalls {
+class LibraryCalls : private RandomChoice {
  public:
-  explicit LibraryCalls(std::uint64_t seed) : random_(seed) {}
+  explicit LibraryCalls(std::uint64_t seed) : RandomChoice(seed) {}
 
   std::string next_struct();
   std::string next_cmsgpack();
@@ -21,13 +22,6 @@ class LibraryCalls {
   static std::string script(const std::string& call);
 
  private:
-  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
-  bool one_in(std::size_t count) { return below(count) == 0; }
-  template <std::size_t kCount>
-  std::string pick(const char* const (&choices)[kCount]) {
-    return choices[below(kCount)];
-  }
-
   std::string bytes(std::size_t limit);
   std::string number();
   std::string text();
@@ -39,8 +33,6 @@ class LibraryCalls {
   std::string pattern_item();
   std::string pattern();
   std::string elements();
-
-  std::mt19937_64 random_;
 };
 
 }  // namespace memento::testing

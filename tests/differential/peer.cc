@@ -11,6 +11,8 @@
 #include <array>
 #include <cstdlib>
 
+#include "tests/resp_request.h"
+
 namespace memento::testing {
 
 Peer::Peer(std::string name, std::uint16_t port) : name_(std::move(name)) {
@@ -49,10 +51,7 @@ std::optional<std::vector<std::string>> Peer::ask_until(const std::vector<Words>
 
 void Peer::talk(const std::vector<Words>& requests, const std::function<bool(std::string)>& take) {
   std::string bytes;
-  for (const Words& words : requests) {
-    bytes += "*" + std::to_string(words.size()) + "\r\n";
-    for (const std::string& word : words) bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-  }
+  for (const Words& words : requests) bytes += resp_request(words);
   std::size_t sent = 0;
   std::size_t begin = 0;
   std::array<char, 65536> room;

@@ -2,16 +2,17 @@
 // same seed gives the same requests.
 #pragma once
 
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tests/differential/random_choice.h"
+
 namespace memento::testing {
 
-class RequestSource {
+class RequestSource : private RandomChoice {
  public:
-  explicit RequestSource(std::uint64_t seed) : random_(seed) {}
+  explicit RequestSource(std::uint64_t seed) : RandomChoice(seed) {}
 
   /// The next requests: one, or a transaction with what belongs to it.
   std::vector<std::vector<std::string>> next();
@@ -20,13 +21,6 @@ class RequestSource {
 
  private:
   using Words = std::vector<std::string>;
-
-  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
-  bool one_in(std::size_t count) { return below(count) == 0; }
-  template <std::size_t kCount>
-  std::string pick(const char* const (&choices)[kCount]) {
-    return choices[below(kCount)];
-  }
 
   Words single();
   std::vector<Words> transaction();
@@ -40,8 +34,6 @@ class RequestSource {
   std::string integer();
   std::string decimal();
   std::string bytes(std::size_t limit);
-
-  std::mt19937_64 random_;
 };
 
 }  // namespace memento::testing

@@ -6,9 +6,10 @@
 // times; and `error` of a table without a text, which ends redis-server 7.0.15 (redis#14163).
 #pragma once
 
-#include <random>
 #include <string>
 #include <vector>
+
+#include "tests/differential/random_choice.h"
 
 namespace memento::testing {
 
@@ -22,9 +23,9 @@ struct GeneratedScript {
   std::vector<std::string> request() const;
 };
 
-class ScriptSource {
+class ScriptSource : private RandomChoice {
  public:
-  explicit ScriptSource(std::uint64_t seed) : random_(seed) {}
+  explicit ScriptSource(std::uint64_t seed) : RandomChoice(seed) {}
 
   GeneratedScript next();
 
@@ -32,13 +33,6 @@ class ScriptSource {
   static const std::vector<std::string>& keys();
 
  private:
-  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
-  bool one_in(std::size_t count) { return below(count) == 0; }
-  template <std::size_t kCount>
-  std::string pick(const char* const (&choices)[kCount]) {
-    return choices[below(kCount)];
-  }
-
   // script_source.cc: statements.
   std::string block(int depth);
   std::string statement(int depth);
@@ -61,7 +55,6 @@ class ScriptSource {
   std::string key();
   std::string integer_word();
 
-  std::mt19937_64 random_;
   std::size_t local_count_ = 0;  ///< v1 to so many are in sight
 };
 

@@ -3,11 +3,11 @@
 // REPLY OFF until ON.
 #pragma once
 
-#include <random>
 #include <string>
 #include <vector>
 
 #include "tests/differential/peer.h"
+#include "tests/differential/random_choice.h"
 
 namespace memento::testing {
 
@@ -16,19 +16,17 @@ struct Step {
   std::vector<Words> requests;
 };
 
-class StepSource {
+class StepSource : private RandomChoice {
  public:
-  StepSource(std::uint64_t seed, std::size_t client_count) : random_(seed), client_count_(client_count) {}
+  StepSource(std::uint64_t seed, std::size_t client_count)
+      : RandomChoice(seed), client_count_(client_count) {}
 
   Step next();
 
  private:
-  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
-  bool one_in(std::size_t count) { return below(count) == 0; }
   Words words_of(const char* pattern);
   std::string argument(std::string_view placeholder);
 
-  std::mt19937_64 random_;
   const std::size_t client_count_;
 };
 

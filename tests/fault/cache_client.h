@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cli/net/client.h"
+#include "tests/resp_request.h"
 
 namespace memento::testing {
 
@@ -58,9 +59,7 @@ class CacheClient {
   };
 
   std::optional<std::string> ask(std::initializer_list<std::string_view> words) {
-    std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
-    for (const std::string_view word : words)
-      bytes.append("$" + std::to_string(word.size()) + "\r\n").append(word).append("\r\n");
+    const std::string bytes = resp_request(words);
     if (::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
       return end();
     for (;;) {

@@ -11,6 +11,7 @@
 
 #include "shm/os/fd.h"
 #include "tests/integration/test_server.h"
+#include "tests/resp_request.h"
 
 namespace memento::testing {
 namespace {
@@ -43,8 +44,7 @@ class RespClient {
     EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
   void send(const std::vector<std::string>& words) {
-    std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
-    for (const std::string& word : words) bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+    const std::string bytes = resp_request(words);
     EXPECT_EQ(::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
   }

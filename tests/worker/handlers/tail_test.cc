@@ -6,11 +6,8 @@ namespace {
 
 using TailTest = SessionTest;
 
-std::string list(const Words& words) {
-  std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words) bytes += bulk(word);
-  return bytes;
-}
+// Replies are arrays of strings, as requests are.
+std::string list(const Words& words) { return frame(words); }
 
 // Shows what is kept from the first TAIL on: each value that a command or a transaction left, the last one in
 // any case, until it is no longer wanted.

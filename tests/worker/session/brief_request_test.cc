@@ -9,10 +9,13 @@
 #include <span>
 #include <string>
 
+#include "tests/resp_request.h"
 #include "worker/wire/resp_codec.h"
 
 namespace memento {
 namespace {
+
+using testing::resp_request;
 
 constexpr RespLimits kLimits{
     .arguments = 1000, .bulk_bytes = 1 << 20, .request_bytes = 1 << 21, .is_authenticated = true};
@@ -56,12 +59,6 @@ bool compare_line(const std::string& bytes) {
   return true;
 }
 
-std::string frame_of(const std::vector<std::string>& words) {
-  std::string frame = "*" + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words) frame += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-  return frame;
-}
-
 TEST(BriefRequest, WhatIsUsualIsBrief) {
   const std::string tail = "*1\r\n";
   for (const std::vector<std::string>& words :
@@ -69,8 +66,8 @@ TEST(BriefRequest, WhatIsUsualIsBrief) {
                                              {"set", "key", ""},
                                              {"Setrange", "k", "0", "v"},
                                              {"SET", "k", std::string(99, 'v')}}) {
-    EXPECT_TRUE(compare_frame(frame_of(words) + tail)) << frame_of(words);
-    EXPECT_EQ(compare_frame(frame_of(words)), words.back().size() >= 2);
+    EXPECT_TRUE(compare_frame(resp_request(words) + tail)) << resp_request(words);
+    EXPECT_EQ(compare_frame(resp_request(words)), words.back().size() >= 2);
   }
   for (const std::string line :
        {"GET k", "get k", "SET k v", "SET k some words", "SET k ", "SETRANGE k 0 v"}) {
@@ -90,7 +87,7 @@ TEST(BriefRequest, WhatIsNotAsUsualIsLeftToTheGeneralParsers) {
                                              {std::string("GET\0", 4), "a"},
                                              {"GET", std::string(100, 'k')},
                                              {"SET", "k", "v", "EX", "10"}}) {
-    EXPECT_FALSE(compare_frame(frame_of(words) + "*1\r\n")) << frame_of(words);
+    EXPECT_FALSE(compare_frame(resp_request(words) + "*1\r\n")) << resp_request(words);
   }
   for (const std::string line : {"", " GET k", "GET  k", "GET k ", "GET", "SET k", "SET", "PING", "PING x",
                                  "MGET a b", "GET a b", "GETX a", "CLUSTER MYID"}) {
@@ -114,7 +111,7 @@ TEST(BriefRequest, SaysWhatTheGeneralParsersSay) {
     for (std::size_t count = below(4); count > 0; --count) {
       words.emplace_back(below(8) == 0 ? below(120) : below(12), 'k');
     }
-    std::string frame = frame_of(words);
+    std::string frame = resp_request(words);
     std::string line;
     for (const std::string& word : words) line += word + std::string(below(20) == 0 ? 2 : 1, ' ');
     if (below(8) != 0) line.pop_back();

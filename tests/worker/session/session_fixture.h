@@ -10,6 +10,7 @@
 
 #include "shm/check.h"
 #include "shm/segment.h"
+#include "tests/resp_request.h"
 #include "worker/clients/message_hub.h"
 #include "worker/script/script_engine.h"
 #include "worker/session/session.h"
@@ -19,11 +20,7 @@ namespace memento::testing {
 using Words = std::vector<std::string>;
 
 /// The words as one request in RESP.
-inline std::string frame(const Words& words) {
-  std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words) bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-  return bytes;
-}
+inline std::string frame(const Words& words) { return resp_request(words); }
 
 /// Replies in RESP.
 inline std::string bulk(const std::string& bytes) {
