@@ -31,6 +31,8 @@ constexpr std::uint64_t kErased = 1;  // in the index; hashes have bit 1 set
 
 // XXH3; neither 0 nor kErased.
 std::uint64_t hash_of(std::string_view key) { return XXH3_64bits(key.data(), key.size()) | 2; }
+/// Where it stands if no other is there.
+std::uint32_t first_place(std::uint64_t hash) { return static_cast<std::uint32_t>(hash / 4 % kPlaces); }
 
 }  // namespace
 
@@ -38,7 +40,8 @@ struct ValueHistory::Front {
   std::uint64_t magic;
   std::uint64_t version;
   std::uint64_t owner;
-  std::uint64_t key_count;
+  std::uint64_t unused;
+  std::atomic<std::uint64_t> generation;
 };
 
 // Positions in the ring count on for ever; values from head to tail are whole: a length and the bytes.
@@ -47,7 +50,7 @@ struct ValueHistory::Record {
   std::atomic<std::uint64_t> head;
   std::atomic<std::uint64_t> tail;
   std::uint32_t key_bytes;
-  std::uint32_t unused;
+  std::uint32_t generation;  ///< of the front, of its lower half: that its values are of
   std::array<char, kKeyBytes> key;
   static constexpr std::uint64_t kRingBytes = kRecordBytes - 32 - kKeyBytes;
   std::array<char, kRingBytes> ring;
@@ -89,7 +92,10 @@ ValueHistory::Record& ValueHistory::record(std::uint32_t place) const {
   return *reinterpret_cast<Record*>(memory_.data() + kRecordsBegin + place * kRecordBytes);
 }
 
-// The file, mapped, with what belongs to this segment in it. False: there is none to be had.
+ValueHistory::Front& ValueHistory::front() const { return *reinterpret_cast<Front*>(memory_.data()); }
+
+// The file, mapped, with what belongs to this segment in it. False: there is none to be had. Only what has to
+// be formatted needs the lock: the magic says that it need not.
 bool ValueHistory::open() {
   if (memory_) return true;
   Fd file(path_.empty() ? memfd_create("memento-tails", MFD_CLOEXEC)
@@ -99,30 +105,37 @@ bool ValueHistory::open() {
     return false;
   Result<Mapping> mapped = Mapping::of_file(file.get(), kFileBytes, "the last values of keys");
   if (!mapped) return false;
-  const FileLock lock(file.get(), kPatienceMs);
-  if (!lock.is_held()) return false;
-  file_ = std::move(file);
   memory_ = std::move(*mapped);
-  if (!is_in_order()) format();
+  if (!is_in_order()) {
+    const FileLock lock(file.get(), kPatienceMs);
+    if (!lock.is_held()) {
+      memory_ = Mapping();
+      return false;
+    }
+    file_ = std::move(file);
+    if (!is_in_order()) format();
+    return true;
+  }
+  file_ = std::move(file);
   return true;
 }
 
 bool ValueHistory::is_in_order() const {
-  const Front& front = *reinterpret_cast<const Front*>(memory_.data());
-  return front.magic == kMagic && front.version == kVersion && front.owner == owner_;
+  return front().magic == kMagic && front().version == kVersion && front().owner == owner_;
 }
 
 // REQUIRES: locked. The magic is written last: whoever dies before leaves a file that is formatted again.
 void ValueHistory::format() {
-  Front& front = *reinterpret_cast<Front*>(memory_.data());
-  front.magic = 0;
+  front().magic = 0;
   std::atomic_thread_fence(std::memory_order_seq_cst);
   for (std::uint32_t place = 0; place < kPlaces; ++place) index(place).store(0);
   fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(kRecordsBegin),
             static_cast<off_t>(kPlaces * kRecordBytes));
-  front = {0, kVersion, owner_, 0};
+  front().version = kVersion;
+  front().owner = owner_;
+  front().generation.store(0);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  front.magic = kMagic;
+  front().magic = kMagic;
 }
 
 // The place of the key's hash for which is_it(place).
@@ -130,7 +143,7 @@ template <class IsIt>
 std::optional<std::uint32_t> ValueHistory::probe(std::string_view key, IsIt&& is_it) const {
   const std::uint64_t hash = hash_of(key);
   for (std::uint32_t n = 0; n < kPlaces; ++n) {
-    const auto place = static_cast<std::uint32_t>((hash / 4 + n) % kPlaces);
+    const std::uint32_t place = (first_place(hash) + n) % kPlaces;
     const std::uint64_t found = index(place).load(std::memory_order_acquire);
     if (found == 0) return std::nullopt;
     if (found == hash && is_it(place)) return place;
@@ -157,12 +170,13 @@ ValueHistory::Keep ValueHistory::keep(std::string_view key) {
   for (std::uint32_t place = 0; place < kPlaces; ++place) kept += index(place).load() > kErased;
   if (kept >= kKeyLimit) return Keep::kTooMany;
   const std::uint64_t hash = hash_of(key);
-  auto place = static_cast<std::uint32_t>(hash / 4 % kPlaces);
+  std::uint32_t place = first_place(hash);
   while (index(place).load() > kErased) place = (place + 1) % kPlaces;
   const std::uint64_t begin = kRecordsBegin + place * kRecordBytes;
   if (!reserve_range(file_.get(), begin, begin + kRecordBytes)) return Keep::kNoMemory;
   Record& fresh = record(place);
   fresh.newest_version = 0;
+  fresh.generation = static_cast<std::uint32_t>(front().generation.load());
   fresh.head.store(0);
   fresh.tail.store(0);
   fresh.key_bytes = static_cast<std::uint32_t>(key.size());
@@ -171,32 +185,62 @@ ValueHistory::Keep ValueHistory::keep(std::string_view key) {
   return Keep::kDone;
 }
 
-bool ValueHistory::forget(std::string_view key) {
-  if (key.size() > kKeyBytes || !open()) return false;
+ValueHistory::Forget ValueHistory::forget(std::string_view key) {
+  if (!may_keep(key)) return Forget::kNotKept;
   const FileLock lock(file_.get(), kPatienceMs);
-  if (!lock.is_held()) return false;
+  if (!lock.is_held()) return Forget::kBusy;
   const std::optional<std::uint32_t> place = find(key);
-  if (!place) return false;
+  if (!place) return Forget::kNotKept;
   index(*place).store(kErased);
+  free_erased_places();
   fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
             static_cast<off_t>(kRecordsBegin + *place * kRecordBytes), static_cast<off_t>(kRecordBytes));
-  return true;
+  return Forget::kDone;
 }
 
-void ValueHistory::add(std::string_view key, std::uint64_t version, std::string_view value) {
+// REQUIRES: locked. Those that no key is beyond of, as seen from where it would stand best. Otherwise, when
+// all places had been used once, asking for a key that is not kept would be a look at every place.
+void ValueHistory::free_erased_places() {
+  std::array<bool, kPlaces> is_passed{};
+  for (std::uint32_t place = 0; place < kPlaces; ++place) {
+    const std::uint64_t hash = index(place).load();
+    if (hash <= kErased) continue;
+    for (auto at = first_place(hash); at != place; at = (at + 1) % kPlaces) is_passed[at] = true;
+  }
+  for (std::uint32_t place = 0; place < kPlaces; ++place) {
+    if (index(place).load() == kErased && !is_passed[place]) index(place).store(0);
+  }
+}
+
+// REQUIRES: locked. The head comes first: who dies in between leaves no values of before.
+void ValueHistory::drop_cleared(Record& kept) const {
+  const auto now = static_cast<std::uint32_t>(front().generation.load());
+  if (kept.generation == now) return;
+  kept.head.store(kept.tail.load());
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  kept.generation = now;
+}
+
+std::uint64_t ValueHistory::generation() { return open() ? front().generation.load() : 0; }
+
+void ValueHistory::add(std::string_view key, std::uint64_t version, std::string_view value,
+                       std::uint64_t generation) {
   if (value.size() > kValueLimitBytes || key.size() > kKeyBytes || !open()) return;
   const FileLock lock(file_.get(), kPatienceMs);
   if (!lock.is_held()) return;
   const std::optional<std::uint32_t> place = find(key);
   if (!place) return;
   Record& kept = record(*place);
-  if (version <= kept.newest_version) return;
+  drop_cleared(kept);
+  if (version <= kept.newest_version || generation != front().generation.load()) return;
   const std::uint64_t tail = kept.tail.load();
   const auto length = static_cast<std::uint32_t>(value.size());
   const std::uint64_t end = tail + sizeof length + length;
   std::uint64_t head = kept.head.load();
   while (end - head > Record::kRingBytes) head = kept.next(head);
   kept.head.store(head, std::memory_order_release);
+  std::atomic_signal_fence(
+      std::memory_order_seq_cst);  // who dies while it writes has given up what was there
   kept.write(tail, reinterpret_cast<const char*>(&length), sizeof length);
   kept.write(tail + sizeof length, value.data(), length);
   kept.newest_version = version;
@@ -204,12 +248,7 @@ void ValueHistory::add(std::string_view key, std::uint64_t version, std::string_
 }
 
 void ValueHistory::clear() {
-  if (!open()) return;
-  const FileLock lock(file_.get(), kPatienceMs);
-  if (!lock.is_held()) return;
-  for (std::uint32_t place = 0; place < kPlaces; ++place) {
-    if (index(place).load() > kErased) record(place).head.store(record(place).tail.load());
-  }
+  if (open()) front().generation.fetch_add(1);
 }
 
 std::optional<std::vector<std::string>> ValueHistory::last(std::string_view key, std::size_t count) {
@@ -218,7 +257,8 @@ std::optional<std::vector<std::string>> ValueHistory::last(std::string_view key,
   if (!lock.is_held()) return std::nullopt;
   const std::optional<std::uint32_t> place = find(key);
   if (!place) return std::nullopt;
-  const Record& kept = record(*place);
+  Record& kept = record(*place);
+  drop_cleared(kept);
   std::vector<std::uint64_t> positions;
   for (std::uint64_t at = kept.head.load(); at < kept.tail.load(); at = kept.next(at))
     positions.push_back(at);

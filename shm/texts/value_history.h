@@ -9,6 +9,7 @@
 // nobody waits long for one that is stopped, and then leaves the value out. A value becomes visible by one
 // store of the ring's tail; what it overwrites is given up before, by one store of the ring's head. So
 // whoever dies at any instruction leaves whole values. The index is read without a lock: that is a hint.
+// clear() needs no lock: it counts up a generation, and a record whose values are of an older one has none.
 //
 // Bounded: kKeyLimit keys, of at most kKeyBytes; of each as many of the last values as have room together in
 // its record, without those above kValueLimitBytes. The memory of a record is granted with its key and given
@@ -49,12 +50,16 @@ class ValueHistory {
 
   /// From now on the values that add() gives for the key are kept. REQUIRES: key.size() <= kKeyBytes.
   Keep keep(std::string_view key);
-  /// No longer. False: they were not, or the file is busy.
-  bool forget(std::string_view key);
+  enum class Forget { kDone, kNotKept, kBusy };
+  /// No longer. An erased place of the index is free again when no other key's way leads over it.
+  Forget forget(std::string_view key);
   /// Cheaply: the key's values may be kept.
   bool may_keep(std::string_view key);
-  /// Of a key that is kept: one more value, unless one of this version or a later one was added.
-  void add(std::string_view key, std::uint64_t version, std::string_view value);
+  /// How often all were cleared: to be asked before the value is read that is given to add().
+  std::uint64_t generation();
+  /// Of a key that is kept: one more value, unless one of this version or a later one was added, or all were
+  /// cleared since the generation.
+  void add(std::string_view key, std::uint64_t version, std::string_view value, std::uint64_t generation);
   /// The values of all keys go; they go on being kept.
   void clear();
   /// Up to `count`, the oldest first. Nothing: the key is not kept.
@@ -65,7 +70,10 @@ class ValueHistory {
   struct Record;
 
   bool open();
+  Front& front() const;
   bool is_in_order() const;
+  void free_erased_places();
+  void drop_cleared(Record& kept) const;
   void format();
   std::atomic<std::uint64_t>& index(std::uint32_t place) const;
   Record& record(std::uint32_t place) const;

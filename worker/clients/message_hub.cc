@@ -163,8 +163,9 @@ void MessageHub::publish_value(const HashedKey& key) {
   const bool is_kept = (header_.key_watchers.back().load(std::memory_order_relaxed) & kKeptValues) != 0 &&
                        history_.may_keep(key.bytes);
   if (readers.none() && !is_kept) return;
+  const std::uint64_t generation = is_kept ? history_.generation() : 0;
   const CurrentValue value = read_value(key);
-  if (is_kept && value.exists) history_.add(key.bytes, value.version, value.bytes);
+  if (is_kept && value.exists) history_.add(key.bytes, value.version, value.bytes, generation);
   const bool is_own = readers.test(process_);
   readers.reset(process_);
   if (readers.any()) {

@@ -2,19 +2,27 @@
 // whatever its lengths, and when a writer is killed anywhere.
 #include "shm/texts/value_history.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <random>
+
+#include "shm/os/fd.h"
+#include "shm/os/file_lock.h"
 
 namespace memento {
 namespace {
 
 using Keep = ValueHistory::Keep;
+using Forget = ValueHistory::Forget;
 using Values = std::vector<std::string>;
 
 class ValueHistoryTest : public ::testing::Test {
@@ -34,24 +42,24 @@ class ValueHistoryTest : public ::testing::Test {
 TEST_F(ValueHistoryTest, IsShared) {
   ValueHistory a(segment_, 1), b(segment_, 1);
   EXPECT_EQ(b.last("k", 10), std::nullopt);
-  a.add("k", 1, "not kept yet");
+  a.add("k", 1, "not kept yet", a.generation());
   EXPECT_EQ(a.keep("k"), Keep::kDone);
   EXPECT_EQ(b.last("k", 10), Values());
-  b.add("k", 5, "one");
-  a.add("k", 7, "two");
-  b.add("k", 6, "overtaken");
-  b.add("k", 7, "two");
-  b.add("k", 8, std::string(ValueHistory::kValueLimitBytes + 1, 'x'));
-  b.add("other", 9, "x");
+  b.add("k", 5, "one", b.generation());
+  a.add("k", 7, "two", a.generation());
+  b.add("k", 6, "overtaken", b.generation());
+  b.add("k", 7, "two", b.generation());
+  b.add("k", 8, std::string(ValueHistory::kValueLimitBytes + 1, 'x'), b.generation());
+  b.add("other", 9, "x", b.generation());
   EXPECT_EQ(b.keep("k"), Keep::kDone);
   EXPECT_EQ(a.last("k", 10), Values({"one", "two"}));
   EXPECT_EQ(a.last("k", 1), Values({"two"}));
   EXPECT_EQ(ValueHistory(segment_, 1).last("k", 10), Values({"one", "two"}));
   a.clear();
-  b.add("k", 9, "three");
+  b.add("k", 9, "three", b.generation());
   EXPECT_EQ(a.last("k", 10), Values({"three"}));
-  EXPECT_TRUE(b.forget("k"));
-  EXPECT_FALSE(b.forget("k"));
+  EXPECT_EQ(b.forget("k"), Forget::kDone);
+  EXPECT_EQ(b.forget("k"), Forget::kNotKept);
   EXPECT_EQ(a.last("k", 10), std::nullopt);
   EXPECT_EQ(a.keep("k"), Keep::kDone);
   EXPECT_EQ(b.last("k", 10), Values());
@@ -67,7 +75,7 @@ TEST_F(ValueHistoryTest, HoldsTheLastOnes) {
   for (std::uint64_t version = 1; version < 3000; ++version) {
     const std::size_t limit = random() % 4 == 0 ? ValueHistory::kValueLimitBytes : 100;
     std::string value(random() % (limit + 1), static_cast<char>('a' + version % 26));
-    history.add("k", version, value);
+    history.add("k", version, value, history.generation());
     model.push_back(std::move(value));
     const Values kept = *history.last("k", 10'000);
     ASSERT_GE(kept.size(), std::min<std::size_t>(3, model.size()));
@@ -82,16 +90,59 @@ TEST_F(ValueHistoryTest, KeysAreBounded) {
   const auto name = [](std::uint32_t i) { return "key:" + std::to_string(i); };
   for (std::uint32_t i = 0; i < ValueHistory::kKeyLimit; ++i) {
     ASSERT_EQ(history.keep(name(i)), Keep::kDone);
-    history.add(name(i), 1, name(i));
+    history.add(name(i), 1, name(i), history.generation());
   }
   EXPECT_EQ(history.keep("more"), Keep::kTooMany);
   for (std::uint32_t i = 0; i < ValueHistory::kKeyLimit; i += 2) {
-    EXPECT_TRUE(history.forget(name(i)));
+    EXPECT_EQ(history.forget(name(i)), Forget::kDone);
     EXPECT_EQ(history.keep("instead of " + name(i)), Keep::kDone);
   }
   for (std::uint32_t i = 1; i < ValueHistory::kKeyLimit; i += 2)
     EXPECT_EQ(history.last(name(i), 9), Values({name(i)}));
   EXPECT_FALSE(history.may_keep("key:0"));
+}
+
+// Clearing needs nobody's leave: while another process holds the file's lock, and is not waited for, all
+// values go all the same, and so does one that was read before. To forget a key is refused then.
+TEST_F(ValueHistoryTest, ClearingWaitsForNobody) {
+  ValueHistory history(segment_, 1);
+  ASSERT_EQ(history.keep("k"), Keep::kDone);
+  const std::uint64_t before = history.generation();
+  history.add("k", 1, "old", before);
+  {
+    const Fd file(open((folder_ + "/tails").c_str(), O_RDWR));
+    const FileLock lock(file.get(), 1);
+    ASSERT_TRUE(lock.is_held());
+    history.clear();
+    EXPECT_EQ(history.forget("k"), Forget::kBusy);
+    ValueHistory late(segment_, 1);
+    late.clear();
+    EXPECT_EQ(late.generation(), before + 2);
+  }
+  history.add("k", 2, "read before", before);
+  EXPECT_EQ(history.last("k", 10), Values());
+  history.add("k", 3, "new", history.generation());
+  history.add("k", 4, "read before", before);
+  EXPECT_EQ(ValueHistory(segment_, 1).last("k", 10), Values({"new"}));
+  EXPECT_EQ(history.forget("k"), Forget::kDone);
+}
+
+// Places of the index that were used are free again: after many keys in turn it is nearly empty, and those
+// that stayed are found.
+TEST_F(ValueHistoryTest, ErasedPlacesAreFreeAgain) {
+  ValueHistory history(segment_, 1);
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(history.keep("stays" + std::to_string(i)), Keep::kDone);
+  for (int i = 0; i < 5000; ++i) {
+    const std::string key = std::to_string(i);
+    ASSERT_EQ(history.keep(key), Keep::kDone);
+    ASSERT_EQ(history.forget(key), Forget::kDone);
+  }
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(history.last("stays" + std::to_string(i), 1), Values());
+  std::ifstream file(folder_ + "/tails");
+  file.seekg(4096);
+  std::array<std::uint64_t, 2 * ValueHistory::kKeyLimit> index{};
+  file.read(reinterpret_cast<char*>(index.data()), sizeof index);
+  EXPECT_LE(std::ranges::count_if(index, [](std::uint64_t word) { return word != 0; }), 6);
 }
 
 // A writer that is killed at any moment leaves whole values, the last of them perhaps missing, and others go
@@ -111,7 +162,8 @@ TEST_F(ValueHistoryTest, WritersAreKilled) {
     if (child == 0) {
       ValueHistory own(segment_, 1);
       for (std::uint64_t i = 1;; ++i)
-        own.add("k", round * kRound + i, std::string(i % 5000, static_cast<char>('a' + i % 26)));
+        own.add("k", round * kRound + i, std::string(i % 5000, static_cast<char>('a' + i % 26)),
+                own.generation());
     }
     while (last(1).empty() || last(1)[0].size() < round) {
     }

@@ -52,7 +52,11 @@ void tail(CommandContext& context, const Call& call) {
   const std::optional<std::size_t> count = take_count(context, call);
   if (!count) return;
   MessageHub& hub = context.services.hub;
-  if (*count == 0) return context.reply.integer(hub.kept_values().forget(call[1]) ? 1 : 0);
+  if (*count == 0) {
+    const ValueHistory::Forget done = hub.kept_values().forget(call[1]);
+    if (done == ValueHistory::Forget::kBusy) return context.reply.error(refusal(ValueHistory::Keep::kBusy));
+    return context.reply.integer(done == ValueHistory::Forget::kDone ? 1 : 0);
+  }
   if (call[1].size() > ValueHistory::kKeyBytes)
     return context.reply.error("ERR the key is longer than TAIL's limit of 1024 bytes");
   std::optional<std::vector<std::string>> values = hub.kept_values().last(call[1], *count);
