@@ -138,13 +138,17 @@ bool Segment::commit_front(std::uint32_t record_count) {
 
 void Segment::recover_process(std::uint32_t index) {
   LockOwner owner(base_, 0);
-  owner.repair(index, process(index).incarnation.load(std::memory_order_acquire), true);
+  const std::uint32_t incarnation = process(index).incarnation.load(std::memory_order_acquire);
+  // All that it has begun is done before its incarnation says that it is: who then drops what is cached may
+  // read it again.
   if (header().database_change.load(std::memory_order_acquire) != 0) {
+    owner.repair(index, incarnation, false);
     RedoList redo(base_, process(0));
     const LockGuard guard(owner, header().gate_lock);
     DatabaseChanges(base_, header(), redo).finish();
     header().exclusive.store(0, std::memory_order_release);
   }
+  owner.repair(index, incarnation, true);
   forget_clients(header(), process(index).mailbox, index);
   // Its connections ended with it.
   auto& counters = process(index).counters;

@@ -1,4 +1,6 @@
 // Databases: the same names in each, kept apart; flushed and swapped as a whole, also while others work.
+#include <linux/futex.h>
+
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -8,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "shm/commit/robust_lock.h"
 #include "shm/format/layout.h"
 #include "tests/shm/keyspace/keyspace_fixture.h"
 
@@ -221,6 +224,24 @@ TEST_F(Databases, AreWatched) {
   flush(kZero);
   flush(kZero);
   EXPECT_TRUE(holds(kZero, "absent", absent));
+}
+
+// What a dead process has begun is done before its record says that it is: who keeps values in mind drops
+// them then, and must not read again what was there before. The gate is held so long that it can be seen.
+TEST_F(Databases, AreWholeBeforeTheDeadOneCounts) {
+  segment_->header().database_change.store(1 | 1 << 16 | 1 << 24);  // FLUSHDB of 1 has begun
+  const std::uint32_t before = segment_->process(2).incarnation.load();
+  std::thread reaper;
+  std::thread([&] {
+    LockOwner owner(segment_->base(), 1);
+    const LockGuard guard(owner, segment_->header().gate_lock);
+    reaper = std::thread([&] { segment_->recover_process(2); });
+    while ((segment_->header().gate_lock.word.load() & FUTEX_WAITERS) == 0) std::this_thread::yield();
+    EXPECT_EQ(segment_->process(2).incarnation.load(), before);
+  }).join();
+  reaper.join();
+  EXPECT_EQ(segment_->header().database_change.load(), 0u);
+  EXPECT_EQ(segment_->process(2).incarnation.load(), before + 1);
 }
 
 // Memory is short: entries of all databases are moved when pages are emptied, and evicted.
