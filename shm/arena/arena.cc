@@ -314,7 +314,7 @@ std::uint64_t Arena::used_bytes() const {
 // Whether so many pages more may be in use.
 bool Arena::is_within_limit(std::uint64_t pages) const {
   const std::uint64_t limit_bytes = header_.limit_bytes.load(kRelaxed);
-  return limit_bytes == 0 || used_bytes() + pages * kPageBytes <= limit_bytes;
+  return limit_bytes == 0 || is_exempt_ || used_bytes() + pages * kPageBytes <= limit_bytes;
 }
 
 // A page stays for tables, whatever else goes.

@@ -110,6 +110,17 @@ class Arena {
   bool is_within_limit(std::uint64_t pages) const;
   /// Set: a page was emptied for what is being allocated, which may take one above the limit too.
   void let_replace(bool replaces) { replaces_ = replaces; }
+  /// While one lives, what is allocated may be above the limit.
+  class Exemption {
+   public:
+    explicit Exemption(Arena& arena) : arena_(arena) { arena_.is_exempt_ = true; }
+    ~Exemption() { arena_.is_exempt_ = false; }
+    Exemption(const Exemption&) = delete;
+    Exemption& operator=(const Exemption&) = delete;
+
+   private:
+    Arena& arena_;
+  };
 
   // Extents (arena_extents.cc).
 
@@ -232,7 +243,8 @@ class Arena {
   Word* page_infos_;
   Word* page_ages_;
   int reserve_users_ = 0;
-  bool replaces_ = false;  ///< let_replace()
+  bool replaces_ = false;   ///< let_replace()
+  bool is_exempt_ = false;  ///< Exemption
 };
 
 }  // namespace memento

@@ -128,12 +128,14 @@ bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& ju
   return true;
 }
 
-// The ghosts' run is made once and kept.
+// The ghosts' run is made once and kept. It may be above the limit: when more is in use already, eviction is
+// what brings it down.
 bool Keyspace::prepare_eviction() {
   Impl& impl = *impl_;
   if (impl.header.ghosts.load(kRelaxed) != 0) return true;
   impl.arena.free_held(kHeldNewRun);  // of a write that did not need it
   const std::uint64_t bytes = impl.header.page_count * kPageBytes / kBytesPerGhost * sizeof(std::uint32_t);
+  const Arena::Exemption exemption(impl.arena);
   if (!impl.with_room(bytes, [&] { return impl.arena.allocate_run(bytes); })) return false;
   const Extent run{impl.arena.held(kHeldNewRun).load(kRelaxed)};
   std::memset(impl.base + run.offset() + sizeof(Word), 0, run.size() * kUnitBytes - sizeof(Word));

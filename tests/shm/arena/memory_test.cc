@@ -334,6 +334,22 @@ TEST(ShmMemoryLimit, NothingIsStoredAboveIt) {
   expect_sound(*segment);
 }
 
+// A limit below what is in use already is brought down to by eviction, which can be switched on for that.
+TEST(ShmMemoryLimit, EvictionBeginsAboveIt) {
+  auto segment = make_segment(64ull << 20, 2);
+  Keyspace keyspace(*segment, 1);
+  for (std::uint64_t i = 0; i < 100'000; ++i)
+    ASSERT_EQ(keyspace.set(keyspace.hash(name(i)), std::string(300, 'v')), WriteStatus::kDone);
+  constexpr std::uint64_t kLimitBytes = 30 << 20;
+  keyspace.set_memory_limit(kLimitBytes);
+  ASSERT_GT(keyspace.memory_used_bytes(), kLimitBytes + (2 << 20));
+  ASSERT_TRUE(keyspace.set_eviction(true));
+  for (int i = 0; i < 100'000 && keyspace.memory_used_bytes() > kLimitBytes; ++i) keyspace.maintain(1000);
+  EXPECT_LE(keyspace.memory_used_bytes(), kLimitBytes);
+  EXPECT_EQ(keyspace.set(keyspace.hash("new"), "v"), WriteStatus::kDone);
+  expect_sound(*segment);
+}
+
 // With eviction a limit that is lowered refuses no write, and background work takes memory in use below it.
 TEST(ShmMemoryLimit, KeysGoWhenItIsLowered) {
   auto segment = make_segment(64ull << 20, 2);
