@@ -331,6 +331,7 @@ void Master::apply_settings() {
   segment_->set_master_pipe(stuck_lock_writer_.get());
   segment_->watch_locks(getpid(), options_.lock_timeout_s * 1000);
   Keyspace keyspace(*segment_, 0);
+  keyspace.set_now_ms(1);  // nothing has expired for it: it has no clients to tell of what it would remove
   LiveSettings& settings = **settings_;
   tell_latest(settings.value_limit_bytes, [&](std::int64_t bytes) {
     return keyspace.set_value_limit(static_cast<std::uint64_t>(bytes)), true;
