@@ -17,6 +17,7 @@ WriteStatus atomically(CommandContext& context, std::span<const HashedKey> keys,
   context.in_change = true;
   const WriteStatus status = context.keyspace.transact(keys, [&] {
     context.plan.steps.clear();
+    context.plan.step_bytes = 0;
     return body();
   });
   context.in_change = false;

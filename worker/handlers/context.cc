@@ -3,6 +3,16 @@
 
 namespace memento {
 
+void CommandContext::plan_step(PlannedStep step) {
+  plan.step_bytes += sizeof step + step.name.size() + step.message.size();
+  if (in_exec && plan.step_bytes > ExecPlan::kStepLimitBytes) {
+    exec_refusal = "OOM what is told to others takes more than 67108864 bytes";
+    return;
+  }
+  plan.steps.push_back(std::move(step));
+}
+static_assert(ExecPlan::kStepLimitBytes == 67108864);
+
 void CommandContext::tell(const HashedKey& key, const KeyEvent& event) {
   if (!in_exec && !in_change) return services.hub.tell(key, event);
   PlannedStep step{PlannedStep::Action::kTell};
@@ -10,7 +20,7 @@ void CommandContext::tell(const HashedKey& key, const KeyEvent& event) {
   step.event = &event;
   step.slot = key.slot;
   step.hash = key.hash;
-  plan.steps.push_back(std::move(step));
+  plan_step(std::move(step));
 }
 
 void CommandContext::tell_change(const HashedKey& key, const KeyEvent& event) {
@@ -27,7 +37,7 @@ void CommandContext::tell_of_all(std::optional<DatabaseId> database) {
   if (!in_exec && !in_change) return services.hub.tell_of_all(database);
   PlannedStep step{PlannedStep::Action::kTellOfAll};
   step.database = database;
-  plan.steps.push_back(std::move(step));
+  plan_step(std::move(step));
 }
 
 }  // namespace memento

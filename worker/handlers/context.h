@@ -35,15 +35,35 @@ struct PlannedStep {
   std::optional<DatabaseId> database{};  ///< of kTellOfAll; nothing: all databases
 };
 
-/// A line for clients in MONITOR about a command that a script has called.
-struct ScriptedLine {
-  std::size_t exec_place;  ///< of the script among EXEC's requests; 0 without EXEC
-  std::string line;
+/// Lines for clients in MONITOR about commands that scripts have called: of all scripts of an EXEC together
+/// no more than a client may hold.
+struct ScriptedLines {
+  static constexpr std::size_t kLimitBytes = MessageHub::kPushLimitBytes;
+
+  struct Line {
+    std::size_t exec_place;  ///< of the script among EXEC's requests; 0 without EXEC
+    std::string text;
+  };
+  std::vector<Line> lines;
+  std::size_t bytes = 0;
+
+  bool has_room() const { return bytes <= kLimitBytes; }
+  void add(std::size_t exec_place, std::string text) {
+    bytes += text.size();
+    lines.push_back({exec_place, std::move(text)});
+  }
+  void clear() {
+    lines.clear();
+    bytes = 0;
+  }
 };
 
 /// What EXEC does once its commands are not executed again.
 struct ExecPlan {
+  static constexpr std::size_t kStepLimitBytes = 64 << 20;
+
   std::vector<PlannedStep> steps;
+  std::size_t step_bytes = 0;
   std::unique_ptr<Subscriptions> subscriptions;  ///< the client's, behind the steps; nullptr: as they are
   std::vector<std::uint64_t> closed;             ///< clients to close
   LibraryChanges library_changes;                ///< taken back when EXEC is not done, or done again
@@ -73,7 +93,11 @@ struct CommandContext {
   bool exec_finds_room = true;  ///< there was memory for more when EXEC began
   /// What TIME tells in all of EXEC, or a script, once it was asked.
   std::optional<std::int64_t> exec_time_us{};
-  std::vector<ScriptedLine> scripted_lines{};  ///< of the scripts in the request; shown behind it
+  ScriptedLines scripted_lines{};  ///< of the scripts in the request; shown behind it
+
+  /// For the end of EXEC, or of such a change. What takes more than kStepLimitBytes, as a script's messages
+  /// may, refuses EXEC or the script as a whole.
+  void plan_step(PlannedStep step);
 
   // What happens to keys is told by the handlers, behind each write that has changed something: `event` must
   // outlive the command. Inside a transaction it is planned, and told after its commit.

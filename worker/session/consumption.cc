@@ -248,7 +248,7 @@ void Session::Consumption::show(const Request& request) {
   if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
     return;
   hub_.show(client_, *request.command, batch_.words_of(request));
-  for (const ScriptedLine& scripted : command_.scripted_lines) hub_.show_line(scripted.line);
+  for (const ScriptedLines::Line& scripted : command_.scripted_lines.lines) hub_.show_line(scripted.text);
   command_.scripted_lines.clear();
 }
 

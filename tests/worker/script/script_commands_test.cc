@@ -144,6 +144,30 @@ TEST_F(ScriptCommandsTest, ExecIsRefusedWithAScriptThatIsStopped) {
   EXPECT_EQ(client.ask("EXISTS before half behind"), ":3\r\n");
 }
 
+// What scripts tell others at their end is bounded: of one script, and of all in an EXEC together.
+TEST_F(ScriptCommandsTest, MessagesAreBounded) {
+  Conversation subscriber(*context_);
+  subscriber.ask("SUBSCRIBE c");
+  subscriber.pushes();
+  const auto publish = [](int megabytes) {
+    return "local s = string.rep('x', 1048576) for i = 1, " + std::to_string(megabytes) +
+           " do redis.call('publish', 'c', s) end return 1";
+  };
+  const std::string refusal = "OOM what the script tells others takes more than 67108864 bytes";
+  for (const std::string& text : {publish(70), "pcall(function() " + publish(70) + " end) return 1"}) {
+    const std::string reply = eval("redis.call('set', 'k', 'v') " + text);
+    EXPECT_TRUE(reply.starts_with("-" + refusal)) << reply;
+  }
+  EXPECT_EQ(ask("EXISTS k") + subscriber.pushes(), ":0\r\n");
+  Conversation client(*context_);
+  client.ask_all({"MULTI", "SET k v"});
+  for (int i = 0; i < 3; ++i) client.ask(Words{"EVAL", publish(30), "0"});
+  EXPECT_EQ(client.ask("EXEC"), "-EXECABORT Transaction discarded because of: " + refusal + "\r\n");
+  EXPECT_EQ(ask("EXISTS k") + subscriber.pushes(), ":0\r\n");
+  EXPECT_EQ(eval(publish(2)), ":1\r\n");
+  EXPECT_GT(subscriber.pushes().size(), 2u << 20);
+}
+
 // TIME stands still in a script and in EXEC, and goes on behind them.
 TEST_F(ScriptCommandsTest, TimeStandsStill) {
   const std::string later =

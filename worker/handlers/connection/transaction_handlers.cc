@@ -74,8 +74,8 @@ void tell_others(CommandContext& context, const CallQueue& queue, const std::vec
   if (hub.has_monitors()) {
     for (std::size_t i = 0; i < calls.size(); ++i) {
       hub.show(context.client, queue.command(i), calls[i].args);
-      for (const ScriptedLine& scripted : context.scripted_lines) {
-        if (scripted.exec_place == i) hub.show_line(scripted.line);
+      for (const ScriptedLines::Line& scripted : context.scripted_lines.lines) {
+        if (scripted.exec_place == i) hub.show_line(scripted.text);
       }
     }
   }

@@ -63,7 +63,7 @@ bool begin_one(CommandContext& context, SubscriptionKind kind, std::string_view 
     return context.services.hub.subscribe(context.client, kind, name) != MessageHub::Subscribed::kNoRoom;
   }
   planned_subscriptions(context).of(kind).emplace(name);
-  context.plan.steps.push_back({PlannedStep::Action::kSubscribe, kind, std::string(name)});
+  context.plan_step({PlannedStep::Action::kSubscribe, kind, std::string(name)});
   return true;
 }
 
@@ -72,7 +72,7 @@ void end_one(CommandContext& context, SubscriptionKind kind, std::string_view na
     context.services.hub.unsubscribe(context.client, kind, name);
     return;
   }
-  context.plan.steps.push_back({PlannedStep::Action::kUnsubscribe, kind, std::string(name)});
+  context.plan_step({PlannedStep::Action::kUnsubscribe, kind, std::string(name)});
   Subscriptions::Names& names = planned_subscriptions(context).of(kind);
   if (const auto found = names.find(name); found != names.end()) names.erase(found);
 }
@@ -125,8 +125,7 @@ void publish_to(CommandContext& context, SubscriptionKind kind, std::string_view
     return context.reply.integer(0);  // nobody can subscribe to it
   MessageHub& hub = context.services.hub;
   if (context.in_exec) {
-    context.plan.steps.push_back(
-        {PlannedStep::Action::kPublish, kind, std::string(channel), std::string(message)});
+    context.plan_step({PlannedStep::Action::kPublish, kind, std::string(channel), std::string(message)});
     std::uint64_t receivers = hub.count_receivers(kind, channel);
     if (context.plan.subscriptions != nullptr) {  // the hub knows only of those before EXEC
       receivers += own_receipts(context.subscriptions(), kind, channel);

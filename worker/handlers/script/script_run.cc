@@ -28,9 +28,9 @@ constexpr std::uint64_t kLooksPerVersionCheck = 100;
 constexpr const char* kKilled = "ERR Script killed by user with SCRIPT KILL.";
 constexpr const char* kFunctionKilled = "ERR Script killed by user with FUNCTION KILL.";
 constexpr const char* kOutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.";
+constexpr const char* kTellsTooMuch = "OOM what the script tells others takes more than 67108864 bytes";
 constexpr const char* kConflict =
     "BUSY the keys of this script change faster than it runs; nothing was changed";
-constexpr std::size_t kShownLimitBytes = MessageHub::kPushLimitBytes;  // no client in MONITOR may hold more
 constexpr const char* kNoRoom =
     "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
 constexpr const char* kServerEnds = "ERR the server is ending; nothing was changed";
@@ -97,11 +97,11 @@ class ScriptRun : public ScriptHost {
   const std::uint64_t random_state_;
   std::uint64_t begin_ms_ = 0;  // when it was looked at first, which few scripts live to see
   std::vector<Measured> measured_;
-  std::size_t shown_bytes_ = 0;
   std::uint64_t looks_ = 0;
   std::uint64_t served_ms_ = 0;
   bool is_long_ = false;
   bool is_out_of_memory_ = false;  // of the worker
+  bool tells_too_much_ = false;    // and the script is stopped
   bool does_not_count_ = false;    // the run: it is repeated, or given up as a conflict
   bool server_ends_ = false;
   bool counts_ = false;  // what the last run did
@@ -135,6 +135,7 @@ void ScriptRun::execute(std::span<const std::string_view> words) {
   if (context_.services.hub.has_monitors()) [[unlikely]]
     note_line(*command, words);
   const Invocation done = invoke(context_, *command, call);
+  tells_too_much_ |= !context_.exec_refusal.empty();
   measured_.push_back({command, done.ticks, done.is_error ? std::string(done.reply) : std::string()});
 }
 
@@ -158,11 +159,10 @@ const char* ScriptRun::refusal(const Command* command, const Call& call) {
 
 // As Redis shows it: of no client, but of `lua`.
 void ScriptRun::note_line(const Command& command, std::span<const std::string_view> words) {
-  if (command.has(kAdmin) || shown_bytes_ > kShownLimitBytes) return;
-  std::string line =
-      monitor_line(wall_time_us(), context_.client.database, "lua", command, words, kShownLimitBytes + 1);
-  shown_bytes_ += line.size();
-  context_.scripted_lines.push_back({context_.exec_place, std::move(line)});
+  if (command.has(kAdmin) || !context_.scripted_lines.has_room()) return;
+  context_.scripted_lines.add(context_.exec_place,
+                              monitor_line(wall_time_us(), context_.client.database, "lua", command, words,
+                                           ScriptedLines::kLimitBytes + 1));
 }
 
 bool ScriptRun::has_command(std::span<const std::string_view> words) {
@@ -180,6 +180,7 @@ void ScriptRun::log(ScriptLogLevel level, std::string_view text) {
 
 const char* ScriptRun::stop_reason() noexcept {
   if (is_out_of_memory_) return kOutOfMemory;
+  if (tells_too_much_) return kTellsTooMuch;
   if (context_.keyspace.must_stop() ||
       (++looks_ % kLooksPerVersionCheck == 0 && !context_.keyspace.may_still_hold())) {
     does_not_count_ = true;
@@ -231,11 +232,15 @@ bool ScriptRun::run_once() {
   select(database_);
   interpreter_.set_random_state(random_state_);
   measured_.clear();
-  shown_bytes_ = 0;
-  does_not_count_ = false;
+  does_not_count_ = tells_too_much_ = false;
   const Interpreter::End end =
       interpreter_.run(chunk_, call_, *this, context_.reply, context_.client.protocol);
   select(database_);
+  if (tells_too_much_ && end != Interpreter::End::kByLimit) {  // it ended before it could be stopped
+    context_.reply.roll_back(begin_);
+    context_.reply.error(kTellsTooMuch);
+    return counts_ = false;
+  }
   if (end == Interpreter::End::kByLimit) refuse_exec(context_, interpreter_.limit_error());
   counts_ = !does_not_count_ &&
             (end == Interpreter::End::kWhole || (traits_.is_partial && end == Interpreter::End::kByError));
