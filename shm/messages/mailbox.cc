@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <new>
 
 #include "shm/messages/mailbox_file.h"
 
@@ -104,24 +105,30 @@ bool MessageRing::receive(const std::function<void(std::string_view)>& on_messag
   mailbox_.woken.exchange(0);  // before the tails are read: what is sent after that rings again
   give_back();
   has_rest_ = false;
-  if (!is_listening()) return true;
-  bool has_all = true;
+  if (!is_listening()) return !has_lost_;
   bool has_more = false;
   const std::uint32_t count = segment_.process_count();
   for (std::uint32_t writer = 0; writer < count; ++writer) {
     if (writer == process_) continue;
-    const Received received = receive_from(writer, on_message);
-    has_all &= received != Received::kLost;
-    has_more |= received == Received::kSome;
+    has_more |= receive_from(writer, on_message);
   }
   shrink(received_);
   has_rest_ = has_more;
   if (has_more) wake(process_);
-  return has_all;
+  return !has_lost_;
 }
 
-MessageRing::Received MessageRing::receive_from(std::uint32_t writer,
-                                                const std::function<void(std::string_view)>& on_message) {
+// It will not be read again.
+void MessageRing::pass_on(std::string_view message, const std::function<void(std::string_view)>& on_message) {
+  try {
+    on_message(message);
+  } catch (const std::bad_alloc&) {
+    has_lost_ = true;
+  }
+}
+
+bool MessageRing::receive_from(std::uint32_t writer,
+                               const std::function<void(std::string_view)>& on_message) {
   const Mailbox& from = segment_.process(writer).mailbox;
   const std::uint64_t tail = from.tail.load(std::memory_order_acquire);
   Word& cursor = mailbox_.cursors[writer];
@@ -129,7 +136,7 @@ MessageRing::Received MessageRing::receive_from(std::uint32_t writer,
   const std::uint64_t begin = at;
   std::uint64_t wanted = kReadBytes;
   while (at != tail) {
-    if (at - begin >= kTurnBytes) return Received::kSome;
+    if (at - begin >= kTurnBytes) return true;
     const std::uint64_t count = std::min(wanted, tail - at);
     bool is_lost = tail - at > kRingBytes;
     if (!is_lost) {
@@ -152,15 +159,16 @@ MessageRing::Received MessageRing::receive_from(std::uint32_t writer,
       }
       at += bytes;
       cursor.store(at, std::memory_order_release);
-      on_message(std::string_view(received_).substr(taken + sizeof envelope, envelope.size_bytes));
+      pass_on(std::string_view(received_).substr(taken + sizeof envelope, envelope.size_bytes), on_message);
       taken += bytes;
     }
     if (is_lost) {
+      has_lost_ = true;
       cursor.store(from.tail.load(), std::memory_order_release);
-      return Received::kLost;
+      return false;
     }
   }
-  return Received::kAll;
+  return false;
 }
 
 // Who is a whole ring behind has lost what is there, and will not read it.

@@ -46,8 +46,11 @@ class MessageRing {
   void lose();
 
   /// Calls on_message(bytes) for each message that came; its own wake-up FIFO is written to when there are
-  /// more. False: some were lost.
+  /// more. False: some were lost, or on_message() had no memory for one, now or before, until
+  /// forget_loss().
   bool receive(const std::function<void(std::string_view)>& on_message);
+  /// All who may have missed something know that.
+  void forget_loss() { has_lost_ = false; }
 
   /// The last receive() has left some of what was there when it was called.
   bool has_rest() const { return has_rest_; }
@@ -57,9 +60,9 @@ class MessageRing {
   WakeupFifo& wakeup() { return wakeup_; }
 
  private:
-  enum class Received { kAll, kSome, kLost };
-
-  Received receive_from(std::uint32_t writer, const std::function<void(std::string_view)>& on_message);
+  /// True: it has left some.
+  bool receive_from(std::uint32_t writer, const std::function<void(std::string_view)>& on_message);
+  void pass_on(std::string_view message, const std::function<void(std::string_view)>& on_message);
   /// Up to where all who listen have read.
   std::uint64_t read_by_all(std::uint64_t tail) const;
   void give_back();
@@ -70,6 +73,7 @@ class MessageRing {
   WakeupFifo wakeup_;
   std::uint64_t given_back_;  ///< up to this position
   bool has_rest_ = false;
+  bool has_lost_ = false;
   std::uint64_t seen_tail_ = 0;  ///< when give_back() last looked
   std::string sent_;             ///< reused
   std::string received_;         ///< reused

@@ -99,9 +99,10 @@ struct ClientState : ClientTraits {
   WatchedKeys watched;
   std::unique_ptr<Subscriptions> subscriptions;  ///< not empty, or nullptr
   std::unique_ptr<ClientTracking> tracking;      ///< CLIENT TRACKING; nullptr: off
-  bool is_redirect_target = false;  ///< another worker's client has its invalidations sent to this one
-  ByteBuffer pushes;                ///< messages that are not on their way yet
-  bool has_pushes = false;          ///< the MessageHub lists it as pushed to
+  bool is_redirect_target = false;     ///< another worker's client has its invalidations sent to this one
+  ByteBuffer pushes;                   ///< messages that are not on their way yet
+  bool has_pushes = false;             ///< the MessageHub lists it as pushed to
+  ClientState* next_pushed = nullptr;  ///< behind it in that list
   ClientWait waits = ClientWait::kNothing;
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
   std::unique_ptr<Migration> migration;  ///< of the MIGRATE that is executed

@@ -1,6 +1,7 @@
 // See message_hub.h.
 #include "worker/clients/message_hub.h"
 
+#include <new>
 #include <utility>
 
 namespace memento {
@@ -211,15 +212,27 @@ void MessageHub::publish_event(const HashedKey& key, const KeyEvent& event, std:
 }
 
 // Where there was no memory to note which keys went, those who watch some are told what became of all.
+// When telling of one needs more memory than there is, that one and the rest are told next time.
 void MessageHub::tell_of_removed_keys() {
-  const Keyspace::RemovedKeys removed = keyspace_.take_removed_keys();
-  for (const RemovedKey& key : removed.keys)
-    tell_now({key.bytes, key.slot, key.hash}, key.is_evicted ? key_events::kEvicted : key_events::kExpired);
-  if (!removed.is_complete) tell_of_all(std::nullopt);
+  do {
+    if (!std::exchange(owes_removed_, true)) removed_ = keyspace_.take_removed_keys();
+    for (; told_removed_ < removed_.keys.size(); ++told_removed_) {
+      const RemovedKey& key = removed_.keys[told_removed_];
+      tell_now({key.bytes, key.slot, key.hash}, key.is_evicted ? key_events::kEvicted : key_events::kExpired);
+    }
+    if (!removed_.is_complete) tell_now_of_all(std::nullopt);
+    removed_ = {};
+    told_removed_ = 0;
+    owes_removed_ = false;
+  } while (keyspace_.has_removed_keys());
 }
 
 void MessageHub::tell_of_all(std::optional<DatabaseId> database) {
   tell_of_removed();
+  tell_now_of_all(database);
+}
+
+void MessageHub::tell_now_of_all(std::optional<DatabaseId> database) {
   if (database && *database != DatabaseId()) return;  // SUB and TAIL are about database 0
   if ((header_.key_watchers.back().load(std::memory_order_relaxed) & kKeptValues) != 0) history_.clear();
   std::bitset<kProcessLimit> readers = subscribers_.watchers();
@@ -239,8 +252,12 @@ ValueHistory::Keep MessageHub::keep_values(const HashedKey& key) {
 
 void MessageHub::deliver_values() {
   for (const auto& [name, audience] : subscribers_.all(SubscriptionKind::kKey)) {
-    const CurrentValue value = read_value(Keyspace::in_database(DatabaseId(), keyspace_.hash(name)));
-    deliver_value(name, value.version, value.exists, value.bytes);
+    try {
+      const CurrentValue value = read_value(Keyspace::in_database(DatabaseId(), keyspace_.hash(name)));
+      deliver_value(name, value.version, value.exists, value.bytes);
+    } catch (const std::bad_alloc&) {
+      missed_subscribers_ += pushes_.close_all(audience.clients);
+    }
   }
 }
 
@@ -289,6 +306,7 @@ void MessageHub::receive() {
   }
   late_subscribers_ += pushes_.close_all(monitors_.clients());
   tracking_.on_loss();
+  messages_.forget_loss();
 }
 
 void MessageHub::on_message(const MessageHeader& header, std::string_view name, std::string_view payload) {

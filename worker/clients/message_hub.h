@@ -96,7 +96,7 @@ class MessageHub {
   /// The same of keys that have expired or were evicted and that was not told yet. What else is told of keys
   /// does it first, and so does take_pushed(), which ends a wake-up.
   void tell_of_removed() {
-    if (keyspace_.has_removed_keys()) [[unlikely]]
+    if (keyspace_.has_removed_keys() || owes_removed_) [[unlikely]]
       tell_of_removed_keys();
   }
   /// From now on the values that the key gets are kept, by all workers. REQUIRES: a key of database 0, not
@@ -144,8 +144,9 @@ class MessageHub {
   void push(ClientState& client, Write&& write) {
     pushes_.push(client, std::forward<Write>(write));
   }
-  /// The clients that were pushed to since the last call, what is told of removed keys included.
-  std::vector<ClientState*> take_pushed() {
+  /// Takes a client that was pushed to since it was taken last; nullptr: there is none. What is told of
+  /// removed keys is included.
+  ClientState* take_pushed() {
     tell_of_removed();
     return pushes_.take();
   }
@@ -155,6 +156,7 @@ class MessageHub {
   void publish_here(SubscriptionKind kind, std::string_view channel, std::string_view message);
   void tell_of_removed_keys();
   void tell_now(const HashedKey& key, const KeyEvent& event);
+  void tell_now_of_all(std::optional<DatabaseId> database);
   void publish_event(const HashedKey& key, const KeyEvent& event, std::uint64_t classes);
   /// Sends the value that the key has now to those who watch it, and keeps it for TAIL.
   void publish_value(const HashedKey& key);
@@ -187,6 +189,9 @@ class MessageHub {
   ValueHistory history_;
   Tracking tracking_;
   Publisher publisher_;
+  Keyspace::RemovedKeys removed_;  ///< keys of which others are being told
+  std::size_t told_removed_ = 0;   ///< so many of them were told
+  bool owes_removed_ = false;      ///< the rest is not told yet, for want of memory
   // Not yet told the log:
   std::uint64_t late_subscribers_ = 0;
   std::uint64_t missed_subscribers_ = 0;

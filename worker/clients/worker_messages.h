@@ -66,7 +66,7 @@ class WorkerMessages {
 
   /// Calls take(header, name, payload) for what others sent; when there is much of it, a part: then this
   /// worker is woken again. False: messages were lost, because others sent a whole ring before this worker
-  /// read them.
+  /// read them, or because there was no memory to take one, until forget_loss().
   template <class Take>
   bool receive(Take&& take) {
     return ring_.receive([&](std::string_view bytes) {
@@ -78,6 +78,8 @@ class WorkerMessages {
       take(header, bytes.substr(0, header.name_bytes), bytes.substr(header.name_bytes));
     });
   }
+
+  void forget_loss() { ring_.forget_loss(); }
 
   /// Readers of a message for one process.
   static Processes only(std::uint32_t process) {

@@ -360,7 +360,7 @@ void Worker::take_replies() {
 
 void Worker::push_messages() {
   if (const std::string losses = hub_.take_losses(); !losses.empty()) context_.log.warning(losses);
-  for (ClientState* client : hub_.take_pushed()) {
+  while (ClientState* const client = hub_.take_pushed()) {
     Connection& connection = *connections_.at(client->descriptor);
     settle(connection, guard(turns_[0], [&] { return connection.push(keyspace_); }));
   }

@@ -1,5 +1,8 @@
 // What clients are told of keys: keyspace events, and SUB's values. Each worker here is a hub on the same
 // segment.
+#include <new>
+
+#include "tests/worker/failing_allocations.h"
 #include "tests/worker/session/session_fixture.h"
 #include "worker/clients/message_hub.h"
 
@@ -178,6 +181,39 @@ TEST_F(KeyEventsTest, WatchersOfAllKeys) {
   EXPECT_EQ(received(far), nil_push("k"));
   writer.ask_all({"SET k 1", "MULTI", "FLUSHALL", "SET k 2", "EXEC"});
   EXPECT_EQ(near.pushes(), value_push("k", "1") + value_push("k", "2"));
+}
+
+// Shows that of keys that have expired none is left out when memory is short while they are told.
+TEST_F(KeyEventsTest, WantOfMemoryLeavesOutNone) {
+  Conversation near(*context_);
+  Conversation far(*other_context_);
+  Conversation writer(*context_);
+  writer.ask("CONFIG SET notify-keyspace-events Ex");
+  for (Conversation* client : {&near, &far}) {
+    client->ask("SUBSCRIBE __keyevent@0__:expired");
+    client->pushes();
+  }
+  bool goes_on = true;
+  for (std::uint64_t n = 0; goes_on; ++n) {
+    for (int i = 0; i < 5; ++i) writer.ask("SET k" + std::to_string(i) + " 1 PX 5");
+    keyspace_->set_now_ms(keyspace_->now_ms() + 10);
+    for (int i = 0; i < 5; ++i)
+      keyspace_->read(keyspace_->hash("k" + std::to_string(i)), [](const EntryView&) {});
+    {
+      const FailingAllocations failing(n);
+      try {
+        hub_->tell_of_removed();
+      } catch (const std::bad_alloc&) {
+      }
+      goes_on = failing.has_failed();
+    }
+    hub_->tell_of_removed();
+    other_hub_->serve();
+    for (Conversation* client : {&near, &far}) {
+      const std::string told = client->pushes();
+      for (int i = 0; i < 5; ++i) EXPECT_NE(told.find("k" + std::to_string(i)), std::string::npos) << n;
+    }
+  }
 }
 
 }  // namespace
