@@ -250,6 +250,7 @@ void Keyspace::set_read_counts(const ReadCounts& counts) {
 }
 
 bool Keyspace::must_stop() { return impl_->transaction->must_stop(); }
+bool Keyspace::is_in_body() const { return impl_->transaction->is_open(); }
 bool Keyspace::is_body_locked() const { return impl_->transaction->is_locked(); }
 bool Keyspace::may_still_hold() const { return impl_->transaction->may_still_hold(); }
 

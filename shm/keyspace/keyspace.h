@@ -187,6 +187,8 @@ class Keyspace {
   /// Inside a body: its result will not count, and others may be waiting for it; a long body asks from time
   /// to time.
   bool must_stop();
+  /// A body is running: reads see what it has written.
+  bool is_in_body() const;
   /// Inside a body: it holds locks, and others may wait for it.
   bool is_body_locked() const;
   /// Inside a body: nothing that it has read is known to have been changed meanwhile. Else its result will

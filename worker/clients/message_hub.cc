@@ -250,7 +250,10 @@ ValueHistory::Keep MessageHub::keep_values(const HashedKey& key) {
   return done;
 }
 
+// Beside a script, what this worker would read is what the script has written: the values wait for its end.
 void MessageHub::deliver_values() {
+  owes_values_ = keyspace_.is_in_body();
+  if (owes_values_) return messages_.wake(WorkerMessages::only(process_));
   for (const auto& [name, audience] : subscribers_.all(SubscriptionKind::kKey)) {
     try {
       const CurrentValue value = read_value(Keyspace::in_database(DatabaseId(), keyspace_.hash(name)));
@@ -279,6 +282,7 @@ void MessageHub::deliver_value(std::string_view key, std::uint64_t version, bool
 
 void MessageHub::serve() {
   receive();
+  if (owes_values_) deliver_values();
   tracking_.look_for_deaths();
   tracking_.tidy();
   clients_.answer(keyspace_.now_ms());

@@ -161,7 +161,7 @@ class MessageHub {
   /// Sends the value that the key has now to those who watch it, and keeps it for TAIL.
   void publish_value(const HashedKey& key);
   void deliver_value(std::string_view key, std::uint64_t version, bool exists, std::string_view value);
-  /// Reads the watched keys of this worker's clients again.
+  /// Reads the watched keys of this worker's clients again: now, or in the next serve().
   void deliver_values();
   struct CurrentValue {
     std::uint64_t version;  ///< of its slot
@@ -189,6 +189,7 @@ class MessageHub {
   ValueHistory history_;
   Tracking tracking_;
   Publisher publisher_;
+  bool owes_values_ = false;       ///< deliver_values() has yet to be done
   Keyspace::RemovedKeys removed_;  ///< keys of which others are being told
   std::size_t told_removed_ = 0;   ///< so many of them were told
   bool owes_removed_ = false;      ///< the rest is not told yet, for want of memory
