@@ -34,6 +34,8 @@ class ChangedKeys {
   ChangedKeys() : bytes_(new char[kLimitBytes]) {}
 
   bool empty() const { return used_bytes_ == 0 && !is_all_; }
+  /// Something came since the last mark_seen().
+  bool has_new() const { return used_bytes_ != seen_bytes_ || is_all_; }
   /// Any key may have been changed.
   bool is_all() const { return is_all_; }
 
@@ -47,18 +49,30 @@ class ChangedKeys {
   }
   void add_all() {
     is_all_ = true;
-    used_bytes_ = 0;
+    used_bytes_ = seen_bytes_ = 0;
   }
   void clear() {
     is_all_ = false;
-    used_bytes_ = 0;
+    used_bytes_ = seen_bytes_ = 0;
   }
 
   /// Calls visit(const ChangedKey&) for each, in the order of the changes. REQUIRES: !is_all().
   template <class Visit>
   void for_each(Visit&& visit) const {
+    for_each_from(0, visit);
+  }
+  /// The same for those that came since the last mark_seen().
+  template <class Visit>
+  void for_each_new(Visit&& visit) const {
+    for_each_from(seen_bytes_, visit);
+  }
+  void mark_seen() { seen_bytes_ = used_bytes_; }
+
+ private:
+  template <class Visit>
+  void for_each_from(std::size_t begin, Visit&& visit) const {
     assert(!is_all_);
-    for (std::size_t at = 0; at < used_bytes_;) {
+    for (std::size_t at = begin; at < used_bytes_;) {
       Head head{};
       std::memcpy(&head, bytes_.get() + at, sizeof head);
       at += sizeof head;
@@ -67,7 +81,6 @@ class ChangedKeys {
     }
   }
 
- private:
   struct Head {
     std::uint64_t hash;
     std::uint32_t name_bytes;
@@ -77,6 +90,7 @@ class ChangedKeys {
 
   std::unique_ptr<char[]> bytes_;
   std::size_t used_bytes_ = 0;
+  std::size_t seen_bytes_ = 0;  ///< from the front
   bool is_all_ = false;
 };
 

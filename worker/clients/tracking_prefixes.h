@@ -23,13 +23,18 @@ class TrackingPrefixes {
   bool empty() const { return prefixes_.empty(); }
   std::size_t size() const { return prefixes_.size(); }
 
+  /// Throws std::bad_alloc; then all is as before.
   void add(std::string_view prefix, ClientState& client) {
-    auto found = prefixes_.find(prefix);
-    if (found == prefixes_.end()) {
-      found = prefixes_.emplace(prefix, Clients()).first;
-      ++lengths_[prefix.size()];
+    const auto [found, is_new] = prefixes_.try_emplace(std::string(prefix));
+    Clients& clients = found->second;
+    if (std::ranges::find(clients, &client) != clients.end()) return;
+    try {
+      clients.push_back(&client);
+      if (is_new) ++lengths_[prefix.size()];
+    } catch (...) {
+      if (is_new) prefixes_.erase(found);
+      throw;
     }
-    if (std::ranges::find(found->second, &client) == found->second.end()) found->second.push_back(&client);
   }
   void remove(std::string_view prefix, ClientState& client) {
     const auto found = prefixes_.find(prefix);

@@ -14,7 +14,10 @@ void CommandContext::plan_step(PlannedStep step) {
 static_assert(ExecPlan::kStepLimitBytes == 67108864);
 
 void CommandContext::tell(const HashedKey& key, const KeyEvent& event) {
-  if (!in_exec && !in_change) return services.hub.tell(key, event);
+  if (!in_exec && !in_change) {
+    services.hub.tracking().tell_in_front(&client);
+    return services.hub.tell(key, event);
+  }
   PlannedStep step{PlannedStep::Action::kTell};
   step.name = key.bytes;
   step.event = &event;
@@ -34,7 +37,10 @@ void CommandContext::tell_made(const HashedKey& key) {
 }
 
 void CommandContext::tell_of_all(std::optional<DatabaseId> database) {
-  if (!in_exec && !in_change) return services.hub.tell_of_all(database);
+  if (!in_exec && !in_change) {
+    services.hub.tracking().tell_in_front(&client);
+    return services.hub.tell_of_all(database);
+  }
   PlannedStep step{PlannedStep::Action::kTellOfAll};
   step.database = database;
   plan_step(std::move(step));

@@ -96,8 +96,9 @@ CommandTotals command_totals(CommandContext& context, const Command& command);
 /// Closes clients of any worker, this one after its reply (client_list_handlers.cc).
 void close_clients(CommandContext& context, std::vector<std::uint64_t> ids);
 
-/// At the end of EXEC or of a script (pubsub_handlers.cc).
-void carry_out(CommandContext& context, const ExecPlan& plan);
+/// At the end of EXEC or of a script, and of a change of several keys by one command: then not
+/// `is_of_several` (pubsub_handlers.cc).
+void carry_out(CommandContext& context, const ExecPlan& plan, bool is_of_several = true);
 /// At the end of a change of several keys: what was planned, when it has come to be.
 void tell_planned(CommandContext& context, WriteStatus status);
 

@@ -1,9 +1,13 @@
 // CLIENT TRACKING between clients of one worker and of two: each worker here is a hub on the same segment.
 #include <unistd.h>
 
+#include <new>
+
 #include "tests/shm/messages/no_mailbox_memory.h"
+#include "tests/worker/failing_allocations.h"
 #include "tests/worker/session/session_fixture.h"
 #include "worker/clients/message_hub.h"
+#include "worker/handlers/script/script_word.h"
 
 namespace memento::testing {
 namespace {
@@ -233,6 +237,175 @@ TEST_F(TrackingTest, LoweredLimitIsReachedInSteps) {
   EXPECT_LT(hub_->tracking().figures().keys, kKeys);
   for (std::size_t i = 0; i < kKeys; ++i) near_.ask("GET new");
   EXPECT_EQ(hub_->tracking().figures().keys, 1u);
+}
+
+// Shows that clients of SUB are told no value that a script has not committed, when messages are received
+// beside it because a client that tracks keys asks for something, and are told all values behind it.
+TEST_F(TrackingTest, ValuesWaitForTheScriptBesideThem) {
+  Conversation watcher(*context_);
+  watcher.ask("SUB k");
+  watcher.pushes();
+  near_.ask("CLIENT TRACKING ON");
+  ASSERT_EQ(keyspace_->set(keyspace_->hash("k"), "not told"), WriteStatus::kDone);
+  settings_.busy_after_ms = 0;
+  int looks = 0;
+  std::string beside;
+  services_->serve_beside = [&] {
+    if (looks++ > 0) kill_scripts(settings_, RunKind::kScript);
+    other_hub_->send(MessageType::kAllChanged, 0, {}, 1 << 1);
+    beside = near_.ask("PING") + watcher.pushes();
+    return false;
+  };
+  const std::string loops = "redis.call('set', 'k', 'uncommitted') while true do end";
+  EXPECT_EQ(writer_.ask({"EVAL", loops, "0"}).substr(0, 18), "-ERR Script killed");
+  EXPECT_EQ(beside, "+PONG\r\n");
+  EXPECT_GE(looks, 2);
+  hub_->serve();
+  EXPECT_EQ(watcher.pushes(), pushed({"value", "k", "not told"}));
+}
+
+// Shows that an EXEC that reads more keys than are remembered tells nobody before it is done, and that all is
+// forgotten when it reads far more.
+TEST_F(TrackingTest, LimitIsKeptBehindExec) {
+  settings_.tracking_key_limit = 2000;  // of two workers
+  near_.ask("CLIENT TRACKING ON");
+  const auto read = [&](std::size_t count) {
+    near_.ask("MULTI");
+    for (std::size_t i = 0; i < count; ++i) near_.ask("GET k" + std::to_string(i));
+    const std::string reply = near_.ask("EXEC");
+    const std::string array = "*" + std::to_string(count) + "\r\n";
+    EXPECT_TRUE(reply.starts_with(array + "_\r\n"));
+    return reply.substr(array.size() + count * 3);
+  };
+  std::size_t told = 0;
+  const std::string invalidations = read(1010);
+  for (std::size_t at = 0; (at = invalidations.find("invalidate", at)) != std::string::npos; ++at) ++told;
+  EXPECT_EQ(told, 10u);
+  EXPECT_EQ(hub_->tracking().figures().keys, 1000u);
+  EXPECT_EQ(read(4000), kDropAll);
+  EXPECT_EQ(hub_->tracking().figures().keys, 0u);
+  EXPECT_EQ(read(10), "");
+  EXPECT_EQ(hub_->tracking().figures().keys, 10u);
+}
+
+// Shows that others hear of a changed key in front of its events and of what the same EXEC or script
+// publishes, and the client that changed it behind them, as in Redis.
+TEST_F(TrackingTest, OrderAmongEventsAndMessages) {
+  writer_.ask("CONFIG SET notify-keyspace-events KEA");
+  for (Conversation* client : {&near_, &far_}) {
+    client->ask("CLIENT TRACKING ON");
+    client->ask("SUBSCRIBE __keyevent@0__:set __keyevent@0__:del c");
+    client->pushes();
+  }
+  const auto event = [](const std::string& name, const std::string& key) {
+    return pushed({"message", "__keyevent@0__:" + name, key}, '>');
+  };
+  const auto ask_both = [&](Words keys) {
+    for (Conversation* client : {&near_, &far_}) {
+      for (const std::string& key : keys) client->ask("GET " + key);
+      client->pushes();
+    }
+  };
+  const auto expect = [&](const std::string& near, const std::string& far) {
+    EXPECT_EQ(near_.pushes(), near);
+    EXPECT_EQ(received(far_), far);
+  };
+  const std::string set_k = invalidated({"k"}) + event("set", "k");
+  ask_both({"k"});
+  writer_.ask("SET k 1");
+  expect(set_k, set_k);
+  ask_both({"k"});
+  EXPECT_EQ(near_.ask("SET k 2"), kOk + event("set", "k") + invalidated({"k"}));
+  expect("", set_k);
+  const std::string message = pushed({"message", "c", "m"}, '>');
+  const std::string events = event("set", "k") + message + event("set", "l");
+  const std::string near_all = invalidated({"k"}) + invalidated({"l"}) + events;
+  const std::string far_all = near_all;
+  ask_both({"k", "l"});
+  writer_.ask_all({"MULTI", "SET k 3", "PUBLISH c m", "SET l 3", "EXEC"});
+  expect(near_all, far_all);
+  ask_both({"k", "l"});
+  near_.ask_all({"MULTI", "SET k 3", "PUBLISH c m", "SET l 3"});
+  EXPECT_EQ(near_.ask("EXEC"),
+            "*3\r\n+OK\r\n:2\r\n+OK\r\n" + events + invalidated({"k"}) + invalidated({"l"}));
+  expect("", far_all);
+  ask_both({"k", "l"});
+  writer_.ask(
+      {"EVAL", "redis.call('set','k','1') redis.call('publish','c','m') redis.call('set','l','2')", "0"});
+  expect(near_all, far_all);
+  ask_both({"k", "l"});
+  EXPECT_EQ(near_.ask("DEL k l"),
+            ":2\r\n" + event("del", "k") + event("del", "l") + invalidated({"k"}) + invalidated({"l"}));
+  received(far_);
+}
+
+// Shows that whatever memory is short for when a key is changed, and when that is received, its readers hear
+// of it, if only that all may have changed.
+TEST_F(TrackingTest, WantOfMemoryLosesNoChange) {
+  near_.ask("CLIENT TRACKING ON");
+  far_.ask("CLIENT TRACKING ON BCAST PREFIX k PREFIX l");
+  Conversation reader(*other_context_);
+  reader.ask_all({"HELLO 3", "CLIENT TRACKING ON"});
+  const std::vector<Conversation*> all{&near_, &far_, &reader};
+  const auto try_at = [&](std::uint64_t allowed_count, auto&& act) {
+    const FailingAllocations failing(allowed_count);
+    try {
+      act();
+    } catch (const std::bad_alloc&) {  // the connection whose turn it was ends
+    }
+    return failing.has_failed();
+  };
+  bool goes_on = true;
+  for (std::uint64_t n = 0; goes_on; ++n) {
+    for (Conversation* client : all) {
+      client->ask("GET key1");
+      client->pushes();
+    }
+    Conversation other(*context_);
+    const std::string before = other.ask("GET key1");
+    const std::string request = frame({"MSET", "key1", std::to_string(n), "long name of key2", "x"});
+    goes_on = try_at(n, [&] { Conversation(*context_).say(request); });
+    other_hub_->serve();
+    const bool has_changed = other.ask("GET key1") != before;  // and what was not told yet is told
+    other_hub_->serve();
+    for (Conversation* client : all) EXPECT_EQ(!client->pushes().empty(), has_changed) << n;
+  }
+  goes_on = true;
+  for (std::uint64_t n = 0; goes_on; ++n) {
+    far_.ask("GET key1");
+    reader.ask("GET key1");
+    writer_.ask({"MSET", "key1", std::to_string(n), "key2", "x", "long name of l", "y"});
+    goes_on = try_at(n, [&] { other_hub_->serve(); });
+    other_hub_->serve();
+    EXPECT_FALSE(far_.pushes().empty()) << n;
+    EXPECT_FALSE(reader.pushes().empty()) << n;
+  }
+}
+
+// Shows that a client that could not be made to track, for want of memory, tracks as before, if it did.
+TEST_F(TrackingTest, WantOfMemoryBeginsNothing) {
+  bool goes_on = true;
+  for (std::uint64_t n = 0; goes_on; ++n) {
+    Conversation client(*context_);
+    client.ask_all({"HELLO 3", "CLIENT TRACKING ON BCAST PREFIX a"});
+    {
+      const std::string request = frame({"CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "bc", "PREFIX", "d"});
+      const FailingAllocations failing(n);
+      try {
+        client.say(request);
+      } catch (const std::bad_alloc&) {
+      }
+      goes_on = failing.has_failed();
+    }
+    const std::size_t prefix_count = client.session().client().tracking->prefixes.size();
+    EXPECT_EQ(prefix_count, goes_on ? 1u : 3u) << n;
+    EXPECT_EQ(hub_->tracking().figures().prefixes, prefix_count) << n;
+    client.pushes();
+    writer_.ask("MSET a1 x bc1 x");
+    EXPECT_EQ(client.pushes(),
+              prefix_count == 1 ? invalidated({"a1"}) : invalidated({"a1"}) + invalidated({"bc1"}));
+  }
+  EXPECT_EQ(hub_->tracking().figures().prefixes, 0u);
 }
 
 // Shows that nothing is left when nobody tracks any more.

@@ -202,8 +202,9 @@ void spublish(CommandContext& context, const Call& call) {
   publish_to(context, SubscriptionKind::kShardChannel, call[1], call[2]);
 }
 
-void carry_out(CommandContext& context, const ExecPlan& plan) {
+void carry_out(CommandContext& context, const ExecPlan& plan, bool is_of_several) {
   MessageHub& hub = context.services.hub;
+  if (!plan.steps.empty()) hub.tracking().tell_in_front(&context.client, is_of_several);
   for (const PlannedStep& step : plan.steps) {
     switch (step.action) {
       case PlannedStep::Action::kPublish:
@@ -229,7 +230,7 @@ void carry_out(CommandContext& context, const ExecPlan& plan) {
 
 void tell_planned(CommandContext& context, WriteStatus status) {
   const ExecPlan plan = std::exchange(context.plan, {});
-  if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) carry_out(context, plan);
+  if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) carry_out(context, plan, false);
 }
 
 void pubsub_channels(CommandContext& context, const Call& call) {
