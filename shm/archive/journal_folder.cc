@@ -1,0 +1,175 @@
+// See journal_folder.h.
+#include "shm/archive/journal_folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <memory>
+
+#include "shm/archive/frame_bytes.h"
+#include "shm/os/file.h"
+#include "shm/os/private_file.h"
+#include "shm/os/synced_file.h"
+
+namespace memento {
+namespace {
+
+constexpr std::string_view kPrefix = "journal-";
+constexpr std::size_t kDigits = 10;
+constexpr const char* kNextName = "journal-next";
+
+struct CloseFolder {
+  void operator()(DIR* folder) const { closedir(folder); }
+};
+
+}  // namespace
+
+std::string journal_file_name(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  if (digits.size() < kDigits) digits.insert(0, kDigits - digits.size(), '0');
+  return std::string(kPrefix) + digits;
+}
+
+std::uint64_t journal_file_number(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return 0;
+  const std::string_view digits = name.substr(kPrefix.size());
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc() && journal_file_name(number) == name ? number : 0;
+}
+
+Outcome JournalFile::used() const {
+  if (!has_failed_) return Done{};
+  return Error{ExitStatus::kSystem, EIO,
+               path_ + ": writing or syncing it has failed before; frames go to a new file"};
+}
+
+Outcome JournalFile::write(std::uint64_t offset, std::string_view frames) {
+  if (Outcome can = used(); !can) return can;
+  assert(offset >= kJournalHeadBytes);
+  if (write_at(file_.get(), offset, frames.data(), frames.size())) return Done{};
+  has_failed_ = true;
+  return system_error("pwrite(" + path_ + ") of " + std::to_string(frames.size()) + " bytes at " +
+                      std::to_string(offset));
+}
+
+Outcome JournalFile::sync() {
+  if (Outcome can = used(); !can) return can;
+  Outcome synced = sync_data(file_, path_);
+  has_failed_ = !synced;
+  return synced;
+}
+
+Result<JournalFolder> JournalFolder::open(const std::string& path) {
+  Result<Fd> folder = open_private_folder(path);
+  if (!folder) return folder.error();
+  return JournalFolder(std::move(*folder), path);
+}
+
+Outcome JournalFolder::lock() {
+  if (flock(folder_.get(), LOCK_EX | LOCK_NB) == 0) return Done{};
+  if (errno != EWOULDBLOCK) return system_error("flock(" + path_ + ")");
+  return Error{ExitStatus::kSystem, EWOULDBLOCK,
+               path_ + " is in use by another process; stop the server whose data it is"};
+}
+
+Result<std::vector<std::uint64_t>> journal_file_numbers(const Fd& folder, const std::string& path) {
+  const int copy = openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, CloseFolder> entries(copy < 0 ? nullptr : fdopendir(copy));
+  if (!entries) return system_error("opendir(" + path + ")");
+  std::vector<std::uint64_t> numbers;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(entries.get());
+    if (entry == nullptr) break;
+    if (const std::uint64_t number = journal_file_number(entry->d_name); number != 0)
+      numbers.push_back(number);
+  }
+  if (errno != 0) return system_error("readdir(" + path + ")");
+  std::ranges::sort(numbers);
+  return numbers;
+}
+
+std::string JournalFolder::next_path() const { return path_ + "/" + kNextName; }
+
+// The oldest file in front of `first`, if there is one, becomes journal-next, if there is none.
+Outcome JournalFolder::recycle_before(std::uint64_t first) const {
+  const Result<std::vector<std::uint64_t>> all = numbers();
+  if (!all) return all.error();
+  if (all->empty() || all->front() >= first) return Done{};
+  const std::string oldest = journal_file_name(all->front());
+  if (renameat2(folder_.get(), oldest.c_str(), folder_.get(), kNextName, RENAME_NOREPLACE) == 0 ||
+      errno == EEXIST)
+    return Done{};
+  return system_error("rename(" + path_ + "/" + oldest + ") to " + kNextName);
+}
+
+Outcome JournalFolder::prepare_next(std::uint64_t file_bytes, std::uint64_t first) {
+  if (next_room_end_ >= file_bytes) return Done{};
+  if (Outcome recycled = recycle_before(first); !recycled) return recycled;
+  const Result<Fd> file = open_private_file(folder_, kNextName, O_RDWR | O_CREAT, next_path());
+  if (!file) return file.error();
+  if (!reserve_range(file->get(), 0, file_bytes)) {
+    const Error error = system_error("fallocate(" + next_path() + ") of " + std::to_string(file_bytes) +
+                                     " bytes; the disk needs that much room");
+    unlinkat(folder_.get(), kNextName, 0);  // what it has got serves others
+    return error;
+  }
+  const std::optional<std::uint64_t> room_end = file_size_bytes(file->get());
+  if (!room_end) return system_error("fstat(" + next_path() + ")");
+  next_room_end_ = *room_end;
+  return Done{};
+}
+
+Result<JournalFile> JournalFolder::begin(const JournalHead& head, std::uint64_t file_bytes,
+                                         std::uint64_t first) {
+  assert(head.number > head.former_file && file_bytes > kJournalHeadBytes);
+  if (Outcome prepared = prepare_next(file_bytes, first); !prepared) return prepared.error();
+  const std::uint64_t room_end = std::exchange(next_room_end_, 0);
+  const std::string name = journal_file_name(head.number);
+  const std::string path = path_of(head.number);
+  if (renameat2(folder_.get(), kNextName, folder_.get(), name.c_str(), RENAME_NOREPLACE) != 0)
+    return system_error("rename(" + next_path() + ") to " + name);
+  Result<Fd> file = open_private_file(folder_, name, O_RDWR, path);
+  if (!file) return file.error();
+  const std::string bytes = journal_head_bytes(head);
+  if (!write_at(file->get(), 0, bytes.data(), bytes.size()))
+    return system_error("pwrite(" + path + ") of its head");
+  if (Outcome synced = sync_all(*file, path); !synced) return synced.error();
+  if (Outcome synced = sync_all(folder_, path_); !synced) return synced.error();
+  return JournalFile(std::move(*file), path, head, room_end);
+}
+
+Result<JournalFile> JournalFolder::go_on(std::uint64_t number) const {
+  const std::string path = path_of(number);
+  Result<Fd> file = open_private_file(folder_, journal_file_name(number), O_RDWR, path);
+  if (!file) return file.error();
+  std::string bytes(sizeof(JournalHead), '\0');
+  if (!read_at(file->get(), 0, bytes.data(), bytes.size())) return system_error("read(" + path + ")");
+  const std::optional<JournalHead> head = read_journal_head(bytes);
+  if (!head || head->number != number || head->version != JournalHead::kVersion)
+    return Error{ExitStatus::kSystem, 0, path + " has no head of this version; frames go to a new file"};
+  const std::optional<std::uint64_t> room_end = file_size_bytes(file->get());
+  if (!room_end) return system_error("fstat(" + path + ")");
+  return JournalFile(std::move(*file), path, *head, *room_end);
+}
+
+Outcome JournalFolder::remove_before(std::uint64_t first, std::size_t kept_count) {
+  const Result<std::vector<std::uint64_t>> all = numbers();
+  if (!all) return all.error();
+  const auto end = std::ranges::lower_bound(*all, first);
+  const auto count = static_cast<std::size_t>(end - all->begin());
+  for (std::size_t i = 0; i + kept_count < count; ++i) {
+    if (unlinkat(folder_.get(), journal_file_name((*all)[i]).c_str(), 0) != 0)
+      return system_error("unlink(" + path_of((*all)[i]) + ")");
+  }
+  return Done{};
+}
+
+}  // namespace memento
