@@ -272,8 +272,9 @@ class Keyspace {
   /// Background work (expiry sweep, unless not `expires`, freeing of flushed entries, compaction) for about
   /// `budget_us`; a worker calls it from a timer. True when there is more to do right now. While somebody is
   /// told of removed keys, all that have expired in `share` of the slots are removed within a second, if the
-  /// budget is enough for that.
-  bool maintain(std::int64_t budget_us, bool expires = true, WorkShare share = {});
+  /// budget is enough for that. Slots of which none had anything to do are looked at again no sooner than
+  /// `rest_us` later.
+  bool maintain(std::int64_t budget_us, bool expires = true, WorkShare share = {}, std::int64_t rest_us = 0);
 
   /// Keys that this object has removed, each once whoever saw that it had expired, while somebody is told of
   /// them (key_events.h).

@@ -254,8 +254,34 @@ struct Keyspace::Impl {
   bool evict_run(Offset run, const HashedKey& key, const Judge& judge);
 
   // maintenance.cc
-  bool maintain(std::int64_t budget_us, bool expires, WorkShare share);
   bool evict_above_limit(std::int64_t end_ns);
+  bool maintain(std::int64_t budget_us, bool expires, WorkShare share, std::int64_t rest_us);
+  static bool will_need_work(const Slot& slot);
+  static bool is_sparse(const Slot& slot);
+  bool is_at_rest(const Slot& slot) const {
+    return is_current(slot) && !will_need_work(slot) && !is_sparse(slot);
+  }
+  bool tend_slot(Slot& slot);
+  /// The background work's way once over all slots. One that has found nothing, and nothing that time alone
+  /// makes work, is followed by a rest, which the change of a database as a whole ends.
+  struct Lap {
+    bool found_any = false;
+    bool was_idle = false;
+    std::int64_t end_ns = 0;
+    std::uint64_t changes = 0;  ///< whole_changes() when it began
+
+    void begin(std::uint64_t changes_now) {
+      found_any = false;
+      changes = changes_now;
+    }
+    void end(std::int64_t now_ns) {
+      was_idle = !found_any;
+      end_ns = now_ns;
+    }
+    bool rests(std::int64_t since_ns, std::uint64_t changes_now) const {
+      return was_idle && end_ns > since_ns && changes == changes_now;
+    }
+  };
   void reclaim_inherited();
   void drain_dead_table();
   bool reclaim_flushed();
@@ -331,7 +357,8 @@ struct Keyspace::Impl {
   TimeMs now_ms = 0;
   SlotId sweep_slot_next;
   std::uint64_t sweep_place_next = 0;  ///< in that slot
-  ScanPiece swept;                     ///< of sweep_piece()
+  Lap lap;
+  ScanPiece swept;  ///< of sweep_piece()
   /// The rounds of sweep_share(): where this one is, and when it began.
   std::uint32_t round_slot = kRoundIsOver;
   std::uint64_t round_place = 0;

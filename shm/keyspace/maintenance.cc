@@ -22,6 +22,10 @@ constexpr std::uint64_t kSweepBytes = 64 * 1024;
 constexpr std::int64_t kRoundNs = 500'000'000;  // from the begin of one to that of the next, at least
 constexpr std::uint64_t kSmallLines = 4;        // of a table; smaller ones are not made for what is left
 
+constexpr std::uint64_t lines_wanted(std::uint64_t live) {
+  return std::max<std::uint64_t>((live + live / 4) / (kCellsPerLine - 1) + 1, kSmallLines);
+}
+
 }  // namespace
 
 // What a predecessor in this record left between two transactions.
@@ -63,18 +67,22 @@ bool Keyspace::Impl::reclaim_flushed() {
   return any;
 }
 
+// Background work on the slot comes by time alone: keys that expire, and what is noted for WATCH.
+bool Keyspace::Impl::will_need_work(const Slot& slot) {
+  return slot.bytes.load(kRelaxed) >= kOneExpiry || slot.marks.load(kRelaxed) != 0;
+}
+
+bool Keyspace::Impl::is_sparse(const Slot& slot) {
+  const Extent table{slot.table.load(kRelaxed)};
+  if (table.size() <= 2 * kSmallLines) return false;
+  const std::uint64_t live = slot.cells.load(kRelaxed) & 0xffffffff;
+  return live * 4 < fill_limit(table.size()) && table.size() > 2 * lines_wanted(live);
+}
+
 // A table that holds a quarter of what it could is made smaller. True when it was done.
 bool Keyspace::Impl::shrink_slot(Slot& slot) {
-  const auto lines_wanted = [](const Slot& now) {
-    const std::uint64_t live = now.cells.load(kRelaxed) & 0xffffffff;
-    return std::max<std::uint64_t>((live + live / 4) / (kCellsPerLine - 1) + 1, kSmallLines);
-  };
-  const auto is_sparse = [&](const Slot& now) {
-    const Extent table{now.table.load(kRelaxed)};
-    return table.size() > 2 * lines_wanted(now) &&
-           (now.cells.load(kRelaxed) & 0xffffffff) * 4 < fill_limit(table.size());
-  };
-  return is_current(slot) && is_sparse(slot) && rebuild(slot, lines_wanted(slot), is_sparse);
+  return is_current(slot) && is_sparse(slot) &&
+         rebuild(slot, lines_wanted(slot.cells.load(kRelaxed) & 0xffffffff), is_sparse);
 }
 
 // False: it is not there any more, or has another expiry.
@@ -183,36 +191,52 @@ void Keyspace::give_back() {
   impl_->arena.give_back_all();
 }
 
-bool Keyspace::maintain(std::int64_t budget_us, bool expires, WorkShare share) {
+bool Keyspace::maintain(std::int64_t budget_us, bool expires, WorkShare share, std::int64_t rest_us) {
   try {
-    return impl_->maintain(budget_us, expires, share);
+    return impl_->maintain(budget_us, expires, share, rest_us);
   } catch (const std::bad_alloc&) {  // it goes on next time
     return false;
   }
 }
 
-bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires, WorkShare share) {
-  const std::int64_t end_ns = monotonic_time_ns() + budget_us * 1000;
+// All work on a slot but the sweep. True: there was some.
+bool Keyspace::Impl::tend_slot(Slot& slot) {
+  const bool was_reclaimed = reclaim_slot(slot);
+  const bool worked = shrink_slot(slot) || was_reclaimed;
+  forget_watch(slot);
+  lap.found_any |= worked || will_need_work(slot);
+  return worked;
+}
+
+bool Keyspace::Impl::maintain(std::int64_t budget_us, bool expires, WorkShare share, std::int64_t rest_us) {
+  const std::int64_t begin_ns = monotonic_time_ns();
+  const std::int64_t end_ns = begin_ns + budget_us * 1000;
   arena.free_old_runs();
   const std::uint64_t shortages = header.memory_shortages.load(kRelaxed);
   if (shortages != std::exchange(shortages_seen, shortages)) arena.give_back_blocks();
+  const bool rests = sweep_slot_next == SlotId() && sweep_place_next == 0 &&
+                     lap.rests(begin_ns - rest_us * 1000, whole_changes());
   bool found_work = false;
   std::uint64_t expired = 0;
   std::uint32_t visited = 0;
   const std::uint32_t slot_count =
-      kSlotCount * static_cast<std::uint32_t>(1 + std::popcount(header.open_databases.load(kRelaxed)));
+      rests
+          ? 0
+          : kSlotCount * static_cast<std::uint32_t>(1 + std::popcount(header.open_databases.load(kRelaxed)));
   for (int turn = 0; visited < slot_count && (turn % 16 != 0 || monotonic_time_ns() < end_ns); ++turn) {
     const SlotId slot = sweep_slot_next;
-    if (sweep_place_next == 0) {
-      found_work |= reclaim_slot(slots[slot]);
-      found_work |= shrink_slot(slots[slot]);
-      forget_watch(slots[slot]);
+    if (slot == SlotId() && sweep_place_next == 0) lap.begin(whole_changes());
+    if (sweep_place_next > 0 || !is_at_rest(slots[slot])) {
+      if (sweep_place_next == 0) found_work |= tend_slot(slots[slot]);
+      if (expires) expired += sweep_piece(slot, &sweep_place_next);
+      if (expires && sweep_place_next < kScanEnd) continue;
     }
-    if (expires) expired += sweep_piece(slot, &sweep_place_next);
-    if (expires && sweep_place_next < kScanEnd) continue;
     sweep_slot_next = next_slot(slot);
     sweep_place_next = 0;
     ++visited;
+    if (sweep_slot_next != SlotId()) continue;
+    lap.end(monotonic_time_ns());
+    if (lap.was_idle && rest_us > 0) break;  // else the next lap would be under way, and no rest begin
   }
   if (expired > 0) count(Counter::kExpired, expired);
   const bool has_share_left = expires && tells_removed_keys(header) && sweep_share(share, budget_us);

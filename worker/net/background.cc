@@ -11,6 +11,7 @@ namespace memento {
 namespace {
 
 constexpr std::int64_t kMaintenanceUs = 1000;
+constexpr std::int64_t kRestUs = 1'000'000;
 constexpr std::int64_t kRatePeriodMs = 1000;
 
 }  // namespace
@@ -21,7 +22,7 @@ bool Background::tick(std::size_t connection_count) {
   if (!is_busy_ && now_ms - round_ms_ < period_ms()) return false;
   round_ms_ = now_ms;
   const WorkShare share{context_.index, std::max(context_.options.workers, 1u)};
-  is_busy_ = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background, share);
+  is_busy_ = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background, share, kRestUs);
   hub_.tracking().tell(nullptr);
   return is_busy_;
 }
