@@ -259,7 +259,7 @@ void large_get(::benchmark::State& state, bool prefetches) {
     }
     if (prefetches) {
       for (const HashedKey& key : batch) keyspace.prefetch_table(key);
-      for (const HashedKey& key : batch) keyspace.prefetch_entry(key);
+      for (HashedKey& key : batch) keyspace.prefetch_entry(key);
     }
     for (std::size_t i = 0; i < kBatchCount; ++i) {
       hit_count += get(keyspace, batch[i], buffer.data() + i * kValueSizeBytes) ? 1 : 0;
@@ -283,7 +283,7 @@ void large_set_replace(::benchmark::State& state, bool prefetches) {
     }
     if (prefetches) {
       for (const HashedKey& key : batch) keyspace.prefetch_table(key);
-      for (const HashedKey& key : batch) keyspace.prefetch_entry(key);
+      for (HashedKey& key : batch) keyspace.prefetch_entry(key);
     }
     for (const HashedKey& key : batch) ::benchmark::DoNotOptimize(keyspace.set(key, kValue));
     begin += kBatchCount;

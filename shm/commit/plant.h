@@ -32,6 +32,7 @@ enum class Plant {
   kPatchOutsideList,      ///< a part of a long value is written over without the list
   kLengthBeforeBytes,     ///< a value in a run is said to be longer before its new bytes are there
   kSwapNotedLate,         ///< how far SWAPDB has come is noted behind the list
+  kSightingBelieved,      ///< a key is written where it was seen, whatever became of its slot since
   kCount
 };
 

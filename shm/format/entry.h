@@ -20,6 +20,7 @@
 #include <string_view>
 
 #include "shm/format/layout.h"
+#include "shm/os/copy_bytes.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define MEMENTO_RACY __attribute__((no_sanitize("thread"), noinline))
@@ -57,22 +58,6 @@ MEMENTO_RACY inline bool racy_equal(const char* a, const char* b, std::size_t by
   };
   return ((word(a) ^ word(b)) | (word(a + bytes - 8) ^ word(b + bytes - 8))) == 0;
 #endif
-}
-
-/// memcpy without a call for what most keys and values are: two words, or two vectors, which overlap.
-inline void copy_bytes(char* to, std::string_view bytes) {
-  const std::size_t size = bytes.size();
-  if (size >= 16 && size <= 32) {
-    struct Half {
-      std::uint64_t low, high;
-    } first, last;
-    std::memcpy(&first, bytes.data(), sizeof first);
-    std::memcpy(&last, bytes.data() + size - sizeof last, sizeof last);
-    std::memcpy(to, &first, sizeof first);
-    std::memcpy(to + size - sizeof last, &last, sizeof last);
-  } else {
-    std::memcpy(to, bytes.data(), size);
-  }
 }
 
 struct Entry {

@@ -114,7 +114,7 @@ inline __m128i from_word(std::uint64_t word) { return _mm_cvtsi64_si128(static_c
 // The bytes as one polynomial, the first byte its highest powers: what is in front of the last 8 is folded
 // into 64 bits that have the same remainder, 8 bytes at a time, then all is reduced. Gopal et al., "Fast CRC
 // Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009. REQUIRES: at least 8 bytes.
-[[gnu::target("pclmul,sse4.1")]] std::uint32_t crc16_by_multiplication(std::string_view bytes) {
+[[gnu::target("pclmul,sse4.1")]] inline std::uint32_t crc16_by_multiplication(std::string_view bytes) {
   const __m128i powers = _mm_set_epi64x(power_of_x(64), power_of_x(80));
   const __m128i barrett = _mm_set_epi64x(kPolynomial, quotient_of_x64());
   const char* at = bytes.data();
@@ -143,14 +143,36 @@ inline __m128i from_word(std::uint64_t word) { return _mm_cvtsi64_si128(static_c
   return static_cast<std::uint32_t>(_mm_cvtsi128_si32(remainder)) & 0xffff;
 }
 
-const bool can_multiply = __builtin_cpu_supports("pclmul") != 0 && __builtin_cpu_supports("sse4.1") != 0;
-
-// For hash_key(): most keys have 8 to 32 bytes.
-inline SlotId slot_of_any(std::string_view key) {
-  if (!can_multiply) return slot_of(key);
-  const std::string_view tag = surely_has_no_tag(key) ? key : hash_tag_of(key);
-  return slot_of_crc(tag.size() >= 8 ? crc16_by_multiplication(tag) : crc16_of(tag));
+void hash_by_tables(std::string_view key, std::uint64_t seed, SlotId first, HashedKey* hashed) {
+  hashed->bytes = key;
+  hashed->slot = SlotId(slot_of(key).value | first.value);
+  hashed->hash = hash_in_slot(key, seed);
 }
+
+// Keys that may have a tag, short and long ones.
+[[gnu::target("pclmul,sse4.1"), gnu::noinline]] void hash_any_by_multiplication(std::string_view key,
+                                                                                std::uint64_t seed,
+                                                                                SlotId first,
+                                                                                HashedKey* hashed) {
+  const std::string_view tag = hash_tag_of(key);
+  hashed->bytes = key;
+  const SlotId slot = slot_of_crc(tag.size() >= 8 ? crc16_by_multiplication(tag) : crc16_of(tag));
+  hashed->slot = SlotId(slot.value | first.value);
+  hashed->hash = hash_in_slot(key, seed);
+}
+
+// Most keys have 8 to 32 bytes and no tag. All that these take is inlined here.
+[[gnu::target("pclmul,sse4.1"), gnu::flatten]] void hash_by_multiplication(std::string_view key,
+                                                                           std::uint64_t seed, SlotId first,
+                                                                           HashedKey* hashed) {
+  if (!surely_has_no_tag(key)) [[unlikely]]
+    return hash_any_by_multiplication(key, seed, first, hashed);
+  hashed->bytes = key;
+  hashed->slot = SlotId(slot_of_crc(crc16_by_multiplication(key)).value | first.value);
+  hashed->hash = XXH3_64bits_withSeed(key.data(), key.size(), seed);
+}
+
+const bool can_multiply = __builtin_cpu_supports("pclmul") != 0 && __builtin_cpu_supports("sse4.1") != 0;
 
 }  // namespace
 
@@ -162,8 +184,12 @@ std::uint64_t hash_in_slot(std::string_view key, std::uint64_t seed) {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }
 
-HashedKey hash_key(std::string_view key, std::uint64_t seed) {
-  return HashedKey{key, slot_of_any(key), hash_in_slot(key, seed)};
+const HashKey hash_key_into = can_multiply ? hash_by_multiplication : hash_by_tables;
+
+HashedKey hash_key(std::string_view key, std::uint64_t seed, SlotId first) {
+  HashedKey hashed;
+  hash_key_into(key, seed, first, &hashed);
+  return hashed;
 }
 
 }  // namespace memento

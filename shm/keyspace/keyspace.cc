@@ -24,17 +24,14 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 }  // namespace
 
 Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process_in)
-    : segment(segment_in),
-      header(segment_in.header()),
-      base(segment_in.base()),
+    : LockFreeReads(segment_in.header(), segment_in.base(), segment_in.process(process_in).counters.data()),
+      segment(segment_in),
       process(process_in),
       record(segment_in.process(process)),
       owner(base, process, segment.master_pipe()),
       redo(base, record),
       arena(segment_in, record, owner, redo),
-      slots(base + header.slots_offset),
       database_changes(base, header, redo),
-      committed_end(Offset{header.arena_offset}),
       ghosts(base, header),
       change_counters(base, header),
       transaction(std::make_unique<Transaction>(*this)) {
@@ -46,6 +43,7 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process_in)
 
 Keyspace::Keyspace(Segment& segment, std::uint32_t process)
     : impl_(std::make_unique<Impl>(segment, process)),
+      reads_(*impl_),
       contentions_(&impl_->owner.contentions),
       searches_(&impl_->arena.searches),
       has_removed_(&impl_->has_removed),
@@ -61,18 +59,9 @@ Keyspace::Keyspace(Segment& segment, std::uint32_t process)
 
 Keyspace::~Keyspace() = default;
 
-void Keyspace::set_now_ms(TimeMs now_ms) { impl_->now_ms = now_ms; }
+void Keyspace::set_now_ms(TimeMs now_ms) { impl_->set_now(now_ms); }
 TimeMs Keyspace::now_ms() const { return impl_->now_ms; }
 bool Keyspace::take_made_key() { return std::exchange(impl_->made_key, false); }
-
-void Keyspace::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&impl_->slots[key.slot]); }
-
-void Keyspace::prefetch_table(const HashedKey& key) const {
-  const Extent table{impl_->slots[key.slot].table.load(kRelaxed)};
-  if (table.word == 0) return;
-  const std::uint64_t line = home_line(Cell::tag_of_hash(key.hash), table.size());
-  __builtin_prefetch(table_cells(impl_->base, table) + line * kCellsPerLine);
-}
 
 bool Keyspace::is_open(DatabaseId database) const {
   return database < kDatabaseEnd && impl_->header.is_open(database);
@@ -331,15 +320,6 @@ bool Keyspace::finds_room() {
     return true;
   return impl_->find_memory(1) && impl_->arena.has_pages(1);
 }
-
-std::uint64_t Keyspace::value_limit_bytes() const { return impl_->header.value_limit_bytes; }
-
-void Keyspace::Impl::count(Counter counter, std::uint64_t amount) {
-  Word& word = record.counters[static_cast<std::size_t>(counter)];
-  word.store(word.load(kRelaxed) + amount, kRelaxed);
-}
-
-void Keyspace::count(Counter counter, std::uint64_t amount) { impl_->count(counter, amount); }
 
 std::uint64_t Keyspace::connected_clients() const {
   const std::uint64_t closed = counter_sum(Counter::kConnectionsClosed);  // first: it never exceeds the other

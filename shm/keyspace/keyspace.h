@@ -20,19 +20,12 @@
 #include "shm/keyspace/change_mark.h"
 #include "shm/keyspace/changed_keys.h"
 #include "shm/keyspace/hash.h"
+#include "shm/keyspace/lock_free_reads.h"
 #include "shm/os/clock.h"
 
 namespace memento {
 
 class Segment;
-
-/// One entry's fields. Inside read()'s copy callback `value` points into shared memory that may change
-/// underneath: copy it, do not interpret it.
-struct EntryView {
-  std::string_view value;
-  TimeMs created_ms = 0;
-  TimeMs expiry_ms = kNoExpiry;
-};
 
 enum class WriteStatus {
   kDone,         ///< committed
@@ -117,21 +110,22 @@ class Keyspace {
   DatabaseId database() const { return database_; }
 
   /// REQUIRES: bytes.size() <= kKeyLimitBytes.
-  HashedKey hash(std::string_view bytes) const {
-    HashedKey key = hash_key(bytes, hash_seed_);
-    key.slot.value |= first_slot_.value;
-    return key;
+  HashedKey hash(std::string_view bytes) const { return hash_key(bytes, hash_seed_, first_slot_); }
+  /// The same where a key of nothing is there already.
+  void hash(std::string_view bytes, HashedKey* key) const {
+    hash_key_into(bytes, hash_seed_, first_slot_, key);
   }
   /// The same name in another database. REQUIRES: that is open.
   static HashedKey in_database(DatabaseId database, HashedKey key) {
     key.slot = slot_in(database, key.slot);
+    key.seen = {};
     return key;
   }
   /// Reading a key takes three fetches, each from where the one before leads. Called for many keys in turn,
   /// the fetches of one stage overlap.
-  void prefetch_slot(const HashedKey& key) const;
-  void prefetch_table(const HashedKey& key) const;
-  void prefetch_entry(const HashedKey& key) const;
+  void prefetch_slot(const HashedKey& key) const { reads_.prefetch_slot(key); }
+  void prefetch_table(const HashedKey& key) const { reads_.prefetch_table(key); }
+  void prefetch_entry(HashedKey& key) const { reads_.prefetch_entry(key); }
 
   /// Calls copy(EntryView) with the live entry; false when there is none (or it has expired). copy may be
   /// called several times: each call must undo the one before. The last call saw a consistent entry.
@@ -145,7 +139,29 @@ class Keyspace {
         context_of(copy));
   }
 
-  WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options = {});
+  /// The same, inlined, of a key that prefetch_entry() saw and that is as it was then, which nearly all are.
+  /// False: read() is to tell; if copy() was called, what it copied counts for nothing.
+  template <class Copy>
+  [[gnu::always_inline]] bool read_where_seen(const HashedKey& key, Copy&& copy) {
+    Offset offset;
+    if (!reads_.read_seen(key, copy, &offset)) [[unlikely]]
+      return false;
+    reads_.count(Counter::kHits);
+    if (reads_.evicts()) [[unlikely]]
+      warm(key, offset);
+    return true;
+  }
+
+  WriteStatus set(const HashedKey& key, std::string_view value, const SetOptions& options = {}) {
+    if (options.condition == SetCondition::kAlways && !options.keep_expiry)
+      return put(key, value, options.expiry_ms);
+    return set_carefully(key, value, options);
+  }
+  /// What put() does, when the key was seen by prefetch_entry(), is as it was then, and its entry as long as
+  /// the new one or nearly. False: nothing was done, put() is to do it.
+  bool put_where_seen(const HashedKey& key, std::string_view value);
+  /// set() on no condition.
+  WriteStatus put(const HashedKey& key, std::string_view value, TimeMs expiry_ms = kNoExpiry);
   WriteStatus erase(const HashedKey& key);
   /// The last write of a value made a key that was not there. False when that was asked already.
   bool take_made_key();
@@ -288,10 +304,12 @@ class Keyspace {
   /// Returns to all what this record holds (magazines, dead tables): nobody will use it next.
   void give_back();
 
-  void count(Counter counter, std::uint64_t amount = 1);
+  void count(Counter counter, std::uint64_t amount = 1) { reads_.count(counter, amount); }
   std::uint64_t counter_sum(Counter counter) const;  ///< over all processes
   std::uint64_t connected_clients() const;           ///< over all processes
-  std::uint64_t value_limit_bytes() const;
+  std::uint64_t value_limit_bytes() const {
+    return reads_.header.value_limit_bytes.load(std::memory_order_relaxed);
+  }
   void set_value_limit(std::uint64_t bytes);  ///< for all processes
 
  private:
@@ -305,6 +323,7 @@ class Keyspace {
     return const_cast<void*>(static_cast<const void*>(&function));
   }
   bool read_erased(const HashedKey& key, CopyFunction copy, void* context);
+  void warm(const HashedKey& key, Offset offset);
   std::uint64_t scan_erased(SlotId slot, std::uint64_t place, ScanLimit* limit, VisitFunction visit,
                             void* context);
   WriteStatus transact_erased(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body,
@@ -319,6 +338,7 @@ class Keyspace {
   /// FLUSH's generation and the slots' versions.
   void note_versions(std::span<const HashedKey> keys, std::vector<std::uint64_t>* versions) const;
   bool versions_hold(std::span<const HashedKey> keys, const std::vector<std::uint64_t>& versions) const;
+  WriteStatus set_carefully(const HashedKey& key, std::string_view value, const SetOptions& options);
   WriteStatus update_erased(const HashedKey& key, DecideFunction decide, void* context);
 
   struct Impl;
@@ -327,6 +347,7 @@ class Keyspace {
   class SlotGuard;
   class Pin;
   std::unique_ptr<Impl> impl_;
+  const LockFreeReads& reads_;        ///< its
   const std::uint64_t* contentions_;  ///< counted in it
   const std::uint64_t* searches_;
   const bool* has_removed_;

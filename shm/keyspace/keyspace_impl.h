@@ -26,52 +26,16 @@ inline constexpr int kFindMemoryLimit = 10'000;  ///< others may take what is fo
 /// Writes the pieces of a new value; a piece without data stands for zeros.
 void copy_pieces(char* to, const Change& change);
 
-inline EntryView view_of(const Entry& entry, const Header& header) {
-  return EntryView{{entry.value(), entry.value_bytes},
-                   static_cast<TimeMs>(entry.created + header.time_base_ms),
-                   entry.expiry_ms()};
-}
-
-struct Keyspace::Impl {
+struct Keyspace::Impl : LockFreeReads {
   enum class Search { kHit, kMiss, kTorn };  ///< kTorn: what was read makes no sense; read again
 
   Impl(Segment& segment, std::uint32_t process);
 
-  /// The time of creation of an entry made now. A clock that was set back to before the segment was made
-  /// gives its begin.
-  std::uint64_t creation_time() const {
-    const auto now = static_cast<std::uint64_t>(now_ms);
-    return now > header.time_base_ms ? now - header.time_base_ms : 0;
-  }
-
-  bool is_current(const Slot& slot) const {
-    return slot.generation.load(std::memory_order_relaxed) ==
-           header.flush_generation.load(std::memory_order_acquire);
-  }
-  /// What was read of the slot since `version` was, when nobody was changing it, is as it was at that moment.
-  bool unchanged_since(const Slot& slot, std::uint64_t version) const {
-#if !defined(__SANITIZE_THREAD__)  // GCC's ThreadSanitizer knows no fences; the acquire loads serve it
-    std::atomic_thread_fence(std::memory_order_acquire);
-#endif
-    // The version comes second: a change that has ended before the first look has moved it.
-    return !slot.is_changing() && slot.version.load(std::memory_order_acquire) == version;
-  }
-
-  /// Whether these bytes of the arena may be touched. A torn offset may point anywhere: reading memory that
-  /// no fallocate has granted would take it from the tmpfs, and be a SIGBUS when that is full.
-  bool is_committed(Offset offset, std::uint64_t bytes) const {
-    return offset.value >= header.arena_offset &&
-           (offset + bytes <= committed_end || offset + bytes <= find_committed_end());
-  }
-  /// The same by one comparison for a line of a table, or an entry of any length that has no extension word.
-  /// False also for those in the last page that is committed.
-  bool is_surely_committed(Offset offset) const { return offset.value - header.arena_offset < sure_bytes; }
-  static_assert(Entry::kExtendedValue + 255 + 16 < kPageBytes);
-  Offset find_committed_end() const {
-    const std::uint64_t pages = header.committed_pages.load(std::memory_order_acquire);
-    committed_end = Offset{header.arena_offset + pages * kPageBytes};
-    sure_bytes = (pages - (pages > 0 ? 1 : 0)) * kPageBytes;
-    return committed_end;
+  /// A clock that was set back to before the segment was made gives its begin.
+  void set_now(TimeMs time_ms) {
+    now_ms = time_ms;
+    const auto now = static_cast<std::uint64_t>(time_ms);
+    created_now = now > header.time_base_ms ? now - header.time_base_ms : 0;
   }
 
   Offset offset_of(const Entry& entry) const { return Offset{static_cast<std::uint64_t>(entry.at - base)}; }
@@ -100,16 +64,15 @@ struct Keyspace::Impl {
 
   Search find(Extent table, const HashedKey& key, Entry* entry, Word** cell) const;
   // keyspace_fast_path.cc
-  inline Word* home_cells(const Slot& slot, std::uint64_t tag) const;
   inline Search read_fast(const HashedKey& key, CopyFunction copy, void* context);
-  bool set_fast(const HashedKey& key, std::string_view value, TimeMs expiry_ms);
-  inline bool exchange_entry(Slot& slot, Word& cell, const HashedKey& key, std::uint64_t head,
+  inline bool set_seen(const HashedKey& key, const Sighting& seen, std::string_view value, TimeMs expiry_ms);
+  Sighting look(const Slot& slot, std::uint64_t tag) const;
+  inline bool exchange_entry(Slot& slot, const Sighting& seen, const HashedKey& key, std::uint64_t head,
                              std::uint32_t size_class, Word& place);
   // keyspace.cc
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
   std::optional<Entry> find_locked(const Slot& slot, std::uint64_t generation, const HashedKey& key) const;
-  void count(Counter counter, std::uint64_t amount);
   void warm(Word& cell, Offset offset, const HashedKey& key);
   bool read_pinned(Slot& slot, const HashedKey& key, CopyFunction copy, void* context);
 
@@ -341,20 +304,15 @@ struct Keyspace::Impl {
   std::optional<std::string> draw_key_of(SlotId slot, std::mt19937_64& random);
 
   Segment& segment;
-  Header& header;
-  char* base;
   const std::uint32_t process;
   ProcessRecord& record;
   LockOwner owner;
   RedoList redo;
   Arena arena;
-  SlotArray slots;
   DatabaseChanges database_changes;
-  DatabaseId database;                   ///< selected
-  bool made_key = false;                 ///< by the last write of a value
-  mutable Offset committed_end;          ///< as last seen; grows
-  mutable std::uint64_t sure_bytes = 0;  ///< of the arena, for is_surely_committed()
-  TimeMs now_ms = 0;
+  DatabaseId database;            ///< selected
+  bool made_key = false;          ///< by the last write of a value
+  std::uint64_t created_now = 0;  ///< the time of creation of an entry made now
   SlotId sweep_slot_next;
   std::uint64_t sweep_place_next = 0;  ///< in that slot
   Lap lap;

@@ -154,7 +154,7 @@ bool Keyspace::Update::prepare(std::uint64_t bytes) { return impl_.prepare_block
 
 Entry Keyspace::Update::shape(const Change& change, const Found& old) const {
   return Entry::shape(key_.bytes.size(), change.value_bytes(), change.expiry_ms != kNoExpiry,
-                      old.is_live ? old.entry.created : impl_.creation_time());
+                      old.is_live ? old.entry.created : impl_.created_now);
 }
 
 // REQUIRES: locked. Short values, and long ones of who was overtaken too often.

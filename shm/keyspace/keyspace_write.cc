@@ -201,7 +201,7 @@ Offset Keyspace::Impl::block_offset(std::uint32_t size_class) const {
   return size_class == Arena::kNoClass ? arena.new_run_entry() : arena.peek(size_class);
 }
 
-WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const SetOptions& options) {
+WriteStatus Keyspace::set_carefully(const HashedKey& key, std::string_view value, const SetOptions& options) {
   if (options.keep_expiry) {
     return update(key, [&](const EntryView* old) {
       if ((old == nullptr && options.condition == SetCondition::kIfPresent) ||
@@ -213,11 +213,8 @@ WriteStatus Keyspace::set(const HashedKey& key, std::string_view value, const Se
   }
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->set(key, value, options);
-  if (options.condition == SetCondition::kAlways && impl.set_fast(key, value, options.expiry_ms)) {
-    return WriteStatus::kDone;
-  }
   const Entry entry =
-      Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry, impl.creation_time());
+      Entry::shape(key.bytes.size(), value.size(), options.expiry_ms != kNoExpiry, impl.created_now);
   Slot& slot = impl.slots[key.slot];
   std::uint32_t size_class = 0;
   Offset offset;

@@ -23,7 +23,7 @@ constexpr std::uint64_t kPatienceNs = 1'000'000'000;
 
 WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool whole_keyspace,
                                        BodyFunction body, void* context) {
-  assert(!is_open_);
+  assert(!is_open());
   WriteStatus status = WriteStatus::kOutOfMemory;
   try {
     wants_all_ = whole_keyspace;
@@ -174,13 +174,13 @@ bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   bool goes_on = false;
   const std::uint64_t begin_ticks = cpu_ticks();
   forget_places();
-  is_open_ = true;
+  impl_.in_transaction = true;
   try {
     goes_on = body(context);
   } catch (const std::bad_alloc&) {
     ran_out_ = true;
   }
-  is_open_ = false;
+  impl_.in_transaction = false;
   body_ticks_ = cpu_ticks() - begin_ticks;
   return goes_on;
 }

@@ -46,7 +46,7 @@ struct Keyspace::Transaction {
   explicit Transaction(Impl& impl) : impl_(impl) {}
 
   /// A body is running: Keyspace's reads and writes come here.
-  bool is_open() const { return is_open_; }
+  bool is_open() const { return impl_.in_transaction; }
 
   /// `keys`: what the body is expected to work on; it may work on others too.
   WriteStatus run(std::span<const HashedKey> keys, bool whole_keyspace, BodyFunction body, void* context);
@@ -219,13 +219,12 @@ struct Keyspace::Transaction {
   void set_cell(Word& cell, std::uint64_t value);
   Word* free_cell(Word* cells, std::uint64_t lines, std::uint64_t tag);
 
-  std::uint64_t now() const { return impl_.creation_time(); }
+  std::uint64_t now() const { return impl_.created_now; }
   /// Calls visit(begin, end) for each slot's range of order_.
   template <class Visit>
   bool each_slot(Visit&& visit) const;
 
   Impl& impl_;
-  bool is_open_ = false;
   bool is_locked_ = false;
   bool is_whole_ = false;      ///< the gate is taken instead of slots
   bool wants_all_ = false;     ///< under locks nobody else is to write anything

@@ -85,7 +85,7 @@ class ByteBuffer {
     void operator()(char* bytes) const { std::free(bytes); }
   };
 
-  void make_room(std::size_t count) {
+  [[gnu::noinline]] void make_room(std::size_t count) {
     const std::size_t used = size();
     if (begin_ >= used && capacity_ - used >= count) {  // the consumed front is large enough
       std::memmove(bytes_.get(), bytes_.get() + begin_, used);

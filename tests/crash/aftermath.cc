@@ -174,18 +174,24 @@ void Aftermath::stop_reader(const Crash& crash, const std::string& name, std::ui
   madvise(segment_->base(), segment_->mapped_bytes(), MADV_DONTNEED);
   Keyspace reader(*segment_, kReader);
   reader.set_now_ms(crash.now_ms);
-  const HashedKey key = key_named(reader, name);
+  HashedKey key = key_named(reader, name);
   Expected found;
   found.value.reserve(kLargestBlockBytes);
   bool is_there = false;
+  const auto copy = [&](const EntryView& view) {
+    found.value.clear();
+    for (std::size_t at = 0; at < view.value.size(); at += kPieceBytes) {
+      found.value.append(view.value.substr(at, kPieceBytes));
+    }
+    found.expiry_ms = view.expiry_ms;
+  };
   auto read = [&] {
-    is_there = reader.read(key, [&](const EntryView& view) {
-      found.value.clear();
-      for (std::size_t at = 0; at < view.value.size(); at += kPieceBytes) {
-        found.value.append(view.value.substr(at, kPieceBytes));
-      }
-      found.expiry_ms = view.expiry_ms;
-    });
+    if (crash.number / kStatesForOneReader % 2 == 0) {
+      is_there = reader.read(key, copy);
+    } else {  // seen at first, as workers do
+      reader.prefetch_entry(key);
+      is_there = reader.read_where_seen(key, copy) || reader.read(key, copy);
+    }
   };
   std::uint64_t executed = 0;
   stepper_.run(read, [&](greg_t* registers) {

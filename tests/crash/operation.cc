@@ -101,6 +101,34 @@ Operation put(const std::string& key, const std::string& value, const SetOptions
   return {"SET " + key + " (" + std::to_string(value.size()) + " bytes)", run, apply, kStartMs, key};
 }
 
+Operation put_seen(const std::string& key, const std::string& value) {
+  const auto run = [=](Keyspace& keyspace) {
+    HashedKey hashed = key_named(keyspace, key);
+    keyspace.prefetch_entry(hashed);
+    return keyspace.put_where_seen(hashed, value) ? WriteStatus::kDone : keyspace.put(hashed, value);
+  };
+  return {"seen SET " + key, run, put(key, value).apply, kStartMs, key};
+}
+
+Operation see(const std::string& key, const Sight& sight) {
+  const auto run = [=](Keyspace& keyspace) {
+    HashedKey hashed = key_named(keyspace, key);
+    keyspace.prefetch_entry(hashed);
+    *sight = hashed.seen;
+    return WriteStatus::kDone;
+  };
+  return {"see " + key, run, [](Model&) {}, kStartMs, key};
+}
+
+Operation put_where_seen(const std::string& key, const std::string& value, const Sight& sight) {
+  const auto run = [=](Keyspace& keyspace) {
+    HashedKey hashed = key_named(keyspace, key);
+    hashed.seen = *sight;
+    return keyspace.put_where_seen(hashed, value) ? WriteStatus::kDone : keyspace.put(hashed, value);
+  };
+  return {"SET of long ago seen " + key, run, put(key, value).apply, kStartMs, key};
+}
+
 Operation erase(const std::string& key) {
   return {"DEL " + key, [key](Keyspace& keyspace) { return keyspace.erase(key_named(keyspace, key)); },
           [key](Model& model) { model.erase(key); }, kStartMs, key};

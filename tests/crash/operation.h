@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,12 @@ struct Operation {
 Operation at(TimeMs now_ms, Operation operation);
 
 Operation put(const std::string& key, const std::string& value, const SetOptions& options = {});
+/// The same where the key was seen just before.
+Operation put_seen(const std::string& key, const std::string& value);
+/// Sees the key, for put_where_seen() of the same Sight.
+using Sight = std::shared_ptr<Sighting>;
+Operation see(const std::string& key, const Sight& sight);
+Operation put_where_seen(const std::string& key, const std::string& value, const Sight& sight);
 Operation erase(const std::string& key);
 Operation append(const std::string& key, const std::string& tail);
 Operation prepend(const std::string& key, const std::string& head);

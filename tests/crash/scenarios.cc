@@ -131,6 +131,26 @@ std::vector<Scenario> scenarios_of_single_keys() {
   };
 }
 
+// Keys that were seen when they were fetched ahead; something happens to them before they are written.
+std::vector<Scenario> scenarios_of_seen_keys() {
+  const auto after = [](const char* name, const Operations& between) {
+    const Sight sight = std::make_shared<Sighting>();
+    return Scenario{name,
+                    Operations{put("{t}a", "one"), put("{t}b", "two"), see("{t}a", sight)} + between,
+                    {put_where_seen("{t}a", "uno", sight)}};
+  };
+  return {
+      {"seen",
+       {put("{t}a", "one"), put("{t}b", "two")},
+       {put_seen("{t}a", "uno"), put_seen("{t}c", "new"), put_seen("{t}a", text(200, 'x')),
+        put_seen("{t}b", "trois"), at(kLater, put_seen("{t}b", "due"))}},
+      after("seen, then written", {put("{t}a", "eins")}),
+      after("seen, then erased", {erase("{t}a"), put("{t}c", "in its cell")}),
+      after("seen, then flushed", {flush()}),
+      after("seen, then its table rebuilt", fill("k", 8, 10)),
+  };
+}
+
 std::vector<Scenario> scenarios_of_background_work_and_flush() {
   return {
       {"watched",
@@ -322,8 +342,9 @@ std::vector<Scenario> scenarios_of_compaction_and_eviction() {
 std::vector<Scenario> all_scenarios() {
   std::vector<Scenario> all;
   for (const auto scenarios :
-       {scenarios_of_single_keys, scenarios_of_background_work_and_flush, scenarios_of_several_keys,
-        scenarios_of_databases, scenarios_of_memory, scenarios_of_compaction_and_eviction}) {
+       {scenarios_of_single_keys, scenarios_of_seen_keys, scenarios_of_background_work_and_flush,
+        scenarios_of_several_keys, scenarios_of_databases, scenarios_of_memory,
+        scenarios_of_compaction_and_eviction}) {
     const std::vector<Scenario> some = scenarios();
     all.insert(all.end(), some.begin(), some.end());
   }

@@ -38,10 +38,9 @@ class ScriptWorker {
     CommandContext context{keyspace, ReplyWriter(output, Protocol::kResp2), services, client_, meter};
     const std::vector<std::string_view> words(request.begin(), request.end());
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
-    Call call{words, {}};
-    if (const std::size_t first = command->first_key(words); first != 0)
-      call.key = keyspace.hash(words[first]);
-    dispatch(context, command, call);
+    const std::size_t first = command->first_key(words);
+    const HashedKey key = first != 0 ? keyspace.hash(words[first]) : HashedKey{};
+    dispatch(context, command, {words, key});
     return std::string(output.view());
   }
 

@@ -236,7 +236,7 @@ ClusterRouter::Route ClusterRouter::route_randomkey(CommandContext& context, Byt
                                                     std::size_t* begin) {
   static constexpr std::string_view kWords[] = {"CLUSTER", "RANDOMKEY"};
   static const Command& command = *resolve_subcommand(find_command(kWords[0]), kWords);
-  return ask_all(JoinKind::kAny, command, Call{kWords, {}}, context, output, begin);
+  return ask_all(JoinKind::kAny, command, Call{kWords}, context, output, begin);
 }
 
 // A cursor names a slot, and the slot's owner walks on.
@@ -296,10 +296,9 @@ ReplyQueue& ClusterRouter::send_parts(std::unique_ptr<Join> join, const std::vec
 
 // What this node gives to a joined reply.
 std::string ClusterRouter::run_part(const Words& words, const Command& command, CommandContext& context) {
-  Call call{words, {}};
-  if (const std::size_t first = command.first_key(words); first != 0)
-    call.key = context.keyspace.hash(words[first]);
-  return invoke_apart(context, command, call).bytes;
+  const std::size_t first = command.first_key(words);
+  const HashedKey key = first != 0 ? context.keyspace.hash(words[first]) : HashedKey{};
+  return invoke_apart(context, command, {words, key}).bytes;
 }
 
 ClusterRouter::Route ClusterRouter::wait(ClientState& client, NodeId node) {

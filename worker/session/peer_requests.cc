@@ -265,7 +265,7 @@ bool PeerRequests::begin_exec(std::string_view message) {
     if (!take_word_list(&message, &words) || words.empty()) return false;
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
     if (!is_for_any_node(command) || command->has(kContainer | kAsksOthers)) return false;
-    if (admit(client_, command, Call{words, {}}) != Admission::kIsQueued) return false;
+    if (admit(client_, command, Call{words}) != Admission::kIsQueued) return false;
     const std::size_t first = command->first_key(words);
     client_.transaction->queue.add(*command, words, first != 0 ? keyspace_.hash(words[first]) : HashedKey{});
   }

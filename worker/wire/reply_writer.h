@@ -76,6 +76,10 @@ class ReplyWriter {
   /// What was written since; invalid with the next reply.
   std::string_view since(std::size_t mark_size) const { return output_.view().substr(mark_size); }
 
+  /// So much was written; whatever was written behind it is dropped, when that was values at most.
+  std::size_t size() const { return output_.size(); }
+  void truncate(std::size_t size) { output_.truncate(size); }
+
   /// Rolls back to what mark() gave, for a reply that is written again.
   struct Mark {
     std::size_t size;

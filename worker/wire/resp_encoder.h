@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "shm/os/byte_buffer.h"
+#include "shm/os/copy_bytes.h"
 
 namespace memento::resp {
 
@@ -18,6 +19,9 @@ inline char* put_header(char* at, char type, std::int64_t number) {
   *at++ = type;
   if (number >= 0 && number < 10) {
     *at++ = static_cast<char>('0' + number);
+  } else if (number >= 10 && number < 100) {
+    *at++ = static_cast<char>('0' + number / 10);
+    *at++ = static_cast<char>('0' + number % 10);
   } else {
     at = std::to_chars(at, at + kHeaderBytes - 3, number).ptr;
   }
@@ -51,7 +55,7 @@ inline void simple(ByteBuffer& output, char type, std::string_view line) {
 inline void bulk(ByteBuffer& output, std::string_view bytes) {
   char* const begin = output.reserve(kHeaderBytes + bytes.size() + 2);
   char* at = put_header(begin, '$', static_cast<std::int64_t>(bytes.size()));
-  if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
+  copy_bytes(at, bytes);
   at += bytes.size();
   *at++ = '\r';
   *at++ = '\n';

@@ -1,7 +1,7 @@
 // Lines of the text protocol that end within 64 bytes, as most do: one look at those bytes yields where
 // spaces are and where the line ends, and words are found among bits, without another look at any byte. A
-// pipelined SET of 16 + 32 bytes took a third fewer instructions with it. Input that is shorter is looked at
-// in a copy, behind which nothing else can be read. Runs in workers.
+// pipelined SET of 16 + 32 bytes took a third fewer instructions with it. What lies behind shorter input is
+// read with it, where that is on the same page of memory, and counts for nothing. Runs in workers.
 #pragma once
 
 #include <emmintrin.h>
@@ -32,11 +32,13 @@ class ShortLine {
  public:
   explicit ShortLine(std::string_view bytes) : bytes_(bytes.data()) {
     if (bytes.size() >= 64) [[likely]] {
-      look(bytes_);
+      look(bytes_, ~0ull);
+    } else if (may_read_64(bytes_)) {
+      look(bytes_, (1ull << bytes.size()) - 1);
     } else {
       alignas(16) std::array<char, 64> copy{};
       std::memcpy(copy.data(), bytes.data(), bytes.size());
-      look(copy.data());
+      look(copy.data(), ~0ull);
     }
   }
 
@@ -90,9 +92,20 @@ class ShortLine {
   }
 
  private:
-  // REQUIRES: 64 bytes at `at`.
-  void look(const char* at) {
-    ends_ = find_in_64(at, '\n');
+  // A processor may, whatever they are, when they are of one page. Sanitizers look closer.
+  static bool may_read_64(const char* at) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+    (void)at;
+    return false;
+#else
+    constexpr std::uintptr_t kPage = 4096;
+    return reinterpret_cast<std::uintptr_t>(at) % kPage <= kPage - 64;
+#endif
+  }
+
+  // `valid`: a bit for each of the 64 bytes at `at` that is input. REQUIRES: they may be read.
+  void look(const char* at, std::uint64_t valid) {
+    ends_ = find_in_64(at, '\n') & valid;
     if (ends_ == 0) return;
     size_ = static_cast<std::size_t>(std::countr_zero(ends_));
     if (size_ > 0 && at[size_ - 1] == '\r') --size_;

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "shm/os/byte_buffer.h"
+#include "shm/os/copy_bytes.h"
 
 namespace memento {
 
@@ -19,7 +20,7 @@ class TextEncoder {
   void value(ByteBuffer& output, std::string_view bytes) {
     if (depth_ > 0) return line(output, bytes);
     char* at = output.reserve(bytes.size() + 2);
-    if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
+    copy_bytes(at, bytes);
     at += bytes.size();
     at[0] = '\r';
     at[1] = '\n';

@@ -98,7 +98,7 @@ struct Resolved {
 };
 
 Resolved resolve(const std::vector<std::string_view>& words) {
-  return {resolve_subcommand(find_command(words[0]), words), Call{words, {}}};
+  return {resolve_subcommand(find_command(words[0]), words), Call{words}};
 }
 
 TEST(Admission, EachStateAllowsItsCommands) {

@@ -27,7 +27,8 @@ class InvokeTest : public SessionTest {
     std::vector<std::string_view> words;
     std::string_view rest = line;
     for (std::string_view word; !(word = take_word(&rest)).empty();) words.push_back(word);
-    return run(*resolve_subcommand(find_command(words[0]), words), Call{words, keyspace_->hash(words[1])});
+    const HashedKey key = keyspace_->hash(words[1]);
+    return run(*resolve_subcommand(find_command(words[0]), words), Call{words, key});
   }
   Invocation run(const std::string& line) {
     return with(line,

@@ -48,8 +48,8 @@ bool execute_all(CommandContext& context, const CallQueue& queue, const std::vec
   for (std::size_t i = 0; i < calls.size(); ++i) {
     // A SELECT in front of it may have chosen another database than when it was queued.
     context.exec_place = i;
-    const Call call{calls[i].args, Keyspace::in_database(context.keyspace.database(), calls[i].key)};
-    const Invocation done = invoke(context, queue.command(i), call);
+    const HashedKey key = Keyspace::in_database(context.keyspace.database(), calls[i].key);
+    const Invocation done = invoke(context, queue.command(i), {calls[i].args, key});
     (*measured)[i].error = done.is_error ? done.reply : std::string_view();
     (*measured)[i].ticks += done.ticks;
     if (context.keyspace.must_stop() || !context.exec_refusal.empty()) return false;

@@ -123,18 +123,18 @@ std::string_view ScriptRun::call(std::span<const std::string_view> words, Protoc
 
 void ScriptRun::execute(std::span<const std::string_view> words) {
   const Command* const command = resolve_subcommand(find_command(words[0]), words);
-  Call call{words, {}};
+  const Call call{words};
   if (const char* const reason = refusal(command, call)) return context_.reply.error(reason);
   const Admission admission = admit(context_.client, command, call);
   if (is_refused(admission)) {
     const auto [code, reason] = refusal_text(admission, command, call);
     return context_.reply.error(std::string(code) + " " + reason);
   }
-  if (const std::size_t first = command->first_key(words); first != 0)
-    call.key = context_.keyspace.hash(words[first]);
+  const std::size_t first = command->first_key(words);
+  const HashedKey key = first != 0 ? context_.keyspace.hash(words[first]) : HashedKey{};
   if (context_.services.hub.has_monitors()) [[unlikely]]
     note_line(*command, words);
-  const Invocation done = invoke(context_, *command, call);
+  const Invocation done = invoke(context_, *command, {words, key});
   tells_too_much_ |= !context_.exec_refusal.empty();
   measured_.push_back({command, done.ticks, done.is_error ? std::string(done.reply) : std::string()});
 }

@@ -20,7 +20,7 @@ std::vector<HashedKey> hash_keys(CommandContext& context, const Call& call, std:
     context.keyspace.prefetch_slot(keys.back());
   }
   for (const HashedKey& key : keys) context.keyspace.prefetch_table(key);
-  for (const HashedKey& key : keys) context.keyspace.prefetch_entry(key);
+  for (HashedKey& key : keys) context.keyspace.prefetch_entry(key);
   return keys;
 }
 

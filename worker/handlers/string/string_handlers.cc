@@ -14,13 +14,27 @@ void tell_set(CommandContext& context, const HashedKey& key, bool expires) {
   if (expires) context.changed(key, key_events::kExpire);
 }
 
-void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value,
-                 TimeMs expiry_ms = kNoExpiry) {
+[[gnu::noinline]] void set_plainly(CommandContext& context, const HashedKey& key, std::string_view value,
+                                   TimeMs expiry_ms = kNoExpiry) {
   if (!check_value_length(context, value.size())) return;
-  const WriteStatus status = context.keyspace.set(key, value, {SetCondition::kAlways, expiry_ms, false});
+  const WriteStatus status = context.keyspace.put(key, value, expiry_ms);
   if (answer_refusal(context, status)) return;
   tell_set(context, key, expiry_ms != kNoExpiry);
   context.reply.ok();
+}
+
+// The reply begins at `begin`; what is there of it counts for nothing.
+[[gnu::noinline]] void get_carefully(CommandContext& context, const HashedKey& key, std::size_t begin) {
+  context.reply.truncate(begin);
+  const ReplyWriter::Mark mark = context.reply.mark();
+  const bool found = context.keyspace.read(key, [&](const EntryView& entry) {
+    context.reply.roll_back(mark);
+    context.reply.bulk(entry.value);
+  });
+  if (found) return;
+  context.missed(key);
+  context.reply.roll_back(mark);
+  context.reply.nil();
 }
 
 // Writes what decide(old) says and answers with the old value; what came of it. REQUIRES: decide has no
@@ -94,7 +108,13 @@ void set_expiring(CommandContext& context, const Call& call, ExpiryForm form, co
 
 void set(CommandContext& context, const Call& call) {
   if (call.count() > 3) return set_with_options(context, call);
-  set_plainly(context, call.key, call[2]);
+  const std::string_view value = call[2];
+  if (value.size() > context.keyspace.value_limit_bytes() ||
+      !context.keyspace.put_where_seen(call.key, value)) [[unlikely]] {
+    return set_plainly(context, call.key, value);
+  }
+  context.changed(call.key, key_events::kSet);
+  context.reply.ok();
 }
 
 void setnx(CommandContext& context, const Call& call) {
@@ -112,15 +132,11 @@ void psetex(CommandContext& context, const Call& call) {
 }
 
 void get(CommandContext& context, const Call& call) {
-  const ReplyWriter::Mark mark = context.reply.mark();
-  const bool found = context.keyspace.read(call.key, [&](const EntryView& entry) {
-    context.reply.roll_back(mark);
-    context.reply.bulk(entry.value);
-  });
-  if (found) return;
-  context.missed(call.key);
-  context.reply.roll_back(mark);
-  context.reply.nil();
+  const std::size_t begin = context.reply.size();
+  const bool found = context.keyspace.read_where_seen(
+      call.key, [&](const EntryView& entry) { context.reply.bulk(entry.value); });
+  if (!found) [[unlikely]]
+    get_carefully(context, call.key, begin);
 }
 
 void getp(CommandContext& context, const Call& call) {
