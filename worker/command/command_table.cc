@@ -103,11 +103,20 @@ const Command* find_command(std::string_view name) {
   return row->command;
 }
 
-const Command* find_brief_command(std::uint64_t letters, std::size_t length) {
-  assert(length >= 1 && length <= 8);
-  const Row* const row = find_row(letters & kUpperMask >> (8 - length) * 8, 0, length);
-  return row == nullptr || row->has_underscore ? nullptr : row->command;
+BriefCommands::BriefCommands() {
+  for (const Command& command : all_commands()) {
+    const bool is_brief =
+        command.has(kPlain) && command.name.size() <= 8 && command.name.find('_') == command.name.npos;
+    if (!is_brief) continue;
+    const std::uint64_t word =
+        word_of(memento::word_of(command.name.data(), command.name.size()), command.name.size());
+    std::size_t place = place_of(word);
+    while (rows_[place].command != nullptr) place = (place + 1) % kPlaces;
+    rows_[place] = {word, &command};
+  }
 }
+
+const BriefCommands kBriefCommands;
 
 const Command* find_subcommand(const Command& container, std::string_view name) {
   for (const Command& subcommand : subcommands_of(container)) {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "worker/dispatch/dispatch.h"
-#include "worker/handlers/invoke.h"
+#include "worker/handlers/handler_table.h"
 #include "worker/text/words.h"
 
 namespace memento {
@@ -43,31 +43,56 @@ void dispatch_request(const Request& request, const Batch& batch, CommandContext
 
 }  // namespace
 
-void Batch::clear() {
-  count = 0;
+void Batch::clear_words() {
   if (arguments.capacity() > kKeptArguments) {
     arguments = {};
   } else {
     arguments.clear();
   }
-  if (!unquoted.empty()) unquoted.clear();
-  input_bytes = 0;
+  unquoted.clear();
 }
 
-void Batch::add_brief(const BriefRequest& brief, std::size_t input_end, const Keyspace& keyspace) {
-  Request& request = requests[count];
-  request.command = brief.command;
-  request.words = next_brief_words();
-  request.argument_count = brief.word_count;
-  request.input_end = input_end;
-  request.greets = false;
-  request.has_key = request.is_plain = true;
-  request.key = keyspace.hash(request.words[brief.command->keys.first]);
-  keyspace.prefetch_slot(request.key);
-  ++count;
+// `take_one(bytes, words)` gives a BriefRequest with its bytes. What is counted is written back once: the
+// loop has no room for more than its own places in registers.
+template <class TakeOne>
+[[gnu::always_inline]] inline std::size_t Batch::take_brief(std::string_view input, std::size_t begin,
+                                                            const Keyspace& keyspace, TakeOne&& take_one) {
+  const char* at = input.data() + begin;
+  const char* const end = input.data() + input.size();
+  Request* request = requests.data() + count;
+  std::string_view* words = brief_words.data() + count * kBriefWords;
+  for (; request != requests.data() + kLimit && at != end; ++request, words += kBriefWords) {
+    const BriefRequest brief = take_one(std::string_view(at, static_cast<std::size_t>(end - at)), words);
+    if (brief.command == nullptr) [[unlikely]]
+      break;
+    at += brief.bytes;
+    request->command = brief.command;
+    request->words = words;
+    request->argument_count = brief.word_count;
+    request->input_end = static_cast<std::size_t>(at - input.data());
+    request->has_key = request->is_plain = true;
+    request->greets = false;
+    request->key.seen.cell = nullptr;
+    keyspace.hash(words[brief.command->keys.first], &request->key);
+    keyspace.prefetch_slot(request->key);
+  }
+  count = static_cast<std::size_t>(request - requests.data());
+  return static_cast<std::size_t>(at - input.data());
+}
+
+std::size_t Batch::take_brief_lines(std::string_view input, std::size_t begin, const Keyspace& keyspace) {
+  return take_brief(input, begin, keyspace, [](std::string_view left, std::string_view* words) {
+    const ShortLine line(left);
+    return line.is_whole() ? take_brief_line(line, words) : BriefRequest{};
+  });
+}
+
+std::size_t Batch::take_brief_frames(std::string_view input, std::size_t begin, const Keyspace& keyspace) {
+  return take_brief(input, begin, keyspace, take_brief_frame);
 }
 
 void settle_words(Batch& batch, const Keyspace& keyspace) {
+  if (batch.is_brief()) return;
   for (std::size_t i = 0; i < batch.count; ++i) {
     if (batch.requests[i].words == nullptr) settle(batch.requests[i], batch.arguments, keyspace);
   }
@@ -79,7 +104,7 @@ void prefetch_tables(const Batch& batch, const Keyspace& keyspace) {
   }
 }
 
-void prefetch_entries(const Batch& batch, const Keyspace& keyspace) {
+void prefetch_entries(Batch& batch, const Keyspace& keyspace) {
   for (std::size_t i = 0; i < batch.count; ++i) {
     if (batch.requests[i].has_key) keyspace.prefetch_entry(batch.requests[i].key);
   }
@@ -126,22 +151,25 @@ void BatchRun::answer_out_of_memory(const Command* command, std::size_t reply_be
   context_.reply.out_of_memory();
 }
 
-// Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of.
+// Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of. The
+// client is an ordinary one, whose keys nobody remembers (run_command()).
 std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) {
-  assert(place < batch_.count && batch_.requests[place].is_plain);
+  assert(place < batch_.count && batch_.requests[place].is_plain && context_.client.is_ordinary());
+  const Request* request = &batch_.requests[place];
+  const Request* const end = batch_.requests.data() + batch_.count;
   std::size_t input_end = input_begin(place);
   std::size_t output_end = output_.size();
   std::uint64_t slow_path_count = context_.keyspace.slow_path_count();
   std::uint64_t errors = context_.reply.error_count();
-  while (place < batch_.count && batch_.requests[place].is_plain && output_end < pause_bytes) {
-    const Request& request = batch_.requests[place++];
+  do {
     const std::size_t reply_begin = output_end;
-    const std::size_t request_begin = std::exchange(input_end, request.input_end);
-    context_.meter.begin_brief(request.command);
+    const std::size_t request_begin = input_end;
+    input_end = request->input_end;
+    context_.meter.begin_brief(request->command);
     try {
-      run_command(context_, *request.command, {batch_.words_of(request), request.key});
+      handler_of (*request->command)(context_, {batch_.words_of(*request), request->key});
     } catch (const std::bad_alloc&) {
-      answer_out_of_memory(request.command, reply_begin);
+      answer_out_of_memory(request->command, reply_begin);
     }
     output_end = output_.size();
     if (context_.reply.error_count() != errors) [[unlikely]] {
@@ -150,13 +178,14 @@ std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) 
                                 std::exchange(context_.was_rejected, false));
     }
     const bool was_long = input_end - request_begin + output_end - reply_begin > CommandMeter::kMuchBytes;
+    const Request& done = *request++;
     if (was_long || context_.keyspace.slow_path_count() != slow_path_count) [[unlikely]] {
       slow_path_count = context_.keyspace.slow_path_count();
-      context_.meter.end_run(batch_.words_of(request), true);
+      context_.meter.end_run(batch_.words_of(done), true);
       if (is_over()) break;
     }
-  }
-  return place;
+  } while (request != end && request->is_plain && output_end < pause_bytes);
+  return static_cast<std::size_t>(request - batch_.requests.data());
 }
 
 }  // namespace memento

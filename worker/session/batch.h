@@ -36,9 +36,10 @@ struct Request {
 
 /// Reused, so that parsing allocates nothing.
 struct Batch {
-  static constexpr std::size_t kLimit = 32;
+  static constexpr std::size_t kLimit = 64;
   std::array<Request, kLimit> requests;
   std::size_t count = 0;
+  std::size_t general_count = 0;  ///< of them, those that were not brief
   Arguments arguments;
   std::array<std::string_view, kLimit * kBriefWords> brief_words;  ///< of brief requests, by their place
   std::deque<std::string> unquoted;  ///< words that do not stand in the input as they are
@@ -52,15 +53,27 @@ struct Batch {
   std::span<const std::string_view> arguments_of(const Request& request) const {
     return std::span(arguments).subspan(request.first_argument, request.argument_count);
   }
-  /// Where the words of the next request go when it is a brief one.
-  std::string_view* next_brief_words() { return brief_words.data() + count * kBriefWords; }
-  /// Appends it, hashes its key and begins to fetch its slot. REQUIRES: its words are in next_brief_words().
-  void add_brief(const BriefRequest& brief, std::size_t input_end, const Keyspace& keyspace);
+  /// Appends the brief requests that stand in the input from `begin` on, hashes their keys and begins to
+  /// fetch their slots; where they end.
+  std::size_t take_brief_lines(std::string_view input, std::size_t begin, const Keyspace& keyspace);
+  std::size_t take_brief_frames(std::string_view input, std::size_t begin, const Keyspace& keyspace);
+  /// All are brief ones.
+  bool is_brief() const { return general_count == 0; }
   bool is_plain() const {
-    return std::all_of(requests.begin(), requests.begin() + count,
-                       [](const Request& request) { return request.is_plain; });
+    return is_brief() || std::all_of(requests.begin(), requests.begin() + count,
+                                     [](const Request& request) { return request.is_plain; });
   }
-  void clear();
+  void clear() {
+    count = general_count = input_bytes = 0;
+    if (!arguments.empty() || !unquoted.empty()) [[unlikely]]
+      clear_words();
+  }
+
+ private:
+  void clear_words();
+  template <class TakeOne>
+  std::size_t take_brief(std::string_view input, std::size_t begin, const Keyspace& keyspace,
+                         TakeOne&& take_one);
 };
 
 /// Puts the words of requests that were parsed in the general way in their place, hashes these requests'
@@ -68,7 +81,8 @@ struct Batch {
 void settle_words(Batch& batch, const Keyspace& keyspace);
 /// The next stages of fetching what the requests need.
 void prefetch_tables(const Batch& batch, const Keyspace& keyspace);
-void prefetch_entries(const Batch& batch, const Keyspace& keyspace);
+/// Notes in the requests' keys where they were seen.
+void prefetch_entries(Batch& batch, const Keyspace& keyspace);
 
 /// Executes the requests of one batch, in order, and counts and times them. Replies go to the output that
 /// the context's reply writes to.

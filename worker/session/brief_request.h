@@ -20,7 +20,7 @@ inline constexpr std::size_t kBriefWords = 4;
 struct BriefRequest {
   const Command* command = nullptr;  ///< nullptr: it is something else
   std::size_t word_count = 0;
-  std::size_t bytes = 0;  ///< of the input, of frames only
+  std::size_t bytes = 0;  ///< of the input
 };
 
 /// REQUIRES: kBriefWords places at `words`.
@@ -28,14 +28,14 @@ struct BriefRequest {
   const std::size_t name_bytes = line.name_bytes();
   if (name_bytes - 1 >= 8) [[unlikely]]
     return {};
-  const Command* const command = find_brief_command(line.head(), name_bytes);
-  if (command == nullptr || !command->has(kPlain)) [[unlikely]]
+  const Command* const command = kBriefCommands.find(line.head(), name_bytes);
+  if (command == nullptr) [[unlikely]]
     return {};
   const std::size_t count =
       line.split_plainly<kBriefWords>(static_cast<std::size_t>(command->text_rest), words);
   if (count == 0 || !command->accepts(count)) [[unlikely]]
     return {};
-  return {command, count, 0};
+  return {command, count, line.bytes_with_end()};
 }
 
 /// Words of less than 100 bytes. REQUIRES: `bytes` begin where a request begins, and kBriefWords places at
@@ -56,8 +56,8 @@ struct BriefRequest {
   const std::size_t name_bytes = front >> 40 & 15;
   if ((front & kButDigits) != kFront || count - 2 > kBriefWords - 2 || name_bytes - 1 >= 8) [[unlikely]]
     return {};
-  const Command* const command = find_brief_command(load(kFrontBytes), name_bytes);
-  if (command == nullptr || !command->has(kPlain) || !command->accepts(count)) [[unlikely]]
+  const Command* const command = kBriefCommands.find(load(kFrontBytes), name_bytes);
+  if (command == nullptr || !command->accepts(count)) [[unlikely]]
     return {};
   words[0] = {bytes.data() + kFrontBytes, name_bytes};
   std::size_t at = kFrontBytes + name_bytes + 2;

@@ -147,6 +147,7 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
     request.input_end = taken;
     request.greets = false;
     headers_[batch_.count++] = header;
+    ++batch_.general_count;
     return true;
   });
   keyspace_.select(DatabaseId());
@@ -240,7 +241,7 @@ bool PeerRequests::execute_message(const FragmentHeader& header, std::string_vie
   request.command = resolve_subcommand(find_command(batch_.arguments[0]), batch_.arguments);
   if (header.kind == FragmentKind::kCommand && !is_for_any_node(request.command)) return false;
   request.argument_count = batch_.arguments.size();
-  batch_.count = 1;
+  batch_.count = batch_.general_count = 1;
   settle_words(batch_, keyspace_);
   BatchRun run(batch_, context, output_);
   const bool is_executed = run.execute(0) != BatchRun::Outcome::kParks;

@@ -48,6 +48,7 @@ void Session::add_request(const Command* command, std::size_t first_argument, st
                           Batch& batch) {
   const std::span<const std::string_view> words = std::span(batch.arguments).subspan(first_argument);
   Request& request = batch.requests[batch.count++];
+  ++batch.general_count;
   request.command = resolve_subcommand(command, words);
   request.words = nullptr;
   request.first_argument = first_argument;
@@ -69,79 +70,91 @@ void Session::parse_line(AnyLine& line, std::size_t input_end, Batch& batch) {
   add_request(command, first, input_end, batch);
 }
 
-// Stops in front of a request in RESP.
-void Session::prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
-  std::size_t line_limit = kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
-  const bool is_stranger = !client_.authenticated;
-  if (is_stranger) line_limit = kInlineLimitBytes;
-  std::size_t taken = 0;
-  while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*') {
-    const std::string_view left = bytes.substr(taken);
-    if (fresh_ && begins_as_tools_do(left)) break;
-    if (scanned_bytes_ == 0 && !is_stranger) [[likely]] {
-      if (ShortLine line(left); line.is_whole()) [[likely]] {
-        taken += line.bytes_with_end();
-        const BriefRequest brief = take_brief_line(line, batch.next_brief_words());
-        if (brief.command != nullptr) [[likely]] {
-          fresh_ = false;
-          batch.add_brief(brief, taken, keyspace);
-        } else {
-          parse_line(line, taken, batch);
-        }
-        continue;
-      }
-    }
-    std::string_view text;
-    std::size_t line_bytes = 0;
-    const bool whole = next_line(left, &scanned_bytes_, &text, &line_bytes);
-    const std::size_t seen_bytes = whole ? text.size() : scanned_bytes_;
-    if (seen_bytes > line_limit || (seen_bytes > kInlineLimitBytes && !begins_with_command(left))) {
-      broken_ = batch.count == 0;
-      if (!broken_) forget_incomplete();
-      break;
-    }
-    if (!whole) break;
-    taken += line_bytes;
-    Line line(text);
-    parse_line(line, taken, batch);
-    if (is_stranger && batch.count > 0 && is_too_much(batch.arguments_of(batch.requests[batch.count - 1])))
-        [[unlikely]] {
-      taken -= line_bytes;
-      batch.arguments.resize(batch.requests[--batch.count].first_argument);
-      broken_ = batch.count == 0;  // else the requests before it may change the limits
-      break;
-    }
+// Takes the brief requests from `taken` on; how many bytes are taken then. None, where one goes on that came
+// in part, or limits are others.
+inline std::size_t Session::take_brief(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                                       Batch& batch) {
+  if (!client_.authenticated || refusal_ != nullptr || scanned_bytes_ > 0 || !parser_.is_between_requests())
+      [[unlikely]] {
+    return taken;
   }
-  batch.input_bytes = taken;
+  const std::size_t end = is_text() ? batch.take_brief_lines(bytes, taken, keyspace)
+                                    : batch.take_brief_frames(bytes, taken, keyspace);
+  if (end > taken) fresh_ = false;
+  return end;
 }
 
-void Session::prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch) {
-  const RespLimits limits = limits_of(client_, keyspace);
-  std::size_t taken = 0;
-  while (batch.count < Batch::kLimit && taken < bytes.size()) {
-    if (limits.is_authenticated && parser_.is_between_requests()) [[likely]] {
-      const BriefRequest brief = take_brief_frame(bytes.substr(taken), batch.next_brief_words());
-      if (brief.command != nullptr) [[likely]] {
-        taken += brief.bytes;
-        batch.add_brief(brief, taken, keyspace);
-        continue;
-      }
-    }
-    const std::size_t first = batch.arguments.size();
-    std::size_t request_bytes = 0;
-    const RespParser::Outcome outcome =
-        parser_.parse(bytes.substr(taken), limits, &batch.arguments, &request_bytes, &batch.unquoted);
-    if (outcome == RespParser::Outcome::kBroken) {
-      broken_ = batch.count == 0;
-      if (!broken_) forget_incomplete();  // the requests before it may change the limits
-      batch.arguments.resize(first);
-    }
-    if (outcome != RespParser::Outcome::kRequest) break;
-    taken += request_bytes;
-    if (batch.arguments.size() > first)
-      add_request(find_command(batch.arguments[first]), first, taken, batch);
+// From `taken` bytes on; how many are taken then. Stops in front of a request in RESP.
+std::size_t Session::prepare_lines(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                                   Batch& batch) {
+  while (batch.count < Batch::kLimit && taken < bytes.size() && bytes[taken] != '*' &&
+         take_line(bytes.substr(taken), keyspace, batch, &taken)) {
+    taken = take_brief(bytes, taken, keyspace, batch);
   }
-  batch.input_bytes = taken;
+  return taken;
+}
+
+// A line that may be anything. False: it is not whole, or not to be taken now.
+bool Session::take_line(std::string_view left, const Keyspace& keyspace, Batch& batch, std::size_t* taken) {
+  if (fresh_ && begins_as_tools_do(left)) return false;
+  const bool is_stranger = !client_.authenticated;
+  if (scanned_bytes_ == 0 && !is_stranger) {
+    if (ShortLine line(left); line.is_whole()) {
+      *taken += line.bytes_with_end();
+      parse_line(line, *taken, batch);
+      return true;
+    }
+  }
+  const std::size_t line_limit =
+      is_stranger ? kInlineLimitBytes : kKeyLimitBytes + keyspace.value_limit_bytes() + kLineSlackBytes;
+  std::string_view text;
+  std::size_t line_bytes = 0;
+  const bool whole = next_line(left, &scanned_bytes_, &text, &line_bytes);
+  const std::size_t seen_bytes = whole ? text.size() : scanned_bytes_;
+  if (seen_bytes > line_limit || (seen_bytes > kInlineLimitBytes && !begins_with_command(left))) {
+    broken_ = batch.count == 0;
+    if (!broken_) forget_incomplete();
+    return false;
+  }
+  if (!whole) return false;
+  Line line(text);
+  const std::size_t count = batch.count;
+  parse_line(line, *taken + line_bytes, batch);
+  if (is_stranger && batch.count > count && is_too_much(batch.arguments_of(batch.requests[count])))
+      [[unlikely]] {
+    batch.arguments.resize(batch.requests[--batch.count].first_argument);
+    --batch.general_count;
+    broken_ = batch.count == 0;  // else the requests before it may change the limits
+    return false;
+  }
+  *taken += line_bytes;
+  return true;
+}
+
+std::size_t Session::prepare_frames(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                                    Batch& batch) {
+  while (batch.count < Batch::kLimit && taken < bytes.size() &&
+         take_frame(bytes.substr(taken), keyspace, batch, &taken)) {
+    taken = take_brief(bytes, taken, keyspace, batch);
+  }
+  return taken;
+}
+
+// A request in RESP, or inline, that may be anything. False: it is not whole, or none.
+bool Session::take_frame(std::string_view left, const Keyspace& keyspace, Batch& batch, std::size_t* taken) {
+  const std::size_t first = batch.arguments.size();
+  std::size_t request_bytes = 0;
+  const RespParser::Outcome outcome =
+      parser_.parse(left, limits_of(client_, keyspace), &batch.arguments, &request_bytes, &batch.unquoted);
+  if (outcome == RespParser::Outcome::kBroken) {
+    broken_ = batch.count == 0;
+    if (!broken_) forget_incomplete();  // the requests before it may change the limits
+    batch.arguments.resize(first);
+  }
+  if (outcome != RespParser::Outcome::kRequest) return false;
+  *taken += request_bytes;
+  if (batch.arguments.size() > first) add_request(find_command(batch.arguments[first]), first, *taken, batch);
+  return true;
 }
 
 void Session::forget_incomplete() {
@@ -152,22 +165,32 @@ void Session::forget_incomplete() {
 void Session::prepare(std::string_view bytes, Keyspace& keyspace, Batch& batch) {
   batch.clear();
   broken_ = false;
-  if (closing_) return;
-  if (is_text() && (bytes.starts_with('*') || (fresh_ && begins_as_tools_do(bytes)))) {
+  if (closing_) [[unlikely]]
+    return;
+  keyspace.select(client_.database);
+  std::size_t taken = take_brief(bytes, 0, keyspace, batch);
+  if (taken < bytes.size() && batch.count < Batch::kLimit) [[unlikely]] {
+    taken = prepare_others(bytes, taken, keyspace, batch);
+    settle_words(batch, keyspace);
+  }
+  batch.input_bytes = taken;
+  batch.is_prepared = true;
+}
+
+std::size_t Session::prepare_others(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                                    Batch& batch) {
+  if (taken == 0 && is_text() && (bytes.starts_with('*') || (fresh_ && begins_as_tools_do(bytes)))) {
     client_.protocol = Protocol::kResp2;
     fresh_ = false;
     forget_incomplete();
+    taken = take_brief(bytes, 0, keyspace, batch);
   }
-  keyspace.select(client_.database);
   if (refusal_ != nullptr) {
     broken_ = !bytes.empty();
-  } else if (is_text()) {
-    prepare_lines(bytes, keyspace, batch);
-  } else {
-    prepare_frames(bytes, keyspace, batch);
+    return 0;
   }
-  settle_words(batch, keyspace);
-  batch.is_prepared = true;
+  return is_text() ? prepare_lines(bytes, taken, keyspace, batch)
+                   : prepare_frames(bytes, taken, keyspace, batch);
 }
 
 void Session::report_broken(CommandContext& command) {

@@ -23,6 +23,7 @@
 
 namespace memento {
 
+class BriefTurns;
 class ClusterRouter;
 
 /// What a worker's sessions share.
@@ -71,6 +72,10 @@ class Session {
   bool is_paused() const { return paused_; }
   /// Nothing more is to be read: send the output and close.
   bool is_closing() const { return closing_; }
+  /// None of them, and no reply of another node is awaited: the client goes on as it likes.
+  bool wants_input() const {
+    return !paused_ && !parked_ && !has_rest_ && !closing_ && !client_.has_pending_replies();
+  }
   /// Why it is closing: the client sent, and may go on sending, what no request can be.
   bool is_input_broken() const { return broken_; }
 
@@ -82,14 +87,23 @@ class Session {
 
  private:
   class Consumption;  // one call of consume() (consumption.cc)
+  friend class BriefTurns;
 
   static std::uint64_t turn_ticks() {
     static const auto ticks = static_cast<std::uint64_t>(kTurnNs * ticks_per_ns());
     return ticks;
   }
   bool is_text() const { return client_.protocol == Protocol::kText; }
-  void prepare_lines(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
-  void prepare_frames(std::string_view bytes, const Keyspace& keyspace, Batch& batch);
+  inline std::size_t take_brief(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                                Batch& batch);
+  std::size_t prepare_others(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                             Batch& batch);
+  std::size_t prepare_lines(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                            Batch& batch);
+  std::size_t prepare_frames(std::string_view bytes, std::size_t taken, const Keyspace& keyspace,
+                             Batch& batch);
+  bool take_line(std::string_view left, const Keyspace& keyspace, Batch& batch, std::size_t* taken);
+  bool take_frame(std::string_view left, const Keyspace& keyspace, Batch& batch, std::size_t* taken);
   template <class AnyLine>
   void parse_line(AnyLine& line, std::size_t input_end, Batch& batch);
   void add_request(const Command* command, std::size_t first_argument, std::size_t input_end, Batch& batch);

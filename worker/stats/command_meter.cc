@@ -55,7 +55,7 @@ std::uint64_t statistics_layout() {
 }
 
 CommandMeter::CommandMeter(LiveSettings& settings, std::uint32_t process, const ClientState& client)
-    : settings_(settings), record_(settings.statistics[process]), client_(client) {
+    : settings_(settings), record_(settings.statistics[process]), client_(&client) {
   begin_anew(settings_, record_);
   const std::int64_t slow_us = settings_.slow_after_us.load(kRelaxed);
   const std::int64_t latency_us = settings_.latency_after_ms.load(kRelaxed) * 1000;
@@ -154,8 +154,8 @@ void CommandMeter::log(const Command& command, std::span<const std::string_view>
     std::memcpy(line.text.data() + used + 2, bytes.data(), kept);
     used += 2 + kept;
   };
-  put(peer_address(client_));
-  put(std::string_view(client_.name).substr(0, kSlowArgumentBytes));
+  put(peer_address(*client_));
+  put(std::string_view(client_->name).substr(0, kSlowArgumentBytes));
   std::uint64_t arguments = 0;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = shown_word(command, words, i);
@@ -172,7 +172,7 @@ void CommandMeter::log(const Command& command, std::span<const std::string_view>
     put(remark);
     ++arguments;
   }
-  line.time_s = static_cast<std::uint64_t>(client_.active_ms / 1000);
+  line.time_s = static_cast<std::uint64_t>(client_->active_ms / 1000);
   line.duration_us = duration_us;
   line.text_bytes = used;
   line.argument_count = arguments;
@@ -192,7 +192,7 @@ void CommandMeter::sample(const Command& command, std::uint64_t duration_ms) {
   const std::uint64_t count = event.count.load(kRelaxed);
   const std::uint64_t most = std::min<std::uint64_t>(duration_ms, ~0u);
   event.samples[count % kLatencySampleLimit].store(
-      static_cast<std::uint64_t>(client_.active_ms / 1000) << 32 | most, kRelaxed);
+      static_cast<std::uint64_t>(client_->active_ms / 1000) << 32 | most, kRelaxed);
   if (event.most_ms.load(kRelaxed) < most) event.most_ms.store(most, kRelaxed);
   event.count.store(count + 1, std::memory_order_release);
 }

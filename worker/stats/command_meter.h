@@ -1,5 +1,5 @@
-// CommandMeter: counts and times the commands of one call of Session::consume() in the worker's statistics,
-// and logs the slow ones. Runs in workers.
+// CommandMeter: counts and times the commands of one call of Session::consume(), or of one wake-up's brief
+// turns (brief_turns.h), in the worker's statistics, and logs the slow ones. Runs in workers.
 //
 // Reading the clock around each command would cost as much as a fifth of a GET. Brief commands (with one key
 // and in constant time but for the value's size, or short ones without) that stand one after the other in a
@@ -38,11 +38,17 @@ std::uint64_t statistics_layout();
 class CommandMeter {
  public:
   static constexpr std::int64_t kExactBelowUs = 1000;
-  static constexpr std::size_t kRunLimit = 32;
+  static constexpr std::size_t kRunLimit = 64;
   static constexpr std::size_t kMuchBytes = 16 * 1024;
 
   /// `process`: whose record the statistics go to.
   CommandMeter(LiveSettings& settings, std::uint32_t process, const ClientState& client);
+
+  /// The commands from here on are this client's; a run may hold several clients' and is logged as the last
+  /// one's.
+  void turn_to(const ClientState& client) { client_ = &client; }
+  /// So many commands more fit into the run.
+  bool has_room_for(std::size_t count) const { return count_ + count <= kRunLimit; }
 
   /// From now on each command is a run of its own.
   void time_each() { times_each_ = true; }
@@ -93,7 +99,7 @@ class CommandMeter {
 
   LiveSettings& settings_;
   WorkerStatistics& record_;
-  const ClientState& client_;
+  const ClientState* client_;
   std::array<const Command*, kRunLimit> run_;  ///< the first `count_` are set; none of those is nullptr
   std::size_t count_ = 0;
   bool times_each_ = false;

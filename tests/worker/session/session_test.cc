@@ -305,13 +305,13 @@ TEST_F(SessionTest, TurnsEnd) {
   EXPECT_EQ(conversation.say(" b\n"), "0\r\n(null)\r\n(null)\r\n");
   EXPECT_FALSE(conversation.session().has_rest());
   std::string many;
-  for (int i = 0; i < 40; ++i) many += "GET a\n";
+  for (int i = 0; i < 80; ++i) many += "GET a\n";
   begin_late_turn();
   std::string replies = conversation.say(many);  // brief ones are looked at by the batch
   EXPECT_TRUE(conversation.session().has_rest());
   conversation.session().begin_turn();
   replies += conversation.say("");
-  EXPECT_EQ(replies.size(), 40 * std::string_view("(null)\r\n").size());
+  EXPECT_EQ(replies.size(), 80 * std::string_view("(null)\r\n").size());
 }
 
 // Shows that INFO's figures are the keyspace's and its sections can be asked for one by one.
