@@ -40,7 +40,10 @@ Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
   const bool begins = input_.empty();
   turn.bytes = begins && !has_long_requests_ ? &turn.input : &input_;
   const std::size_t wanted =
-      std::clamp(turn.bytes->size() / 2, has_long_requests_ ? kLongReadBytes : kReadBytes, kReadLimitBytes);
+      turn.bytes == &turn.input
+          ? kReadBytes
+          : std::clamp(turn.bytes->size() / 2, has_long_requests_ ? kLongReadBytes : kReadBytes,
+                       kReadLimitBytes);
   char* const room = turn.bytes->reserve(wanted);
   const ssize_t received = ::recv(socket_.get(), room, wanted, 0);
   if (received < 0) return would_block(errno) ? Wait::kInput : Wait::kClosed;
@@ -90,6 +93,11 @@ Connection::Wait Connection::answer(Turn& turn, SessionContext& context) {
   ByteBuffer& bytes = *turn.bytes;
   ByteBuffer& output = turn.output;
   bool broken = !send(output, context.keyspace);
+  // Nearly always: all was a request, and all was answered.
+  if (!broken && output.empty() && bytes.empty() && session_.wants_input() &&
+      output.capacity() <= kKeptBytes && input_.capacity() == 0) [[likely]] {
+    return Wait::kInput;
+  }
   while (!broken && session_.is_paused() && output.empty()) {
     consume(turn, context);
     broken = !send(output, context.keyspace);

@@ -8,6 +8,7 @@
 
 #include "shm/os/byte_buffer.h"
 #include "shm/os/fd.h"
+#include "worker/session/brief_turns.h"
 #include "worker/session/session.h"
 
 namespace memento {
@@ -49,6 +50,16 @@ class Connection {
   /// Executes the requests received, for the length of a turn; their replies, up to a pause, are in
   /// turn.output.
   void execute(Turn& turn, SessionContext& context);
+  /// The same among the turns of others; what was received stays where it is until answer(), which is next.
+  Wait execute(Turn& turn, SessionContext& context, BriefTurns& brief) {
+    const std::size_t taken_bytes = brief.execute(session_, turn.bytes->view(), turn.batch, turn.output);
+    turn.bytes->consume(taken_bytes);
+    if (taken_bytes == 0) [[unlikely]] {
+      brief.end();
+      execute(turn, context);
+    }
+    return Wait::kInput;
+  }
   /// Behind execute(): sends the replies by one write, and goes on after a pause.
   Wait answer(Turn& turn, SessionContext& context);
 

@@ -63,7 +63,7 @@ class Worker {
  private:
   bool set_up();
   void on_event(const epoll_event& event);
-  void on_connection(int descriptor, std::uint32_t events);
+  void on_connection(Connection& connection, std::uint32_t events);
   void take_turns();
   bool serve_beside_script();
   void answer_turns(std::size_t end);
@@ -91,6 +91,7 @@ class Worker {
   ScriptEngine scripts_;
   WorkerServices services_;
   SessionContext session_;
+  BriefTurns brief_turns_{session_};
   std::unique_ptr<ClusterRouter> router_;  ///< of a cluster's node
   std::unique_ptr<PeerRequests> peers_;    ///< likewise
   std::array<Turn, kTurnLimit> turns_;
@@ -99,9 +100,7 @@ class Worker {
   std::size_t turn_count_ = 0;
   /// Of those being taken: how many they are, were executed, and were answered.
   std::size_t taken_turns_ = 0, next_turn_ = 0, answered_turns_ = 0;
-  Fd epoll_;
-  Fd signals_;
-  Fd timer_;
+  Fd epoll_, signals_, timer_;
   Fd quit_timer_;  ///< runs out with the patience with open connections, then with that with cut off ones
   ConnectionTable connections_;
   const Acceptor::Close close_ = [this](Connection& connection) { close(connection); };
@@ -170,7 +169,9 @@ void Worker::survive(Act&& act) {
 
 void Worker::on_event(const epoll_event& event) {
   const int descriptor = event.data.fd;
-  if (acceptor_.is_listener(descriptor)) {
+  if (Connection* const connection = connections_.at(descriptor)) [[likely]] {
+    on_connection(*connection, event.events);
+  } else if (acceptor_.is_listener(descriptor)) {
     acceptor_.accept(descriptor);
   } else if (descriptor == timer_.get()) {
     on_timer();
@@ -183,8 +184,6 @@ void Worker::on_event(const epoll_event& event) {
     migrations_.serve();
   } else if (descriptor == quit_timer_.get()) {
     cut_off();
-  } else {
-    on_connection(descriptor, event.events);
   }
 }
 
@@ -202,10 +201,7 @@ Connection::Wait Worker::guard(Turn& turn, Act&& act) {
   }
 }
 
-void Worker::on_connection(int descriptor, std::uint32_t events) {
-  Connection* const found = connections_.at(descriptor);
-  if (found == nullptr) return;  // the listening socket's last, behind the signal that closed it
-  Connection& connection = *found;
+void Worker::on_connection(Connection& connection, std::uint32_t events) {
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
     const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
@@ -247,8 +243,7 @@ void Worker::take_turns() {
     if (!is_brief) answer_turns(i);
     next_turn_ = i + 1;
     if (taking_turns_[i] == nullptr) continue;
-    turn_waits_[i] =
-        guard(turn, [&] { return taking_turns_[i]->execute(turn, session_), Connection::Wait::kInput; });
+    turn_waits_[i] = guard(turn, [&] { return taking_turns_[i]->execute(turn, session_, brief_turns_); });
     if (!is_brief || turn.output.size() > kBriefTurnBytes) answer_turns(i + 1);
   }
   next_turn_ = count;
@@ -279,6 +274,7 @@ bool Worker::serve_beside_script() {
 
 // Sends the replies of the turns in front of `end` that were not sent yet.
 void Worker::answer_turns(std::size_t end) {
+  brief_turns_.end();
   for (; answered_turns_ < end; ++answered_turns_) {
     if (taking_turns_[answered_turns_] == nullptr) continue;  // beside a script
     Connection& connection = *taking_turns_[answered_turns_];
@@ -286,7 +282,8 @@ void Worker::answer_turns(std::size_t end) {
     Connection::Wait& wait = turn_waits_[answered_turns_];
     if (wait == Connection::Wait::kInput)
       wait = guard(turn, [&] { return connection.answer(turn, session_); });
-    settle(connection, wait);
+    if (wait != connection.registered || connection.drops_input()) [[unlikely]]
+      settle(connection, wait);
   }
 }
 

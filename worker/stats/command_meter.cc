@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <cstring>
 #include <string>
 
@@ -93,6 +94,21 @@ void CommandMeter::end_run(std::span<const std::string_view> words, bool was_lon
   finish_run(ticks, words, was_long);
 }
 
+void CommandMeter::end_turn(std::span<const std::string_view> words) {
+  const std::uint64_t now = cpu_ticks();
+  const std::uint64_t ticks = now - begin_ticks_;
+  begin_ticks_ = now;
+  if (ticks >= slow_ticks_) [[unlikely]]
+    return finish_run(ticks, words, false);
+  earlier_ticks_ += ticks;
+  earlier_count_ = count_;
+}
+
+void CommandMeter::end_turns() {
+  assert(count_ == earlier_count_);
+  if (count_ > 0) finish_run(0, {}, false);
+}
+
 void CommandMeter::add_call(const Command& command, std::span<const std::string_view> words,
                             std::uint64_t ticks, std::string_view error) {
   run_[count_++] = &command;
@@ -101,35 +117,43 @@ void CommandMeter::add_call(const Command& command, std::span<const std::string_
 }
 
 void CommandMeter::finish_run(std::uint64_t ticks, std::span<const std::string_view> words, bool was_long) {
-  const std::uint64_t share_ns = ticks_to_ns(ticks) / count_;
+  if (earlier_count_ > 0) book(0, earlier_count_, earlier_ticks_);
+  if (count_ > earlier_count_) book(earlier_count_, count_, ticks);
+  if (ticks >= slow_ticks_) [[unlikely]]
+    log_run(ticks_to_ns(ticks) / 1000, words, was_long);
+  count_ = earlier_count_ = 0;
+  earlier_ticks_ = 0;
+}
+
+// Of the run those from `begin` to `end`, which took so long together.
+void CommandMeter::book(std::size_t begin, std::size_t end, std::uint64_t ticks) {
+  const std::uint64_t share_ns = ticks_to_ns(ticks) / (end - begin);
   const auto bucket =
       std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(share_ns / 1000)), kLatencyBuckets - 1);
-  for (std::size_t i = 0, next = 0; i < count_; i = next) {
+  for (std::size_t i = begin, next = 0; i < end; i = next) {
     next = i + 1;
-    while (next < count_ && run_[next] == run_[i]) ++next;
+    while (next < end && run_[next] == run_[i]) ++next;
     if (run_[i] == &kNotExecuted) continue;
     CommandStatistics& statistics = record_.commands[run_[i]->number];
     add_to(statistics.calls, next - i);
     add_to(statistics.nanoseconds, (next - i) * share_ns);
     add_to(statistics.buckets[bucket], next - i);
   }
-  if (ticks >= slow_ticks_) [[unlikely]]
-    log_run(ticks_to_ns(ticks) / 1000, words, was_long);
-  count_ = 0;
 }
 
 // EXEC is not logged: what is in it is.
 void CommandMeter::log_run(std::uint64_t duration_us, std::span<const std::string_view> words,
                            bool was_long) {
   const Command* const last = run_[count_ - 1];
-  if (count_ == 1 || was_long) {
+  const std::size_t count = count_ - earlier_count_;
+  if (count == 1 || was_long) {
     if (last != &kNotExecuted && !last->has(kEndsMulti)) log(*last, words, "", duration_us);
     return;
   }
-  const std::string remark = "(one of " + std::to_string(count_) + " that took so long)";
+  const std::string remark = "(one of " + std::to_string(count) + " that took so long)";
   if (last != &kNotExecuted) return log(*last, words, remark, duration_us);
   // The words of those before the last are gone, their names are not.
-  for (std::size_t i = count_ - 1; i-- > 0;) {
+  for (std::size_t i = count_ - 1; i-- > earlier_count_;) {
     if (run_[i] != &kNotExecuted) return log(*run_[i], {&run_[i]->name, 1}, remark, duration_us);
   }
 }

@@ -10,7 +10,8 @@
 // waited for a lock, memory had to be found. Then the run ends with it: if that was slow, it was this
 // command, and its line says how long the run took, of which the others hardly are a part. A run that was
 // slow for no such reason (the processor was taken away, a page of memory was not there) is logged with its
-// last command and the remark that it was one of so many; what was rejected or queued is never logged.
+// last command and the remark that it was one of so many; what was rejected or queued is never logged. Of a
+// run over several clients' turns only the turn that was slow is logged so, as if it had been alone.
 #pragma once
 
 #include <array>
@@ -44,9 +45,15 @@ class CommandMeter {
   /// `process`: whose record the statistics go to.
   CommandMeter(LiveSettings& settings, std::uint32_t process, const ClientState& client);
 
-  /// The commands from here on are this client's; a run may hold several clients' and is logged as the last
-  /// one's.
+  /// The commands from here on are this client's.
   void turn_to(const ClientState& client) { client_ = &client; }
+  /// A client's turn ends, the run may go on with another's: what each took is looked at by itself. `words`
+  /// as in end_run().
+  void end_turn(std::span<const std::string_view> words);
+  /// The turn ends in an exception: what is left of its commands is not counted.
+  void drop_turn() { count_ = earlier_count_; }
+  /// The run ends with the turn that ended last.
+  void end_turns();
   /// So many commands more fit into the run.
   bool has_room_for(std::size_t count) const { return count_ + count <= kRunLimit; }
 
@@ -85,6 +92,7 @@ class CommandMeter {
 
  private:
   void finish_run(std::uint64_t ticks, std::span<const std::string_view> words, bool was_long);
+  void book(std::size_t begin, std::size_t end, std::uint64_t ticks);
   static bool is_brief(const Command& command, std::size_t word_count) {
     if (command.has(kReadonly) && !command.has(kFast)) return false;
     if (command.keys.first != command.keys.last) return word_count <= 2;
@@ -102,6 +110,8 @@ class CommandMeter {
   const ClientState* client_;
   std::array<const Command*, kRunLimit> run_;  ///< the first `count_` are set; none of those is nullptr
   std::size_t count_ = 0;
+  std::size_t earlier_count_ = 0;    ///< of them, those of turns that ended
+  std::uint64_t earlier_ticks_ = 0;  ///< and what these took
   bool times_each_ = false;
   std::uint64_t slow_ticks_;
   std::uint64_t begin_ticks_;

@@ -132,6 +132,12 @@ class SessionTest : public ::testing::Test {
   std::size_t left_bytes_ = 0;
 };
 
+inline void burn_ms(std::int64_t duration_ms) {
+  const std::int64_t end_ns = monotonic_time_ns() + duration_ms * 1'000'000;
+  while (monotonic_time_ns() < end_ns) {
+  }
+}
+
 /// A message as it is pushed: an array of strings, and of numbers that begin with a colon.
 inline std::string pushed(const Words& words, char type = '*') {
   std::string bytes = type + std::to_string(words.size()) + "\r\n";

@@ -14,12 +14,6 @@ namespace {
 class Statistics : public SessionTest {
  protected:
   Statistics() : SessionTest(64 << 20, 256 << 20) {}
-
-  static void burn_ms(std::int64_t duration_ms) {
-    const std::int64_t end_ns = monotonic_time_ns() + duration_ms * 1'000'000;
-    while (monotonic_time_ns() < end_ns) {
-    }
-  }
 };
 
 TEST_F(Statistics, CountsCallsFailuresAndRefusals) {

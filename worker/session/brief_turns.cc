@@ -1,0 +1,67 @@
+// See brief_turns.h.
+#include "worker/session/brief_turns.h"
+
+#include "worker/clients/message_hub.h"
+
+namespace memento {
+
+// Nobody is shown, held back or routed; nothing of this changes while only brief requests are executed.
+bool BriefTurns::may_begin() {
+  MessageHub& hub = context_.services.hub;
+  return context_.router == nullptr && !context_.services.is_busy && !hub.has_monitors() &&
+         !hub.pause().is_set();
+}
+
+std::size_t BriefTurns::execute(Session& session, std::string_view bytes, Batch& batch, ByteBuffer& output) {
+  ClientState& client = session.client_;
+  if (!batch.is_prepared || !batch.is_brief() || batch.count == 0 || batch.input_bytes != bytes.size() ||
+      session.closing_ || !client.is_ordinary() || client.is_redirect_target || client.has_pushes)
+      [[unlikely]] {
+    return 0;
+  }
+  if (!meter_) {
+    if (!may_begin()) return 0;
+    meter_.emplace(context_.services.settings, context_.services.facts.process, client);
+  }
+  if (meter_->times_each()) [[unlikely]]
+    return 0;
+  if (!meter_->has_room_for(batch.count)) meter_->end_turns();
+  meter_->turn_to(client);
+  context_.keyspace.select(client.database);
+  client.active_ms = context_.keyspace.now_ms();
+  Tracking& tracking = context_.services.hub.tracking();
+  tracking.tell(nullptr);  // of a client whose turn ended without memory
+  session.paused_ = session.parked_ = session.has_rest_ = batch.is_prepared = false;
+
+  CommandContext command{context_.keyspace, ReplyWriter(output, client.protocol), context_.services, client,
+                         *meter_};
+  BatchRun run(batch, command, output);
+  std::size_t done = 0;
+  try {
+    done = run.execute_plain(0, Session::kOutputPauseBytes);
+    tracking.tell(&client);
+  } catch (...) {  // the connection ends
+    meter_->drop_turn();
+    end();
+    throw;
+  }
+  const Request& last = batch.requests[done - 1];
+  meter_->end_turn(Batch::words_of(last));
+  client.last_command = last.command;
+  executed_ += done;
+  errors_ += command.reply.error_count();
+  // The rest is taken when the output is sent.
+  session.paused_ = done < batch.count;
+  return last.input_end;
+}
+
+void BriefTurns::end_row() {
+  meter_->end_turns();
+  meter_->count_executed(executed_);
+  meter_.reset();
+  context_.keyspace.count(Counter::kCommands, executed_);
+  context_.keyspace.count(Counter::kErrors, errors_);
+  executed_ = errors_ = 0;
+}
+
+}  // namespace memento

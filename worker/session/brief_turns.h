@@ -1,0 +1,43 @@
+// BriefTurns: executes turns that are nothing but brief requests, of one session after the other, as nearly
+// all turns are. What Session::consume() looks at anew for each turn is looked at once for a row of them, and
+// their commands are timed and counted together. Runs in workers.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "shm/os/byte_buffer.h"
+#include "worker/session/batch.h"
+#include "worker/session/session.h"
+#include "worker/stats/command_meter.h"
+
+namespace memento {
+
+class BriefTurns {
+ public:
+  explicit BriefTurns(SessionContext& context) : context_(context) {}
+  BriefTurns(const BriefTurns&) = delete;
+  BriefTurns& operator=(const BriefTurns&) = delete;
+
+  /// Executes the prepared batch when it is all there is of the input. How many bytes were taken; 0: nothing
+  /// was done, Session::consume() is to do it, behind end().
+  std::size_t execute(Session& session, std::string_view bytes, Batch& batch, ByteBuffer& output);
+
+  /// Notes what was executed since the last time. To be called before anything else is, and before a reply is
+  /// sent.
+  void end() {
+    if (meter_) end_row();
+  }
+
+ private:
+  bool may_begin();
+  void end_row();
+
+  SessionContext& context_;
+  std::optional<CommandMeter> meter_;  ///< while a row of them goes on
+  std::uint64_t executed_ = 0;
+  std::uint64_t errors_ = 0;
+};
+
+}  // namespace memento
