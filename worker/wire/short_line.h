@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -30,7 +31,9 @@ inline std::uint64_t find_in_64(const char* bytes, char wanted) {
 
 class ShortLine {
  public:
+  /// REQUIRES: not empty, so that the page of its first byte is there.
   explicit ShortLine(std::string_view bytes) : bytes_(bytes.data()) {
+    assert(!bytes.empty());
     if (bytes.size() >= 64) [[likely]] {
       look(bytes_, ~0ull);
     } else if (may_read_64(bytes_)) {

@@ -43,8 +43,9 @@ bool compare_frame(const std::string& bytes) {
   return true;
 }
 
-// Whether it was brief. `bytes` hold a line.
+// Whether it was brief.
 bool compare_line(const std::string& bytes) {
+  if (bytes.empty()) return false;
   const ShortLine line(bytes);
   if (!line.is_whole()) return false;
   Words words;

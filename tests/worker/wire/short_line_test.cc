@@ -2,6 +2,7 @@
 #include "worker/wire/short_line.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <array>
 #include <string>
@@ -81,6 +82,50 @@ TEST(ShortLineTest, FindsTheWordsOfAnyLine) {
     compare_all(4, "SET key " + std::string(size - 8, ' '));
     compare(std::string(size, 'x'), "\r\n");
     compare("SET k " + std::string(size - 6, 'v'), "\r\n");
+  }
+}
+
+// A page of memory between two that nobody may touch, filled with line ends and spaces.
+class LonePage {
+ public:
+  static constexpr std::size_t kBytes = 4096;
+  LonePage()
+      : around_(
+            static_cast<char*>(mmap(nullptr, 3 * kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+    EXPECT_EQ(mprotect(begin(), kBytes, PROT_READ | PROT_WRITE), 0);
+    for (std::size_t i = 0; i < kBytes; ++i) begin()[i] = i % 2 == 0 ? '\n' : ' ';
+  }
+  ~LonePage() { munmap(around_, 3 * kBytes); }
+  LonePage(const LonePage&) = delete;
+  LonePage& operator=(const LonePage&) = delete;
+  char* begin() const { return around_ + kBytes; }
+  char* end() const { return begin() + kBytes; }
+
+ private:
+  char* around_;
+};
+
+// Shows that nothing is read on another page than the input's, and that what lies behind the input there
+// counts for nothing: lines of any length, whole and not, at every distance from the page's end that matters.
+TEST(ShortLineTest, ReadsOnItsOwnPageOnly) {
+  const LonePage page;
+  for (std::size_t size = 1; size <= 2 * kLookBytes; ++size) {
+    for (std::size_t distance = size; distance <= size + 2 * kLookBytes; ++distance) {
+      char* const at = page.end() - distance;
+      const std::string before(at, size);
+      std::string text(size, 'x');
+      if (size > 3) text[3] = ' ';
+      text.copy(at, size);
+      ASSERT_FALSE(ShortLine({at, size}).is_whole()) << size << " bytes, " << distance << " from the end";
+      at[size - 1] = '\n';
+      ShortLine line({at, size});
+      ASSERT_EQ(line.is_whole(), size <= kLookBytes);
+      if (line.is_whole()) {
+        ASSERT_EQ(line.text(), std::string_view(text).substr(0, size - 1));
+        ASSERT_EQ(line.bytes_with_end(), size);
+      }
+      before.copy(at, size);
+    }
   }
 }
 
