@@ -35,7 +35,8 @@ class ScriptWorker {
     WorkerServices services{facts_, settings_, *hub_, nullptr, &scripts_};
     CommandMeter meter(settings_, facts_.process, client_);
     ByteBuffer output;
-    CommandContext context{keyspace, ReplyWriter(output, Protocol::kResp2), services, client_, meter};
+    ExecState exec;
+    CommandContext context{keyspace, ReplyWriter(output, Protocol::kResp2), services, client_, meter, exec};
     const std::vector<std::string_view> words(request.begin(), request.end());
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
     const std::size_t first = command->first_key(words);

@@ -16,12 +16,12 @@ WriteStatus atomically(CommandContext& context, std::span<const HashedKey> keys,
   if (context.in_exec) return body() ? WriteStatus::kDone : WriteStatus::kUnchanged;
   context.in_change = true;
   const WriteStatus status = context.keyspace.transact(keys, [&] {
-    context.plan.steps.clear();
-    context.plan.step_bytes = 0;
+    context.exec.plan.steps.clear();
+    context.exec.plan.step_bytes = 0;
     return body();
   });
   context.in_change = false;
-  if (!context.plan.steps.empty()) [[unlikely]]
+  if (!context.exec.plan.steps.empty()) [[unlikely]]
     tell_planned(context, status);
   return status;
 }

@@ -4,12 +4,12 @@
 namespace memento {
 
 void CommandContext::plan_step(PlannedStep step) {
-  plan.step_bytes += sizeof step + step.name.size() + step.message.size();
-  if (in_exec && plan.step_bytes > ExecPlan::kStepLimitBytes) {
-    exec_refusal = "OOM what is told to others takes more than 67108864 bytes";
+  exec.plan.step_bytes += sizeof step + step.name.size() + step.message.size();
+  if (in_exec && exec.plan.step_bytes > ExecPlan::kStepLimitBytes) {
+    exec.refusal = "OOM what is told to others takes more than 67108864 bytes";
     return;
   }
-  plan.steps.push_back(std::move(step));
+  exec.plan.steps.push_back(std::move(step));
 }
 static_assert(ExecPlan::kStepLimitBytes == 67108864);
 

@@ -69,6 +69,17 @@ struct ExecPlan {
   LibraryChanges library_changes;                ///< taken back when EXEC is not done, or done again
 };
 
+/// What EXEC, scripts and changes of several keys need; no other command leaves anything in it.
+struct ExecState {
+  ExecPlan plan;           ///< inside EXEC, and inside a change of several keys
+  std::size_t place = 0;   ///< of the request among EXEC's
+  std::string refusal;     ///< not empty: why nothing of EXEC is to be done, as an error's text
+  bool finds_room = true;  ///< there was memory for more when EXEC began
+  /// What TIME tells in all of EXEC, or a script, once it was asked.
+  std::optional<std::int64_t> time_us;
+  ScriptedLines scripted_lines;  ///< of the scripts in the request; shown behind it
+};
+
 class CommandMeter;
 
 struct CommandContext {
@@ -77,23 +88,17 @@ struct CommandContext {
   WorkerServices& services;
   ClientState& client;
   CommandMeter& meter;
+  ExecState& exec;                 ///< the caller's: making one costs as much as a brief command does
   bool close_after_reply = false;  ///< set by QUIT
   bool was_rejected = false;       ///< the error was found before the handler ran
   bool counted_errors = false;     ///< EXEC has told the statistics of those in its reply
   bool parks =
       false;  ///< nothing was replied: the request is to be executed again when the client need not wait
-  bool ends_batch = false;      ///< what follows is to be looked at anew
-  bool in_exec = false;         ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
-                                ///< ClientTraits and `plan` are undone
-  bool is_repeated = false;     ///< inside EXEC: not for the first time
-  bool in_change = false;       ///< of several keys (atomically.h): it may not come to be, or run again
-  ExecPlan plan{};              ///< inside EXEC, and inside such a change
-  std::size_t exec_place = 0;   ///< of the request among EXEC's
-  std::string exec_refusal{};   ///< not empty: why nothing of EXEC is to be done, as an error's text
-  bool exec_finds_room = true;  ///< there was memory for more when EXEC began
-  /// What TIME tells in all of EXEC, or a script, once it was asked.
-  std::optional<std::int64_t> exec_time_us{};
-  ScriptedLines scripted_lines{};  ///< of the scripts in the request; shown behind it
+  bool ends_batch = false;   ///< what follows is to be looked at anew
+  bool in_exec = false;      ///< EXEC runs the handler, maybe several times: only the keyspace, the reply,
+                             ///< ClientTraits and `exec.plan` are undone
+  bool is_repeated = false;  ///< inside EXEC: not for the first time
+  bool in_change = false;    ///< of several keys (atomically.h): it may not come to be, or run again
 
   /// For the end of EXEC, or of such a change. What takes more than kStepLimitBytes, as a script's messages
   /// may, refuses EXEC or the script as a whole.
@@ -124,7 +129,7 @@ struct CommandContext {
 
   /// What the client subscribes to at this point of EXEC, or without it; nullptr: nothing.
   const Subscriptions* subscriptions() const {
-    return plan.subscriptions != nullptr ? plan.subscriptions.get() : client.subscriptions.get();
+    return exec.plan.subscriptions != nullptr ? exec.plan.subscriptions.get() : client.subscriptions.get();
   }
 
  private:

@@ -14,6 +14,7 @@ bool BriefTurns::may_begin() {
 
 std::size_t BriefTurns::execute(Session& session, std::string_view bytes, Batch& batch, ByteBuffer& output) {
   ClientState& client = session.client_;
+  Tracking& tracking = context_.services.hub.tracking();
   if (!batch.is_prepared || !batch.is_brief() || batch.count == 0 || batch.input_bytes != bytes.size() ||
       session.closing_ || !client.is_ordinary() || client.is_redirect_target || client.has_pushes)
       [[unlikely]] {
@@ -21,6 +22,7 @@ std::size_t BriefTurns::execute(Session& session, std::string_view bytes, Batch&
   }
   if (!meter_) {
     if (!may_begin()) return 0;
+    tracking.tell(nullptr);  // of a client whose turn ended without memory
     meter_.emplace(context_.services.settings, context_.services.facts.process, client);
   }
   if (meter_->times_each()) [[unlikely]]
@@ -29,12 +31,10 @@ std::size_t BriefTurns::execute(Session& session, std::string_view bytes, Batch&
   meter_->turn_to(client);
   context_.keyspace.select(client.database);
   client.active_ms = context_.keyspace.now_ms();
-  Tracking& tracking = context_.services.hub.tracking();
-  tracking.tell(nullptr);  // of a client whose turn ended without memory
   session.paused_ = session.parked_ = session.has_rest_ = batch.is_prepared = false;
 
-  CommandContext command{context_.keyspace, ReplyWriter(output, client.protocol), context_.services, client,
-                         *meter_};
+  CommandContext command{
+      context_.keyspace, ReplyWriter(output, client.protocol), context_.services, client, *meter_, exec_};
   BatchRun run(batch, command, output);
   std::size_t done = 0;
   try {
@@ -42,6 +42,7 @@ std::size_t BriefTurns::execute(Session& session, std::string_view bytes, Batch&
     tracking.tell(&client);
   } catch (...) {  // the connection ends
     meter_->drop_turn();
+    exec_ = {};
     end();
     throw;
   }

@@ -24,7 +24,7 @@ class Session::Consumption {
         batch_(batch),
         output_(output),
         meter_(context.services.settings, context.services.facts.process, session.client_),
-        command_{context.keyspace, ReplyWriter(output), context.services, session.client_, meter_},
+        command_{context.keyspace, ReplyWriter(output), context.services, session.client_, meter_, exec_},
         routed_begin_(output.size()) {}
 
   std::size_t run();
@@ -58,6 +58,7 @@ class Session::Consumption {
   Batch& batch_;
   ByteBuffer& output_;
   CommandMeter meter_;
+  ExecState exec_;
   CommandContext command_;
   std::size_t taken_bytes_ = 0;
   std::size_t
@@ -248,8 +249,9 @@ void Session::Consumption::show(const Request& request) {
   if (request.command == nullptr || (client_.transaction != nullptr && !request.command->has(kUnqueued)))
     return;
   hub_.show(client_, *request.command, batch_.words_of(request));
-  for (const ScriptedLines::Line& scripted : command_.scripted_lines.lines) hub_.show_line(scripted.text);
-  command_.scripted_lines.clear();
+  for (const ScriptedLines::Line& scripted : command_.exec.scripted_lines.lines)
+    hub_.show_line(scripted.text);
+  command_.exec.scripted_lines.clear();
 }
 
 // Messages come behind the reply to the request that they were sent in.

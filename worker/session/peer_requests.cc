@@ -176,7 +176,8 @@ void PeerRequests::answer_with(Peer& peer, const FragmentHeader& request, Comman
 
 void PeerRequests::run_batch(Peer& peer) {
   CommandMeter meter(services_.settings, services_.facts.process, client_);
-  CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter};
+  ExecState exec;
+  CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter, exec};
   BatchRun run(batch_, context, output_, turn_end_ticks_);
   std::size_t done = 0;
   while (done < batch_.count && !peer.waits && !(done > 0 && run.is_over())) {
@@ -204,7 +205,8 @@ void PeerRequests::run_alone(Peer& peer, std::string_view message) {
   client_.watched.clear();
   client_.protocol = protocol_of(header);
   CommandMeter meter(services_.settings, services_.facts.process, client_);
-  CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter};
+  ExecState exec;
+  CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter, exec};
   answer_with(peer, header, context, [&] {
     if (keyspace_.open_database(DatabaseId(header.database))) {
       select(header);

@@ -43,7 +43,8 @@ class InvokeTest : public SessionTest {
   ByteBuffer output_;
   ClientState client_;
   CommandMeter meter_{settings_, 1, client_};
-  CommandContext command_{*keyspace_, ReplyWriter(output_), *services_, client_, meter_};
+  ExecState exec_;
+  CommandContext command_{*keyspace_, ReplyWriter(output_), *services_, client_, meter_, exec_};
 };
 
 TEST_F(InvokeTest, TheReplyIsWhatTheHandlerWrote) {

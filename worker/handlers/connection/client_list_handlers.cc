@@ -156,7 +156,7 @@ void client_kill(CommandContext& context, const Call& call) {
     context.reply.ok();
   }
   if (!context.in_exec) return close_clients(context, std::move(ids));
-  context.plan.closed.insert(context.plan.closed.end(), ids.begin(), ids.end());
+  context.exec.plan.closed.insert(context.exec.plan.closed.end(), ids.begin(), ids.end());
 }
 
 void close_clients(CommandContext& context, std::vector<std::uint64_t> ids) {

@@ -47,12 +47,12 @@ bool execute_all(CommandContext& context, const CallQueue& queue, const std::vec
   context.reply.begin_array(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
     // A SELECT in front of it may have chosen another database than when it was queued.
-    context.exec_place = i;
+    context.exec.place = i;
     const HashedKey key = Keyspace::in_database(context.keyspace.database(), calls[i].key);
     const Invocation done = invoke(context, queue.command(i), {calls[i].args, key});
     (*measured)[i].error = done.is_error ? done.reply : std::string_view();
     (*measured)[i].ticks += done.ticks;
-    if (context.keyspace.must_stop() || !context.exec_refusal.empty()) return false;
+    if (context.keyspace.must_stop() || !context.exec.refusal.empty()) return false;
   }
   context.reply.end();
   return true;
@@ -70,16 +70,16 @@ void count_all(CommandContext& context, const CallQueue& queue, const std::vecto
 // What was executed is told once, now that it is done.
 void tell_others(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls) {
   MessageHub& hub = context.services.hub;
-  carry_out(context, std::exchange(context.plan, {}));
+  carry_out(context, std::exchange(context.exec.plan, {}));
   if (hub.has_monitors()) {
     for (std::size_t i = 0; i < calls.size(); ++i) {
       hub.show(context.client, queue.command(i), calls[i].args);
-      for (const ScriptedLines::Line& scripted : context.scripted_lines.lines) {
+      for (const ScriptedLines::Line& scripted : context.exec.scripted_lines.lines) {
         if (scripted.exec_place == i) hub.show_line(scripted.text);
       }
     }
   }
-  context.scripted_lines.clear();
+  context.exec.scripted_lines.clear();
 }
 
 }  // namespace
@@ -138,11 +138,11 @@ void exec(CommandContext& context, const Call&) {
     static_cast<ClientTraits&>(context.client) = traits;
     context.reply.set_protocol(traits.protocol);
     keyspace.select(traits.database);
-    if (!context.plan.library_changes.empty())
-      context.services.scripts->functions().take_back(context.plan.library_changes);
-    context.plan = {};
-    context.exec_refusal.clear();
-    context.scripted_lines.clear();
+    if (!context.exec.plan.library_changes.empty())
+      context.services.scripts->functions().take_back(context.exec.plan.library_changes);
+    context.exec.plan = {};
+    context.exec.refusal.clear();
+    context.exec.scripted_lines.clear();
   };
   const auto is_as_watched = [&](const auto& key_and_mark) {
     return keyspace.is_unchanged(key_and_mark.first.hashed(keyspace), key_and_mark.second);
@@ -158,13 +158,13 @@ void exec(CommandContext& context, const Call&) {
     return is_whole;
   };
   context.in_exec = true;
-  context.exec_time_us.reset();
-  context.exec_finds_room = !queue.has_any(kScript) || keyspace.finds_room();
+  context.exec.time_us.reset();
+  context.exec.finds_room = !queue.has_any(kScript) || keyspace.finds_room();
   const WriteStatus status =
       queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
   context.in_exec = context.is_repeated = false;
   context.client.others.reset();
-  const std::string refusal = std::exchange(context.exec_refusal, {});
+  const std::string refusal = std::exchange(context.exec.refusal, {});
   if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts || !refusal.empty())
     begin_anew();
   if (status == WriteStatus::kOutOfMemory) {

@@ -49,7 +49,7 @@ void confirm(CommandContext& context, const char* word, SubscriptionKind kind, c
 
 // Inside EXEC: what the client will subscribe to, to be changed.
 Subscriptions& planned_subscriptions(CommandContext& context) {
-  std::unique_ptr<Subscriptions>& planned = context.plan.subscriptions;
+  std::unique_ptr<Subscriptions>& planned = context.exec.plan.subscriptions;
   if (planned == nullptr) {
     const Subscriptions* const own = context.client.subscriptions.get();
     planned = own != nullptr ? std::make_unique<Subscriptions>(*own) : std::make_unique<Subscriptions>();
@@ -127,7 +127,7 @@ void publish_to(CommandContext& context, SubscriptionKind kind, std::string_view
   if (context.in_exec) {
     context.plan_step({PlannedStep::Action::kPublish, kind, std::string(channel), std::string(message)});
     std::uint64_t receivers = hub.count_receivers(kind, channel);
-    if (context.plan.subscriptions != nullptr) {  // the hub knows only of those before EXEC
+    if (context.exec.plan.subscriptions != nullptr) {  // the hub knows only of those before EXEC
       receivers += own_receipts(context.subscriptions(), kind, channel);
       receivers -= own_receipts(context.client.subscriptions.get(), kind, channel);
     }
@@ -229,7 +229,7 @@ void carry_out(CommandContext& context, const ExecPlan& plan, bool is_of_several
 }
 
 void tell_planned(CommandContext& context, WriteStatus status) {
-  const ExecPlan plan = std::exchange(context.plan, {});
+  const ExecPlan plan = std::exchange(context.exec.plan, {});
   if (status == WriteStatus::kDone || status == WriteStatus::kUnchanged) carry_out(context, plan, false);
 }
 

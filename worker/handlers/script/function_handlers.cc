@@ -27,7 +27,7 @@ std::string change_libraries(CommandContext& context, Change&& change) {
   if (!context.in_exec) return change(functions);
   const FunctionEngine::Snapshot before = functions.snapshot();
   const std::string error = change(functions);
-  functions.note_changes(before, &context.plan.library_changes);
+  functions.note_changes(before, &context.exec.plan.library_changes);
   return error;
 }
 

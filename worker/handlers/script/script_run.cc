@@ -47,7 +47,7 @@ struct Measured {
 // EXEC would have the beginning of what the script did: nothing of EXEC is to be done then.
 void refuse_exec(CommandContext& context, std::string_view error) {
   if (error.starts_with("ERR ")) error.remove_prefix(4);
-  context.exec_refusal = error;
+  context.exec.refusal = error;
 }
 
 class ScriptRun : public ScriptHost {
@@ -135,7 +135,7 @@ void ScriptRun::execute(std::span<const std::string_view> words) {
   if (context_.services.hub.has_monitors()) [[unlikely]]
     note_line(*command, words);
   const Invocation done = invoke(context_, *command, {words, key});
-  tells_too_much_ |= !context_.exec_refusal.empty();
+  tells_too_much_ |= !context_.exec.refusal.empty();
   measured_.push_back({command, done.ticks, done.is_error ? std::string(done.reply) : std::string()});
 }
 
@@ -159,10 +159,10 @@ const char* ScriptRun::refusal(const Command* command, const Call& call) {
 
 // As Redis shows it: of no client, but of `lua`.
 void ScriptRun::note_line(const Command& command, std::span<const std::string_view> words) {
-  if (command.has(kAdmin) || !context_.scripted_lines.has_room()) return;
-  context_.scripted_lines.add(context_.exec_place,
-                              monitor_line(wall_time_us(), context_.client.database, "lua", command, words,
-                                           ScriptedLines::kLimitBytes + 1));
+  if (command.has(kAdmin) || !context_.exec.scripted_lines.has_room()) return;
+  context_.exec.scripted_lines.add(
+      context_.exec.place, monitor_line(wall_time_us(), context_.client.database, "lua", command, words,
+                                        ScriptedLines::kLimitBytes + 1));
 }
 
 bool ScriptRun::has_command(std::span<const std::string_view> words) {
@@ -256,18 +256,18 @@ void ScriptRun::run() {
   keys.reserve(call_.keys.size());
   for (const std::string_view key : call_.keys) keys.push_back(context_.keyspace.hash(key));
   context_.in_exec = true;
-  context_.exec_place = 0;
-  context_.exec_time_us.reset();
+  context_.exec.place = 0;
+  context_.exec.time_us.reset();
   const WriteStatus status = context_.keyspace.transact(keys, [&] {
-    context_.plan = {};
-    context_.scripted_lines.clear();
+    context_.exec.plan = {};
+    context_.exec.scripted_lines.clear();
     const bool counts = run_once();
     context_.is_repeated = true;
     return counts;
   });
   select(database_);  // also where the run ended without memory
   context_.in_exec = context_.is_repeated = false;
-  context_.exec_refusal.clear();
+  context_.exec.refusal.clear();
   context_.reply.set_protocol(context_.client.protocol);
   finish(status);
 }
@@ -281,7 +281,7 @@ void ScriptRun::finish(WriteStatus status) {
   CommandMeter meter(context_.services.settings, context_.services.facts.process, context_.client);
   for (const Measured& one : measured_)
     meter.add_call(*one.command, {&one.command->name, 1}, one.ticks, one.error);
-  const ExecPlan plan = std::exchange(context_.plan, {});
+  const ExecPlan plan = std::exchange(context_.exec.plan, {});
   if (!is_refused && counts_) carry_out(context_, plan);
 }
 
@@ -293,7 +293,7 @@ void run_script(CommandContext& context, Interpreter& interpreter, Interpreter::
 }
 
 bool refuse_without_room(CommandContext& context) {
-  if (context.in_exec ? context.exec_finds_room : context.keyspace.finds_room()) return false;
+  if (context.in_exec ? context.exec.finds_room : context.keyspace.finds_room()) return false;
   if (context.in_exec) refuse_exec(context, kNoRoom);
   context.reply.error(kNoRoom);
   return true;

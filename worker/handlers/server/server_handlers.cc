@@ -79,8 +79,8 @@ void subcommand_help(CommandContext& context, const Call& call) {
 
 // In a script, and in EXEC, it stands still: a run that is repeated must decide alike.
 void time(CommandContext& context, const Call&) {
-  if (!context.exec_time_us || !context.in_exec) context.exec_time_us = wall_time_us();
-  const std::int64_t time_us = *context.exec_time_us;
+  if (!context.exec.time_us || !context.in_exec) context.exec.time_us = wall_time_us();
+  const std::int64_t time_us = *context.exec.time_us;
   context.reply.begin_array(2);
   context.reply.bulk(std::to_string(time_us / 1'000'000));
   context.reply.bulk(std::to_string(time_us % 1'000'000));
