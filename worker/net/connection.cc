@@ -36,6 +36,15 @@ std::uint32_t Connection::events_of(Wait wait) {
   return wait == Wait::kParked ? EPOLLRDHUP : EPOLLIN;
 }
 
+inline bool Connection::send(ByteBuffer& bytes, Keyspace& keyspace) {
+  if (bytes.empty()) return true;
+  const ssize_t sent = ::send(socket_.get(), bytes.view().data(), bytes.size(), MSG_NOSIGNAL);
+  if (sent < 0) return would_block(errno);
+  bytes.consume(static_cast<std::size_t>(sent));
+  keyspace.count(Counter::kBytesWritten, static_cast<std::uint64_t>(sent));
+  return true;
+}
+
 Connection::Wait Connection::receive(Turn& turn, Keyspace& keyspace) {
   const bool begins = input_.empty();
   turn.bytes = begins && !has_long_requests_ ? &turn.input : &input_;
@@ -170,18 +179,6 @@ void Connection::drop_received() {
   char bytes[4096];
   for (int i = 0; i < 64 && ::recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT) > 0; ++i) {
   }
-}
-
-bool Connection::send(ByteBuffer& bytes, Keyspace& keyspace) {
-  while (!bytes.empty()) {
-    const std::string_view view = bytes.view();
-    const ssize_t sent = ::send(socket_.get(), view.data(), view.size(), MSG_NOSIGNAL);
-    if (sent < 0) return would_block(errno);
-    bytes.consume(static_cast<std::size_t>(sent));
-    keyspace.count(Counter::kBytesWritten, static_cast<std::uint64_t>(sent));
-    if (static_cast<std::size_t>(sent) < view.size()) return true;
-  }
-  return true;
 }
 
 }  // namespace memento

@@ -106,7 +106,7 @@ class Connection {
   }
   void consume(Turn& turn, SessionContext& context);
   /// Sends as much as the socket takes; false when the connection is broken.
-  bool send(ByteBuffer& bytes, Keyspace& keyspace);
+  inline bool send(ByteBuffer& bytes, Keyspace& keyspace);
 
   Fd socket_;
   Session session_;
