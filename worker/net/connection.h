@@ -50,11 +50,9 @@ class Connection {
   /// Executes the requests received, for the length of a turn; their replies, up to a pause, are in
   /// turn.output.
   void execute(Turn& turn, SessionContext& context);
-  /// The same among the turns of others; what was received stays where it is until answer(), which is next.
+  /// The same among the turns of others.
   Wait execute(Turn& turn, SessionContext& context, BriefTurns& brief) {
-    const std::size_t taken_bytes = brief.execute(session_, turn.bytes->view(), turn.batch, turn.output);
-    turn.bytes->consume(taken_bytes);
-    if (taken_bytes == 0) [[unlikely]] {
+    if (!brief.execute(session_, *turn.bytes, turn.batch, turn.output)) [[unlikely]] {
       brief.end();
       execute(turn, context);
     }

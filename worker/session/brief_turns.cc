@@ -12,21 +12,21 @@ bool BriefTurns::may_begin() {
          !hub.pause().is_set();
 }
 
-std::size_t BriefTurns::execute(Session& session, std::string_view bytes, Batch& batch, ByteBuffer& output) {
+bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, ByteBuffer& output) {
   ClientState& client = session.client_;
   Tracking& tracking = context_.services.hub.tracking();
   if (!batch.is_prepared || !batch.is_brief() || batch.count == 0 || batch.input_bytes != bytes.size() ||
       session.closing_ || !client.is_ordinary() || client.is_redirect_target || client.has_pushes)
       [[unlikely]] {
-    return 0;
+    return false;
   }
   if (!meter_) {
-    if (!may_begin()) return 0;
+    if (!may_begin()) return false;
     tracking.tell(nullptr);  // of a client whose turn ended without memory
     meter_.emplace(context_.services.settings, context_.services.facts.process, client);
   }
   if (meter_->times_each()) [[unlikely]]
-    return 0;
+    return false;
   if (!meter_->has_room_for(batch.count)) meter_->end_turns();
   meter_->turn_to(client);
   context_.keyspace.select(client.database);
@@ -53,7 +53,8 @@ std::size_t BriefTurns::execute(Session& session, std::string_view bytes, Batch&
   errors_ += command.reply.error_count();
   // The rest is taken when the output is sent.
   session.paused_ = done < batch.count;
-  return last.input_end;
+  bytes.consume(last.input_end);
+  return true;
 }
 
 void BriefTurns::end_row() {

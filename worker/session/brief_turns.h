@@ -3,9 +3,8 @@
 // their commands are timed and counted together. Runs in workers.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "shm/os/byte_buffer.h"
 #include "worker/session/batch.h"
@@ -20,9 +19,10 @@ class BriefTurns {
   BriefTurns(const BriefTurns&) = delete;
   BriefTurns& operator=(const BriefTurns&) = delete;
 
-  /// Executes the prepared batch when it is all there is of the input. How many bytes were taken; 0: nothing
-  /// was done, Session::consume() is to do it, behind end().
-  std::size_t execute(Session& session, std::string_view bytes, Batch& batch, ByteBuffer& output);
+  /// Executes the batch prepared from `bytes` when it is all there is of them, and consumes these; what is
+  /// left is for when the output is sent. False: nothing was done, Session::consume() is to do it, behind
+  /// end().
+  bool execute(Session& session, ByteBuffer& bytes, Batch& batch, ByteBuffer& output);
 
   /// Notes what was executed since the last time. To be called before anything else is, and before a reply is
   /// sent.

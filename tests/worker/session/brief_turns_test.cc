@@ -34,10 +34,11 @@ class BriefTurnsTest : public SessionTest {
     Session& session = client.conversation.session();
     session.prepare(client.input.view(), *keyspace_, client.batch);
     client.output = {};
-    const std::size_t taken = turns_.execute(session, client.input.view(), client.batch, client.output);
-    if (taken == 0) return "(refused)";
-    EXPECT_TRUE(taken == bytes.size() || session.is_paused());
-    client.input.consume(taken);
+    if (!turns_.execute(session, client.input, client.batch, client.output)) {
+      EXPECT_EQ(client.input.view(), bytes);
+      return "(refused)";
+    }
+    EXPECT_TRUE(client.input.empty() || session.is_paused());
     return std::string(client.output.view());
   }
   std::string calls_of(const std::string& command) {
