@@ -424,7 +424,8 @@ void Worker::on_timer() {
   if (router_ != nullptr)
     router_->look(monotonic_time_ms(), [this](int descriptor) { return connections_.client_at(descriptor); });
   memory_log_.flush_due(context_.log);
-  const bool has_more = migrations_.tick() | background_.tick(connections_.served_count());
+  const bool has_migrations = migrations_.tick();
+  const bool has_more = background_.tick(connections_.served_count()) || has_migrations;
   set_timer(timer_, background_.pause_ms(has_more || hub_.clients().has_waiting()));
   idle_clients_.close_due(context_.settings.idle_timeout_s, keyspace_.now_ms());
   acceptor_.tick();
