@@ -27,7 +27,8 @@ TEST(Frame, HasTheBytesOfTheExample) {
       "38 00 00 00 01 00 07 00  0c 00 00 00 00 30 00 00  22 11 00 00 00 00 00 00  01 00 00 00 00 02 00 00"
       "03 00 00 00 00 00 02 01  ff ff ff ff ff ff ff ff  61 62 78 79 7a 00 00 00");
   EXPECT_EQ(std::string(frames.data(), frames.size()), expected);
-  const std::optional<FrameView> read = read_frame(expected + "what follows", 0x1234);
+  const std::string bytes = expected + "what follows";  // which the view is of
+  const std::optional<FrameView> read = read_frame(bytes, 0x1234);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->header.number, 5u);
   EXPECT_EQ(read->header.synced, 4u);

@@ -36,7 +36,8 @@ TEST(JournalRecord, PutOfTheExample) {
       2,    1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x61, 0x62, 0x78, 0x79, 0x7a, 0, 0,    0};
   const std::string bytes = bytes_of(put_of(2, 3), "abxyz");
   ASSERT_EQ(bytes, std::string(reinterpret_cast<const char*>(expected), sizeof expected));
-  const auto record = read_record(bytes + "what follows");
+  const std::string longer = bytes + "what follows";  // which the views are of
+  const auto record = read_record(longer);
   ASSERT_TRUE(record.has_value());
   EXPECT_EQ(record->key, "ab");
   EXPECT_EQ(record->value(), "xyz");
