@@ -23,8 +23,8 @@ constexpr std::uint64_t kSmallestMemoryBytes = 16ull << 20;
 constexpr std::uint64_t kLargestValueBytes = 1ull << 30;
 
 // Options that say what this start does; the file cannot hold them.
-constexpr const char* kCommandLineOnly[] = {"config", "test",    "version", "help",
-                                            "fresh",  "cluster", "nodes",   "name"};
+constexpr const char* kCommandLineOnly[] = {"config", "test", "version",      "help",  "fresh", "cluster",
+                                            "nodes",  "name", "show-journal", "check", "cut"};
 
 constexpr const char* kAllKeys = "allkeys";
 constexpr const char* kResp = "resp";
@@ -83,6 +83,7 @@ class Parser {
  public:
   explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") {
     add_options(options);
+    add_journal_options(options);
   }
 
   /// Returns what is wrong; empty: nothing.
@@ -211,6 +212,16 @@ class Parser {
         "Cluster: file whose first line is the secret that all nodes have", "FILE");
     add("--cluster-timeout", o.cluster_timeout_s, number_between(1, 60, "a number of seconds"),
         "Cluster: silence after which a node counts as gone (3)", "SECONDS");
+  }
+
+  // What is done instead of starting a server.
+  void add_journal_options(Options& o) {
+    CLI::Option* const show =
+        add("--show-journal", o.show_journal, not_empty,
+            "Start nothing; list the journal in a folder, or in one of its files", "PATH");
+    app_.add_flag("--check", o.check_journal, "With --show-journal: only say whether it is whole")
+        ->needs(show);
+    app_.add_flag("--cut", o.cut_journal, "With --show-journal: cut off a torn end")->needs(show);
   }
 
   CLI::App app_;

@@ -63,6 +63,9 @@ struct Options {
   std::string config_file;  ///< empty: none; as given
   std::string config_path;  ///< resolved: where that is
   bool test_only = false;
+  std::string show_journal;  ///< folder or file to show instead of starting; empty: none
+  bool check_journal = false;
+  bool cut_journal = false;
   bool cluster = false;
   std::string nodes_file;           ///< resolved: ~/.memento
   std::string node_name;            ///< empty: the file says which node this is

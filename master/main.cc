@@ -9,6 +9,7 @@
 #include "master/daemonize.h"
 #include "master/handover.h"
 #include "master/master.h"
+#include "master/show_journal.h"
 #include "master/upgrade.h"
 
 int main(int argc, char** argv) {
@@ -27,6 +28,7 @@ int main(int argc, char** argv) {
     std::fputs(parsed.text.c_str(), parsed.status == ExitStatus::kOk ? stdout : stderr);
     return static_cast<int>(parsed.status);
   }
+  if (!parsed.options.show_journal.empty()) return show_journal(parsed.options, stdout, stderr);
   Program program{own_path(start_folder), arguments};
   if (parsed.options.daemon && !*handover) {
     Result<Readiness> detached = daemonize();

@@ -217,6 +217,19 @@ TEST(ConfOptions, NodesNeedClusterMode) {
   }
 }
 
+// Shows that the journal is shown only when it is asked for, and that a configuration file cannot do that.
+TEST(ConfOptions, ShowJournal) {
+  const ParsedCommandLine parsed = parse({"--show-journal", "folder", "--check"});
+  ASSERT_FALSE(parsed.ends) << parsed.text;
+  EXPECT_EQ(parsed.options.show_journal, "folder");
+  EXPECT_TRUE(parsed.options.check_journal);
+  for (const char* alone : {"--check", "--cut"}) {
+    EXPECT_EQ(parse({alone}).status, ExitStatus::kUsage);
+    EXPECT_NE(parse({alone}).text.find("requires --show-journal"), std::string::npos) << parse({alone}).text;
+  }
+  EXPECT_TRUE(parse_file("show-journal folder\n").ends);
+}
+
 TEST(ConfOptions, HelpAndVersion) {
   EXPECT_EQ(parse({"-v"}).text.substr(0, 8), "memento ");
   EXPECT_EQ(parse({"-v"}).status, ExitStatus::kOk);

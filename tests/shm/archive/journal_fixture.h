@@ -215,6 +215,7 @@ class TestJournal {
   std::uint64_t next() const { return next_; }
   std::uint64_t offset() const { return offset_; }
   JournalFolder& folder() { return journal_; }
+  const std::string& path() const { return journal_.path(); }
   JournalFile& file() { return *file_; }
   std::string file_path() const { return file_->path(); }
   bool has_room(std::uint64_t bytes) const { return file_->has_room(offset_, bytes); }

@@ -2,6 +2,7 @@
 #include "shm/archive/manifest_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "tests/shm/archive/disk_faults.h"
 #include "tests/shm/archive/hex.h"
@@ -40,6 +41,12 @@ class ManifestFileTest : public ::testing::Test {
   std::uint64_t newest_binding() {
     const ManifestFile file = open();
     return file.newest() ? file.newest()->binding : 0;
+  }
+
+  std::uint64_t file_number() const {
+    struct stat status {};
+    EXPECT_EQ(stat(path_.c_str(), &status), 0);
+    return status.st_ino;
   }
 
   const TemporaryFolder outer_;
@@ -159,7 +166,9 @@ TEST_F(ManifestFileTest, FailedWrite) {
     EXPECT_EQ(file.newest()->binding, 1u);
     const std::uint64_t found = newest_binding();
     EXPECT_TRUE(found == 1 || found == 2) << found;
+    const std::uint64_t failed_file = file_number();
     ASSERT_TRUE(file.write(manifest_of(3)));
+    EXPECT_NE(file_number(), failed_file);
     EXPECT_EQ(newest_binding(), 3u);
     ASSERT_TRUE(file.write(manifest_of(4)));
     EXPECT_EQ(newest_binding(), 4u);
