@@ -113,7 +113,7 @@ class JournalView {
     if (!manifest) return failed(manifest.error()), JournalBounds();
     const std::optional<Manifest>& newest = manifest->newest();
     if (!newest || newest->state != ManifestState::kValid) return {};
-    return {newest->first_file, newest->first_seed, newest->first_frame, 0};
+    return {newest->first_file, newest->first_seed, newest->first_frame, 0, 0};
   }
 
   // Reads all of it; lists it unless only the verdict is asked for.

@@ -137,6 +137,10 @@ std::optional<FrameView> read_frame(std::string_view bytes, std::uint64_t seed) 
 
 std::string read_frame_records(const FrameView& frame, std::vector<FrameRecord>& records) {
   records.clear();
+  if ((frame.header.flags & ~kFrameOpen) != 0) {
+    return "the frame has flags " + std::to_string(frame.header.flags) + "; this program knows " +
+           std::to_string(kFrameOpen);
+  }
   std::array<std::uint64_t, kFrameRingLimit> next{};
   std::array<bool, kFrameRingLimit> is_here{};
   for (std::size_t begin = 0; begin < frame.rings.size(); begin += sizeof(std::uint64_t)) {

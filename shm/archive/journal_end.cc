@@ -61,6 +61,8 @@ Result<std::string> JournalReader::fault_of(const Place& missing, const Behind& 
   }
   if (behind.synced >= missing.number)
     return "a later frame says that " + frame_text(behind.synced) + " was on disk";
+  if (synced_frame_ >= missing.number)
+    return "the server that wrote it knew that " + frame_text(synced_frame_) + " was on disk";
   return fault_of_later_files(missing.number);
 }
 

@@ -28,6 +28,13 @@ struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }
 };
 
+// Room for so many bytes; where the file system knows no such call the C library writes instead.
+bool reserve(int file, std::uint64_t bytes) {
+  if (reserve_range(file, 0, bytes)) return true;
+  if (errno == EOPNOTSUPP) errno = posix_fallocate(file, 0, static_cast<off_t>(bytes));
+  return errno == 0;
+}
+
 }  // namespace
 
 std::string journal_file_name(std::uint64_t number) {
@@ -104,9 +111,8 @@ Outcome JournalFolder::recycle_before(std::uint64_t first) const {
   if (!all) return all.error();
   if (all->empty() || all->front() >= first) return Done{};
   const std::string oldest = journal_file_name(all->front());
-  if (renameat2(folder_.get(), oldest.c_str(), folder_.get(), kNextName, RENAME_NOREPLACE) == 0 ||
-      errno == EEXIST)
-    return Done{};
+  if (faccessat(folder_.get(), kNextName, F_OK, 0) == 0) return Done{};
+  if (renameat(folder_.get(), oldest.c_str(), folder_.get(), kNextName) == 0) return Done{};
   return system_error("rename(" + path_ + "/" + oldest + ") to " + kNextName);
 }
 
@@ -115,7 +121,7 @@ Outcome JournalFolder::prepare_next(std::uint64_t file_bytes, std::uint64_t firs
   if (Outcome recycled = recycle_before(first); !recycled) return recycled;
   const Result<Fd> file = open_private_file(folder_, kNextName, O_RDWR | O_CREAT, next_path());
   if (!file) return file.error();
-  if (!reserve_range(file->get(), 0, file_bytes)) {
+  if (!reserve(file->get(), file_bytes)) {
     const Error error = system_error("fallocate(" + next_path() + ") of " + std::to_string(file_bytes) +
                                      " bytes; the disk needs that much room");
     unlinkat(folder_.get(), kNextName, 0);  // what it has got serves others
@@ -134,7 +140,11 @@ Result<JournalFile> JournalFolder::begin(const JournalHead& head, std::uint64_t 
   const std::uint64_t room_end = std::exchange(next_room_end_, 0);
   const std::string name = journal_file_name(head.number);
   const std::string path = path_of(head.number);
-  if (renameat2(folder_.get(), kNextName, folder_.get(), name.c_str(), RENAME_NOREPLACE) != 0)
+  if (faccessat(folder_.get(), name.c_str(), F_OK, 0) == 0) {
+    return Error{ExitStatus::kSystem, EEXIST,
+                 path + " is there already; the next file takes a number above all"};
+  }
+  if (renameat(folder_.get(), kNextName, folder_.get(), name.c_str()) != 0)
     return system_error("rename(" + next_path() + ") to " + name);
   Result<Fd> file = open_private_file(folder_, name, O_RDWR, path);
   if (!file) return file.error();

@@ -81,7 +81,9 @@ class JournalFolder {
   /// REQUIRES: head.number is above all that are there.
   Result<JournalFile> begin(const JournalHead& head, std::uint64_t file_bytes, std::uint64_t first);
 
-  /// A file that was begun, to go on with.
+  /// A file that was begun, to go on with. REQUIRES: what a predecessor may have written behind the place
+  /// where it goes on is first written there again, byte for byte: what remained of other frames would be
+  /// read on.
   Result<JournalFile> go_on(std::uint64_t number) const;
 
   /// Removes all files in front of `first` but the newest `kept_count` of them. REQUIRES: as prepare_next().

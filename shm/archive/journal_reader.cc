@@ -80,18 +80,20 @@ Result<JournalReader::File> JournalReader::open_one(Fd fd, std::string path, std
 
 void JournalReader::choose_chain(std::vector<File> found, const JournalBounds& bounds) {
   newest_file_ = bounds.newest_file;
+  synced_frame_ = bounds.synced_frame;
   const auto with_head = [&](std::uint64_t number) {
     const auto file = std::ranges::lower_bound(found, number, {}, &File::number);
     return file != found.end() && file->number == number && file->head ? &*file : nullptr;
   };
   const File* first = nullptr;
   if (bounds.first_file != 0) {
-    place_.number = bounds.first_frame;
+    place_.number = std::max<std::uint64_t>(bounds.first_frame, 1);
     first = with_head(bounds.first_file);
     const std::string name = journal_file_name(bounds.first_file);
     if (first == nullptr) {
       fault_ = name + ", with which the journal begins, is missing or has no head";
-    } else if (first->head->seed != bounds.first_seed || first->head->former_end + 1 != bounds.first_frame) {
+    } else if ((bounds.first_seed != 0 && first->head->seed != bounds.first_seed) ||
+               (bounds.first_frame != 0 && first->head->former_end + 1 != bounds.first_frame)) {
       fault_ = name + " is not the file with which the journal began";
     }
   } else {

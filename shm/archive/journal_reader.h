@@ -7,8 +7,8 @@
 //
 // Where it ends. Pages reach the disk in any order, so after a loss of power any part of what was not synced
 // may be missing, and frames behind it be there. Hence, where frame n is missing or damaged:
-//   - somebody knew that n was on disk: corruption. A later frame says that n was synced, or a later file
-//     begins behind n: it was begun when all before it was on disk
+//   - somebody knew that n was on disk: corruption. A later frame says that n was synced; or a later file
+//     begins behind n, for it was begun when all before it was on disk; or a segment knows it
 //   - nobody did: the journal ends in front of n. What is behind it was never promised to anybody
 //   - and in any case in front of a change that is all or nothing and whose last frame is not there
 // The newest file whose head is no head was begun and not used, unless `newest` says that it was, or a frame
@@ -31,10 +31,11 @@ namespace memento {
 /// What is known of a journal from elsewhere. All 0: nothing, it begins with the oldest file that the newest
 /// one leads back to.
 struct JournalBounds {
-  std::uint64_t first_file = 0;  ///< these three from MANIFEST
-  std::uint64_t first_seed = 0;
+  std::uint64_t first_file = 0;  ///< of MANIFEST
+  std::uint64_t first_seed = 0;  ///< its seed and frame must be these; 0: any
   std::uint64_t first_frame = 0;
-  std::uint64_t newest_file = 0;  ///< of the state folder: this one was begun, and is to be there
+  std::uint64_t newest_file = 0;   ///< of the state folder: this one was begun, and is to be there
+  std::uint64_t synced_frame = 0;  ///< of a segment: this one was on disk, and is to be there
 };
 
 struct JournalEnd {
@@ -132,6 +133,7 @@ class JournalReader {
   std::vector<File> files_;  ///< the chain
   std::vector<File> later_;  ///< files with higher numbers that are not in it, ascending
   std::uint64_t newest_file_ = 0;
+  std::uint64_t synced_frame_ = 0;
   std::string fault_;  ///< why there is no chain; empty: there is, or nothing is there
 
   Place place_;                    ///< of the next frame

@@ -28,7 +28,7 @@ Outcome replace_synced(const Fd& folder, const std::string& folder_path, const s
   if (!file) return file.error();
   if (!write_at(file->get(), 0, bytes.data(), bytes.size())) return system_error("write(" + path + ".new)");
   if (Outcome synced = sync_all(*file, path + ".new"); !synced) return synced;
-  if (renameat2(folder.get(), new_name.c_str(), folder.get(), name.c_str(), 0) != 0)
+  if (renameat(folder.get(), new_name.c_str(), folder.get(), name.c_str()) != 0)
     return system_error("rename(" + path + ".new)");
   return sync_all(folder, folder_path);
 }

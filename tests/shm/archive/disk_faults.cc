@@ -48,10 +48,9 @@ int fallocate(int file, int mode, off_t offset, off_t count) {
   return fails(DiskCall::kReserve) ? -1 : static_cast<int>(syscall(SYS_fallocate, file, mode, offset, count));
 }
 
-int renameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) noexcept {
-  return fails(DiskCall::kRename)
-             ? -1
-             : static_cast<int>(syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
+int renameat(int from_folder, const char* from, int to_folder, const char* to) noexcept {
+  return fails(DiskCall::kRename) ? -1
+                                  : static_cast<int>(syscall(SYS_renameat, from_folder, from, to_folder, to));
 }
 
 int truncate(const char* path, off_t size_bytes) noexcept {

@@ -207,7 +207,7 @@ class TestJournal {
   }
   JournalBounds bounds() const {
     if (!first_head_) return {};
-    return {first_head_->number, first_head_->seed, first_head_->former_end + 1, newest_};
+    return {first_head_->number, first_head_->seed, first_head_->former_end + 1, newest_, 0};
   }
 
   const std::vector<WrittenFrame>& written() const { return written_; }

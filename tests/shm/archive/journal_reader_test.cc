@@ -297,8 +297,8 @@ TEST(JournalReader, OtherFirstFile) {
   TestJournal journal;
   journal.begin_file();
   journal.put_alone("key", "value");
-  for (const JournalBounds& wrong : {JournalBounds{1, journal.bounds().first_seed + 1, 1, 0},
-                                     JournalBounds{1, journal.bounds().first_seed, 2, 0}}) {
+  for (const JournalBounds& wrong : {JournalBounds{1, journal.bounds().first_seed + 1, 1, 0, 0},
+                                     JournalBounds{1, journal.bounds().first_seed, 2, 0, 0}}) {
     Result<JournalReader> reader = JournalReader::open(journal.folder().fd(), journal.folder().path(), wrong);
     ASSERT_TRUE(reader);
     const ReadJournal read = read_all(*reader);
@@ -306,6 +306,34 @@ TEST(JournalReader, OtherFirstFile) {
     EXPECT_EQ(read.end.kind, Kind::kCorrupt);
     EXPECT_EQ(read.end.text, "journal-0000000001 is not the file with which the journal began");
   }
+}
+
+// Shows that a journal, of which a segment knows what was on disk, is corrupt without that: also when nothing
+// else tells. Its newest file is enough to find out.
+TEST(JournalReader, WhatASegmentKnows) {
+  TestJournal journal;
+  for (int file = 0; file < 2; ++file) {
+    journal.begin_file();
+    for (int i = 0; i < 3; ++i) journal.put_alone("key", "value");
+    journal.sync();
+  }
+  const auto end_with = [&](std::uint64_t synced_frame) {
+    const JournalBounds bounds{2, 0, 0, 2, synced_frame};
+    Result<JournalReader> reader = JournalReader::open(journal.folder().fd(), journal.path(), bounds);
+    EXPECT_TRUE(reader);
+    return read_all(*reader).end;
+  };
+  EXPECT_EQ(end_with(3).kind, Kind::kWhole);
+  EXPECT_EQ(end_with(6).kind, Kind::kWhole);
+  EXPECT_EQ(end_with(6).frame, 7u);
+  EXPECT_EQ(end_with(7).kind, Kind::kCorrupt);
+  std::string bytes = bytes_of_file(journal.file_path());
+  bytes[journal.offset() - 1] ^= 1;
+  write_file(journal.file_path(), bytes);
+  EXPECT_EQ(end_with(5).kind, Kind::kTorn);
+  EXPECT_EQ(end_with(6).kind, Kind::kCorrupt);
+  EXPECT_NE(end_with(6).text.find("the server that wrote it knew that frame 6 was on disk"),
+            std::string::npos);
 }
 
 // Shows that a frame that is whole, whose records this program does not know, is neither skipped nor a torn

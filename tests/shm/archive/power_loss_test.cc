@@ -125,7 +125,7 @@ class Round {
 // Shows that what is read is what was written, up to some frame behind all that was synced, in whole groups;
 // that it is never taken for corruption; and that a cut makes that end the journal's end.
 TEST(PowerLoss, AnySubsetOfPages) {
-  for (std::uint64_t seed = 0; seed < 300 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Round(seed).run();
   }
