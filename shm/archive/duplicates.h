@@ -19,9 +19,9 @@ class Duplicates {
  public:
   /// Whether this record was there before; it is from now on.
   ///
-  /// Parts of a long group have its place in common, so they are told apart by nobody: no second group with
-  /// the place of the former one counts as a duplicate. Its members' positions tell. A value's pieces are
-  /// duplicates when its last one was there; before that they may come again from offset 0.
+  /// A long group comes in several records that all have its place, so a group at the place of its ring's
+  /// last record is none: the positions of its members tell. A value's pieces are duplicates when its last
+  /// one was there; before that they may begin again, from offset 0.
   bool has(std::uint64_t memory_id, const FrameRecord& at) {
     const RecordHeader& header = at.record.header;
     if (header.kind == RecordKind::kPiece) {

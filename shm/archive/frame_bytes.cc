@@ -67,7 +67,9 @@ void FrameBuilder::end_frame() {
   if (records_.empty()) return;
   FrameHeader header;
   header.payload_bytes = static_cast<std::uint32_t>(records_.size());
-  if (group_is_open_) header.flags = kFrameOpen;
+  if (group_is_open_) header.flags |= kFrameOpen;
+  if (continues_) header.flags |= kFrameContinues;
+  continues_ = group_is_open_;
   header.ring_count = static_cast<std::uint32_t>(rings_.size());
   const std::size_t begin = bytes_.size();
   bytes_.resize(begin + header.frame_bytes());
@@ -137,9 +139,9 @@ std::optional<FrameView> read_frame(std::string_view bytes, std::uint64_t seed) 
 
 std::string read_frame_records(const FrameView& frame, std::vector<FrameRecord>& records) {
   records.clear();
-  if ((frame.header.flags & ~kFrameOpen) != 0) {
+  if ((frame.header.flags & ~kFrameFlags) != 0) {
     return "the frame has flags " + std::to_string(frame.header.flags) + "; this program knows " +
-           std::to_string(kFrameOpen);
+           std::to_string(kFrameFlags);
   }
   std::array<std::uint64_t, kFrameRingLimit> next{};
   std::array<bool, kFrameRingLimit> is_here{};

@@ -51,6 +51,7 @@ class FrameBuilder {
   std::string records_;                                ///< its records; empty: none is being filled
   std::array<std::uint64_t, kFrameRingLimit> next_{};  ///< by ring: where its next record is to begin; 0: any
   bool group_is_open_ = false;
+  bool continues_ = false;  ///< the frame that is being filled goes on with a group
 };
 
 /// What makes frames those of a file at one time.

@@ -139,25 +139,26 @@ Result<const JournalFrame*> JournalReader::next() {
   }
   FrameView frame;
   Result<bool> is_found = find_frame(place_, &frame);
-  if (!is_found) return is_found.error();
-  if (*is_found && frame.header.is_open() && place_.number > whole_until_) {
-    const Result<bool> is_whole = group_is_whole(place_);
-    if (!is_whole) return is_whole.error();
-    if (!*is_whole) return nullptr;
+  while (is_found && *is_found && frame.header.is_open() && place_.number > whole_until_) {
+    const Place begin = left_out_.value_or(place_);
+    const Result<Group> group = look_at_group(&place_);
+    if (!group) return group.error();
+    if (*group == Group::kAbandoned) left_out_ = begin;
+    if (*group == Group::kEnd) return end_in_front_of(begin), nullptr;
     is_found = find_frame(place_, &frame);
-    if (!is_found) return is_found.error();
   }
+  if (!is_found) return is_found.error();
   const std::string fault = *is_found ? read_frame_records(frame, frame_.records) : "";
   if (!*is_found || !fault.empty()) {
     if (Outcome ended = end_at(place_, fault); !ended) return ended.error();
+    if (left_out_) end_in_front_of(*left_out_);
     return nullptr;
   }
+  left_out_.reset();
   frame_.frame = frame;
   frame_.file = files_[place_.file].number;
   frame_.offset = place_.offset;
-  place_.offset += frame.header.frame_bytes();
-  place_.memory_id = frame.header.memory_id;
-  ++place_.number;
+  place_.pass(frame.header);
   return &frame_;
 }
 
@@ -182,33 +183,39 @@ Result<bool> JournalReader::find_frame(Place& place, FrameView* frame) {
   return true;
 }
 
-// Whether the group that begins here is there up to its last frame, whose number is kept. If not, the journal
-// ends in front of it.
-Result<bool> JournalReader::group_is_whole(const Place& begin) {
-  for (Place place = begin;;) {
+// What becomes of the group that begins at this place: it is whole, up to a frame whose number is kept; or it
+// was abandoned, then the place is moved behind it; or the journal ends in front of it.
+Result<JournalReader::Group> JournalReader::look_at_group(Place* place) {
+  const Place begin = *place;
+  for (;;) {
     FrameView frame;
-    const Result<bool> is_found = find_frame(place, &frame);
+    const Result<bool> is_found = find_frame(*place, &frame);
     if (!is_found) return is_found.error();
+    const bool is_first = place->number == begin.number;
+    if (*is_found && !is_first && !frame.header.continues()) return Group::kAbandoned;
     const std::string fault = *is_found ? read_frame_records(frame, frame_.records) : "";
-    if (*is_found && fault.empty()) {
-      if (!frame.header.is_open()) {
-        whole_until_ = place.number;
-        return true;
-      }
-      place.offset += frame.header.frame_bytes();
-      place.memory_id = frame.header.memory_id;
-      ++place.number;
-      continue;
+    if (!*is_found || !fault.empty()) {
+      if (Outcome ended = end_at(*place, fault); !ended) return ended.error();
+      break;
     }
-    if (Outcome ended = end_at(place, fault); !ended) return ended.error();
-    end_->text += "; the frames from " + std::to_string(begin.number) + " on are one change, which goes too";
-    if (!end_->is_corrupt()) end_->kind = JournalEnd::Kind::kOpenGroup;
-    if (end_->lost_frames != 0) end_->lost_frames += place.number - begin.number;
-    end_->file = files_[begin.file].number;
-    end_->offset = begin.offset;
-    end_->frame = begin.number;
-    return false;
+    if (!frame.header.is_open()) {
+      whole_until_ = place->number;
+      *place = begin;
+      return Group::kWhole;
+    }
+    place->pass(frame.header);
   }
+  if (!end_->is_corrupt()) end_->kind = JournalEnd::Kind::kOpenGroup;
+  return Group::kEnd;
+}
+
+// The end that was found is where frames of one change that is not whole are, so it is in front of them.
+void JournalReader::end_in_front_of(const Place& begin) {
+  end_->text += "; the frames from " + std::to_string(begin.number) + " on are of a change that is not whole";
+  if (end_->lost_frames != 0) end_->lost_frames += end_->frame - begin.number;
+  end_->file = files_[begin.file].number;
+  end_->offset = begin.offset;
+  end_->frame = begin.number;
 }
 
 // Up to `count` bytes from this offset on; less: the file ends there.

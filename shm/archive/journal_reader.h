@@ -10,7 +10,9 @@
 //   - somebody knew that n was on disk: corruption. A later frame says that n was synced; or a later file
 //     begins behind n, for it was begun when all before it was on disk; or a segment knows it
 //   - nobody did: the journal ends in front of n. What is behind it was never promised to anybody
-//   - and in any case in front of a change that is all or nothing and whose last frame is not there
+//   - and in any case in front of a change that is all or nothing and whose last frame is not there. One that
+//   an
+//     archiver died in is no such end: its frames, which the next one does not continue, are left out
 // The newest file whose head is no head was begun and not used, unless `newest` says that it was, or a frame
 // that would come next stands in it: then that is corruption.
 #pragma once
@@ -57,7 +59,8 @@ struct JournalEnd {
   bool is_corrupt() const { return kind == Kind::kCorrupt; }
 };
 
-/// A frame with its records, valid until the next one is asked for.
+/// A frame with its records, valid until the next one is asked for. Numbers grow, by more than one where
+/// frames are left out.
 struct JournalFrame {
   FrameView frame;
   std::vector<FrameRecord> records;
@@ -107,6 +110,12 @@ class JournalReader {
     std::uint64_t offset = kJournalHeadBytes;
     std::uint64_t number = 1;
     std::uint64_t memory_id = 0;  ///< of the file's frame in front of it; 0: there is none
+
+    void pass(const FrameHeader& frame) {
+      offset += frame.frame_bytes();
+      memory_id = frame.memory_id;
+      ++number;
+    }
   };
   /// What stands behind a missing frame.
   struct Behind {
@@ -121,7 +130,9 @@ class JournalReader {
 
   bool leads_on(const Place& place) const;
   Result<bool> find_frame(Place& place, FrameView* frame);
-  Result<bool> group_is_whole(const Place& begin);
+  enum class Group { kWhole, kAbandoned, kEnd };
+  Result<Group> look_at_group(Place* place);
+  void end_in_front_of(const Place& begin);
   Outcome end_at(const Place& missing, std::string fault);
   Result<Behind> look_behind(const Place& missing);
   Result<Behind> scan_file(const File& file, std::uint64_t begin, std::uint64_t above,
@@ -137,6 +148,7 @@ class JournalReader {
   std::string fault_;  ///< why there is no chain; empty: there is, or nothing is there
 
   Place place_;                    ///< of the next frame
+  std::optional<Place> left_out_;  ///< where frames begin that were left out directly in front of place_
   std::uint64_t whole_until_ = 0;  ///< number of the last frame of the group that place_ is in
   JournalFrame frame_;
   std::optional<JournalEnd> end_;

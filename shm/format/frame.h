@@ -29,8 +29,9 @@
 // plus its bytes. Where it is not, because a record stands elsewhere or has another length here, a new frame
 // begins. A piece of a value says its record's ring position itself and does not count.
 //
-// A change that is all or nothing and does not fit one frame begins one, and all its frames but the last are
-// kFrameOpen.
+// A change that is all or nothing and does not fit one frame begins one; all its frames but the last are
+// kFrameOpen, and all but the first kFrameContinues. An archiver may die in the midst of it. Then its
+// successor writes it anew from its beginning: open frames that the next one does not continue do not count.
 //
 // Worked example: the put of journal_record.h, which began at 112 of ring 2, as frame 5 of a file with seed
 // 0x1234; 4 was on disk; memory id 0x99: 112 bytes
@@ -73,8 +74,10 @@ static_assert(sizeof(JournalHead) == 72 && offsetof(JournalHead, checksum) == 64
 inline constexpr std::uint64_t kJournalHeadBytes = 4096;
 
 enum FrameFlag : std::uint32_t {
-  kFrameOpen = 1,  ///< what is all or nothing goes on in the next frame
+  kFrameOpen = 1,       ///< what is all or nothing goes on in the next frame
+  kFrameContinues = 2,  ///< it goes on from the frame before
 };
+inline constexpr std::uint32_t kFrameFlags = kFrameOpen | kFrameContinues;
 
 struct FrameHeader {
   static constexpr std::uint32_t kMagic = 0x6c6e6a6d;  // "mjnl"
@@ -89,6 +92,7 @@ struct FrameHeader {
   std::uint32_t ring_count = 0;
 
   bool is_open() const { return (flags & kFrameOpen) != 0; }
+  bool continues() const { return (flags & kFrameContinues) != 0; }
   std::uint64_t rings_bytes() const { return std::uint64_t{ring_count} * sizeof(std::uint64_t); }
   std::uint64_t frame_bytes() const { return sizeof(FrameHeader) + rings_bytes() + payload_bytes; }
 };

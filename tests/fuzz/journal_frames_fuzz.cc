@@ -41,7 +41,7 @@ std::vector<std::string> read_all(JournalReader& reader) {
     check(static_cast<bool>(frame));
     if (*frame == nullptr) return frames;
     const FrameView& view = (*frame)->frame;
-    check(view.header.number == frames.size() + 1);
+    check(view.header.number > frames.size());
     std::uint64_t bytes = 0;
     for (const FrameRecord& one : (*frame)->records) {
       bytes += one.record.header.bytes;
@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(static_cast<bool>(reader));
   const std::vector<std::string> found = read_all(*reader);
   const JournalEnd end = reader->end();
-  check(end.frame == found.size() + 1 && end.offset <= bytes.size());
+  check(end.frame > found.size() && end.offset <= bytes.size());
   check(static_cast<bool>(reader->cut()));
   Result<JournalReader> again = JournalReader::open_file(path);
   check(again && read_all(*again) == found && again->end().kind == JournalEnd::Kind::kWhole);

@@ -170,8 +170,8 @@ TEST(FrameBytes, SaysWhyRecordsCannotBeRead) {
             "the record at 56 of the frame has lengths that contradict each other (48 bytes, 56 bytes left)");
   EXPECT_EQ(fault_of([&](std::string& bytes) { bytes[record + 38] = 3; }),
             "the frame does not say where ring 3 was");
-  EXPECT_EQ(fault_of([&](std::string& bytes) { bytes[40] = 3; }),
-            "the frame has flags 3; this program knows 1");
+  EXPECT_EQ(fault_of([&](std::string& bytes) { bytes[40] = 5; }),
+            "the frame has flags 5; this program knows 3");
 }
 
 class DuplicatesTest : public ::testing::Test {

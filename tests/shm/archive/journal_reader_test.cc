@@ -222,6 +222,29 @@ TEST(JournalReader, OpenGroupOverTwoFiles) {
   EXPECT_EQ(journal.read().frames, journal.written());
 }
 
+// Shows that a group that an archiver died in, and that its successor wrote anew behind something else, is
+// given out once and whole: the frames that were not continued are left out, wherever the journal ends.
+TEST(JournalReader, AbandonedGroup) {
+  TestJournal journal;
+  journal.begin_file();
+  journal.put_alone("first", "one");
+  journal.builder().begin_group();
+  journal.put_alone("g0", "grouped");
+  journal.put_alone("g1", "grouped");
+  journal.replace_builder();
+  journal.put_alone("between", "two");
+  journal.sync();
+  const ReadJournal before = journal.read();
+  EXPECT_EQ(before.frames, (std::vector{journal.written()[0], journal.written()[3]}));
+  EXPECT_EQ(before.end.frame, 5u);
+  EXPECT_EQ(before.end.kind, Kind::kWhole) << before.end.text;
+  put_group(journal, "g");
+  const ReadJournal read = journal.read();
+  EXPECT_EQ(read.frames.size(), 5u);
+  expect_prefix(read, journal);
+  EXPECT_EQ(read.end.frame, 8u);
+}
+
 // Shows that a cut over two files may be stopped between its steps: what is left ends at the same frame, and
 // is not taken for corruption.
 TEST(JournalReader, CutOverTwoFilesInSteps) {
