@@ -54,8 +54,9 @@ std::string make_record(const FunctionLibrary& library, std::string_view text) {
   for (std::size_t i = 0; i < marks.size(); ++i) {
     const LibraryFunction& function = library.functions[i];
     marks[i] = {static_cast<char>(function.flags), function.description ? '1' : '0'};
-    words.insert(words.end(),
-                 {function.name, {marks[i].data(), marks[i].size()}, function.description.value_or("")});
+    const std::string_view description =
+        function.description ? std::string_view(*function.description) : std::string_view();
+    words.insert(words.end(), {function.name, {marks[i].data(), marks[i].size()}, description});
   }
   std::string record(word_list_bytes(words), '\0');
   write_word_list(words, record.data());
