@@ -256,6 +256,8 @@ class Keyspace {
   std::uint64_t key_count() const;           ///< entries, expired ones not yet swept included
   std::uint64_t expiring_key_count() const;  ///< of them, those with an expiry
   std::uint64_t payload_bytes() const;       ///< keys plus values
+  /// How long those with an expiry have yet, about: the mean of some. 0: there are none.
+  std::int64_t average_ttl_ms();
   /// Of all:
   std::uint64_t payload_bytes_of_all() const;
   std::uint64_t memory_used_bytes() const;   ///< of the segment, pages in use

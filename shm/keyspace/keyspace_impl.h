@@ -267,6 +267,8 @@ struct Keyspace::Impl : LockFreeReads {
     std::vector<Found> found;
     std::string bytes;  ///< the keys, one behind the other
     std::vector<std::size_t> key_ends;
+    std::uint64_t expiring_count = 0;  ///< of them, those with an expiry
+    std::int64_t ttl_sum_ms = 0;       ///< which are so far off together
 
     void clear(std::uint64_t its_end) {
       end = its_end;
@@ -274,6 +276,8 @@ struct Keyspace::Impl : LockFreeReads {
       found.clear();
       bytes.clear();
       key_ends.clear();
+      expiring_count = 0;
+      ttl_sum_ms = 0;
     }
     std::size_t key_count() const { return key_ends.size(); }
     std::string_view key(std::size_t i) const {

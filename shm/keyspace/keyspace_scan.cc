@@ -88,7 +88,12 @@ MEMENTO_RACY bool Keyspace::Impl::copy_keys(const Slot& slot, std::uint64_t vers
     const Entry entry = Entry::parse(base + found.offset);
     if (entry.key_bytes > kKeyLimitBytes || !is_committed(found.offset, entry.total_bytes())) return false;
     if (entry.expired(now_ms) != wanted.expired) continue;
+    const TimeMs expiry_ms = entry.expiry_ms();
     if (!unchanged_since(slot, version)) return false;
+    if (expiry_ms != kNoExpiry) {
+      piece->ttl_sum_ms += expiry_ms - now_ms;
+      ++piece->expiring_count;
+    }
     const std::size_t begin = piece->bytes.size();
     piece->bytes.resize(begin + entry.key_bytes);
     racy_copy(piece->bytes.data() + begin, entry.key(), entry.key_bytes);
@@ -144,6 +149,24 @@ std::uint64_t Keyspace::scan_erased(SlotId slot, std::uint64_t place, ScanLimit*
     for (std::size_t i = 0; i < piece.key_count(); ++i) visit(context, piece.key(i));
   }
   return place;
+}
+
+// Keys of slots from one on that differs from time to time; all, where there are few. As others see them:
+// what a body has written is left out.
+std::int64_t Keyspace::average_ttl_ms() {
+  constexpr std::uint64_t kSampledKeys = 256;
+  Impl::ScanPiece piece;
+  std::int64_t sum_ms = 0;
+  std::uint64_t count = 0;
+  const auto begin = static_cast<std::uint32_t>(static_cast<std::uint64_t>(now_ms()) % kSlotCount);
+  for (std::uint32_t i = 0; i < kSlotCount && count < kSampledKeys; ++i) {
+    const SlotId slot = first_slot(database_) + (begin + i) % kSlotCount;
+    if (impl_->slots[slot].bytes.load(kRelaxed) < kOneExpiry) continue;
+    impl_->read_piece(slot, {0, kScanEnd, kSampledKeys, kPieceBytes, false}, &piece);
+    sum_ms += piece.ttl_sum_ms;
+    count += piece.expiring_count;
+  }
+  return count == 0 ? 0 : sum_ms / static_cast<std::int64_t>(count);
 }
 
 // Drawing a key. The slot is drawn by how many entries it has, then a cell of its table until one holds an

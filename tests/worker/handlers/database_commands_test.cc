@@ -31,6 +31,23 @@ TEST_F(DatabaseCommandsTest, Select) {
       << info;
 }
 
+// INFO says how many keys have an expiry, and how far off these are on average.
+TEST_F(DatabaseCommandsTest, AverageTtl) {
+  Conversation client(*context_);
+  client.ask_all({"SET never x", "SET a x PX 1000", "SET b x PX 3000", "SELECT 3", "SET c x PX 500"});
+  const std::string info = client.ask("INFO keyspace");
+  EXPECT_NE(info.find("db0:keys=3,expires=2,avg_ttl=2000\r\ndb3:keys=1,expires=1,avg_ttl=500\r\n"),
+            std::string::npos)
+      << info;
+  client.ask("SELECT 0");
+  for (int i = 0; i < 2000; ++i) client.ask("SET key" + std::to_string(i) + " x PX 7000");
+  const std::string more = client.ask("INFO keyspace");
+  const std::size_t at = more.find("avg_ttl=");
+  const int average = std::stoi(more.substr(at + 8));
+  EXPECT_GT(average, 6500) << more;
+  EXPECT_LE(average, 7000) << more;
+}
+
 // The requests of one read are about the database that those before them have selected, key by key.
 TEST_F(DatabaseCommandsTest, SelectInABatch) {
   std::string batch;

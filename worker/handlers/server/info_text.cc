@@ -358,7 +358,7 @@ void keyspace(CommandContext& context, Lines& lines) {
     if (keys == 0) continue;
     lines.add("db" + std::to_string(database.value),
               "keys=" + std::to_string(keys) + ",expires=" + std::to_string(keyspace.expiring_key_count()) +
-                  ",avg_ttl=0");
+                  ",avg_ttl=" + std::to_string(keyspace.average_ttl_ms()));
   }
 }
 
