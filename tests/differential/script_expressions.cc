@@ -85,8 +85,7 @@ std::string ScriptSource::command() {
                                           "'mget', unpack(KEYS)"};
   if (one_in(20)) return pick(kRare);
   const Form& form = one_in(3) ? kForms[below(std::size(kForms))] : kForms[below(26)];
-  const bool is_left_out = is_read_only_ && form.name == std::string_view("pfcount");
-  std::string words = std::string("'") + (is_left_out ? "exists" : form.name) + "'";
+  std::string words = std::string("'") + form.name + "'";
   static constexpr const char* kTimes[] = {"1000", "'10000'", "0", "-5", "2.5", "'abc'", "2^62"};
   for (const char kind : std::string_view(form.words)) {
     const std::string word_of_kind = kind == 'k'   ? key()

@@ -34,7 +34,7 @@ const std::vector<std::string>& ScriptSource::keys() {
 GeneratedScript ScriptSource::next() {
   GeneratedScript script;
   local_count_ = 0;
-  script.is_read_only = is_read_only_ = one_in(25);
+  script.is_read_only = one_in(25);
   script.keys.assign(keys().begin(), keys().begin() + static_cast<std::ptrdiff_t>(below(4)));
   static constexpr const char* kArguments[] = {
       "5", "-3", "abc", "", "3.5", "1e3", "0x10", "{\"a\":[1,2,{}]}", "\x82\xa1\x61\x01\xa1\x62\xc0", "nan"};

@@ -3,8 +3,7 @@
 // scripts.
 //
 // Left out is what has no one right reply: the addresses of tables, the order of pairs(), random numbers,
-// times; PFCOUNT in scripts that only read, which may call it here alone; and `error` of a table without a
-// text, which ends redis-server 7.0.15 (redis#14163).
+// times; and `error` of a table without a text, which ends redis-server 7.0.15 (redis#14163).
 #pragma once
 
 #include <string>
@@ -57,7 +56,6 @@ class ScriptSource : private RandomChoice {
   std::string integer_word();
 
   std::size_t local_count_ = 0;  ///< v1 to so many are in sight
-  bool is_read_only_ = false;    ///< the script that is being made
 };
 
 }  // namespace memento::testing

@@ -57,6 +57,7 @@ enum CommandFlag : std::uint32_t {
   kAllowBusy = 1 << 24,  ///< also while a script of the same worker has been running for long
   kSelects = 1 << 25,    ///< SELECT
   kAllNodes = 1 << 26,   ///< in a cluster each node executes it
+  kMayReplicate = 1 << 27,  ///< writes in Redis, though not here: scripts that only read may not run it
 };
 
 /// Which words of a command others may not see (shown_words.h).

@@ -99,7 +99,7 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"BITFIELD", -2, kStore, kOneKey, 0, kBits, "3.2.0", "key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset increment ...]", "Integers of 1 to 64 bits within a value: i8 signed, u8 not; #n counts fields"},
     {"BITFIELD_RO", -2, kReadFast, kOneKey, 0, kBits, "6.0.0", "key [GET type offset [GET type offset ...]]", "BITFIELD that only reads"},
     {"PFADD", -2, kStore | kFast, kOneKey, 0, kHyperLogLog, "2.8.9", "key [element ...]", "Add elements to those that are counted; 1 when the estimate may have changed"},
-    {"PFCOUNT", -2, kReadonly, kAllWords, 0, kHyperLogLog, "2.8.9", "key [key ...]", "About how many different elements were added to any of the keys"},
+    {"PFCOUNT", -2, kReadonly | kMayReplicate, kAllWords, 0, kHyperLogLog, "2.8.9", "key [key ...]", "About how many different elements were added to any of the keys"},
     {"PFMERGE", -2, kStore, kAllWords, 0, kHyperLogLog, "2.8.9", "target [key ...]", "Add to a key what was added to others"},
 
     {"EXPIRE", -3, kWrite | kFast, kOneKey, 0, kExpiry, "1.0.0", "key seconds [NX | XX | GT | LT]", "Let a key expire; 1, or 0 when there is no such key"},

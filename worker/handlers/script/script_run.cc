@@ -145,7 +145,7 @@ const char* ScriptRun::refusal(const Command* command, const Call& call) {
     return "ERR Unknown Redis command called from script";
   if (!command->accepts(call.count())) return "ERR Wrong number of args calling Redis command from script";
   if (command->has(kNoScript)) return "ERR This Redis command is not allowed from script";
-  if (traits_.is_read_only && command->has(kWrite | kPublishes))
+  if (traits_.is_read_only && command->has(kWrite | kPublishes | kMayReplicate))
     return "ERR Write commands are not allowed from read-only scripts.";
   if (context_.services.cluster != nullptr) [[unlikely]] {
     const ClusterState& state = *context_.services.cluster;
