@@ -321,6 +321,15 @@ bool Keyspace::finds_room() {
   return impl_->find_memory(1) && impl_->arena.has_pages(1);
 }
 
+// What keys have left behind is given back first.
+bool Keyspace::exceeds_limit() {
+  if (impl_->header.limit_bytes.load(kRelaxed) == 0 || impl_->arena.is_within_limit(0)) [[likely]]
+    return false;
+  if (evicts()) return false;
+  (void)impl_->find_memory(1);
+  return !impl_->arena.is_within_limit(0);
+}
+
 std::uint64_t Keyspace::connected_clients() const {
   const std::uint64_t closed = counter_sum(Counter::kConnectionsClosed);  // first: it never exceeds the other
   return counter_sum(Counter::kConnectionsAccepted) - closed;

@@ -267,6 +267,9 @@ class Keyspace {
   /// write would, but that nothing is evicted for it: where keys may be, there is. REQUIRES: not inside a
   /// body.
   bool finds_room();
+  /// More is in use than set_memory_limit() allows, and no keys are evicted for that. REQUIRES: not inside a
+  /// body.
+  bool exceeds_limit();
 
   /// Up to where memory in use may grow, for all processes; 0, or more than there is: all of it. When more is
   /// in use already nothing new is stored, or with eviction keys go, in the background too.

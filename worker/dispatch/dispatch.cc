@@ -64,7 +64,26 @@ void enqueue(CommandContext& context, const Command& command, const Call& call) 
                       " bytes of a worker's memory, or less when it has no more");
 }
 
+// Of EXEC: what was queued may need it.
+bool may_need_memory(const CommandContext& context, const Command& command) {
+  const bool executes = command.has(kEndsMulti) && context.client.transaction != nullptr;
+  return executes ? context.client.transaction->queue.has_any(kDenyOom) : command.has(kDenyOom);
+}
+
+// As Redis has it, whether or not this one would find memory.
+void refuse_growth(CommandContext& context, const Command& command, const Call& call) {
+  context.was_rejected = true;
+  if (command.has(kEndsMulti))
+    return abort_transaction(context, command, call,
+                             "OOM command not allowed when used memory > 'maxmemory'.");
+  if (context.client.transaction != nullptr) context.client.transaction->break_up();
+  context.reply.out_of_memory();
+}
+
 void carry_on(CommandContext& context, Admission admission, const Command* command, const Call& call) {
+  if (context.services.denies_growth && !is_refused(admission) && may_need_memory(context, *command))
+      [[unlikely]]
+    return refuse_growth(context, *command, call);
   if (admission == Admission::kRuns) [[likely]]
     return run_command(context, *command, call);
   if (admission == Admission::kIsQueued) return enqueue(context, *command, call);

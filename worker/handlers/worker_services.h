@@ -44,6 +44,8 @@ struct WorkerServices {
   /// Tells the master to end the server, as SIGTERM does. False: it cannot be told, and errno says why.
   /// Nothing: there is none.
   std::function<bool()> end_server{};
+  /// More memory is in use than may be: what may need more is refused. Looked at once a batch.
+  bool denies_growth = false;
   bool is_busy = false;  ///< a script runs, and only what has kAllowBusy may run beside it
 };
 

@@ -99,6 +99,7 @@ bool Session::Consumption::take_batch() {
   is_shown_ = hub_.has_monitors();
   if (is_shown_) [[unlikely]]
     meter_.time_each();
+  if (!context_.services.is_busy) context_.services.denies_growth = context_.keyspace.exceeds_limit();
   runnable_ = count_runnable();
   is_routed_ = context_.router != nullptr && !context_.services.is_busy && is_routed();
   was_text_ = session_.is_text();
@@ -166,7 +167,8 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
   while (done < runnable_ && !session_.closing_ && output_.size() < kOutputPauseBytes &&
          session_.is_text() == was_text_) {
     if (batch_.requests[done].is_plain && !is_routed_ && !meter_.times_each() && client_.is_ordinary() &&
-        runnable_ == batch_.count && !context_.services.is_busy) [[likely]] {
+        runnable_ == batch_.count && !context_.services.is_busy && !context_.services.denies_growth)
+        [[likely]] {
       done = run.execute_plain(done, kOutputPauseBytes);
       hub_.tracking().tell(&client_);
       client_.last_command = batch_.requests[done - 1].command;

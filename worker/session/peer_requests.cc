@@ -95,6 +95,7 @@ void PeerRequests::serve(Peer& peer) {
 // A batch, or one message that cannot be part of one. The ring keeps what was not executed. False: a reply
 // waits.
 bool PeerRequests::take(Peer& peer) {
+  services_.denies_growth = keyspace_.exceeds_limit();
   const std::string_view fragments = peer.requests.view();
   const std::size_t batch_bytes = prepare(fragments);
   if (batch_.count > 0) {

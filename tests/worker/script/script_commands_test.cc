@@ -227,6 +227,21 @@ TEST_F(FullMemoryScriptsTest, WhatSaysItsFlagsIsRefusedWithoutAllowOom) {
   EXPECT_EQ(eval("#!lua\nreturn 1"), ":1\r\n");
 }
 
+// While more memory is in use than may be, the commands of scripts that may need more are refused until the
+// script has written something, as it may have removed keys; those of a script with allow-oom are not.
+TEST_F(ScriptCommandsTest, MoreInUseThanMayBe) {
+  ask("MSET k 1 l 1");
+  keyspace_->set_memory_limit(1);
+  const std::string refusal = "-OOM command not allowed when used memory > 'maxmemory'.";
+  EXPECT_EQ(eval("return redis.call('set', 'k', '2')").substr(0, refusal.size()), refusal);
+  EXPECT_EQ(eval("return redis.call('get', 'k')"), bulk("1"));
+  EXPECT_EQ(eval("redis.call('del', 'l') return redis.call('set', 'k', '2')"), kOk);
+  EXPECT_EQ(eval("#!lua flags=allow-oom\nreturn redis.call('set', 'k', '3')"), kOk);
+  EXPECT_EQ(eval("#!lua\nreturn 1").substr(0, 5), "-OOM ");
+  keyspace_->set_memory_limit(0);
+  EXPECT_EQ(eval("return redis.call('set', 'k', '4')"), kOk);
+}
+
 // Who watches a key is sent its value after the script.
 TEST_F(ScriptCommandsTest, WatchersSeeWhatScriptsWrite) {
   Conversation watcher(*context_);

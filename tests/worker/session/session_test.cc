@@ -267,6 +267,34 @@ TEST_F(FullMemoryTest, IsRefusedAndLosesNothing) {
   EXPECT_EQ(talk("EXISTS other\nDEL k1 k2\nSET other " + value + "\n"), "0\r\n2\r\nOK\r\n");
 }
 
+// Shows that while more memory is in use than may be, what may need more is refused as in Redis, whether or
+// not it would find some, also in MULTI, and that what needs none goes on; with eviction nothing is refused.
+TEST_F(SessionTest, MoreMemoryInUseThanMayBe) {
+  ask("MSET k 1 l 1 m 1");
+  keyspace_->set_memory_limit(1);
+  const std::string reason = "OOM command not allowed when used memory > 'maxmemory'.\r\n";
+  const std::string refusal = "-" + reason;
+  const std::string aborted = "-EXECABORT Transaction discarded because of";
+  Conversation client(*context_);
+  for (const char* const request :
+       {"SET k 1", "INCR k", "APPEND k x", "MSET k 1", "COPY k n", "SETBIT k 0 1"})
+    EXPECT_EQ(client.ask(request), refusal) << request;
+  EXPECT_EQ(client.ask("SET k"), "-ERR wrong number of arguments for 'set' command\r\n");
+  EXPECT_EQ(client.ask_all({"GET k", "DEL m", "EXPIRE l 100", "RENAME l m"}),
+            "$1\r\n1\r\n:1\r\n:1\r\n+OK\r\n");
+  EXPECT_EQ(client.ask_all({"MULTI", "GET k", "SET k 2", "EXEC"}),
+            kOk + ("+QUEUED\r\n" + refusal) + aborted + " previous errors.\r\n");
+  EXPECT_EQ(client.ask_all({"MULTI", "GET k", "EXEC"}), kOk + std::string("+QUEUED\r\n*1\r\n$1\r\n1\r\n"));
+  keyspace_->set_memory_limit(0);
+  EXPECT_EQ(client.ask_all({"MULTI", "SET k 2"}), kOk + std::string("+QUEUED\r\n"));
+  keyspace_->set_memory_limit(1);
+  EXPECT_EQ(client.ask("EXEC"), aborted + ": " + reason);
+  EXPECT_EQ(talk("SET k 2\nGET k\n"), "(Out of memory)\r\n1\r\n");
+  ASSERT_TRUE(keyspace_->set_eviction(true));
+  EXPECT_EQ(client.ask("SET k 2"), kOk);
+  keyspace_->set_memory_limit(0);
+}
+
 // Shows that every row of the table is found in any case, and HELP lists it.
 TEST_F(SessionTest, EveryCommandIsFoundAndHelped) {
   const std::string help = talk("HELP\n");

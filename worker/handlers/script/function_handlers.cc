@@ -61,7 +61,8 @@ void call_function(CommandContext& context, const Call& call, bool is_read_only)
   if (!is_reading && (function->flags & LibraryFunction::kAllowOom) == 0 && refuse_without_room(context))
     return;
   run_script(context, functions.interpreter(), function->chunk, script,
-             {RunKind::kFunction, is_reading, false, call.args});
+             {RunKind::kFunction, is_reading, false, (function->flags & LibraryFunction::kAllowOom) != 0,
+              call.args});
 }
 
 void show_function(ReplyWriter& reply, const LibraryFunction& function) {

@@ -102,6 +102,7 @@ class ScriptRun : public ScriptHost {
   bool is_long_ = false;
   bool is_out_of_memory_ = false;  // of the worker
   bool tells_too_much_ = false;    // and the script is stopped
+  bool has_written_ = false;       // from then on memory is not looked at any more: it may have removed keys
   bool does_not_count_ = false;    // the run: it is repeated, or given up as a conflict
   bool server_ends_ = false;
   bool counts_ = false;  // what the last run did
@@ -147,6 +148,9 @@ const char* ScriptRun::refusal(const Command* command, const Call& call) {
   if (command->has(kNoScript)) return "ERR This Redis command is not allowed from script";
   if (traits_.is_read_only && command->has(kWrite | kPublishes | kMayReplicate))
     return "ERR Write commands are not allowed from read-only scripts.";
+  if (command->has(kDenyOom) && context_.services.denies_growth && !traits_.allows_oom && !has_written_)
+    return kOutOfMemory;
+  has_written_ |= command->has(kWrite);
   if (context_.services.cluster != nullptr) [[unlikely]] {
     const ClusterState& state = *context_.services.cluster;
     bool is_own = true;
@@ -232,7 +236,7 @@ bool ScriptRun::run_once() {
   select(database_);
   interpreter_.set_random_state(random_state_);
   measured_.clear();
-  does_not_count_ = tells_too_much_ = false;
+  does_not_count_ = tells_too_much_ = has_written_ = false;
   const Interpreter::End end =
       interpreter_.run(chunk_, call_, *this, context_.reply, context_.client.protocol);
   select(database_);
