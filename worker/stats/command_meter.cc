@@ -77,13 +77,17 @@ void CommandMeter::begin_anew(LiveSettings& settings, WorkerStatistics& record) 
 }
 
 void CommandMeter::note_error(std::string_view reply, bool was_rejected) {
+  const Command*& command = run_[count_ - 1];
+  count_error(*command, reply, was_rejected);
+  if (was_rejected) command = &kNotExecuted;
+}
+
+void CommandMeter::count_error(const Command& command, std::string_view reply, bool was_rejected) {
   const auto place = std::ranges::find(kErrorCodes, error_code(reply)) - std::begin(kErrorCodes);
   add_to(record_.errors[static_cast<std::size_t>(place)], 1);
-  const Command*& command = run_[count_ - 1];
-  if (command == &kNotExecuted) return;
-  CommandStatistics& statistics = record_.commands[command->number];
+  if (&command == &kNotExecuted) return;
+  CommandStatistics& statistics = record_.commands[command.number];
   add_to(was_rejected ? statistics.rejected : statistics.failed, 1);
-  if (was_rejected) command = &kNotExecuted;
 }
 
 void CommandMeter::end_run(std::span<const std::string_view> words, bool was_long) {
@@ -111,9 +115,20 @@ void CommandMeter::end_turns() {
 
 void CommandMeter::add_call(const Command& command, std::span<const std::string_view> words,
                             std::uint64_t ticks, std::string_view error) {
-  run_[count_++] = &command;
-  if (!error.empty()) note_error(error, false);
-  finish_run(ticks, words, false);
+  if (!error.empty()) count_error(command, error, false);
+  const std::uint64_t ns = ticks_to_ns(ticks);
+  count_calls(command, 1, ns);
+  if (ticks >= slow_ticks_ && !command.has(kEndsMulti)) [[unlikely]]
+    log(command, words, "", ns / 1000);
+}
+
+void CommandMeter::count_calls(const Command& command, std::uint64_t count, std::uint64_t share_ns) {
+  const auto bucket =
+      std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(share_ns / 1000)), kLatencyBuckets - 1);
+  CommandStatistics& statistics = record_.commands[command.number];
+  add_to(statistics.calls, count);
+  add_to(statistics.nanoseconds, count * share_ns);
+  add_to(statistics.buckets[bucket], count);
 }
 
 void CommandMeter::finish_run(std::uint64_t ticks, std::span<const std::string_view> words, bool was_long) {
@@ -128,16 +143,10 @@ void CommandMeter::finish_run(std::uint64_t ticks, std::span<const std::string_v
 // Of the run those from `begin` to `end`, which took so long together.
 void CommandMeter::book(std::size_t begin, std::size_t end, std::uint64_t ticks) {
   const std::uint64_t share_ns = ticks_to_ns(ticks) / (end - begin);
-  const auto bucket =
-      std::min<std::size_t>(static_cast<std::size_t>(std::bit_width(share_ns / 1000)), kLatencyBuckets - 1);
   for (std::size_t i = begin, next = 0; i < end; i = next) {
     next = i + 1;
     while (next < end && run_[next] == run_[i]) ++next;
-    if (run_[i] == &kNotExecuted) continue;
-    CommandStatistics& statistics = record_.commands[run_[i]->number];
-    add_to(statistics.calls, next - i);
-    add_to(statistics.nanoseconds, (next - i) * share_ns);
-    add_to(statistics.buckets[bucket], next - i);
+    if (run_[i] != &kNotExecuted) count_calls(*run_[i], next - i, share_ns);
   }
 }
 

@@ -80,8 +80,7 @@ class CommandMeter {
   void drop_run() { count_ = 0; }
   /// `words` are those of the run's last command; `was_long`: there was a reason for it to take long.
   void end_run(std::span<const std::string_view> words, bool was_long);
-  /// A command inside EXEC that took so long; `error` is its reply when that was one. REQUIRES: no run is
-  /// begun.
+  /// A command inside EXEC or a script that took so long; `error` is its reply when that was one.
   void add_call(const Command& command, std::span<const std::string_view> words, std::uint64_t ticks,
                 std::string_view error);
   /// CONFIG RESETSTAT: what this worker counted is forgotten at once, and this command counts already.
@@ -91,6 +90,8 @@ class CommandMeter {
   void count_executed(std::uint64_t count) { add_to(record_.executed, count); }
 
  private:
+  void count_error(const Command& command, std::string_view reply, bool was_rejected);
+  void count_calls(const Command& command, std::uint64_t count, std::uint64_t share_ns);
   void finish_run(std::uint64_t ticks, std::span<const std::string_view> words, bool was_long);
   void book(std::size_t begin, std::size_t end, std::uint64_t ticks);
   static bool is_brief(const Command& command, std::size_t word_count) {

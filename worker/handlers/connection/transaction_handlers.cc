@@ -60,7 +60,7 @@ bool execute_all(CommandContext& context, const CallQueue& queue, const std::vec
 
 void count_all(CommandContext& context, const CallQueue& queue, const std::vector<Call>& calls,
                const std::vector<Measured>& measured) {
-  CommandMeter meter(context.services.settings, context.services.facts.process, context.client);
+  CommandMeter& meter = context.meter;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     meter.add_call(queue.command(i), calls[i].args, measured[i].ticks, measured[i].error);
     if (!measured[i].error.empty()) context.counted_errors = true;
