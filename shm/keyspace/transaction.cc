@@ -47,7 +47,7 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
   const std::uint64_t hits = impl_.counter(Counter::kHits).load(kRelaxed);
   const std::uint64_t misses = impl_.counter(Counter::kMisses).load(kRelaxed);
   int conflicts = 0;
-  const std::uint64_t begin_ticks = cpu_ticks();
+  std::uint64_t begin_ticks = 0;  // of the first conflict: few see one
   const auto is_patient = [&] {
     return conflicts < kConflictLimit &&
            (conflicts <= kConflictsBeforeLocks || ticks_to_ns(cpu_ticks() - begin_ticks) < kPatienceNs);
@@ -70,7 +70,8 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
         drain_places(reserved_.size());
         return WriteStatus::kOutOfMemory;
       case Attempt::kConflict:
-        ++conflicts;
+        body_ticks_ = cpu_ticks() - body_begin_ticks_;
+        if (conflicts++ == 0) begin_ticks = cpu_ticks();
         break;
       case Attempt::kUnready:
         break;
@@ -172,7 +173,7 @@ bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
   ran_out_ = false;
   longest_read_bytes_ = 0;
   bool goes_on = false;
-  const std::uint64_t begin_ticks = cpu_ticks();
+  body_begin_ticks_ = cpu_ticks();
   forget_places();
   impl_.in_transaction = true;
   try {
@@ -181,7 +182,6 @@ bool Keyspace::Transaction::run_body(BodyFunction body, void* context) {
     ran_out_ = true;
   }
   impl_.in_transaction = false;
-  body_ticks_ = cpu_ticks() - begin_ticks;
   return goes_on;
 }
 

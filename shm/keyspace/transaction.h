@@ -237,7 +237,8 @@ struct Keyspace::Transaction {
   bool ran_out_ = false;          ///< of this process's own memory, in the body
   std::uint64_t generation_ = 0;  ///< of FLUSH, when the body began: a later one comes after the transaction
   std::uint64_t whole_changes_ = 0;       ///< Impl::whole_changes() then
-  std::uint64_t body_ticks_ = 0;          ///< that its last run took
+  std::uint64_t body_begin_ticks_ = 0;    ///< of its last run
+  std::uint64_t body_ticks_ = 0;          ///< that its last run took, up to the conflict
   std::uint64_t longest_read_bytes_ = 0;  ///< of an entry that the body has read
   std::uint64_t stop_ticks_ = 0;          ///< when it has to end, under locks
   std::vector<Noted> noted_;              ///< slots that the body has read, without locks

@@ -224,6 +224,7 @@ bool Keyspace::Transaction::is_prepared() {
 }
 
 void Keyspace::Transaction::drain_places(std::uint64_t end) {
+  if (end == 0 && reserved_.empty()) return;
   impl_.arena.drain_area(end);
   reserved_.clear();
   for (std::vector<std::size_t>& pool : by_class_) pool.clear();
