@@ -10,7 +10,6 @@
 namespace memento {
 namespace {
 
-char interpreter_key;  // its address is a field of the registry
 constexpr std::size_t kReplyLimitBytes = 512 << 20;
 
 void push_array(lua_State* lua, std::span<const std::string_view> values) {
@@ -71,7 +70,8 @@ struct Interpreter::Run {
   }
 };
 
-Interpreter::Interpreter(std::size_t memory_limit_bytes) : limits_(memory_limit_bytes), lua_(limits_.open()) {
+Interpreter::Interpreter(std::size_t memory_limit_bytes)
+    : limits_(memory_limit_bytes, this), lua_(limits_.open()) {
   if (lua_ == nullptr || lua_cpcall(lua_, &Interpreter::set_up, this) == 0) return;
   lua_close(lua_);
   lua_ = nullptr;
@@ -82,21 +82,22 @@ Interpreter::~Interpreter() {
 }
 
 Interpreter& Interpreter::of(lua_State* lua) {
-  lua_pushlightuserdata(lua, &interpreter_key);
-  lua_rawget(lua, LUA_REGISTRYINDEX);
-  void* const self = lua_touserdata(lua, -1);
-  lua_pop(lua, 1);
-  return *static_cast<Interpreter*>(self);
+  return *static_cast<Interpreter*>(ScriptLimits::of(lua).owner());
 }
 
 int Interpreter::set_up(lua_State* lua) {
   auto& self = *static_cast<Interpreter*>(lua_touserdata(lua, 1));
-  lua_pushlightuserdata(lua, &interpreter_key);
-  lua_pushlightuserdata(lua, &self);
-  lua_rawset(lua, LUA_REGISTRYINDEX);
   set_up_sandbox(lua, add_redis_library);
   lua_pushcfunction(lua, &Interpreter::handle_error);
   self.error_handler_ = luaL_ref(lua, LUA_REGISTRYINDEX);
+  lua_pushcfunction(lua, &Interpreter::run_protected);
+  self.runner_ = luaL_ref(lua, LUA_REGISTRYINDEX);
+  push_real_globals(lua);
+  self.globals_ = luaL_ref(lua, LUA_REGISTRYINDEX);
+  lua_pushliteral(lua, "KEYS");
+  self.keys_name_ = luaL_ref(lua, LUA_REGISTRYINDEX);
+  lua_pushliteral(lua, "ARGV");
+  self.arguments_name_ = luaL_ref(lua, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -144,7 +145,9 @@ Interpreter::End Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHos
   Run run{*this, chunk, call, reply, protocol, reply.mark()};
   limits_.begin(
       lua_, [](void* context) { return static_cast<ScriptHost*>(context)->stop_reason(); }, &host);
-  const int status = lua_cpcall(lua_, &Interpreter::run_protected, &run);
+  lua_rawgeti(lua_, LUA_REGISTRYINDEX, runner_);  // lua_cpcall() would make a closure each time
+  lua_pushlightuserdata(lua_, &run);
+  const int status = lua_pcall(lua_, 1, 0, 0);
   limits_.end(lua_);
   host_ = nullptr;
   lua_settop(lua_, 0);
@@ -167,17 +170,23 @@ Interpreter::End Interpreter::run(Chunk chunk, const ScriptCall& call, ScriptHos
   return End::kByLimit;
 }
 
+// On top of the stack are the real globals. `is_set`: it is to be there.
+void Interpreter::set_global(int name, std::span<const std::string_view> values, bool is_set) {
+  lua_rawgeti(lua_, LUA_REGISTRYINDEX, name);
+  is_set ? push_array(lua_, values) : lua_pushnil(lua_);
+  lua_rawset(lua_, -3);
+}
+
 // The stack: the run, the handler of errors, the chunk.
 int Interpreter::run_protected(lua_State* lua) {
   Run& run = *static_cast<Run*>(lua_touserdata(lua, 1));
-  push_real_globals(lua);
+  Interpreter& interpreter = run.interpreter;
   const bool is_function = run.call.is_function;
-  is_function ? lua_pushnil(lua) : push_array(lua, run.call.keys);
-  lua_setfield(lua, -2, "KEYS");
-  is_function ? lua_pushnil(lua) : push_array(lua, run.call.arguments);
-  lua_setfield(lua, -2, "ARGV");
+  lua_rawgeti(lua, LUA_REGISTRYINDEX, interpreter.globals_);
+  interpreter.set_global(interpreter.keys_name_, run.call.keys, !is_function);
+  interpreter.set_global(interpreter.arguments_name_, run.call.arguments, !is_function);
   lua_settop(lua, 1);
-  lua_rawgeti(lua, LUA_REGISTRYINDEX, run.interpreter.error_handler_);
+  lua_rawgeti(lua, LUA_REGISTRYINDEX, interpreter.error_handler_);
   lua_rawgeti(lua, LUA_REGISTRYINDEX, run.chunk);
   if (is_function) {
     push_array(lua, run.call.keys);

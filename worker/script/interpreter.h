@@ -87,6 +87,7 @@ class Interpreter {
  private:
   struct Run;
   static int set_up(lua_State* lua);
+  void set_global(int name, std::span<const std::string_view> values, bool is_set);
   static int compile_protected(lua_State* lua);
   static int run_protected(lua_State* lua);
   static int handle_error(lua_State* lua);
@@ -95,7 +96,11 @@ class Interpreter {
 
   ScriptLimits limits_;
   lua_State* lua_;
+  // Places in the registry:
   int error_handler_ = LUA_NOREF;
+  int runner_ = LUA_NOREF;   ///< run_protected()
+  int globals_ = LUA_NOREF;  ///< what stands behind the globals that scripts see
+  int keys_name_ = LUA_NOREF, arguments_name_ = LUA_NOREF;
   ScriptHost* host_ = nullptr;
   std::string limit_error_{};
   std::uint64_t random_state_ = 0x330e;

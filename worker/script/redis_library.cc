@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "conf/version.h"
 #include "shm/os/cpu_clock.h"
@@ -91,12 +92,11 @@ bool call_command(lua_State* lua) {
     return true;
   }
   std::string_view reply;
-  const std::uint64_t begin_ticks = cpu_ticks();
   with_memory(lua, [&] { reply = interpreter.host().call(interpreter.words, interpreter.call_protocol); });
   const bool is_error = reply.front() == '-';
   push_reply(lua, &reply);
   // A command may take as long as many instructions.
-  const std::uint64_t ns = ticks_to_ns(cpu_ticks() - begin_ticks);
+  const std::uint64_t ns = ticks_to_ns(std::exchange(interpreter.host().call_ticks, 0));
   ScriptLimits::of(lua).spend(lua, kStepsPerCall + static_cast<std::int64_t>(ns / kNsPerStep));
   return is_error;
 }

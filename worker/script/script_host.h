@@ -20,6 +20,7 @@ class ScriptHost {
   /// Executes a command; its reply in that protocol, RESP2 or RESP3, valid until the next call. A command
   /// that is refused replies with an error. REQUIRES: there is at least one word.
   virtual std::string_view call(std::span<const std::string_view> words, Protocol protocol) = 0;
+  std::uint64_t call_ticks = 0;  ///< that the last call's command took
   /// Is there such a command?
   virtual bool has_command(std::span<const std::string_view> words) = 0;
   virtual void log(ScriptLogLevel level, std::string_view text) = 0;

@@ -1,8 +1,12 @@
 // See script_limits.h.
 #include "worker/script/script_limits.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
 
 namespace memento {
 
@@ -15,11 +19,50 @@ ScriptLimits& ScriptLimits::of(lua_State* lua) {
   return *static_cast<ScriptLimits*>(self);
 }
 
+// AddressSanitizer sees what is used after it was freed only when it is freed.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kKeepsBlocks = false;
+#else
+constexpr bool kKeepsBlocks = true;
+#endif
+
+ScriptLimits::~ScriptLimits() {
+  for (KeptBlock* block : kept_) {
+    while (block != nullptr) std::free(std::exchange(block, block->next));
+  }
+}
+
+void* ScriptLimits::take_block(std::size_t bytes) {
+  if (bytes > kSmallBytes) return std::malloc(bytes);
+  KeptBlock*& kept = kept_[size_class(bytes)];
+  if (kept == nullptr) return std::malloc(block_bytes(bytes));
+  kept_bytes_ -= block_bytes(bytes);
+  return std::exchange(kept, kept->next);
+}
+
+void ScriptLimits::give_block(void* block, std::size_t bytes) {
+  if (!kKeepsBlocks || bytes > kSmallBytes || kept_bytes_ >= kKeptBytes) return std::free(block);
+  KeptBlock*& kept = kept_[size_class(bytes)];
+  kept = new (block) KeptBlock{kept};
+  kept_bytes_ += block_bytes(bytes);
+}
+
+void* ScriptLimits::resize_block(void* old, std::size_t old_bytes, std::size_t new_bytes) {
+  if (block_bytes(old_bytes) == block_bytes(new_bytes)) return old;
+  if (old_bytes > kSmallBytes) return std::realloc(old, block_bytes(new_bytes));
+  void* const block = take_block(new_bytes);
+  if (block == nullptr) return nullptr;
+  std::memcpy(block, old, std::min(old_bytes, new_bytes));
+  give_block(old, old_bytes);
+  return block;
+}
+
+// A block is never smaller than what its size is rounded up to; one that could not be made smaller is larger.
 void* ScriptLimits::allocate(void* self, void* old, std::size_t old_bytes, std::size_t new_bytes) {
   ScriptLimits& limits = *static_cast<ScriptLimits*>(self);
   assert(limits.memory_used_bytes_ >= old_bytes);
   if (new_bytes == 0) {
-    std::free(old);
+    if (old != nullptr) limits.give_block(old, old_bytes);
     limits.memory_used_bytes_ -= old_bytes;
     return nullptr;
   }
@@ -27,10 +70,11 @@ void* ScriptLimits::allocate(void* self, void* old, std::size_t old_bytes, std::
   // What shrinks is never refused: Lua does not expect it.
   if (new_bytes > old_bytes && !limits.is_lifted_ && others_bytes + new_bytes > limits.memory_limit_bytes_)
     return nullptr;
-  void* const bytes = std::realloc(old, new_bytes);
-  if (bytes == nullptr) return new_bytes <= old_bytes ? old : nullptr;
+  void* const bytes =
+      old == nullptr ? limits.take_block(new_bytes) : limits.resize_block(old, old_bytes, new_bytes);
+  if (bytes == nullptr && new_bytes > old_bytes) return nullptr;
   limits.memory_used_bytes_ = others_bytes + new_bytes;
-  return bytes;
+  return bytes == nullptr ? old : bytes;
 }
 
 void ScriptLimits::begin(lua_State* lua, Watch watch, void* context) {

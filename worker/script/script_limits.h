@@ -6,8 +6,12 @@
 // long on few instructions (patterns, sorting) say what they do by spend(). Either asks the watch, which says
 // why the script must end; from then on every instruction raises that reason again, so that no pcall, handler
 // or coroutine of the script goes on.
+//
+// Small blocks that Lua frees are kept, by size, for the next ones: a brief script takes a dozen, and the
+// process's allocator would cost more than its commands.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,7 +28,10 @@ class ScriptLimits {
   static constexpr int kInstructionsPerLook = 1000;
   static constexpr std::int64_t kStepsPerLook = 10'000;  ///< of C functions, a few nanoseconds each
 
-  explicit ScriptLimits(std::size_t memory_limit_bytes) : memory_limit_bytes_(memory_limit_bytes) {}
+  /// `owner`: whose interpreter it is.
+  explicit ScriptLimits(std::size_t memory_limit_bytes, void* owner = nullptr)
+      : memory_limit_bytes_(memory_limit_bytes), owner_(owner) {}
+  ~ScriptLimits();
   ScriptLimits(const ScriptLimits&) = delete;
   ScriptLimits& operator=(const ScriptLimits&) = delete;
 
@@ -50,15 +57,32 @@ class ScriptLimits {
   /// For the collector, which needs some memory to give more back: the limit does not hold.
   void lift(bool is_lifted) { is_lifted_ = is_lifted; }
 
+  void* owner() const { return owner_; }
   std::size_t memory_used_bytes() const { return memory_used_bytes_; }
   std::size_t memory_limit_bytes() const { return memory_limit_bytes_; }
 
  private:
   static void* allocate(void* self, void* old, std::size_t old_bytes, std::size_t new_bytes);
+  static constexpr std::size_t kSmallBytes = 256;
+  static constexpr std::size_t kStepBytes = 16;  ///< of small blocks' sizes
+  static constexpr std::size_t kKeptBytes = 512 << 10;
+  struct KeptBlock {
+    KeptBlock* next;
+  };
+  static std::size_t size_class(std::size_t bytes) { return (bytes - 1) / kStepBytes; }
+  static std::size_t block_bytes(std::size_t bytes) {
+    return bytes <= kSmallBytes ? (size_class(bytes) + 1) * kStepBytes : bytes;
+  }
+  void* take_block(std::size_t bytes);
+  void give_block(void* block, std::size_t bytes);
+  void* resize_block(void* old, std::size_t old_bytes, std::size_t new_bytes);
   static void on_hook(lua_State* lua, lua_Debug*);
   void look(lua_State* lua);
 
   const std::size_t memory_limit_bytes_;
+  void* const owner_;
+  std::array<KeptBlock*, kSmallBytes / kStepBytes> kept_{};
+  std::size_t kept_bytes_ = 0;
   std::size_t memory_used_bytes_ = 0;
   bool is_lifted_ = false;
   std::int64_t steps_left_ = kStepsPerLook;

@@ -60,9 +60,9 @@ void call_function(CommandContext& context, const Call& call, bool is_read_only)
   const bool is_reading = is_read_only || (function->flags & LibraryFunction::kNoWrites) != 0;
   if (!is_reading && (function->flags & LibraryFunction::kAllowOom) == 0 && refuse_without_room(context))
     return;
-  run_script(context, functions.interpreter(), function->chunk, script,
-             {RunKind::kFunction, is_reading, false, (function->flags & LibraryFunction::kAllowOom) != 0,
-              call.args});
+  run_script(
+      context, functions.interpreter(), function->chunk, script,
+      {RunKind::kFunction, is_reading, false, (function->flags & LibraryFunction::kAllowOom) != 0, call});
 }
 
 void show_function(ReplyWriter& reply, const LibraryFunction& function) {

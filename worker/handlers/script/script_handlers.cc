@@ -44,7 +44,7 @@ void evaluate(CommandContext& context, const Call& call, Names names, bool is_re
   if (flags.has_line && !is_reading && !flags.allow_oom && refuse_without_room(context)) return;
   script.name = found.script->sha1;
   run_script(context, *engine.interpreter(), found.script->chunk, script,
-             {RunKind::kScript, is_reading, flags.partial, flags.allow_oom, call.args});
+             {RunKind::kScript, is_reading, flags.partial, flags.allow_oom, call});
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <memory_resource>
 #include <new>
 #include <utility>
 #include <vector>
@@ -77,6 +79,8 @@ class ScriptRun : public ScriptHost {
   const char* stop_reason() noexcept override;
 
  private:
+  void hash_keys();
+  HashedKey hashed(std::string_view word) const;
   bool run_once();
   void select(DatabaseId database);
   void execute(std::span<const std::string_view> words);
@@ -95,8 +99,11 @@ class ScriptRun : public ScriptHost {
   const ReplyWriter::Mark begin_;  // of the reply
   const DatabaseId database_ = context_.client.database;
   const std::uint64_t random_state_;
-  std::uint64_t begin_ms_ = 0;  // when it was looked at first, which few scripts live to see
-  std::vector<Measured> measured_;
+  std::uint64_t begin_ms_ = 0;        // when it was looked at first, which few scripts live to see
+  std::array<std::byte, 512> front_;  // of a few commands and keys
+  std::pmr::monotonic_buffer_resource memory_{front_.data(), front_.size()};
+  std::pmr::vector<Measured> measured_{&memory_};
+  std::pmr::vector<HashedKey> keys_{&memory_};  // that it declares; none in EXEC
   std::uint64_t looks_ = 0;
   std::uint64_t served_ms_ = 0;
   bool is_long_ = false;
@@ -132,12 +139,34 @@ void ScriptRun::execute(std::span<const std::string_view> words) {
     return context_.reply.error(std::string(code) + " " + reason);
   }
   const std::size_t first = command->first_key(words);
-  const HashedKey key = first != 0 ? context_.keyspace.hash(words[first]) : HashedKey{};
+  const HashedKey key = first != 0 ? hashed(words[first]) : HashedKey{};
   if (context_.services.hub.has_monitors()) [[unlikely]]
     note_line(*command, words);
   const Invocation done = invoke(context_, *command, {words, key});
   tells_too_much_ |= !context_.exec.refusal.empty();
+  call_ticks = done.ticks;
   measured_.push_back({command, done.ticks, done.is_error ? std::string(done.reply) : std::string()});
+}
+
+// Most commands are about the keys that the script declares.
+HashedKey ScriptRun::hashed(std::string_view word) const {
+  constexpr std::size_t kLooks = 4;
+  for (const HashedKey& key : std::span(keys_).first(std::min(kLooks, keys_.size()))) {
+    if (key.bytes == word)
+      return Keyspace::in_database(context_.keyspace.database(), {word, key.slot, key.hash});
+  }
+  return context_.keyspace.hash(word);
+}
+
+// The request's first key has been hashed with it.
+void ScriptRun::hash_keys() {
+  keys_.reserve(call_.keys.size());
+  for (const std::string_view key : call_.keys) {
+    const HashedKey& first = traits_.request.key;
+    const bool is_known =
+        keys_.empty() && first.bytes.data() == key.data() && first.bytes.size() == key.size();
+    keys_.push_back(is_known ? Keyspace::in_database(database_, first) : context_.keyspace.hash(key));
+  }
 }
 
 // What scripts are refused before it is looked at as a client's command would be; nullptr: nothing.
@@ -216,7 +245,7 @@ const char* ScriptRun::look_at_time() noexcept {
 void ScriptRun::tell_others() noexcept {
   constexpr std::size_t kWordLimit = 8;  // of the request, beside what the script is called
   std::array<std::string_view, kWordLimit + 1> words{call_.name};
-  const auto request = traits_.request.first(std::min(traits_.request.size(), kWordLimit));
+  const auto request = traits_.request.args.first(std::min(traits_.request.count(), kWordLimit));
   std::ranges::copy(request, words.begin() + 1);
   write_script_text(context_.services.settings.script_texts[context_.services.facts.process],
                     std::span(words).first(request.size() + 1));
@@ -256,13 +285,11 @@ void ScriptRun::run() {
     run_once();
     return;
   }
-  std::vector<HashedKey> keys;
-  keys.reserve(call_.keys.size());
-  for (const std::string_view key : call_.keys) keys.push_back(context_.keyspace.hash(key));
+  hash_keys();
   context_.in_exec = true;
   context_.exec.place = 0;
   context_.exec.time_us.reset();
-  const WriteStatus status = context_.keyspace.transact(keys, [&] {
+  const WriteStatus status = context_.keyspace.transact(keys_, [&] {
     context_.exec.plan = {};
     context_.exec.scripted_lines.clear();
     const bool counts = run_once();
@@ -282,9 +309,8 @@ void ScriptRun::finish(WriteStatus status) {
     context_.reply.roll_back(begin_);
     context_.reply.error(status == WriteStatus::kBusy ? kConflict : kOutOfMemory);
   }
-  CommandMeter meter(context_.services.settings, context_.services.facts.process, context_.client);
   for (const Measured& one : measured_)
-    meter.add_call(*one.command, {&one.command->name, 1}, one.ticks, one.error);
+    context_.meter.add_call(*one.command, {&one.command->name, 1}, one.ticks, one.error);
   const ExecPlan plan = std::exchange(context_.exec.plan, {});
   if (!is_refused && counts_) carry_out(context_, plan);
 }

@@ -21,7 +21,7 @@ struct ScriptTraits {
   bool is_read_only = false;
   bool is_partial = false;  ///< what was done before an error counts
   bool allows_oom = false;  ///< its commands may take memory though too much is in use
-  std::span<const std::string_view> request{};
+  const Call& request;
 };
 
 /// Runs it and writes the reply.
