@@ -211,10 +211,11 @@ TEST_F(Statistics, SlowRunsWithCommandsThatWereNotExecuted) {
 // else.
 TEST_F(Statistics, AreHandedOver) {
   settings_.statistics.begin(7);
+  LiveSettings next;
+  for (LiveSettings* settings : {&settings_, &next}) settings->slow_after_us = -1;
   ask("SET a 1");
   ask("CONFIG SET slowlog-log-slower-than 0");
   ask("GET a");
-  LiveSettings next;
   EXPECT_FALSE(next.statistics.take_over(Fd(dup(settings_.statistics.descriptor())), 8));
   EXPECT_FALSE(next.statistics.take_over(Fd(), 7));
   ASSERT_TRUE(next.statistics.take_over(Fd(dup(settings_.statistics.descriptor())), 7));
