@@ -5,11 +5,12 @@
 
 namespace memento {
 
-// Nobody is shown, held back or routed; nothing of this changes while only brief requests are executed.
+// Nobody is shown, held back or routed, or refused for memory; nothing of this changes while only brief
+// requests are executed.
 bool BriefTurns::may_begin() {
   MessageHub& hub = context_.services.hub;
   return context_.router == nullptr && !context_.services.is_busy && !hub.has_monitors() &&
-         !hub.pause().is_set();
+         !hub.pause().is_set() && !context_.keyspace.exceeds_limit();
 }
 
 bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, ByteBuffer& output) {
