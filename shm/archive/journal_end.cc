@@ -13,7 +13,7 @@ std::string frame_text(std::uint64_t number) { return "frame " + std::to_string(
 
 // Ends the journal in front of the frame at this place. `fault`: why that frame, which is whole, cannot be
 // read, or why there is no chain; empty: the frame is not there, or not whole.
-Outcome JournalReader::end_at(const Place& missing, std::string fault) {
+Outcome JournalReader::end_at(const Place& missing, const std::string& fault) {
   JournalEnd end;
   end.frame = missing.number;
   const Result<Behind> behind = look_behind(missing);

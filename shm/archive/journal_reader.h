@@ -133,7 +133,7 @@ class JournalReader {
   enum class Group { kWhole, kAbandoned, kEnd };
   Result<Group> look_at_group(Place* place);
   void end_in_front_of(const Place& begin);
-  Outcome end_at(const Place& missing, std::string fault);
+  Outcome end_at(const Place& missing, const std::string& fault);
   Result<Behind> look_behind(const Place& missing);
   Result<Behind> scan_file(const File& file, std::uint64_t begin, std::uint64_t above,
                            std::uint64_t memory_id);
