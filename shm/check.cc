@@ -16,6 +16,7 @@
 #include "shm/arena/arena.h"
 #include "shm/format/entry.h"
 #include "shm/format/table.h"
+#include "shm/journal/ring_check.h"
 #include "shm/keyspace/hash.h"
 #include "shm/segment.h"
 
@@ -68,6 +69,7 @@ class Checker {
     for (std::uint32_t i = 0; i < header_.process_count; ++i) check_record(i, segment_.process(i));
     if (const Extent ghosts{header_.ghosts.load()}; ghosts.word != 0) own_extent("ghosts", ghosts);
     check_pages();
+    for (const std::string& error : check_rings(segment_)) fail(error);
     report_.key_count = key_count_;
     return std::move(report_);
   }
@@ -220,7 +222,7 @@ class Checker {
     if (kind == 0) {
       const Offset run = run_of(offset);
       const std::uint64_t units = reinterpret_cast<Word*>(base_ + run)->load();
-      if (bytes > units * kUnitBytes - sizeof(Word)) fail(who + ": an entry is longer than its run");
+      if (bytes > units * kUnitBytes - sizeof(RunHead)) fail(who + ": an entry is longer than its run");
       note_run_start(run);
       return own_units(who, run, units);
     }

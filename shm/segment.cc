@@ -16,6 +16,7 @@
 #include "shm/arena/arena.h"
 #include "shm/check.h"
 #include "shm/commit/database_change.h"
+#include "shm/commit/journal_rings.h"
 #include "shm/commit/robust_lock.h"
 #include "shm/format/layout.h"
 #include "shm/keyspace/change_counters.h"
@@ -32,10 +33,13 @@ namespace ipc = boost::interprocess;
 
 constexpr std::uint64_t kSmallestBytes = 16ull << 20;
 constexpr int kOtherServerWaitMs = 3000;
-/// Of the file beside the limit: the slots of databases 1 to 15, most without memory.
+/// Of the file beside the limit: the slots of databases 1 to 15, and where slots are in the journal; most
+/// without memory.
 constexpr std::uint64_t kOtherSlotsBytes = sizeof(Slot) * kDatabaseStride * (kDatabaseLimit - 1);
+constexpr std::uint64_t kSlotJournalsBytes = sizeof(SlotJournal) * kDatabaseStride * kDatabaseLimit;
+constexpr std::uint64_t kBesideLimitBytes = kOtherSlotsBytes + kSlotJournalsBytes;
 
-constexpr std::uint64_t mapped_bytes_of(std::uint64_t size_bytes) { return size_bytes + kOtherSlotsBytes; }
+constexpr std::uint64_t mapped_bytes_of(std::uint64_t size_bytes) { return size_bytes + kBesideLimitBytes; }
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
   return (value + step - 1) / step * step;
@@ -45,7 +49,8 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
 void set_geometry(Header& header, std::uint64_t size_bytes) {
   header.size_bytes = size_bytes;
   header.slots_offset = 4096;
-  header.processes_offset = header.slots_offset + sizeof(Slot) * kDatabaseStride + kOtherSlotsBytes;
+  header.slot_journals_offset = header.slots_offset + sizeof(Slot) * kDatabaseStride + kOtherSlotsBytes;
+  header.processes_offset = header.slot_journals_offset + kSlotJournalsBytes;
   header.unit_bitmap_offset = round_up(header.processes_offset + sizeof(ProcessRecord) * kProcessLimit, 4096);
   const std::uint64_t most_pages = (mapped_bytes_of(size_bytes) - header.unit_bitmap_offset) / kPageBytes;
   header.page_infos_offset = round_up(header.unit_bitmap_offset + most_pages / 4 * 8 + 8, 4096);
@@ -106,6 +111,7 @@ struct Segment::Impl {
   Fd file;
   ipc::mapped_region region;
   std::unique_ptr<MailboxFiles> mailboxes;
+  std::unique_ptr<JournalRings> journal_rings;
 };
 
 Segment::~Segment() = default;
@@ -117,6 +123,7 @@ ProcessRecord& Segment::process(std::uint32_t index) {
 }
 
 MailboxFiles& Segment::mailboxes() { return *impl_->mailboxes; }
+JournalRings& Segment::journal_rings() { return *impl_->journal_rings; }
 
 int Segment::descriptor() const { return impl_->file.get(); }
 
@@ -144,9 +151,14 @@ void Segment::recover_process(std::uint32_t index) {
   if (header().database_change.load(std::memory_order_acquire) != 0) {
     owner.repair(index, incarnation, false);
     RedoList redo(base_, process(0));
+    JournalWriter journal(*this, 0, redo);
     const LockGuard guard(owner, header().gate_lock);
-    DatabaseChanges(base_, header(), redo).finish();
-    header().exclusive.store(0, std::memory_order_release);
+    DatabaseChanges changes(base_, header(), redo, journal);
+    if (changes.can_finish()) {  // else the next writer waits for room and does; this process starts who
+                                 // makes it
+      changes.finish();
+      header().exclusive.store(0, std::memory_order_release);
+    }
   }
   owner.repair(index, incarnation, true);
   forget_clients(header(), process(index).mailbox, index);
@@ -159,6 +171,8 @@ void Segment::recover_process(std::uint32_t index) {
 bool Segment::open_process(std::uint32_t index) {
   const std::uint64_t begin = header().processes_offset + index * sizeof(ProcessRecord);
   if (!commit_memory(begin, begin + sizeof(ProcessRecord))) return false;
+  const bool has_ring = (header().journal.load() & kJournalConsumers) != 0;
+  if (has_ring && !journal_rings().make(index, header().journal_ring_bytes.load())) return false;
   if (header().process_count.load() <= index) header().process_count.store(index + 1);
   return true;
 }
@@ -253,17 +267,22 @@ void recover_all(Segment& segment) {
     lock.holder.store(0);
   };
   for (RobustLock* lock : {&header.arena_lock, &header.flush_lock, &header.gate_lock}) free_lock(*lock);
-  header.exclusive.store(0);
-  {
-    RedoList redo(segment.base(), segment.process(0));
-    DatabaseChanges(segment.base(), header, redo).finish();
+  // Nobody is alive: any ring will do that has room. Where none has, the first writer finishes it.
+  header.exclusive.store(header.database_change.load() != 0 ? 1 : 0);
+  for (std::uint32_t i = 0; i < header.process_count && header.database_change.load() != 0; ++i) {
+    RedoList redo(segment.base(), segment.process(i));
+    JournalWriter journal(segment, i, redo);
+    DatabaseChanges changes(segment.base(), header, redo, journal);
+    if (!changes.can_finish()) continue;
+    changes.finish();
+    header.exclusive.store(0);
   }
   const SlotArray slots(segment.base() + header.slots_offset);
   for (DatabaseId database; database < kDatabaseEnd; ++database) {
     if (!header.is_open(database)) continue;
     for (SlotId s = first_slot(database); s < first_slot(database) + kSlotCount; ++s) {
       free_lock(slots[s].lock);
-      slots[s].marks.store(0);  // who watched is gone
+      slots[s].marks.store(slots[s].marks.load() & Slot::kChanging);  // who watched is gone
     }
   }
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
@@ -332,6 +351,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     segment->impl_->file = std::move(file);
     segment->path_ = path;
     segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
+    segment->impl_->journal_rings = std::make_unique<JournalRings>(path);
     segment->impl_->mailboxes->remove_all();
     if (options.fresh) TextStore::remove_file(path);
     segment->size_bytes_ = size_bytes;
@@ -355,7 +375,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
         recover_all(*segment);
         segment->watch_locks(0, 0);
         segment->header().value_limit_bytes = options.value_limit_bytes;
-        segment->header().process_count = options.worker_count + 1;  // all records are empty now
+        segment->header().process_count = std::max(options.worker_count + 1, segment->records_needed());
         const CheckReport check = check_segment(*segment);
         reason = check.errors.empty() ? "" : "check failed: " + check.errors.front();
         if (reason.empty()) {
@@ -382,11 +402,12 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
   segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
+  segment->impl_->journal_rings = std::make_unique<JournalRings>(path);
   segment->path_ = path;
   const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
   if (file_bytes < mapped_bytes_of(kSmallestBytes))
     return Error{ExitStatus::kConfig, 0, "segment " + path + " is shorter than any of this layout"};
-  segment->size_bytes_ = file_bytes - kOtherSlotsBytes;
+  segment->size_bytes_ = file_bytes - kBesideLimitBytes;
   Result<ipc::mapped_region> region = map_file(file, path, file_bytes);
   if (!region) return region.error();
   segment->impl_->region = std::move(*region);
@@ -401,6 +422,7 @@ Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions&
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
   segment->impl_->mailboxes = std::make_unique<MailboxFiles>("");
+  segment->impl_->journal_rings = std::make_unique<JournalRings>("");
   segment->size_bytes_ = std::max(kSmallestBytes, options.size_bytes / kPageBytes * kPageBytes);
   try {
     segment->impl_->region = ipc::anonymous_shared_memory(segment->mapped_bytes());

@@ -15,6 +15,7 @@
 
 namespace memento {
 
+class JournalRings;
 class MailboxFiles;
 struct Header;
 struct ProcessRecord;
@@ -61,6 +62,12 @@ class Segment {
   /// Records below it may be in use.
   std::uint32_t process_count();
   MailboxFiles& mailboxes();
+  JournalRings& journal_rings();
+
+  /// From now on changes of data are counted in slots, and written into rings of `ring_bytes` for these
+  /// consumers (JournalBit). Error: no memory for what slots count with, or for the rings of the records that
+  /// are in use. REQUIRES: no process but this one works on the segment.
+  Outcome begin_journal(std::uint64_t consumers, std::uint64_t ring_bytes);
 
   /// Repairs what a dead process left: completes its committed changes, releases its pins. Idempotent; any
   /// process may call it for any record whose owner is dead. The master calls it when it reaps a child.
@@ -90,10 +97,13 @@ class Segment {
 
   /// Makes [0, end) of the file safe to touch (fallocate). False: the tmpfs is full.
   bool commit_memory(std::uint64_t begin, std::uint64_t end);
+  /// The same for what the slots of a database are counted with in the journal.
+  bool commit_slot_journals(std::uint32_t database);
 
  private:
   Segment() = default;
   bool commit_front(std::uint32_t record_count);
+  std::uint32_t records_needed();
   struct Impl;
   std::unique_ptr<Impl> impl_;
   char* base_ = nullptr;

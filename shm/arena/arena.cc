@@ -50,6 +50,19 @@ bool Arena::has_room_for_run() const {
   return false;
 }
 
+void Arena::stage_kept_run(std::uint32_t role) {
+  stage_old_run(Extent{record_.held[role].load(kRelaxed)});
+  redo_.stage(record_.held[role], 0);
+}
+
+// REQUIRES: has_room_for_run().
+void Arena::stage_old_run(Extent run) {
+  std::uint32_t place = kHeldOldRun;
+  while (record_.held[place].load(kRelaxed) != 0) ++place;
+  assert(place < kHeldLimit);
+  redo_.stage(record_.held[place], run.word);
+}
+
 void Arena::stage_exchange(std::uint32_t taken, Offset freed_offset) {
   if (planted(Plant::kForgottenOldBlock)) freed_offset = kNoOffset;
   std::uint32_t freed = kNoClass;
@@ -59,11 +72,7 @@ void Arena::stage_exchange(std::uint32_t taken, Offset freed_offset) {
       freed = page.size_class();
     } else {
       const Offset run = run_of(freed_offset);
-      const std::uint64_t units = reinterpret_cast<Word*>(base_ + run)->load(kRelaxed);
-      std::uint32_t place = kHeldOldRun;
-      while (record_.held[place].load(kRelaxed) != 0) ++place;
-      assert(place < kHeldLimit);
-      redo_.stage(record_.held[place], Extent::make(run, units, Extent::kRun).word);
+      stage_old_run(Extent::make(run, run_head(run).units.load(kRelaxed), Extent::kRun));
     }
   }
   if (taken != kNoClass && taken == freed) {

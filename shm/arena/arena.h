@@ -134,20 +134,22 @@ class Arena {
   /// The area this process holds, or nullptr; its first `end` places are emptied: blocks go to magazines,
   /// runs to where readers may still be waited for.
   TransactionArea* transaction_area() const;
-  void drain_area(std::uint64_t end);
-  /// Frees the entries of the held dead table, one transaction each, then the table. False: none was held.
+  /// False: some stay, since the journal has yet to be read.
+  bool drain_area(std::uint64_t end);
+  /// Frees the entries of the held dead table, one transaction each, then the table. False: some stay, since
+  /// the journal has yet to be read.
   bool drain_dead_table();
   /// What stands for a block in the area's places.
   std::uint64_t block_word(Offset entry_offset) const;
 
-  /// Offset of the entry in the held new run (behind the run's length word).
+  /// Offset of the entry in the held new run (behind the run's head).
   Offset new_run_entry() const;
 
   /// Bytes of the block or run that an entry of so many bytes takes.
   static std::uint64_t bytes_for(std::uint64_t entry_bytes) {
     return entry_bytes <= kLargestBlockBytes
                ? kSizeClasses.geometry[class_of_size(entry_bytes)].block_bytes
-               : (entry_bytes + sizeof(Word) + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+               : (entry_bytes + sizeof(RunHead) + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
   }
   /// Whether blocks and runs of so many bytes could be there at once if nothing else were: who wants more is
   /// refused before anything is given up for it.
@@ -157,14 +159,28 @@ class Arena {
   std::uint64_t capacity(Offset entry_offset) const;
 
   bool is_pinned_by_others(Offset entry_offset) const;
+  /// Stages that the run held in this role goes to a place for old runs, where it waits until it has been
+  /// read. REQUIRES: has_room_for_run().
+  void stage_kept_run(std::uint32_t role);
+  /// A consumer of the journal has yet to read what the run at this offset holds.
+  bool is_in_journal(Offset run) const;
+  RunHead& run_head(Offset run) const { return *reinterpret_cast<RunHead*>(base_ + run); }
   /// Frees old runs that wait for readers. True when all places are empty.
   bool free_old_runs();
   struct ReaderWait {
     std::uint32_t moments = 0;
     std::array<SlowWait, kOldRunLimit> slow{};  ///< for each old run
   };
-  /// Frees old runs, or waits a moment for who reads them.
-  void wait_for_readers(ReaderWait* wait);
+  /// Frees old runs, or waits a moment for who reads them. False: it would be in vain, those that are left
+  /// are the journal's, which has yet to be read.
+  bool wait_for_readers(ReaderWait* wait);
+  /// Waits until one more run may be replaced. False: not before the journal has been read.
+  bool make_place_for_run() {
+    for (ReaderWait wait; !has_room_for_run();) {
+      if (!wait_for_readers(&wait)) return has_room_for_run();
+    }
+    return true;
+  }
   /// Returns all magazines and held extents to the pages: a record nobody will use again.
   void give_back_all();
 
@@ -230,7 +246,8 @@ class Arena {
   bool allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind kind, std::uint64_t size);
   bool is_pinned(Offset entry_offset) const;
   const Word* find_pin(Offset entry_offset, std::uint32_t* process) const;
-  void give_back_from(Word& place, Offset entry_offset);
+  void stage_old_run(Extent run);
+  bool give_back_from(Word& place, Offset entry_offset);
   void stage_open_pages(const PageInfo& page, std::int64_t change);
 
   Segment& segment_;

@@ -132,7 +132,11 @@ bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind
       if (first && !may_take_pages(free_pages_around(*first, units))) first = find_units(units, false);
       if (first) {
         const Offset offset{header_.arena_offset + *first * kUnitBytes};
-        if (kind == Extent::kRun) reinterpret_cast<Word*>(base_ + offset)->store(units, kRelaxed);
+        if (kind == Extent::kRun) {
+          auto& head = *reinterpret_cast<RunHead*>(base_ + offset);
+          head.units.store(units, kRelaxed);
+          head.record.store(0, kRelaxed);
+        }
         stage_units(*first, units, true);
         if (kind == Extent::kRun) stage_run_start(*first, true);
         redo_.stage(record_.held[role], Extent::make(offset, size, kind).word);
@@ -145,7 +149,7 @@ bool Arena::allocate_units(std::uint64_t units, std::uint32_t role, Extent::Kind
 }
 
 bool Arena::allocate_run(std::uint64_t bytes, std::uint32_t role) {
-  const std::uint64_t units = (bytes + 8 + kUnitBytes - 1) / kUnitBytes;
+  const std::uint64_t units = (bytes + sizeof(RunHead) + kUnitBytes - 1) / kUnitBytes;
   return allocate_units(units, role, Extent::kRun, units);
 }
 
@@ -235,7 +239,7 @@ void Arena::free_held(std::uint32_t role) {
 std::uint64_t Arena::capacity(Offset entry_offset) const {
   const PageInfo page = info(page_of(entry_offset));
   if (page.kind() != 0) return kSizeClasses.geometry[page.size_class()].block_bytes;
-  return reinterpret_cast<Word*>(base_ + run_of(entry_offset))->load(kRelaxed) * kUnitBytes - 8;
+  return run_head(run_of(entry_offset)).units.load(kRelaxed) * kUnitBytes - sizeof(RunHead);
 }
 
 // Null: no process copies it.
@@ -272,7 +276,7 @@ bool Arena::free_old_runs() {
   for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
     const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
     if (extent.word == 0) continue;
-    if (is_pinned(entry_of_run(extent.offset()))) {
+    if (is_pinned(entry_of_run(extent.offset())) || is_in_journal(extent.offset())) {
       all_free = false;
     } else {
       free_held(kHeldOldRun + i);
@@ -281,12 +285,33 @@ bool Arena::free_old_runs() {
   return all_free;
 }
 
+// A record names the run that a consumer of the ring has yet to read.
+bool Arena::is_in_journal(Offset run) const {
+  const std::uint64_t place = run_head(run).record.load(kRelaxed);
+  if (place == 0) [[likely]]
+    return false;
+  const std::uint64_t journal = header_.journal.load(std::memory_order_acquire);
+  const JournalState& ring = segment_.process(ring_of(place)).journal;
+  for (std::uint32_t consumer = 0; consumer < kJournalConsumerLimit; ++consumer) {
+    if ((journal >> consumer & 1) != 0 &&
+        ring.heads[consumer].load(std::memory_order_acquire) < position_in_ring(place))
+      return true;
+  }
+  return false;
+}
+
 // Readers that copy the old runs finish without us, but for one that was stopped: that is the master's to
 // end.
-void Arena::wait_for_readers(ReaderWait* wait) {
-  if (free_old_runs()) return;
+bool Arena::wait_for_readers(ReaderWait* wait) {
+  if (free_old_runs()) return true;
+  const auto waits_for_journal = [this](const Word& held) {
+    const Extent run{held.load(kRelaxed)};
+    return run.word == 0 || (is_in_journal(run.offset()) && !is_pinned(entry_of_run(run.offset())));
+  };
+  if (std::all_of(&record_.held[kHeldOldRun], record_.held.data() + kHeldLimit, waits_for_journal))
+    return false;
   usleep(kReaderWaitUs);
-  if (++wait->moments % kReaderWaitsPerSlice != 0) return;
+  if (++wait->moments % kReaderWaitsPerSlice != 0) return true;
   for (std::uint32_t i = 0; i < kOldRunLimit; ++i) {
     const Extent extent{record_.held[kHeldOldRun + i].load(kRelaxed)};
     std::uint32_t process = 0;
@@ -294,6 +319,7 @@ void Arena::wait_for_readers(ReaderWait* wait) {
     if (pin == nullptr) continue;
     owner_.on_slow_wait(pin, segment_.process(process).pid.load(kRelaxed), &wait->slow[i]);
   }
+  return true;
 }
 
 TransactionArea* Arena::transaction_area() const {
@@ -304,52 +330,56 @@ TransactionArea* Arena::transaction_area() const {
 std::uint64_t Arena::block_word(Offset entry_offset) const {
   if (is_class_page(entry_offset)) return entry_offset.value;
   const Offset run = run_of(entry_offset);
-  return Extent::make(run, reinterpret_cast<Word*>(base_ + run)->load(kRelaxed), Extent::kRun).word;
+  return Extent::make(run, run_head(run).units.load(kRelaxed), Extent::kRun).word;
 }
 
 // Stages that `place` no longer holds what it names (a block's offset, an extent, a cell's entry) and gives
-// that back.
-void Arena::give_back_from(Word& place, Offset entry_offset) {
-  for (ReaderWait wait; !has_room_for(entry_offset);) wait_for_readers(&wait);
+// that back. False: not before the journal has been read.
+bool Arena::give_back_from(Word& place, Offset entry_offset) {
+  for (ReaderWait wait; !has_room_for(entry_offset);) {
+    if (!wait_for_readers(&wait) && !has_room_for(entry_offset)) return false;
+  }
   settle(entry_offset);  // a dead predecessor may have left the magazine full
   redo_.stage(place, 0);
   stage_exchange(kNoClass, entry_offset);
   redo_.commit();
   settle(entry_offset);
+  return true;
 }
 
-void Arena::drain_area(std::uint64_t end) {
+bool Arena::drain_area(std::uint64_t end) {
   TransactionArea* area = transaction_area();
-  if (area == nullptr) return;
+  if (area == nullptr) return true;
   for (std::uint64_t place = 0; place < std::min(end, area->block_limit); ++place) {
     Word& word = area->block(place);
     const Extent extent{word.load(kRelaxed)};
     if (extent.word == 0) continue;
-    give_back_from(word, extent.kind() == Extent::kRun ? entry_of_run(extent.offset()) : Offset{extent.word});
+    const bool is_run = extent.kind() == Extent::kRun;
+    if (!give_back_from(word, is_run ? entry_of_run(extent.offset()) : Offset{extent.word})) return false;
   }
+  return true;
 }
 
 bool Arena::drain_dead_table() {
   const Extent table{record_.held[kHeldDeadTable].load(kRelaxed)};
-  if (table.word == 0) return false;
+  if (table.word == 0) return true;
   Word* cells = table_cells(base_, table);
   for (std::uint64_t i = 0; i < table.size() * kCellsPerLine; ++i) {
     const std::uint64_t cell = cells[i].load(kRelaxed);
-    if (Cell::live(cell)) give_back_from(cells[i], Cell::offset(cell));
+    if (Cell::live(cell) && !give_back_from(cells[i], Cell::offset(cell))) return false;
   }
   free_held(kHeldDeadTable);
   return true;
 }
 
 void Arena::give_back_all() {
-  drain_dead_table();
-  drain_area(UINT64_MAX);
+  (void)drain_dead_table();  // what has to stay is found by who comes next
+  const bool is_drained = drain_area(UINT64_MAX);
   end_draining();
   finish_evacuation();
   give_back_blocks();
-  for (const std::uint32_t role :
-       {kHeldNewRun, kHeldNewTable, kHeldOldTable, kHeldTransaction, kHeldMovedRun})
-    free_held(role);
+  for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable, kHeldMovedRun}) free_held(role);
+  if (is_drained) free_held(kHeldTransaction);
   free_old_runs();
 }
 

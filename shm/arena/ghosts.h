@@ -38,9 +38,9 @@ class Ghosts {
   std::atomic<std::uint32_t>* place_of(std::uint64_t hash) const {
     const Extent run{header_.ghosts.load(std::memory_order_acquire)};
     if (run.word == 0) return nullptr;
-    const std::uint64_t count = (run.size() * kUnitBytes - sizeof(Word)) / sizeof(std::uint32_t);
+    const std::uint64_t count = (run.size() * kUnitBytes - sizeof(RunHead)) / sizeof(std::uint32_t);
     const auto index = static_cast<std::uint64_t>(static_cast<unsigned __int128>(hash) * count >> 64);
-    return reinterpret_cast<std::atomic<std::uint32_t>*>(base_ + run.offset() + sizeof(Word)) + index;
+    return reinterpret_cast<std::atomic<std::uint32_t>*>(base_ + run.offset() + sizeof(RunHead)) + index;
   }
 
   char* base_;

@@ -33,6 +33,10 @@ enum class Plant {
   kLengthBeforeBytes,     ///< a value in a run is said to be longer before its new bytes are there
   kSwapNotedLate,         ///< how far SWAPDB has come is noted behind the list
   kSightingBelieved,      ///< a key is written where it was seen, whatever became of its slot since
+  kRingOverwritten,       ///< a journal's ring is written over before everybody has read it
+  kTailBeforeCommit,      ///< a record is there before the change that it is of
+  kRecordBehindCommit,    ///< a change is there before its record
+  kPositionNotStaged,     ///< a record leaves its slot's position as it was
   kCount
 };
 

@@ -50,15 +50,20 @@ enum class RecordKind : std::uint8_t {
   kPart = 11,   ///< copied at. The key as it was then; literal: its value
   kComplete = 12,  ///< of the image's last record. Literal: u64 number: the image is the slot now
   kFree = 13,      ///< the slot's, unchanged. The slot is empty and not whole
-  kPiece = 14,  ///< of its record. Literal: {u64 ring position of its record, u64 offset, u64 total}, bytes
-  kPad = 15,    ///< 0. Nothing
-  kSwap = 16,   ///< next. Two databases' slots exchange what they hold; literal: {u64 other database, u64
-                ///< position of its slot, which is the next there}
+  kPiece = 14,     ///< of its record. Part of a long value; header.value_bytes() says how long. Literal: {u64
+                   ///< ring position of its record, u64 offset, u64 bytes of the whole value}, bytes
+  kPad = 15,       ///< 0. Nothing
+  kSwap = 16,      ///< next. Two databases' slots exchange what they hold; literal: {u64 other database, u64
+                   ///< position of its slot, which is the next there}
   kDatabaseChange = 17,  ///< 0. A FLUSHDB, SWAPDB or FLUSHALL begins; its records follow, and nobody else's
                          ///< between. Literal: u64 DatabaseChanges::Change, 0: it has ended
 };
 inline constexpr std::uint8_t kLastRecordKind = 17;
 inline constexpr std::uint8_t kRecordVersion = 1;
+
+/// In a kGroup's flags: a u64 follows instead of the records, the Extent word of a run that holds
+/// header.value_bytes() bytes of them. In rings only.
+inline constexpr std::uint32_t kGroupInRun = 1;
 
 enum RecordFlag : std::uint8_t {
   kRecordExpired = 1,  ///< of an erase: the key had expired
@@ -125,6 +130,8 @@ struct RecordView {
 
   /// What a kPut or kPart says the value is.
   std::string_view value() const { return rest.substr(0, header.value_bytes()); }
+  /// What a kPiece has of the value.
+  std::string_view piece() const { return rest.substr(24, header.value_bytes()); }
   /// The number at this place of the literal. REQUIRES: it has so many bytes.
   std::uint64_t number_at(std::size_t offset) const {
     std::uint64_t number = 0;
@@ -132,6 +139,8 @@ struct RecordView {
     return number;
   }
 };
+
+inline constexpr std::size_t kPieceHeadBytes = 24;
 
 /// The literal's least size, by kind. SIZE_MAX: no such kind.
 constexpr std::size_t least_literal_bytes(RecordKind kind) {
@@ -156,7 +165,7 @@ constexpr std::size_t least_literal_bytes(RecordKind kind) {
     case RecordKind::kSwap:
       return 16;
     case RecordKind::kPiece:
-      return 24;
+      return kPieceHeadBytes;
   }
   return SIZE_MAX;
 }
@@ -179,6 +188,8 @@ inline std::optional<RecordView> read_record(std::string_view bytes) {
   const bool has_value = header.kind == RecordKind::kPut || header.kind == RecordKind::kPart;
   if (has_value && header.bytes != record_bytes(header.key_bytes(), header.value_bytes()))
     return std::nullopt;
+  const bool is_piece = header.kind == RecordKind::kPiece;
+  if (is_piece && header.value_bytes() > record.rest.size() - kPieceHeadBytes) return std::nullopt;
   return record;
 }
 

@@ -5,7 +5,8 @@
 //   databases    Slot[8192] each   those of database 1 to 15, 1 MiB apart; without memory until the database
 //   is
 //                                  used (Header::open_databases)
-//   processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
+//   journals     SlotJournal[]     one for each slot of every database; without memory until journalling
+//   begins processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
 //   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
 //   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free
 //   (page_info.h) page ages    u64[]             one word per 64 KiB page: when it was taken, counted in
@@ -47,7 +48,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 6;
+inline constexpr std::uint32_t kLayoutVersion = 7;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -82,9 +83,14 @@ struct Extent {
   Kind kind() const { return static_cast<Kind>(word & 3); }
 };
 
-/// A run's first word is how many units it has; its entry lies behind it.
-constexpr Offset entry_of_run(Offset run) { return run + sizeof(Word); }
-constexpr Offset run_of(Offset entry) { return Offset{entry.value - sizeof(Word)}; }
+/// In front of what a run holds, mostly an entry.
+struct RunHead {
+  Word units;
+  Word record;  ///< ring << 56 | end of the last journal record that names the run; 0: none does
+};
+static_assert(sizeof(RunHead) == 16);
+constexpr Offset entry_of_run(Offset run) { return run + sizeof(RunHead); }
+constexpr Offset run_of(Offset entry) { return Offset{entry.value - sizeof(RunHead)}; }
 
 /// One of the 8192 parts of a database. All words are written under `lock`.
 struct alignas(64) Slot {
@@ -110,6 +116,38 @@ class SlotArray {
 
  private:
   Slot* first_;
+};
+
+/// Where a slot is in the journal (journal_record.h). Written under the slot's lock, by redo lists.
+struct SlotJournal {
+  Word position;  ///< of the slot's last record; 0: it never had data since journalling began
+  Word last_at;   ///< ring << 56 | end of that record in its ring
+};
+static_assert(sizeof(SlotJournal) == 16);
+
+/// In Header::journal: who reads the rings, and that slots count positions. Nobody: no record is written.
+enum JournalBit : std::uint64_t { kJournalForDisk = 1, kJournalForNodes = 2, kJournalCounts = 256 };
+inline constexpr std::uint64_t kJournalConsumers = kJournalForDisk | kJournalForNodes;
+inline constexpr std::uint32_t kJournalConsumerLimit = 2;
+
+/// A place in a ring, which is one word: the ring's number and bytes put into it since ever.
+inline constexpr std::uint32_t kRingShift = 56;
+constexpr std::uint64_t ring_place(std::uint32_t ring, std::uint64_t position) {
+  return std::uint64_t{ring} << kRingShift | position;
+}
+constexpr std::uint32_t ring_of(std::uint64_t place) {
+  return static_cast<std::uint32_t>(place >> kRingShift);
+}
+constexpr std::uint64_t position_in_ring(std::uint64_t place) {
+  return place & ((std::uint64_t{1} << kRingShift) - 1);
+}
+
+/// A process's ring of journal records; its bytes lie in a file of their own (journal_rings.h). Positions
+/// count bytes since ever.
+struct JournalState {
+  alignas(64) Word tail;  ///< behind the last record; through the redo list
+  alignas(64) std::array<Word, kJournalConsumerLimit> heads;  ///< how far each consumer needs no more of it
+  std::array<Word, kJournalConsumerLimit> next_heads;         ///< what a consumer is about to make its heads
 };
 
 /// A change to make: `value` into `count` consecutive words from `target`.
@@ -143,7 +181,7 @@ inline constexpr std::uint32_t kHeldLimit = kHeldOldRun + kOldRunLimit;
 /// block or run is listed while it is reserved for the commit, and again when the commit has put it out of
 /// use.
 struct TransactionArea {
-  std::uint64_t run_units;  ///< as at the front of every run
+  RunHead head;
   std::uint64_t block_limit;
   std::uint64_t redo_limit;
 
@@ -204,6 +242,7 @@ struct alignas(64) ProcessRecord {
   std::array<Word, kHeldLimit> held;  ///< Extent words
   alignas(64) std::array<Word, kPinLimit> pins;  ///< offsets of runs being copied without a lock
   alignas(64) std::array<Word, static_cast<std::size_t>(Counter::kCount)> counters;
+  JournalState journal;
   Mailbox mailbox;
 };
 
@@ -217,9 +256,11 @@ struct Header {
   Word recoveries;             ///< how often the segment was attached to after its processes had died
   Word value_limit_bytes;      ///< the longest value that commands accept; the master sets it
   std::uint64_t slots_offset;
+  std::uint64_t slot_journals_offset;
   std::uint64_t processes_offset;
-  Word process_count;  ///< records below it may be in use: 0 the master's, then workers'; at most
-                       ///< kProcessLimit
+  Word journal_ring_bytes;  ///< of each process's ring: a power of two; the master sets it
+  Word process_count;       ///< records below it may be in use: 0 the master's, then workers'; at most
+                            ///< kProcessLimit
   std::uint64_t unit_bitmap_offset;
   std::uint64_t page_infos_offset;
   std::uint64_t page_ages_offset;
@@ -236,6 +277,7 @@ struct Header {
   /// clears it.
   RobustLock gate_lock;
   Word exclusive;
+  Word journal;  ///< JournalBits; consumers change while slots' locks are taken, see journal_writer.h
   std::array<Word, 3> key_watchers;  ///< a bit for each process whose clients watch keys; and key_events.h
   Word evicts;                       ///< not 0: when memory is short, keys are evicted; the master sets it
   Word trackers;  ///< tracker_bit() of each process whose clients track keys; 0: changes are noted by nobody
@@ -258,6 +300,7 @@ struct Header {
   std::array<Word, kClassLimit> class_hints;  ///< page with free blocks of the class; hints
   std::array<Word, kClassLimit> main_hints;   ///< the same among main pages
   Word client_ids;                            ///< connections numbered since the segment was made
+  Word journal_heads_move;                    ///< a bit for each consumer: its heads are to become next_heads
   Word questions;                             ///< numbers given to Mailbox::question
   /// A bit for each database but 0 whose slots have memory; set under flush_lock, never cleared.
   alignas(64) Word open_databases;
@@ -286,6 +329,7 @@ static_assert(offsetof(Header, magic) == 0 && offsetof(Header, layout_version) =
 
 /// Differs when any struct above has another size: a segment of another build is not attached.
 inline constexpr std::uint32_t kStructHash = static_cast<std::uint32_t>(
-    ((sizeof(Header) * 31 + sizeof(Slot)) * 31 + sizeof(ProcessRecord)) * 31 + sizeof(Magazine));
+    (((sizeof(Header) * 31 + sizeof(Slot)) * 31 + sizeof(ProcessRecord)) * 31 + sizeof(Magazine)) * 31 +
+    sizeof(SlotJournal) + sizeof(RunHead));
 
 }  // namespace memento

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 #include "shm/keyspace/transaction.h"
 
 namespace memento {

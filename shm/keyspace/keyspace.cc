@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "shm/keyspace/hash.h"
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 #include "shm/keyspace/transaction.h"
 
 namespace memento {
@@ -31,7 +31,8 @@ Keyspace::Impl::Impl(Segment& segment_in, std::uint32_t process_in)
       owner(base, process, segment.master_pipe()),
       redo(base, record),
       arena(segment_in, record, owner, redo),
-      database_changes(base, header, redo),
+      journal(segment_in, process, redo),
+      database_changes(base, header, redo, journal),
       ghosts(base, header),
       change_counters(base, header),
       transaction(std::make_unique<Transaction>(*this)) {
@@ -50,6 +51,7 @@ Keyspace::Keyspace(Segment& segment, std::uint32_t process)
       changed_keys_(&impl_->changed_keys),
       hash_seed_(impl_->header.hash_seed) {
   set_now_ms(wall_time_ms());
+  (void)impl_->journal.make_ring();  // else the first write does, or says why not
   impl_->reclaim_inherited();
   // A predecessor's connections ended with it.
   auto& counters = impl_->record.counters;
@@ -73,6 +75,7 @@ bool Keyspace::open_database(DatabaseId database) {
     return true;
   const std::uint64_t begin = impl_->header.slots_offset + sizeof(Slot) * first_slot(database).value;
   if (!impl_->segment.commit_memory(begin, begin + sizeof(Slot) * kSlotCount)) return false;
+  if (impl_->journal.is_on() && !impl_->segment.commit_slot_journals(database.value)) return false;
   const LockGuard guard(impl_->owner, impl_->header.flush_lock);
   impl_->header.open_databases.fetch_or(1ull << database.value, std::memory_order_release);
   return true;

@@ -34,6 +34,10 @@ enum class WriteStatus {
   kBusy,         ///< of transact(): the keys change faster than the body runs; nothing written
 };
 
+/// Thrown by whatever writes: the journal has no room before it has been read, or nothing more of it can be
+/// said. Nothing was changed; nothing is locked; it may be tried again.
+struct JournalFull {};
+
 enum class SetCondition { kAlways, kIfAbsent, kIfPresent };
 
 struct SetOptions {

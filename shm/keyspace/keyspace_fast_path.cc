@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 #include "shm/keyspace/transaction.h"
 
 namespace memento {
@@ -73,6 +73,36 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
   return {&places[std::countr_zero(with_tag)], version};
 }
 
+// What exchange_entry() ends with when there is a journal. False: that has no room.
+[[gnu::noinline]] bool Keyspace::Impl::exchange_journalled(Slot& slot, Word& cell, const HashedKey& key,
+                                                           std::uint64_t bytes, Word& place) {
+  const std::uint64_t before = cell.load(kRelaxed);
+  const Offset offset{place.load(kRelaxed)};
+  const Entry now = Entry::parse(base + offset);
+  if (!journal.has_room(JournalWriter::put_bytes(now, false))) return false;
+  note_change(slot, key);
+  if (journal.writes_records() && !planted(Plant::kTailBeforeCommit) &&
+      !planted(Plant::kRecordBehindCommit) && !planted(Plant::kPositionNotStaged)) {
+    const JournalWriter::Words said =
+        journal.write_put(key.slot, key.bytes, {now.value(), now.value_bytes}, now.created, now.expiry_ms());
+    redo.commit_words(
+        said.position, said.tail, said.last_at, RedoList::Change{cell, fresh_cell(offset, key.hash, before)},
+        RedoList::Change{slot.version, slot.version.load(kRelaxed) + 1}, RedoList::Change{slot.bytes, bytes},
+        RedoList::Change{place, Cell::offset(before).value});
+    made_key = false;
+    return true;
+  }
+  journal.stage_put(key.slot, now, kNoOffset);
+  redo.stage(cell, fresh_cell(offset, key.hash, before));
+  redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
+  redo.stage(slot.bytes, bytes);
+  redo.stage(place, Cell::offset(before).value);
+  redo.commit();
+  if (planted(Plant::kRecordBehindCommit)) journal.publish_late();
+  made_key = false;
+  return true;
+}
+
 // The cell that was seen gets the entry of `head` that stands in the block noted at `place`, if it leads to
 // one of the same key and size class. REQUIRES: the slot locked.
 [[gnu::always_inline]] inline bool Keyspace::Impl::exchange_entry(Slot& slot, const Sighting& seen,
@@ -107,6 +137,8 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
   if (planted(Plant::kStoreOutsideList)) slot.bytes.store(bytes, kRelaxed);
   const Offset offset{place.load(kRelaxed)};
   if (planted(Plant::kExchangeOutsideList)) place.store(old_offset.value);
+  if (journal.is_on()) [[unlikely]]
+    return exchange_journalled(slot, cell, key, bytes, place);
   note_change(slot, key);
   redo.commit_words(RedoList::Change{cell, fresh_cell(offset, key.hash, before)},
                     RedoList::Change{slot.version, version + 1},

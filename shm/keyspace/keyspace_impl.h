@@ -10,6 +10,7 @@
 #include "shm/arena/arena.h"
 #include "shm/arena/ghosts.h"
 #include "shm/commit/database_change.h"
+#include "shm/commit/journal_writer.h"
 #include "shm/commit/slot_change.h"
 #include "shm/format/entry.h"
 #include "shm/format/key_events.h"
@@ -52,6 +53,10 @@ struct Keyspace::Impl : LockFreeReads {
       if (header.is_open(database)) each_slot_of(database, visit);
     }
   }
+  std::uint32_t open_database_count() const {
+    return static_cast<std::uint32_t>(std::popcount(header.open_databases.load(std::memory_order_relaxed))) +
+           1;
+  }
   /// What `sum` adds up over slots, at a moment when nobody changes a database as a whole.
   template <class Sum>
   std::uint64_t sum_between_changes(Sum&& sum);
@@ -69,6 +74,7 @@ struct Keyspace::Impl : LockFreeReads {
   Sighting look(const Slot& slot, std::uint64_t tag) const;
   inline bool exchange_entry(Slot& slot, const Sighting& seen, const HashedKey& key, std::uint64_t head,
                              std::uint32_t size_class, Word& place);
+  bool exchange_journalled(Slot& slot, Word& cell, const HashedKey& key, std::uint64_t bytes, Word& place);
   // keyspace.cc
   bool read(const HashedKey& key, CopyFunction copy, void* context);
   Word& counter(Counter counter) { return record.counters[static_cast<std::size_t>(counter)]; }
@@ -103,6 +109,7 @@ struct Keyspace::Impl : LockFreeReads {
   void commit_change(const Slot& slot, const HashedKey& key, ChangeCause cause = ChangeCause::kCommand) {
     note_change(slot, key, cause);
     redo.commit();
+    if (planted(Plant::kRecordBehindCommit)) journal.publish_late();
   }
 
   // change_counters.cc
@@ -127,6 +134,8 @@ struct Keyspace::Impl : LockFreeReads {
   }
   void pass_gate();
   void lock_gate();
+  template <class MakeChange>
+  void change_databases(std::uint32_t database_count, MakeChange&& make_change);
   void unlock_gate();
   bool try_flush(bool only_database_0);
   bool make_current(Slot& slot);
@@ -137,7 +146,26 @@ struct Keyspace::Impl : LockFreeReads {
   Word* free_cell(Extent table, std::uint64_t tag) const;
   void commit_put(Slot& slot, const HashedKey& key, Word& cell, const Entry* old, Offset offset,
                   std::uint32_t size_class);
-  void stage_erase(Slot& slot, Word& cell, const Entry& old);
+  void stage_erase(Slot& slot, Word& cell, const Entry& old, std::uint8_t record_flags = 0);
+  /// Whether the journal has room for what a put of this entry will say; a put is not begun without.
+  bool journal_takes(const Entry& entry, std::uint32_t size_class) const {
+    return journal.has_room(JournalWriter::put_bytes(entry, size_class == Arena::kNoClass));
+  }
+  /// Of who is about to say that memory is short: it may only be that nothing could be given up, since the
+  /// journal had no room for saying so. REQUIRES: nothing locked.
+  void throw_if_journal_refused() {
+    if (std::exchange(journal_refused, false)) throw JournalFull{};
+  }
+  /// journal_takes(), for what is given up when memory is short.
+  bool journal_takes_removal(const HashedKey& key) {
+    const bool takes = journal_takes(key);
+    journal_refused |= !takes;
+    return takes;
+  }
+  /// The same for a record without a value.
+  bool journal_takes(const HashedKey& key) const {
+    return journal.has_room(record_bytes(key.bytes.size(), 0));
+  }
   void commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old,
                     ChangeCause cause = ChangeCause::kCommand);
   /// What a cell that holds `before` gets for a new entry of its key.
@@ -150,11 +178,14 @@ struct Keyspace::Impl : LockFreeReads {
   void make_room();
   bool prepare_block(std::uint64_t bytes, std::uint32_t* size_class);
   /// allocate() `bytes`, and again as long as memory can be found for it. False: out of memory.
+  /// REQUIRES: nothing locked.
   template <class Allocate>
   bool with_room(std::uint64_t bytes, Allocate&& allocate) {
     for (int round = 0; !allocate(); ++round) {
-      if (round == kFindMemoryLimit || !find_memory(bytes <= kLargestBlockBytes ? 1 : bytes / kUnitBytes + 2))
+      if (round == kFindMemoryLimit ||
+          !find_memory(bytes <= kLargestBlockBytes ? 1 : bytes / kUnitBytes + 2)) {
         return arena.let_replace(false), false;
+      }
     }
     arena.let_replace(false);
     return true;
@@ -246,7 +277,7 @@ struct Keyspace::Impl : LockFreeReads {
     }
   };
   void reclaim_inherited();
-  void drain_dead_table();
+  bool drain_dead_table();
   bool reclaim_flushed();
   bool reclaim_slot(Slot& slot);
   bool shrink_slot(Slot& slot);
@@ -313,8 +344,10 @@ struct Keyspace::Impl : LockFreeReads {
   LockOwner owner;
   RedoList redo;
   Arena arena;
+  JournalWriter journal;
   DatabaseChanges database_changes;
   DatabaseId database;            ///< selected
+  bool journal_refused = false;   ///< something was kept because the journal is full
   bool made_key = false;          ///< by the last write of a value
   std::uint64_t created_now = 0;  ///< the time of creation of an entry made now
   SlotId sweep_slot_next;
@@ -343,86 +376,5 @@ struct Keyspace::Impl : LockFreeReads {
   std::string block_key;         ///< of referrer_of()
   std::unique_ptr<Transaction> transaction;
 };
-
-/// A run's entry is being read without a lock, for a scope: its bytes stay as they are. REQUIRES: the slot's
-/// lock when it begins.
-class Keyspace::Pin {
- public:
-  Pin(Word& pin, Offset entry_offset) : pin_(pin) {
-    pin_.store(entry_offset.value, std::memory_order_release);
-  }
-  ~Pin() { pin_.store(0, std::memory_order_release); }
-  Pin(const Pin&) = delete;
-  Pin& operator=(const Pin&) = delete;
-
- private:
-  Word& pin_;
-};
-
-/// Notes at the end of a scope that a key was removed in it. It is made before the lock is taken, and so
-/// notes when that has been let go.
-class Keyspace::Impl::RemovalNote {
- public:
-  RemovalNote(Impl& impl, const HashedKey& key) : impl_(impl), key_(key) {}
-  ~RemovalNote() {
-    if (is_set_) impl_.note_removed(key_, is_evicted_);
-  }
-  RemovalNote(const RemovalNote&) = delete;
-  RemovalNote& operator=(const RemovalNote&) = delete;
-
-  void set(bool is_evicted) {
-    is_set_ = true;
-    is_evicted_ = is_evicted;
-  }
-
- private:
-  Impl& impl_;
-  const HashedKey& key_;
-  bool is_set_ = false;
-  bool is_evicted_ = false;
-};
-
-/// A slot's lock for a scope.
-class Keyspace::SlotGuard {
- public:
-  SlotGuard(Impl& impl, Slot& slot) : impl_(impl), slot_(slot) { impl_.lock_slot(slot_); }
-  ~SlotGuard() { impl_.owner.unlock(slot_.lock); }
-  SlotGuard(const SlotGuard&) = delete;
-  SlotGuard& operator=(const SlotGuard&) = delete;
-
- private:
-  Impl& impl_;
-  Slot& slot_;
-};
-
-/// Builds a table of `lines` lines aside and swings it in, if is_wanted(slot) says so under the lock.
-/// REQUIRES: no lock held; lines take all live entries. False: out of memory.
-template <class IsWanted>
-bool Keyspace::Impl::rebuild(Slot& slot, std::uint64_t lines, IsWanted&& is_wanted) {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
-  if (!arena.allocate_table(lines)) return false;
-  {
-    const SlotGuard guard(*this, slot);
-    const Extent old{slot.table.load(kRelaxed)};
-    const std::uint64_t count = slot.cells.load(kRelaxed) & 0xffffffff;
-    if (is_current(slot) && count <= fill_limit(lines) && is_wanted(slot)) {
-      const Extent table{arena.held(kHeldNewTable).load(kRelaxed)};
-      Word* cells = table_cells(base, table);
-      for (std::uint64_t i = 0; i < lines * kCellsPerLine; ++i) cells[i].store(0, kRelaxed);
-      const Word* old_cells = table_cells(base, old);
-      for (std::uint64_t i = 0; i < old.size() * kCellsPerLine; ++i) {
-        const std::uint64_t cell = old_cells[i].load(kRelaxed);
-        if (Cell::live(cell)) place_cell(cells, lines, cell);
-      }
-      SlotMove(redo, slot).rebuild(table.word, count);
-      redo.stage(arena.held(kHeldNewTable), 0);
-      redo.stage(arena.held(kHeldOldTable), old.word);
-      redo.commit();
-    }
-  }
-  arena.free_held(kHeldOldTable);
-  arena.free_held(kHeldNewTable);
-  return true;
-}
 
 }  // namespace memento

@@ -13,7 +13,7 @@
 #include <cassert>
 #include <random>
 
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 #include "shm/keyspace/transaction.h"
 
 namespace memento {

@@ -3,11 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <optional>
 
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 #include "shm/keyspace/transaction.h"
 
 namespace memento {
@@ -34,6 +35,17 @@ void Keyspace::Impl::pass_gate() {
   const LockGuard guard(owner, header.gate_lock);
   database_changes.finish();
   header.exclusive.store(0, std::memory_order_release);
+}
+
+// Makes a change of whole databases while nobody else changes anything.
+template <class MakeChange>
+void Keyspace::Impl::change_databases(std::uint32_t database_count, MakeChange&& make_change) {
+  if (!journal.make_ring()) throw JournalFull{};
+  lock_gate();
+  const bool has_room = database_changes.has_room(database_count);
+  if (has_room) make_change();
+  unlock_gate();
+  if (!has_room) throw JournalFull{};
 }
 
 // From here on nobody but this process changes the keyspace. REQUIRES: no lock held.
@@ -116,6 +128,8 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
                                 std::uint32_t size_class) {
   const Entry now = Entry::parse(base + offset);
   const std::uint64_t before = cell.load(kRelaxed);
+  if (journal.is_on()) [[unlikely]]
+    journal.stage_put(key.slot, now, size_class == Arena::kNoClass ? run_of(offset) : kNoOffset);
   SlotChange change(redo, slot);
   change.set(cell, fresh_cell(offset, key.hash, before));
   if (old != nullptr) {
@@ -133,8 +147,10 @@ void Keyspace::Impl::commit_put(Slot& slot, const HashedKey& key, Word& cell, co
 }
 
 // REQUIRES: slot locked and current. Stages that the entry is gone; its block is the caller's to stage, and
-// the commit.
-void Keyspace::Impl::stage_erase(Slot& slot, Word& cell, const Entry& old) {
+// the commit. REQUIRES: journal_takes(key).
+void Keyspace::Impl::stage_erase(Slot& slot, Word& cell, const Entry& old, std::uint8_t record_flags) {
+  if (journal.is_on()) [[unlikely]]
+    journal.stage({slot_id(slot), RecordKind::kErase, record_flags, {old.key(), old.key_bytes}});
   Word* const cells = table_cells(base, Extent{slot.table.load(kRelaxed)});
   Word* const line = cells + (&cell - cells) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;
@@ -147,7 +163,7 @@ void Keyspace::Impl::stage_erase(Slot& slot, Word& cell, const Entry& old) {
 
 void Keyspace::Impl::commit_erase(Slot& slot, const HashedKey& key, Word& cell, const Entry& old,
                                   ChangeCause cause) {
-  stage_erase(slot, cell, old);
+  stage_erase(slot, cell, old, cause == ChangeCause::kServer ? kRecordExpired : 0);
   arena.stage_exchange(Arena::kNoClass, offset_of(old));
   commit_change(slot, key, cause);
 }
@@ -165,7 +181,7 @@ bool Keyspace::Impl::lock_for_write(Slot& slot, bool may_insert) {
     lock_slot(slot);
     if (!make_current(slot)) {
       owner.unlock(slot.lock);
-      drain_dead_table();
+      if (!drain_dead_table()) throw JournalFull{};
       continue;
     }
     const Extent table{slot.table.load(kRelaxed)};
@@ -179,8 +195,7 @@ bool Keyspace::Impl::lock_for_write(Slot& slot, bool may_insert) {
 // Makes room for what the next commit replaces: a place for a run, and for a flushed slot's table. Draining
 // such a table changes the magazines, so it is done before a block is chosen.
 void Keyspace::Impl::make_room() {
-  drain_dead_table();
-  for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
+  if (!drain_dead_table() || !arena.make_place_for_run() || !journal.make_ring()) throw JournalFull{};
 }
 
 bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_class) {
@@ -190,7 +205,7 @@ bool Keyspace::Impl::prepare_block(std::uint64_t bytes, std::uint32_t* size_clas
   const auto allocate = [&] {
     if (!is_run) return arena.prepare(*size_class);
     const Extent kept{arena.held(kHeldNewRun).load(kRelaxed)};
-    if (kept.word != 0 && kept.size() * kUnitBytes >= bytes + 8) return true;
+    if (kept.word != 0 && kept.size() * kUnitBytes >= bytes + sizeof(RunHead)) return true;
     arena.free_held(kHeldNewRun);
     return arena.allocate_run(bytes);
   };
@@ -227,7 +242,7 @@ WriteStatus Keyspace::set_carefully(const HashedKey& key, std::string_view value
     if (!impl.prepare_block(entry.total_bytes(), &size_class)) {
       // What takes no more memory than it gives back is written even when memory is full.
       if (reserve || impl.capacity_of(key) < Arena::bytes_for(entry.total_bytes()))
-        return WriteStatus::kOutOfMemory;
+        return impl.throw_if_journal_refused(), WriteStatus::kOutOfMemory;
       reserve.emplace(impl.arena);
       continue;
     }
@@ -236,6 +251,7 @@ WriteStatus Keyspace::set_carefully(const HashedKey& key, std::string_view value
     std::memcpy(entry.write(impl.base + offset, key.bytes, options.expiry_ms), value.data(), value.size());
     if (!impl.lock_for_write(slot, true)) {
       impl.arena.free_held(kHeldNewRun);
+      impl.throw_if_journal_refused();
       return WriteStatus::kOutOfMemory;
     }
     // When memory was short, making room changed the magazine: fill what is on top of it now.
@@ -253,6 +269,11 @@ WriteStatus Keyspace::set_carefully(const HashedKey& key, std::string_view value
     impl.arena.free_held(kHeldNewRun);
     if (there && !live) impl.remove_expired(key);
     return WriteStatus::kUnchanged;
+  }
+  if (!impl.journal_takes(entry, size_class)) [[unlikely]] {
+    impl.owner.unlock(slot.lock);
+    impl.arena.free_held(kHeldNewRun);
+    throw JournalFull{};
   }
   if (!there) cell = impl.free_cell(table, Cell::tag_of_hash(key.hash));
   impl.commit_put(slot, key, *cell, there ? &old : nullptr, offset, size_class);
@@ -279,13 +300,15 @@ bool Keyspace::Impl::is_ready(std::uint64_t bytes, std::uint32_t* size_class) {
   }
   *size_class = Arena::kNoClass;
   const Extent run{arena.held(kHeldNewRun).load(kRelaxed)};
-  return run.word != 0 && run.size() * kUnitBytes >= bytes + 8;
+  return run.word != 0 && run.size() * kUnitBytes >= bytes + sizeof(RunHead);
 }
 
 void Keyspace::flush() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush(kAllDatabases);
   impl.changed_keys.add_all();
+  if (impl.journal.is_on())
+    return impl.change_databases(impl.open_database_count(), [&] { impl.database_changes.flush_all(); });
   while (!impl.try_flush(false)) impl.pass_gate();
 }
 
@@ -293,22 +316,18 @@ void Keyspace::flush_database() {
   Impl& impl = *impl_;
   if (impl.transaction->is_open()) return impl.transaction->flush(1u << database_.value);
   impl.changed_keys.add_all();
-  while (impl.header.open_databases.load(std::memory_order_acquire) == 0) {
+  while (!impl.journal.is_on() && impl.header.open_databases.load(std::memory_order_acquire) == 0) {
     if (impl.try_flush(true)) return;
     impl.pass_gate();
   }
-  impl.lock_gate();
-  impl.database_changes.flush(database_);
-  impl.unlock_gate();
+  impl.change_databases(1, [&] { impl.database_changes.flush(database_); });
 }
 
 void Keyspace::swap_databases(DatabaseId one, DatabaseId other) {
   assert(!impl_->transaction->is_open() && is_open(one) && is_open(other));
   if (one == other) return;
   impl_->changed_keys.add_all();
-  impl_->lock_gate();
-  impl_->database_changes.swap(one, other);
-  impl_->unlock_gate();
+  impl_->change_databases(1, [&] { impl_->database_changes.swap(one, other); });
 }
 
 // Writers look at the word under the lock of what they change. So whoever did not see the bit has made its
@@ -324,7 +343,7 @@ void Keyspace::end_tracking() { impl_->header.end_tracking(impl_->process); }
 // False: somebody changes the whole keyspace, or there are more databases than 0.
 bool Keyspace::Impl::try_flush(bool only_database_0) {
   const LockGuard guard(owner, header.flush_lock);
-  if (header.exclusive.load(std::memory_order_acquire) != 0) return false;
+  if (header.exclusive.load(std::memory_order_acquire) != 0 || journal.is_on()) return false;
   if (only_database_0 && header.open_databases.load(kRelaxed) != 0) return false;
   const std::uint64_t next = header.flush_generation.load(kRelaxed) + 1;
   // One word, one store: it needs no redo list, and must not have one. Writers of slots do not take this

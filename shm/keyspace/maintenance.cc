@@ -10,7 +10,7 @@
 
 #include "shm/commit/plant.h"
 #include "shm/keyspace/hash.h"
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 #include "shm/keyspace/transaction.h"
 
 namespace memento {
@@ -33,27 +33,29 @@ void Keyspace::Impl::reclaim_inherited() {
   for (const std::uint32_t role : {kHeldNewRun, kHeldNewTable, kHeldOldTable}) arena.free_held(role);
   arena.free_old_runs();
   arena.settle_all();
-  arena.drain_area(UINT64_MAX);
-  arena.free_held(kHeldTransaction);
+  if (arena.drain_area(UINT64_MAX)) arena.free_held(kHeldTransaction);
   arena.free_held(kHeldMovedRun);
   if (!planted(Plant::kDrainingLeft)) arena.end_draining();
   arena.finish_evacuation();
-  drain_dead_table();
+  (void)drain_dead_table();
 }
 
-void Keyspace::Impl::drain_dead_table() {
-  if (arena.drain_dead_table()) ++rooms_made;
+// False: it is still held, and stays so until the journal has been read.
+bool Keyspace::Impl::drain_dead_table() {
+  if (arena.held(kHeldDeadTable).load(kRelaxed) == 0) return true;
+  ++rooms_made;
+  return arena.drain_dead_table();
 }
 
 // Empties one slot of an older generation. True when there was something to free.
 bool Keyspace::Impl::reclaim_slot(Slot& slot) {
   if (is_current(slot) || slot.table.load(kRelaxed) == 0) return false;
-  drain_dead_table();
+  if (!drain_dead_table()) return journal_refused = true, false;
   {
     const SlotGuard guard(*this, slot);
     make_current(slot);
   }
-  drain_dead_table();
+  (void)drain_dead_table();
   return true;
 }
 
@@ -87,7 +89,7 @@ bool Keyspace::Impl::shrink_slot(Slot& slot) {
 
 // False: it is not there any more, or has another expiry.
 bool Keyspace::Impl::erase_expired(const HashedKey& key) {
-  for (Arena::ReaderWait wait; !arena.has_room_for_run();) arena.wait_for_readers(&wait);
+  if (!arena.make_place_for_run()) return false;
   Slot& slot = slots[key.slot];
   Offset offset;
   {
@@ -95,7 +97,8 @@ bool Keyspace::Impl::erase_expired(const HashedKey& key) {
     Entry entry;
     Word* cell = nullptr;
     const Extent table{slot.table.load(kRelaxed)};
-    if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms))
+    if (!is_current(slot) || find(table, key, &entry, &cell) != Search::kHit || !entry.expired(now_ms) ||
+        !journal_takes(key))
       return false;
     offset = offset_of(entry);
     commit_erase(slot, key, *cell, entry, ChangeCause::kServer);
@@ -187,7 +190,9 @@ Keyspace::RemovedKeys Keyspace::take_removed_keys() {
 
 void Keyspace::give_back() {
   impl_->reclaim_inherited();
-  for (Arena::ReaderWait wait; !impl_->arena.free_old_runs();) impl_->arena.wait_for_readers(&wait);
+  for (Arena::ReaderWait wait; !impl_->arena.free_old_runs();) {
+    if (!impl_->arena.wait_for_readers(&wait)) break;
+  }
   impl_->arena.give_back_all();
 }
 

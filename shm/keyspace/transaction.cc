@@ -25,6 +25,7 @@ WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool who
                                        BodyFunction body, void* context) {
   assert(!is_open());
   WriteStatus status = WriteStatus::kOutOfMemory;
+  if (leaves_places_ && (leaves_places_ = !impl_.arena.drain_area(UINT64_MAX))) throw JournalFull{};
   try {
     wants_all_ = whole_keyspace;
     is_too_long_ = commits_briefly_ = false;
@@ -35,10 +36,15 @@ WriteStatus Keyspace::Transaction::run(std::span<const HashedKey> keys, bool who
     status = run_until_done(body, context);
   } catch (const std::bad_alloc&) {  // of what is done without locks
     drain_places(UINT64_MAX);
+  } catch (const JournalFull&) {
+    drain_places(UINT64_MAX);
+    end();
+    throw;
   }
   end();
   if (!found_expired_.empty()) [[unlikely]]
     remove_expired();
+  if (status == WriteStatus::kOutOfMemory) impl_.throw_if_journal_refused();
   return status;
 }
 
@@ -69,6 +75,8 @@ WriteStatus Keyspace::Transaction::run_until_done(BodyFunction body, void* conte
       case Attempt::kOutOfMemory:
         drain_places(reserved_.size());
         return WriteStatus::kOutOfMemory;
+      case Attempt::kJournalFull:
+        throw JournalFull{};
       case Attempt::kConflict:
         body_ticks_ = cpu_ticks() - body_begin_ticks_;
         if (conflicts++ == 0) begin_ticks = cpu_ticks();
@@ -102,9 +110,12 @@ Keyspace::Transaction::Attempt Keyspace::Transaction::try_without_locks(BodyFunc
   Attempt result = Attempt::kConflict;
   if (versions_hold_locked()) {
     result = Attempt::kUnready;
-    if (commits_briefly_) {
-      if (is_prepared_briefly() && stage_briefly()) result = Attempt::kCommitted;
-    } else if (is_prepared()) {
+    const bool is_ready = commits_briefly_ ? is_prepared_briefly() && !groups_in_run() : is_prepared();
+    if (is_ready && !journal_takes()) {
+      result = Attempt::kJournalFull;
+    } else if (is_ready && commits_briefly_) {
+      if (stage_briefly()) result = Attempt::kCommitted;
+    } else if (is_ready) {
       stage_all();
       result = Attempt::kCommitted;
     }
@@ -137,8 +148,8 @@ Keyspace::Transaction::Attempt Keyspace::Transaction::try_locked(BodyFunction bo
   } else if (goes_on && has_changes()) {
     result = Attempt::kUnready;
     if (is_prepared()) {
-      result = Attempt::kCommitted;
-      stage_all();
+      result = journal_takes() ? Attempt::kCommitted : Attempt::kJournalFull;
+      if (result == Attempt::kCommitted) stage_all();
     }
   }
   unlock_all();
@@ -193,6 +204,7 @@ bool Keyspace::Transaction::must_stop() {
 // What only a large transaction needed is given back.
 void Keyspace::Transaction::end() {
   release_area();
+  if (impl_.journal.is_on()) impl_.arena.free_held(kHeldNewRun);  // of a group that did not need it
   forget_places();
   flushed_ = 0;
   std::size_t kept_bytes = scratch_.capacity() + built_.capacity() +

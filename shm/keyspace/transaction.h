@@ -35,7 +35,7 @@
 #include <vector>
 
 #include "shm/keyspace/flat_map.h"
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 
 namespace memento {
 
@@ -130,7 +130,8 @@ struct Keyspace::Transaction {
     kRefused,
     kConflict,  ///< somebody changed what was read
     kUnready,   ///< what was reserved does not fit any more
-    kOutOfMemory
+    kOutOfMemory,
+    kJournalFull,
   };
 
   static constexpr std::size_t kSlotLockLimit = 1024;  ///< the kernel follows 2048 locks of a dead process
@@ -212,6 +213,17 @@ struct Keyspace::Transaction {
   template <class Visit>
   void each_slot_only_flushed(Visit&& visit) const;
   void stage_flush_of_databases();
+  // transaction_journal.cc: what the journal is told
+  std::uint64_t journal_bytes() const;
+  bool groups_in_run() const;
+  bool reserve_journal_run();
+  bool has_journal_run() const;
+  bool journal_takes() const;
+  void begin_records();
+  void end_records();
+  void record_flush(SlotId slot);
+  void record_put(const Write& write, Offset entry_offset);
+  void record_erase(const Write& write, bool had_expired);
   void stage_flush_of(Extent table);
   void stage_put(const Write& write, Extent table, SlotChange* change);
   void stage_erase(const Write& write, Extent table, SlotChange* change);
@@ -276,8 +288,10 @@ struct Keyspace::Transaction {
   bool commits_briefly_ = false;
   bool is_too_long_ = false;  ///< a brief commit was tried in vain
   std::vector<ClassUse> class_uses_;
-  std::vector<Offset> blocks_;    ///< for each write, when it is committed briefly: its block
-  std::vector<Freed> freed_;      ///< what a brief commit puts out of use
+  std::vector<Offset> blocks_;  ///< for each write, when it is committed briefly: its block
+  std::vector<Freed> freed_;    ///< what a brief commit puts out of use
+  /// The area may have places of an earlier commit, or a predecessor's: the journal had yet to be read.
+  bool leaves_places_ = true;
   std::uint64_t next_place_ = 0;  ///< of the area, for what an erased key leaves
   FlatMap staged_cells_;          ///< cells of the slot being staged that get another value
   std::vector<Word*> changed_cells_;

@@ -10,7 +10,7 @@ namespace memento {
 namespace {
 
 constexpr std::size_t kBriefWrites = 32;
-static_assert(kBriefWrites <= Arena::kManyLimit && kBriefWrites * 12 + 64 < kRedoLimit);
+static_assert(kBriefWrites <= Arena::kManyLimit && kBriefWrites * 14 + 64 < kRedoLimit);
 
 }  // namespace
 
@@ -18,7 +18,7 @@ bool Keyspace::Transaction::is_brief() const {
   const auto is_short = [&](const Write& write) {
     return !write.is_put || write.shape().total_bytes() <= kLargestBlockBytes;
   };
-  return flushed_ == 0 && !is_too_long_ && write_count_ <= kBriefWrites &&
+  return flushed_ == 0 && !is_too_long_ && write_count_ <= kBriefWrites && !groups_in_run() &&
          std::all_of(writes_.begin(), writes_.begin() + static_cast<std::ptrdiff_t>(write_count_), is_short);
 }
 
@@ -74,6 +74,7 @@ bool Keyspace::Transaction::is_prepared_briefly() {
 bool Keyspace::Transaction::stage_briefly() {
   RedoList& redo = impl_.redo;
   if (shows_in_parts()) stage_changing(true);
+  begin_records();
   stage_slots();
   std::ranges::sort(freed_, {}, &Freed::size_class);
   bool fits = true;
@@ -98,7 +99,10 @@ bool Keyspace::Transaction::stage_briefly() {
     is_too_long_ = true;
     return false;
   }
-  if (redo.size() == 0) return true;  // it erased what was not there
+  if (noted_changes_.empty()) {  // it erased what was not there
+    redo.abandon();
+    return true;
+  }
   commit_staged();
   return true;
 }

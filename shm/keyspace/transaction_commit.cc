@@ -22,6 +22,7 @@ void Keyspace::Transaction::stage_all() {
   RedoList& redo = impl_.redo;
   redo.use_area(*impl_.arena.transaction_area());
   if (shows_in_parts()) stage_changing(true);
+  begin_records();
   stage_slots();
   if (flushed_ != 0 && !flushes_all()) {
     stage_flush_of_databases();
@@ -47,6 +48,7 @@ void Keyspace::Transaction::stage_all() {
 void Keyspace::Transaction::commit_staged() {
   for (const Write* write : noted_changes_) impl_.note_change(impl_.slots[write->slot], write->hashed());
   if (flushed_ != 0) impl_.changed_keys.add_all();
+  end_records();
   if (shows_in_parts()) stage_changing(false);
   impl_.redo.commit();
 }
@@ -69,7 +71,9 @@ bool Keyspace::Transaction::shows_in_parts() const {
 }
 
 // Whatever is there goes: by one word, as in FLUSH.
-bool Keyspace::Transaction::flushes_all() const { return (open_databases_ & ~std::uint64_t{flushed_}) == 0; }
+bool Keyspace::Transaction::flushes_all() const {
+  return (open_databases_ & ~std::uint64_t{flushed_}) == 0 && !impl_.journal.is_on();
+}
 
 // As database_change.h does it, but as a part of one list.
 void Keyspace::Transaction::stage_flush_of_databases() {
@@ -81,6 +85,8 @@ void Keyspace::Transaction::stage_flush_of_databases() {
   }
   const std::uint64_t stale = DatabaseChanges::stale_generation(impl_.header);
   each_slot_only_flushed([&](Slot& slot) {
+    record_flush(impl_.slot_id(slot));
+    impl_.journal.end_slot();
     redo.stage(slot.generation, stale);
     redo.stage(slot.version, slot.version.load(kRelaxed) + 1);
   });
@@ -130,6 +136,7 @@ void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
   changed_cells_.clear();
   cells_cleared_ = is_flushed(impl_.slot_id(slot));
   if (cells_cleared_) {
+    record_flush(impl_.slot_id(slot));
     stage_flush_of(table);
     change.count_none();
   }
@@ -141,6 +148,7 @@ void Keyspace::Transaction::stage_slot(std::size_t begin, std::size_t end) {
       stage_erase(write, table, &change);
     }
   }
+  impl_.journal.end_slot();
   for (Word* cell : changed_cells_) change.set(*cell, *staged_cells_.find(key_of(*cell)));
   if (cells_cleared_ || !changed_cells_.empty()) change.finish();
 }
@@ -164,6 +172,7 @@ void Keyspace::Transaction::stage_put(const Write& write, Extent table, SlotChan
   const Entry entry = write.shape();
   if (!commits_briefly_)
     copy_bytes(entry.write(impl_.base + offset, write.key, write.expiry_ms), write.value);
+  record_put(write, offset);
   Entry old;
   Word* cell = nullptr;
   const bool replaces =
@@ -193,6 +202,7 @@ void Keyspace::Transaction::stage_erase(const Write& write, Extent table, SlotCh
   if (impl_.find(table, write.hashed(), &old, &cell) != Impl::Search::kHit) return;
   noted_changes_.push_back(&write);
   if (old.expired(impl_.now_ms)) noted_expired_.push_back(&write);
+  record_erase(write, old.expired(impl_.now_ms));
   Word* cells = table_cells(impl_.base, table);
   Word* line = cells + (cell - cells) / kCellsPerLine * kCellsPerLine;
   bool has_empty = false;

@@ -13,7 +13,7 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr std::uint64_t kKeptAreaBytes = 1 << 20;
 constexpr std::size_t kRunClass = kClassLimit;
-constexpr std::uint64_t kSlotWords = 6;  // marks twice, version, cells, bytes, generation
+constexpr std::uint64_t kSlotWords = 8;  // marks twice, version, cells, bytes, generation; the journal's two
 
 std::size_t pool_of(std::uint64_t bytes) {
   return bytes > kLargestBlockBytes ? kRunClass : class_of_size(bytes);
@@ -31,10 +31,10 @@ void Keyspace::Transaction::sort_writes() {
 // False: out of memory. What takes no more memory than it gives back may use what is kept for that.
 bool Keyspace::Transaction::prepare_memory() {
   std::ranges::sort(noted_, {}, &Noted::slot);
-  if (reserve() && ensure_tables()) return true;
+  if (reserve() && ensure_tables() && reserve_journal_run()) return true;
   if (grows()) return false;
   const Arena::UseOfReserve reserve_pages(impl_.arena);
-  return reserve() && ensure_tables();
+  return reserve() && ensure_tables() && reserve_journal_run();
 }
 
 bool Keyspace::Transaction::grows() {
@@ -58,6 +58,7 @@ Keyspace::Transaction::Needs Keyspace::Transaction::needs() const {
   for (std::size_t i = 0; i < write_count_; ++i) needs.places += writes_[i].is_put ? 0 : 1;
   each_slot_only_flushed([&](const Slot&) { needs.redo_entries += kSlotWords; });
   needs.redo_entries += flushed_ != 0 ? kDatabaseLimit : 0;
+  needs.redo_entries += 4;  // the journal's tail, and the run with its records
   each_slot([&](std::size_t, std::size_t, const Slot& slot) {
     const std::uint64_t flushed =
         is_flushed(impl_.slot_id(slot)) ? slot.cells.load(kRelaxed) & 0xffffffff : 0;
@@ -82,7 +83,8 @@ bool Keyspace::Transaction::reserve() {
     ++puts;
     put_bytes += Arena::bytes_for(writes_[i].shape().total_bytes());
   }
-  if (!impl_.arena.can_ever_hold(put_bytes + longest_read_bytes_))
+  const std::uint64_t group_bytes = groups_in_run() ? journal_bytes() : 0;
+  if (!impl_.arena.can_ever_hold(put_bytes + longest_read_bytes_ + group_bytes))
     return false;  // before anything is evicted for it
   reserved_.reserve(reserved_.size() + puts + 1);
   for (std::size_t pool = 0; pool < wanted.size(); ++pool)
@@ -109,9 +111,12 @@ bool Keyspace::Transaction::reserve() {
 }
 
 bool Keyspace::Transaction::ensure_area(std::uint64_t blocks, std::uint64_t redo_entries) {
+  if (leaves_places_ && reserved_.empty() && (leaves_places_ = !impl_.arena.drain_area(UINT64_MAX)))
+    throw JournalFull{};
   const TransactionArea* before = impl_.arena.transaction_area();
   if (before != nullptr && before->block_limit >= blocks && before->redo_limit >= redo_entries) return true;
   drain_places(reserved_.size());
+  if (leaves_places_) throw JournalFull{};
   impl_.make_room();
   Arena& arena = impl_.arena;
   arena.free_held(kHeldNewRun);
@@ -131,6 +136,7 @@ bool Keyspace::Transaction::ensure_area(std::uint64_t blocks, std::uint64_t redo
 }
 
 void Keyspace::Transaction::release_area() {
+  if (leaves_places_) return;
   Arena& arena = impl_.arena;
   const Extent run{arena.held(kHeldTransaction).load(kRelaxed)};
   if (run.size() * kUnitBytes > kKeptAreaBytes) arena.free_held(kHeldTransaction);
@@ -180,14 +186,14 @@ bool Keyspace::Transaction::ensure_tables() {
   return each_slot([&](std::size_t begin, std::size_t end, Slot& slot) {
     const SlotId number = writes_[order_[begin]].slot;
     if (!impl_.is_current(slot)) {
-      impl_.drain_dead_table();
+      if (!impl_.drain_dead_table()) throw JournalFull{};
       const SlotGuard guard(impl_, slot);
       const std::uint64_t before = slot.version.load(kRelaxed);
       if (!impl_.is_current(slot) && impl_.make_current(slot)) follow(number, before);
     }
     const std::uint64_t puts = put_count(begin, end);
     if (takes(slot, puts)) return true;
-    impl_.drain_dead_table();
+    if (!impl_.drain_dead_table()) throw JournalFull{};
     std::optional<std::uint64_t> before;
     const bool grew = impl_.with_room(0, [&] { return impl_.grow(slot, puts, &before); });
     if (before) follow(number, *before);
@@ -216,7 +222,7 @@ bool Keyspace::Transaction::is_prepared() {
   if (!assign_blocks(&lacking)) return false;
   const Needs need = needs();
   if (reserved_.size() + need.places > impl_.arena.transaction_area()->block_limit ||
-      need.redo_entries > impl_.arena.transaction_area()->redo_limit)
+      need.redo_entries > impl_.arena.transaction_area()->redo_limit || !has_journal_run())
     return false;
   return each_slot([&](std::size_t begin, std::size_t end, const Slot& slot) {
     return impl_.is_current(slot) && takes(slot, put_count(begin, end));
@@ -225,7 +231,7 @@ bool Keyspace::Transaction::is_prepared() {
 
 void Keyspace::Transaction::drain_places(std::uint64_t end) {
   if (end == 0 && reserved_.empty()) return;
-  impl_.arena.drain_area(end);
+  leaves_places_ = !impl_.arena.drain_area(end);
   reserved_.clear();
   for (std::vector<std::size_t>& pool : by_class_) pool.clear();
   next_place_ = 0;

@@ -11,6 +11,13 @@ namespace memento {
 
 inline std::uint64_t cpu_ticks() { return __rdtsc(); }
 
+/// The same, read behind whatever comes before it: rdtsc may be executed ahead of the atomic exchange that
+/// takes a lock.
+inline std::uint64_t cpu_ticks_in_order() {
+  unsigned processor = 0;
+  return __rdtscp(&processor);
+}
+
 /// Found once per process, against the monotonic clock for two milliseconds.
 inline double ticks_per_ns() {
   static const double ratio = [] {

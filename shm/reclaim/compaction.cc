@@ -13,7 +13,7 @@
 #include <bit>
 #include <vector>
 
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 
 namespace memento {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "shm/commit/plant.h"
 #include "shm/keyspace/hash.h"
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 
 namespace memento {
 namespace {
@@ -55,7 +55,8 @@ bool Keyspace::Impl::evacuate_block(Offset offset, std::uint32_t size_class, boo
   const std::uint64_t value = cell->load(kRelaxed);
   const Verdict verdict = judge(Cell::heat(value));
   if (entry.expired(now_ms) || !verdict.keeps) {
-    stage_erase(slot, *cell, entry);
+    if (!journal_takes_removal(*key)) return false;
+    stage_erase(slot, *cell, entry, entry.expired(now_ms) ? kRecordExpired : kRecordEvicted);
     arena.stage_gone(offset);
     commit_change(slot, *key, ChangeCause::kServer);
     count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);

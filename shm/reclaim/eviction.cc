@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "shm/keyspace/hash.h"
-#include "shm/keyspace/keyspace_impl.h"
+#include "shm/keyspace/keyspace_scopes.h"
 
 namespace memento {
 namespace {
@@ -119,7 +119,8 @@ bool Keyspace::Impl::evict_run(Offset run, const HashedKey& key, const Judge& ju
     redo.commit();
     return false;
   }
-  stage_erase(slot, *cell, entry);
+  if (!journal_takes_removal(key)) return false;
+  stage_erase(slot, *cell, entry, entry.expired(now_ms) ? kRecordExpired : kRecordEvicted);
   arena.stage_exchange(Arena::kNoClass, entry_of_run(run));
   commit_change(slot, key, ChangeCause::kServer);
   count(entry.expired(now_ms) ? Counter::kExpired : Counter::kEvicted, 1);
@@ -138,7 +139,7 @@ bool Keyspace::prepare_eviction() {
   const Arena::Exemption exemption(impl.arena);
   if (!impl.with_room(bytes, [&] { return impl.arena.allocate_run(bytes); })) return false;
   const Extent run{impl.arena.held(kHeldNewRun).load(kRelaxed)};
-  std::memset(impl.base + run.offset() + sizeof(Word), 0, run.size() * kUnitBytes - sizeof(Word));
+  std::memset(impl.base + entry_of_run(run.offset()), 0, run.size() * kUnitBytes - sizeof(RunHead));
   if (!impl.arena.publish_ghosts()) impl.arena.free_held(kHeldNewRun);
   return true;
 }

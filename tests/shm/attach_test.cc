@@ -127,9 +127,10 @@ TEST_F(Attach, ReasonsToSetAside) {
     EXPECT_EQ(refusal(2 * kSize), other_version) << file_bytes;
   }
   std::filesystem::resize_file(path(), kSize);
-  constexpr std::uint64_t kOtherSlotsBytes = sizeof(Slot) * kDatabaseStride * (kDatabaseLimit - 1);
+  constexpr std::uint64_t kBesideLimitBytes = sizeof(Slot) * kDatabaseStride * (kDatabaseLimit - 1) +
+                                              sizeof(SlotJournal) * kDatabaseStride * kDatabaseLimit;
   EXPECT_EQ(refusal(2 * kSize), "bytes of the file: expected " +
-                                    std::to_string(2 * kSize + kOtherSlotsBytes) + ", found 33554432");
+                                    std::to_string(2 * kSize + kBesideLimitBytes) + ", found 33554432");
   std::ofstream(path()) << "something else";
   EXPECT_EQ(refusal(2 * kSize), "not a memento segment, or one never completed");
 }
