@@ -48,7 +48,7 @@ CLI_PARTS := $(call objects,worker/command worker/wire)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/%,$(call objects,tests))
-CRASH     := $(call objects,tests/crash)
+CRASH     := $(call objects,tests/crash) $(BUILD)/obj/tests/shm/journal/replay_model.o
 # The rooms' own tests, which start no server; of those the shared memory's alone.
 SHM_TESTS  := $(call objects,tests/shm)
 UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/bus tests/master tests/worker) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)

@@ -9,6 +9,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "shm/commit/journal_rings.h"
 #include "shm/commit/robust_lock.h"
 #include "shm/format/entry.h"
 #include "shm/format/layout.h"
@@ -66,6 +67,8 @@ Aftermath::Aftermath(Stepper& stepper, Segment& victim)
       thread_id_(static_cast<std::uint32_t>(syscall(SYS_gettid))),
       file_(memfd_create("crash states", MFD_CLOEXEC)),
       segment_(make_segment(victim.size_bytes())) {
+  const std::uint64_t ring_bytes = victim.header().journal_ring_bytes.load();
+  if (ring_bytes != 0) (void)segment_->begin_journal(kJournalForDisk, ring_bytes);
   const std::size_t size = victim.mapped_bytes();
   [[maybe_unused]] const int truncated = ftruncate(file_.get(), static_cast<off_t>(size));
   assert(truncated == 0);
@@ -81,7 +84,21 @@ void Aftermath::sync() {
   for (const Range& range : used_ranges(victim_)) {
     std::memcpy(image_ + range.begin, victim_.base() + range.begin, range.end - range.begin);
   }
+  ring_begins_ = {};
+  copy_rings(0, kWorkerCount + 1);
+  for (std::uint32_t i = 0; i <= kWorkerCount; ++i) ring_begins_[i] = victim_.process(i).journal.tail.load();
   note_pin();
+}
+
+// What the victim's side has written into the rings; of what is behind a state's tail nothing may depend.
+void Aftermath::copy_rings(std::uint32_t begin, std::uint32_t end) {
+  const std::uint64_t ring_bytes = victim_.header().journal_ring_bytes.load();
+  for (std::uint32_t i = begin; i < end && ring_bytes != 0; ++i) {
+    const std::uint64_t at = ring_begins_[i];
+    std::memcpy(segment_->journal_rings().bytes(i, ring_bytes) + at,
+                victim_.journal_rings().bytes(i, ring_bytes) + at,
+                victim_.process(i).journal.tail.load() - at);
+  }
 }
 
 // Takes note of the run a reader has pinned.
@@ -217,6 +234,7 @@ void Aftermath::stop_reader(const Crash& crash, const std::string& name, std::ui
 // The state, and what the kernel does to it. False: a lock is stuck; whoever wants it would wait for ever.
 bool Aftermath::die(const Crash& crash) {
   madvise(segment_->base(), segment_->mapped_bytes(), MADV_DONTNEED);
+  copy_rings(kVictim, kVictim + 1);
   mark_dead_owner(segment_->base(), segment_->mapped_bytes(), victim_.base(), crash.list, thread_id_);
   return !find_stuck_lock();
 }
@@ -336,7 +354,7 @@ bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operatio
   }
   auto help = [&] {
     if (kind == kHelperWriter) {
-      operation.run(*writer);
+      execute(operation, *writer);
     } else if (kind == kHelperLocker) {
       LockOwner owner(segment_->base(), kWriter);
       const LockGuard guard(owner, *dead_locks_[choice / 2 % dead_locks_.size()]);
@@ -375,7 +393,7 @@ bool Aftermath::help_and_die(const Crash& crash, HelperKind kind, const Operatio
 WriteStatus Aftermath::write(const Crash& crash, const Operation& operation, std::uint32_t process) {
   Keyspace writer(*segment_, process);
   writer.set_now_ms(crash.now_ms);
-  return operation.run(writer);
+  return execute(operation, writer);
 }
 
 // As the master does, and then the process it starts in the dead one's place.

@@ -10,6 +10,7 @@
 // brings back the state. It lies at another address than the victim's: nothing may depend on pointers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -110,6 +111,8 @@ class Aftermath {
   static Model read_as_one(Keyspace& reader, const std::vector<Model>& allowed);
   Model observe(Keyspace& reader, const std::vector<Model>& allowed) const;
   void note_pin();
+  void copy_rings(std::uint32_t begin, std::uint32_t end);
+  void verify_journal(std::uint64_t key_count);
   std::set<std::string> keys_of_cells(const std::set<std::string>& names, const WordChange* changes,
                                       std::size_t count) const;
   void stop_reader(const Crash& crash, const std::string& name, std::uint64_t cut, const WordChange* changes,
@@ -133,8 +136,9 @@ class Aftermath {
   std::uint64_t pinned_offset_ = 0;  ///< of a value that kPinner is copying; its bytes must stay
   std::string pinned_bytes_;
   std::set<SlotId> touched_slots_;
-  std::vector<RobustLock*> dead_locks_;  ///< as find_stuck_lock() found them
-  std::string way_;                      ///< for messages
+  std::vector<RobustLock*> dead_locks_;                        ///< as find_stuck_lock() found them
+  std::array<std::uint64_t, kWorkerCount + 1> ring_begins_{};  ///< what copy_rings() copies on from
+  std::string way_;                                            ///< for messages
   std::vector<std::string>* failures_ = nullptr;
   Totals totals_;
 };

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "shm/check.h"
+#include "shm/journal/ring_merger.h"
 #include "tests/crash/aftermath.h"
+#include "tests/shm/journal/replay_model.h"
 
 namespace memento::crash {
 
@@ -78,11 +80,44 @@ void Aftermath::verify(const Crash& crash, const std::vector<Model>& allowed, bo
   const Model seen = observe(reader, allowed);
   if (!matches(crash, allowed, seen, others_wrote))
     fail("the keys are neither as before the operation nor as after it");
+  if (segment_->header().journal.load() != 0) verify_journal(report.key_count);
   if (crash.watch == nullptr) return;
   const auto now = seen.find(crash.watch->key);
   const bool is_as_before = now == seen.end() ? !crash.watch->before : crash.watch->before == now->second;
   if (!is_as_before && reader.is_unchanged(key_named(reader, crash.watch->key), crash.watch->mark)) {
     fail("a watched key was changed, and its mark says that it was not");
+  }
+}
+
+// The records of all rings make what the keyspace has, to the key.
+void Aftermath::verify_journal(std::uint64_t key_count) {
+  RingMerger merger(*segment_, 0);
+  ReplayModel model;
+  std::string fault;
+  const bool is_well_formed = merger.pass([&](const RingMerger::Taken& taken) {
+    fault = model.apply(merger, taken);
+    return fault.empty();
+  });
+  if (!is_well_formed) fault = merger.error();
+  if (!fault.empty()) return fail("the journal: " + fault);
+  if (merger.waiting_bytes() != 0) return fail("a record waits for one that is not there");
+  if (model.is_changing()) return fail("the journal ends inside a change of a database");
+  if (model.key_count() != key_count)
+    return fail("the journal makes " + std::to_string(model.key_count()) + " keys of " +
+                std::to_string(key_count));
+  Keyspace reader(*segment_, kReader);
+  reader.set_now_ms(0);  // nothing has expired
+  for (const auto& [slot, keys] : model.slots()) {
+    for (const auto& [key, expected] : keys) {
+      ReplayModel::Value found;
+      const HashedKey hashed = Keyspace::in_database(database_of(slot), reader.hash(key));
+      const bool is_there = reader.read(hashed, [&](const EntryView& view) {
+        found.bytes.assign(view.value);
+        found.expiry_ms = view.expiry_ms;
+      });
+      if (!is_there || found.bytes != expected.bytes || found.expiry_ms != expected.expiry_ms)
+        fail("the journal makes another value of " + key);
+    }
   }
 }
 

@@ -84,6 +84,11 @@ TEST(CrashEnumeration, EveryOperation) {
   const char* only = std::getenv("MEMENTO_CRASH_ONLY");
   if (only != nullptr) {
     std::erase_if(scenarios, [&](const Scenario& one) { return one.name.find(only) == std::string::npos; });
+  } else {
+    std::erase_if(scenarios, [](const Scenario& one) {
+      if (one.only_when_long) std::printf("  left to `make crash-test`: %s\n", one.name.c_str());
+      return one.only_when_long;
+    });
   }
   const Totals totals = run_all(scenarios, Sampling{}, kNoEnd);
   print_totals(totals);

@@ -43,6 +43,14 @@ HashedKey key_named(const Keyspace& keyspace, const std::string& name) {
   return Keyspace::in_database(database, keyspace.hash(std::string_view(name).substr(mark + 1)));
 }
 
+WriteStatus execute(const Operation& operation, Keyspace& keyspace) {
+  try {
+    return operation.run(keyspace);
+  } catch (const JournalFull&) {
+    return WriteStatus::kOutOfMemory;
+  }
+}
+
 Operation open_database(std::uint32_t database) {
   return {"open " + std::to_string(database),
           [database](Keyspace& keyspace) {

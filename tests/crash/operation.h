@@ -34,6 +34,9 @@ struct Operation {
   std::string key = {};  ///< that it changes, if it changes one
 };
 
+/// A journal without room is like a lack of memory: nothing was changed.
+WriteStatus execute(const Operation& operation, Keyspace& keyspace);
+
 /// The same at another time.
 Operation at(TimeMs now_ms, Operation operation);
 

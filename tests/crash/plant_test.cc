@@ -57,6 +57,10 @@ constexpr Planting kPlantings[] = {
     {Plant::kPatchOfPinned, "PatchOfPinned", "long value, pinned"},
     {Plant::kPatchOutsideList, "PatchOutsideList", "long value"},
     {Plant::kLengthBeforeBytes, "LengthBeforeBytes", "long value"},
+    {Plant::kRingOverwritten, "RingOverwritten", "journal: full"},
+    {Plant::kTailBeforeCommit, "TailBeforeCommit", "journal: set"},
+    {Plant::kRecordBehindCommit, "RecordBehindCommit", "journal: set"},
+    {Plant::kPositionNotStaged, "PositionNotStaged", "journal: set"},
     {Plant::kSwapNotedLate, "SwapNotedLate", "databases swapped"},
 };
 constexpr bool is_planted(Plant plant) {
@@ -99,9 +103,9 @@ INSTANTIATE_TEST_SUITE_P(Each, CrashPlants, testing::ValuesIn(kPlantings),
                          [](const auto& instance) { return instance.param.name; });
 
 TEST(CrashPlantsNone, NothingIsFound) {
-  for (const char* name :
-       {"set", "in place", "seen", "seen, then its table rebuilt", "pinned run", "flush",
-        "compaction of blocks", "eviction switched on", "watched", "long value, pinned", "long value"}) {
+  for (const char* name : {"set", "in place", "seen", "seen, then its table rebuilt", "pinned run", "flush",
+                           "compaction of blocks", "eviction switched on", "watched", "long value, pinned",
+                           "long value", "journal: set", "journal: full"}) {
     for (const std::string& failure : failures_of(name)) ADD_FAILURE() << failure;
   }
 }

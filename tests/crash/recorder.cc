@@ -24,6 +24,11 @@ std::vector<Range> used_ranges(Segment& segment) {
     const std::uint64_t begin = header.slots_offset + first_slot(database).value * sizeof(Slot);
     if (header.is_open(database)) ranges.push_back({begin, begin + kSlotCount * sizeof(Slot)});
   }
+  for (DatabaseId database; database < kDatabaseEnd && header.journal.load() != 0; ++database) {
+    const std::uint64_t begin =
+        header.slot_journals_offset + first_slot(database).value * sizeof(SlotJournal);
+    if (header.is_open(database)) ranges.push_back({begin, begin + kSlotCount * sizeof(SlotJournal)});
+  }
   return ranges;
 }
 

@@ -147,7 +147,7 @@ class Run {
     for (const Operation& operation : scenario_.setup) {
       victim_.set_now_ms(operation.now_ms);
       drop_expired(&model_, operation.now_ms);
-      if (operation.run(victim_) != WriteStatus::kOutOfMemory) operation.apply(model_);
+      if (execute(operation, victim_) != WriteStatus::kOutOfMemory) operation.apply(model_);
       if (scenario_.evicts) drop_evicted(victim_, &model_);
     }
     watch_.key = scenario_.watched;
@@ -167,7 +167,7 @@ class Run {
     victim_.set_now_ms(operation.now_ms);
     drop_expired(&model_, operation.now_ms);
     WriteStatus status = WriteStatus::kDone;
-    const std::string distrust = recorder_.record([&] { status = operation.run(victim_); });
+    const std::string distrust = recorder_.record([&] { status = execute(operation, victim_); });
     if (!distrust.empty()) failures.push_back("recording: " + distrust);
     result_.totals.states += recorder_.states().size();
     result_.totals.instructions += recorder_.instructions();
@@ -258,6 +258,8 @@ ScenarioResult run_scenario(const Scenario& scenario, const Sampling& sampling) 
   options.worker_count = kWorkerCount;
   auto made = Segment::create_anonymous(options);
   if (!made) return {{}, {made.error().message}};
+  if (scenario.ring_bytes != 0 && !(*made)->begin_journal(kJournalForDisk, scenario.ring_bytes))
+    return {{}, {"no memory for the journal's rings"}};
   if (scenario.page_limit != 0) (*made)->header().page_count = scenario.page_limit;
   ScenarioResult result = Run(scenario, sampling, **made).run();
   syscall(SYS_set_robust_list, at_start, sizeof(robust_list_head));

@@ -30,7 +30,9 @@ struct Scenario {
   bool evicts = false;           ///< keys may go
   std::string watched = {};      ///< this key is, from the setup on: what changed it must show
   std::vector<Place> reaches =
-      {};  ///< what the operations must have changed, lest the scenario shows nothing
+      {};                        ///< what the operations must have changed, lest the scenario shows nothing
+  bool only_when_long = false;   ///< it takes a minute: left to `make crash-test`
+  std::uint64_t ring_bytes = 0;  ///< not 0: with a journal that nobody reads, in rings of this size
 };
 
 /// Which states are explored and where helpers die: another seed, other ones.

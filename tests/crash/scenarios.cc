@@ -1,6 +1,7 @@
 // The table of scenarios. Keys {t}... share one slot; sizes are chosen for the path they take: up to about 32
 // KiB an entry is a block of a size class, above it a run.
 #include <random>
+#include <set>
 
 #include "shm/format/layout.h"
 #include "shm/format/size_class.h"
@@ -337,6 +338,48 @@ std::vector<Scenario> scenarios_of_compaction_and_eviction() {
   };
 }
 
+// The same with a journal, fewer of their states.
+std::vector<Scenario> scenarios_with_a_journal() {
+  std::vector<Scenario> all;
+  for (const auto scenarios : {scenarios_of_single_keys, scenarios_of_background_work_and_flush,
+                               scenarios_of_several_keys, scenarios_of_databases}) {
+    for (Scenario& scenario : scenarios()) {
+      // Those that come by all slots step through a million instructions each.
+      static const std::set<std::string> kOfAllSlots{"background work",
+                                                     "flush",
+                                                     "flush and sweep",
+                                                     "whole keyspace",
+                                                     "all erased and flushed",
+                                                     "database flushed",
+                                                     "database flushed with other changes",
+                                                     "watched, its database swapped"};
+      if (kOfAllSlots.contains(scenario.name)) continue;
+      scenario.name = "journal: " + scenario.name;
+      scenario.ring_bytes = 4 << 20;
+      scenario.stride *= scenario.name.ends_with("swapped") ? 48 : 12;
+      scenario.only_when_long = scenario.name.ends_with("swapped");
+      all.push_back(std::move(scenario));
+    }
+  }
+  all.push_back({"journal: flush", {put("{t}a", "one"), put("{u}b", text(40000, 'r'))}, {flush()}, {}, 300});
+  all.back().ring_bytes = 4 << 20;
+  all.back().only_when_long = true;
+  // Groups that lie in a run, and rings that are full.
+  Operations parts;
+  for (int i = 0; i < 9; ++i) parts.push_back(put("{k}" + std::to_string(i), text(2000, 'g')));
+  all.push_back(
+      {"journal: a group in a run", {put("{k}1", "one")}, {together(parts), put("{k}1", "last")}, {}, 9});
+  all.back().ring_bytes = 64 << 10;
+  all.push_back({"journal: full",
+                 fill("k", 60, 1000),
+                 {put("{t}a", text(9000, 'x')), put("{t}b", text(5000, 'y')), erase("{t}k1"),
+                  put("{t}b", "z"), together({put("{t}a", text(3000, 'v')), erase("{t}k2")})},
+                 {},
+                 5});
+  all.back().ring_bytes = 64 << 10;
+  return all;
+}
+
 }  // namespace
 
 std::vector<Scenario> all_scenarios() {
@@ -344,7 +387,7 @@ std::vector<Scenario> all_scenarios() {
   for (const auto scenarios :
        {scenarios_of_single_keys, scenarios_of_seen_keys, scenarios_of_background_work_and_flush,
         scenarios_of_several_keys, scenarios_of_databases, scenarios_of_memory,
-        scenarios_of_compaction_and_eviction}) {
+        scenarios_of_compaction_and_eviction, scenarios_with_a_journal}) {
     const std::vector<Scenario> some = scenarios();
     all.insert(all.end(), some.begin(), some.end());
   }
