@@ -25,7 +25,9 @@ class Duplicates {
   bool has(std::uint64_t memory_id, const FrameRecord& at) {
     const RecordHeader& header = at.record.header;
     if (header.kind == RecordKind::kPiece) {
-      const std::tuple value{memory_id, header.ring(), at.ring_position};
+      // Long values of one transaction have its place in common.
+      const std::tuple value{memory_id,   header.ring(),     at.ring_position,
+                             header.slot, header.database(), header.position};
       if (whole_values_.contains(value)) return true;
       if ((header.flags & kRecordLastPiece) != 0) whole_values_.insert(value);
       return false;
@@ -40,7 +42,9 @@ class Duplicates {
 
  private:
   std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint64_t> last_;  ///< by memory id and ring
-  std::set<std::tuple<std::uint64_t, std::uint32_t, std::uint64_t>> whole_values_;
+  std::set<
+      std::tuple<std::uint64_t, std::uint32_t, std::uint64_t, std::uint16_t, std::uint32_t, std::uint64_t>>
+      whole_values_;
 };
 
 }  // namespace memento

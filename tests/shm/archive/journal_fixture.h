@@ -40,7 +40,8 @@ inline std::string record_of(RecordKind kind, std::uint32_t ring, std::string_vi
   header.slot = 7;
   header.position = position_of(1, 1);
   header.created_and_key = RecordHeader::created_and_key_of(1, key.size());
-  header.value_and_origin = RecordHeader::value_and_origin_of(literal.size(), 0, ring);
+  const std::size_t head_bytes = kind == RecordKind::kPiece ? kPieceHeadBytes : 0;
+  header.value_and_origin = RecordHeader::value_and_origin_of(literal.size() - head_bytes, 0, ring);
   header.expiry_ms = kNoExpiry;
   std::string bytes(header.bytes, '\0');
   std::memcpy(bytes.data(), &header, sizeof header);
