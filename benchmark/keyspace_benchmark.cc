@@ -89,6 +89,28 @@ void small_set_replace(::benchmark::State& state) {
   });
 }
 
+// With a record of each in the journal, whose reader is taken to be as fast: it needs no more than what it
+// has seen every so many operations.
+template <std::size_t key_count>
+void small_set_journalled(::benchmark::State& state) {
+  constexpr std::uint64_t kRingBytes = 16 << 20;
+  constexpr std::size_t kReadEvery = 1000;
+  static SmallStore store(0, kRingBytes);
+  static const KeyTexts keys(shuffled_numbers(key_count));
+  JournalState& journal = store.segment->process(1).journal;
+  std::size_t count = 0;
+  const auto read = [&] { journal.heads[0].store(journal.tail.load()); };
+  for (std::size_t i = 0; i < key_count; ++i) {
+    if (i % kReadEvery == 0) read();
+    if (store.keyspace.set(store.keyspace.hash(keys[i]), kValue) != WriteStatus::kDone)
+      give_up("out of memory");
+  }
+  run_small(state, keys, [&](std::string_view key) {
+    if (++count % kReadEvery == 0) read();
+    ::benchmark::DoNotOptimize(store.keyspace.set(store.keyspace.hash(key), kValue));
+  });
+}
+
 template <std::size_t key_count>
 void small_increment(::benchmark::State& state) {
   SmallStore& store = small_store<key_count>();
@@ -314,10 +336,12 @@ void as_race(::benchmark::internal::Benchmark* benchmark) {
 BENCHMARK(small_get<kCachedKeyCount>)->Name("Cached/get")->Apply(as_median);
 BENCHMARK(small_miss<kCachedKeyCount>)->Name("Cached/miss")->Apply(as_median);
 BENCHMARK(small_set_replace<kCachedKeyCount>)->Name("Cached/set_replace")->Apply(as_median);
+BENCHMARK(small_set_journalled<kCachedKeyCount>)->Name("Cached/set_journalled")->Apply(as_median);
 BENCHMARK(small_increment<kCachedKeyCount>)->Name("Cached/increment")->Apply(as_median);
 BENCHMARK(small_get<kSmallKeyCount>)->Name("Small/get")->Apply(as_median);
 BENCHMARK(small_miss<kSmallKeyCount>)->Name("Small/miss")->Apply(as_median);
 BENCHMARK(small_set_replace<kSmallKeyCount>)->Name("Small/set_replace")->Apply(as_median);
+BENCHMARK(small_set_journalled<kSmallKeyCount>)->Name("Small/set_journalled")->Apply(as_median);
 BENCHMARK(small_increment<kSmallKeyCount>)->Name("Small/increment")->Apply(as_median);
 BENCHMARK_CAPTURE(two_processes, 1, Forked{Does::kGet, Keys::kAll})
     ->Name("Two/get_same_keys")

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "shm/format/layout.h"
 #include "shm/keyspace/keyspace.h"
 #include "shm/segment.h"
 
@@ -59,7 +60,8 @@ inline std::vector<std::size_t> shuffled_numbers(std::size_t count) {
   std::exit(1);
 }
 
-inline std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
+/// `ring_bytes`: of the journal's rings; 0: there is none.
+inline std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes, std::uint64_t ring_bytes = 0) {
   std::string folder = "/dev/shm/memento-keyspace-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) give_up(system_error("mkdtemp(" + folder + ")").message);
   SegmentOptions options;
@@ -68,6 +70,10 @@ inline std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
   options.worker_count = 2;
   AttachReport report;
   auto segment = Segment::create_or_attach(options, &report);
+  if (segment && ring_bytes != 0) {
+    if (const Outcome begun = (*segment)->begin_journal(kJournalForDisk, ring_bytes); !begun)
+      give_up(begun.error().message);
+  }
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   if (!segment) give_up(segment.error().message);
@@ -76,8 +82,8 @@ inline std::unique_ptr<Segment> make_segment(std::uint64_t size_bytes) {
 
 /// A segment with one process's view of it. Values are kValueSizeBytes long; "num:" keys hold numbers.
 struct Store {
-  Store(std::uint64_t size_bytes, std::size_t key_count)
-      : segment(make_segment(size_bytes)), keyspace(*segment, 1), key_count(key_count) {
+  Store(std::uint64_t size_bytes, std::size_t key_count, std::uint64_t ring_bytes = 0)
+      : segment(make_segment(size_bytes, ring_bytes)), keyspace(*segment, 1), key_count(key_count) {
     keyspace.set_now_ms(wall_time_ms());
   }
 
@@ -115,8 +121,8 @@ inline void increment(Keyspace& keyspace, std::string_view key) {
 }
 
 struct SmallStore : Store {
-  explicit SmallStore(std::size_t count = kSmallKeyCount)
-      : Store(256ULL << 20U, count),
+  explicit SmallStore(std::size_t count = kSmallKeyCount, std::uint64_t ring_bytes = 0)
+      : Store(256ULL << 20U, count, ring_bytes),
         keys(shuffled_numbers(count)),
         numbers(shuffled_numbers(count), "num:"),
         absent(shuffled_numbers(count), "abs:") {
