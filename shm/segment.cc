@@ -112,6 +112,12 @@ struct Segment::Impl {
   ipc::mapped_region region;
   std::unique_ptr<MailboxFiles> mailboxes;
   std::unique_ptr<JournalRings> journal_rings;
+
+  /// Those beside the segment at this path; empty: it has none.
+  void name_files(const std::string& segment_path) {
+    mailboxes = std::make_unique<MailboxFiles>(segment_path);
+    journal_rings = std::make_unique<JournalRings>(segment_path);
+  }
 };
 
 Segment::~Segment() = default;
@@ -350,8 +356,7 @@ Result<std::unique_ptr<Segment>> Segment::create_or_attach(const SegmentOptions&
     segment->impl_ = std::make_unique<Impl>();
     segment->impl_->file = std::move(file);
     segment->path_ = path;
-    segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
-    segment->impl_->journal_rings = std::make_unique<JournalRings>(path);
+    segment->impl_->name_files(path);
     segment->impl_->mailboxes->remove_all();
     if (options.fresh) TextStore::remove_file(path);
     segment->size_bytes_ = size_bytes;
@@ -401,8 +406,7 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
   if (fstat(file.get(), &status) != 0) return system_error("fstat of the segment taken over");
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
-  segment->impl_->mailboxes = std::make_unique<MailboxFiles>(path);
-  segment->impl_->journal_rings = std::make_unique<JournalRings>(path);
+  segment->impl_->name_files(path);
   segment->path_ = path;
   const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
   if (file_bytes < mapped_bytes_of(kSmallestBytes))
@@ -421,8 +425,7 @@ Result<std::unique_ptr<Segment>> Segment::adopt(Fd file, const std::string& dire
 Result<std::unique_ptr<Segment>> Segment::create_anonymous(const SegmentOptions& options) {
   std::unique_ptr<Segment> segment(new Segment);
   segment->impl_ = std::make_unique<Impl>();
-  segment->impl_->mailboxes = std::make_unique<MailboxFiles>("");
-  segment->impl_->journal_rings = std::make_unique<JournalRings>("");
+  segment->impl_->name_files("");
   segment->size_bytes_ = std::max(kSmallestBytes, options.size_bytes / kPageBytes * kPageBytes);
   try {
     segment->impl_->region = ipc::anonymous_shared_memory(segment->mapped_bytes());

@@ -116,8 +116,8 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
   const Offset old_offset = Cell::offset(before);
   const char* const old = base + old_offset;
   const char* old_key = old + Entry::kHeadBytes;
-  std::uint64_t bytes = slot.bytes.load(kRelaxed);
-  const std::uint64_t bytes_before = bytes;
+  const std::uint64_t bytes_before = slot.bytes.load(kRelaxed);
+  std::uint64_t bytes = bytes_before;
   if (!Entry::is_plain_like(head, Entry::head_at(old))) [[unlikely]] {
     const Entry entry = Entry::parse(old);
     const Entry now = Entry::parse(base + Offset{place.load(kRelaxed)});
