@@ -94,13 +94,7 @@ Keyspace::Update::Outcome Keyspace::Update::replace_in_steps(const Change& chang
   if (!still_is(old, now) || impl_.rooms_made != rooms_made || !impl_.arena.has_room_for(now.offset))
     return Outcome::kAgain;
   if (!impl_.journal_takes(entry, size_class_)) return Outcome::kJournalFull;
-  Word* const cell = now.is_there
-                         ? now.cell
-                         : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));
-  impl_.commit_put(slot_, key_, *cell, now.is_there ? &now.entry : nullptr, offset, size_class_);
-  note_put(now);
-  freed_offset_ = now.offset;
-  return Outcome::kDone;
+  return commit_put(now, offset);
 }
 
 // What of a pinned run changes when the rest of the new value stands where it stood. Nothing: it has to be

@@ -97,6 +97,11 @@ Keyspace::Update::Outcome Keyspace::Update::under_lock() {
   if (!impl_.journal_takes(entry, size_class_)) return Outcome::kJournalFull;
   const Offset offset = impl_.block_offset(size_class_);
   copy_pieces(entry.write(impl_.base + offset, key_.bytes, change.expiry_ms), change);
+  return commit_put(old, offset);
+}
+
+// The entry at this offset, which is written, takes the old one's place.
+Keyspace::Update::Outcome Keyspace::Update::commit_put(const Found& old, Offset offset) {
   Word* const cell = old.is_there
                          ? old.cell
                          : impl_.free_cell(Extent{slot_.table.load(kRelaxed)}, Cell::tag_of_hash(key_.hash));

@@ -68,6 +68,7 @@ struct Keyspace::Update {
   Entry shape(const Change& change, const Found& old) const;
 
   Outcome under_lock();
+  Outcome commit_put(const Found& old, Offset offset);
   Outcome commit_erase(const Found& old);
   Outcome commit_expiry(const Found& old, TimeMs expiry_ms);
 
