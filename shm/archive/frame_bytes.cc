@@ -7,6 +7,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "shm/format/layout.h"
+
 namespace memento {
 namespace {
 
@@ -46,7 +48,7 @@ void FrameBuilder::append(std::string_view record, bool counts_in_ring, std::uin
   const bool follows = !counts_in_ring || next_[ring] == 0 || next_[ring] == ring_position;
   if (records_.size() + record.size() > kFramePayloadLimit || !follows) end_frame();
   if (counts_in_ring) {
-    if (next_[ring] == 0) rings_.push_back(FrameRing::word_of(ring, ring_position));
+    if (next_[ring] == 0) rings_.push_back(ring_place(ring, ring_position));
     next_[ring] = ring_position + record.size();
   }
   records_.append(record);
@@ -78,7 +80,7 @@ void FrameBuilder::end_frame() {
   if (!rings_.empty()) std::memcpy(to + sizeof header, rings_.data(), header.rings_bytes());
   records_.copy(to + sizeof header + header.rings_bytes(), records_.size());
   ++frame_count_;
-  for (const std::uint64_t word : rings_) next_[FrameRing::ring_of(word)] = 0;
+  for (const std::uint64_t word : rings_) next_[ring_of(word)] = 0;
   rings_.clear();
   records_.clear();
 }
@@ -148,8 +150,8 @@ std::string read_frame_records(const FrameView& frame, std::vector<FrameRecord>&
   for (std::size_t begin = 0; begin < frame.rings.size(); begin += sizeof(std::uint64_t)) {
     std::uint64_t word = 0;
     std::memcpy(&word, frame.rings.data() + begin, sizeof word);
-    next[FrameRing::ring_of(word)] = FrameRing::position_of(word);
-    is_here[FrameRing::ring_of(word)] = true;
+    next[ring_of(word)] = position_in_ring(word);
+    is_here[ring_of(word)] = true;
   }
   const std::uint64_t first_offset = sizeof(FrameHeader) + frame.rings.size();
   for (std::size_t begin = 0; begin < frame.records.size();) {

@@ -17,7 +17,7 @@ class RingFrames {
   static constexpr std::uint64_t kPieceBytes = 128 << 10;
 
   /// Takes what a consumer of the rings (RingMerger) has yet to take.
-  RingFrames(Segment& segment, std::uint32_t consumer) : segment_(segment), merger_(segment, consumer) {}
+  RingFrames(Segment& segment, std::uint32_t consumer) : merger_(segment, consumer) {}
 
   /// Puts what is in the rings into frames, in order, until there is nothing more or the frames have about so
   /// many bytes. False: a ring holds what is no record, which merger().error() names.
@@ -34,7 +34,6 @@ class RingFrames {
   void add_part(const RecordHeader& group, std::uint32_t count, std::string_view records,
                 std::uint64_t ring_position);
 
-  Segment& segment_;
   RingMerger merger_;
   FrameBuilder* frames_ = nullptr;  ///< of fill()
   std::string record_;              ///< the one being put together

@@ -18,9 +18,8 @@ namespace memento {
 
 class JournalRings {
  public:
-  /// Of a ring; a power of two.
+  /// Of a ring, which has a power of two of them.
   static constexpr std::uint64_t kLeastBytes = 64 << 10;
-  static constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
 
   /// Beside the segment at this path; empty: without names, for this process and those forked behind make().
   explicit JournalRings(std::string segment_path) : segment_path_(std::move(segment_path)) {}

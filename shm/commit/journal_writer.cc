@@ -62,31 +62,6 @@ std::uint64_t JournalWriter::room_bytes(std::uint64_t kept_bytes) const {
   return ring_bytes_ - std::min(ring_bytes_, unread + kept_bytes);
 }
 
-RecordHeader JournalWriter::header_of(const KeyChange& change, std::uint64_t position,
-                                      std::uint64_t literal_bytes) const {
-  const SlotId in_database = hash_slot(change.slot);
-  return {static_cast<std::uint32_t>(record_bytes(change.key.size(), literal_bytes)),
-          change.kind,
-          change.flags,
-          static_cast<std::uint16_t>(in_database.value),
-          position,
-          cpu_ticks_in_order(),
-          RecordHeader::created_and_key_of(change.created, change.key.size()),
-          RecordHeader::value_and_origin_of(change.value_bytes, database_of(change.slot).value, process_),
-          change.expiry_ms};
-}
-
-// Returns where the next one goes.
-char* JournalWriter::write(char* to, const RecordHeader& header, std::string_view key,
-                           std::string_view literal) {
-  const std::uint64_t zero = 0;
-  std::memcpy(to + header.bytes - sizeof zero, &zero, sizeof zero);  // the padding; the rest goes over it
-  std::memcpy(to, &header, sizeof header);
-  copy_bytes(to + sizeof header, key);
-  copy_bytes(to + sizeof header + key.size(), literal);
-  return to + header.bytes;
-}
-
 void JournalWriter::stage(const KeyChange& change, std::string_view literal) {
   SlotJournal& slot = slot_journal(change.slot);
   const std::uint64_t position = next_position(slot.position.load(kRelaxed));

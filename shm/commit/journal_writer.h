@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "shm/commit/redo_list.h"
@@ -92,31 +93,16 @@ class JournalWriter {
     RedoList::Change position, tail, last_at;
   };
   /// A put of an entry that is in a block, as stage_put() has it. REQUIRES: writes_records(), has_room().
-  [[gnu::always_inline]] Words write_put(SlotId slot, std::string_view key, std::string_view value,
-                                         std::uint64_t created, TimeMs expiry_ms) {
+  [[gnu::always_inline]] Words write_put(SlotId slot, const Entry& entry) {
     SlotJournal& words = slot_journal(slot);
     const std::uint64_t position = next_position(words.position.load(std::memory_order_relaxed));
     const std::uint64_t tail = state_.tail.load(std::memory_order_relaxed);
-    const std::uint64_t bytes = record_bytes(key.size(), value.size());
-    char* const to = at(tail);
-    const std::uint64_t zero = 0;
-    std::memcpy(to + bytes - sizeof zero, &zero, sizeof zero);
-    const RecordHeader header{
-        static_cast<std::uint32_t>(bytes),
-        RecordKind::kPut,
-        0,
-        static_cast<std::uint16_t>(hash_slot(slot).value),
-        position,
-        cpu_ticks_in_order(),
-        RecordHeader::created_and_key_of(created, key.size()),
-        RecordHeader::value_and_origin_of(value.size(), database_of(slot).value, process_),
-        expiry_ms};
-    std::memcpy(to, &header, sizeof header);
-    copy_bytes(to + sizeof header, key);
-    copy_bytes(to + sizeof header + key.size(), value);
+    const KeyChange change = of_entry(slot, RecordKind::kPut, entry);
+    const RecordHeader header = header_of(change, position, entry.value_bytes);
+    write(at(tail), header, change.key, {entry.value(), entry.value_bytes});
     return {{words.position, position},
-            {state_.tail, tail + bytes},
-            {words.last_at, ring_place(process_, tail + bytes)}};
+            {state_.tail, tail + header.bytes},
+            {words.last_at, ring_place(process_, tail + header.bytes)}};
   }
 
   /// Records of several changes that are one. They are written as they come, slot by slot.
@@ -155,9 +141,29 @@ class JournalWriter {
   std::uint64_t extent_of(Offset run) const;
   std::uint64_t place_in_group() const;
   void stage_tail(std::uint64_t bytes);
-  RecordHeader header_of(const KeyChange& change, std::uint64_t position, std::uint64_t literal_bytes) const;
+  [[gnu::always_inline]] RecordHeader header_of(const KeyChange& change, std::uint64_t position,
+                                                std::uint64_t literal_bytes) const {
+    return {static_cast<std::uint32_t>(record_bytes(change.key.size(), literal_bytes)),
+            change.kind,
+            change.flags,
+            static_cast<std::uint16_t>(hash_slot(change.slot).value),
+            position,
+            cpu_ticks_in_order(),
+            RecordHeader::created_and_key_of(change.created, change.key.size()),
+            RecordHeader::value_and_origin_of(change.value_bytes, database_of(change.slot).value, process_),
+            change.expiry_ms};
+  }
   char* at(std::uint64_t ring_position) const { return ring_ + (ring_position & (ring_bytes_ - 1)); }
-  static char* write(char* to, const RecordHeader& header, std::string_view key, std::string_view literal);
+  /// Returns where the next one goes.
+  [[gnu::always_inline]] static char* write(char* to, const RecordHeader& header, std::string_view key,
+                                            std::string_view literal) {
+    const std::uint64_t zero = 0;
+    std::memcpy(to + header.bytes - sizeof zero, &zero, sizeof zero);  // the padding; the rest goes over it
+    std::memcpy(to, &header, sizeof header);
+    copy_bytes(to + sizeof header, key);
+    copy_bytes(to + sizeof header + key.size(), literal);
+    return to + header.bytes;
+  }
 
   Segment& segment_;
   Header& header_;

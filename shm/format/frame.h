@@ -104,19 +104,4 @@ inline constexpr std::uint32_t kFramePayloadLimit = 1 << 20;
 inline constexpr std::uint64_t kFrameLimitBytes =
     sizeof(FrameHeader) + kFrameRingLimit * sizeof(std::uint64_t) + kFramePayloadLimit;
 
-/// A word of FrameHeader's rings.
-struct FrameRing {
-  static constexpr std::uint32_t kShift = 56;
-
-  static constexpr std::uint64_t word_of(std::uint32_t ring, std::uint64_t ring_position) {
-    return std::uint64_t{ring} << kShift | ring_position;
-  }
-  static constexpr std::uint32_t ring_of(std::uint64_t word) {
-    return static_cast<std::uint32_t>(word >> kShift);
-  }
-  static constexpr std::uint64_t position_of(std::uint64_t word) {
-    return word & ((std::uint64_t{1} << kShift) - 1);
-  }
-};
-
 }  // namespace memento

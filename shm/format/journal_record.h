@@ -31,6 +31,7 @@
 #include <string_view>
 
 #include "shm/format/limits.h"
+#include "shm/format/typed_number.h"
 
 namespace memento {
 
@@ -108,6 +109,7 @@ struct RecordHeader {
     return value_bytes | database << 40 | ring << 48 | std::uint64_t{kRecordVersion} << 56;
   }
 
+  SlotId slot_in_database() const { return slot_in(DatabaseId(database()), SlotId(slot)); }
   std::uint64_t created() const { return created_and_key & kLow40; }
   std::uint64_t key_bytes() const { return created_and_key >> 40; }
   std::uint64_t value_bytes() const { return value_and_origin & kLow40; }
@@ -130,6 +132,11 @@ struct RecordView {
 
   /// What a kPut or kPart says the value is.
   std::string_view value() const { return rest.substr(0, header.value_bytes()); }
+  /// Of a kSwap: the slot of the other database, and its position then.
+  SlotId other_slot() const {
+    return slot_in(DatabaseId(static_cast<std::uint32_t>(number_at(0))), SlotId(header.slot));
+  }
+  std::uint64_t other_position() const { return number_at(8); }
   /// What a kPiece has of the value.
   std::string_view piece() const { return rest.substr(24, header.value_bytes()); }
   /// The number at this place of the literal. REQUIRES: it has so many bytes.

@@ -60,17 +60,12 @@ class RingCheck {
   bool check_record(std::uint32_t ring, const RecordView& record) {
     if (record.header.ring() != ring) fail(ring, "a record of ring " + std::to_string(record.header.ring()));
     if (record.header.kind == RecordKind::kGroup) {
-      return each_record(RingMerger::members_of(segment_, record),
+      return each_record(members_of(segment_, record),
                          [&](const RecordView& member) { return check_record(ring, member); });
     }
-    if (record.header.position == 0) return true;
-    const SlotId slot = slot_in(DatabaseId(record.header.database()), SlotId(record.header.slot));
-    positions_[slot].push_back(record.header.position);
-    if (record.header.kind == RecordKind::kSwap) {
-      const SlotId other = slot_in(DatabaseId(static_cast<std::uint32_t>(record.number_at(0))), slot);
-      positions_[other].push_back(record.number_at(8));
-    }
-    return true;
+    return each_move(segment_, record, [&](SlotId slot, std::uint64_t, std::uint64_t position) {
+      return positions_[slot].push_back(position), true;
+    });
   }
 
   void check_slot(SlotId slot, std::vector<std::uint64_t>* positions) {

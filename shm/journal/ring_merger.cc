@@ -51,35 +51,21 @@ void RingMerger::note_bases() {
     const char* const bytes = bytes_of(ring);
     if (begin == end || bytes == nullptr || end - begin > ring_bytes()) return;  // pass() says what is wrong
     each_record({bytes + (begin & (ring_bytes() - 1)), end - begin},
-                [&](const RecordView& record) { return each_base_of(record, visit), true; });
+                [&](const RecordView& record) { return each_move(segment_, record, visit); });
   };
   for (std::uint32_t i = 0; i < ring_count_; ++i) {
-    each_base(i, first_tails[i], [&](SlotId slot, std::uint64_t base) { bases.try_emplace(slot, base); });
+    each_base(i, first_tails[i], [&](SlotId slot, std::uint64_t base, std::uint64_t) {
+      return bases.try_emplace(slot, base), true;
+    });
   }
   for (std::uint32_t i = 0; i < ring_count_; ++i) {
-    each_base(i, rings_[i].tail, [&](SlotId slot, std::uint64_t base) {
+    each_base(i, rings_[i].tail, [&](SlotId slot, std::uint64_t base, std::uint64_t) {
       if (const auto found = bases.find(slot); found != bases.end())
         found->second = std::min(found->second, base);
+      return true;
     });
   }
   for (const auto& [slot, base] : bases) see(slot, base);
-}
-
-// visit(slot, base) for each slot that the record moves on.
-template <class Visit>
-void RingMerger::each_base_of(const RecordView& record, Visit&& visit) const {
-  if (record.header.kind == RecordKind::kGroup) {
-    each_record(members_of(segment_, record),
-                [&](const RecordView& member) { return each_base_of(member, visit), true; });
-  } else if (record.header.position != 0) {
-    const SlotId slot = slot_of(record.header);
-    visit(slot,
-          record.header.kind == RecordKind::kReign ? record.number_at(0) : base_of(record.header.position));
-    if (record.header.kind == RecordKind::kSwap) {
-      const SlotId other = slot_in(DatabaseId(static_cast<std::uint32_t>(record.number_at(0))), slot);
-      visit(other, base_of(record.number_at(8)));
-    }
-  }
 }
 
 std::uint64_t RingMerger::ring_bytes() const {
@@ -90,10 +76,6 @@ std::uint64_t RingMerger::ring_bytes() const {
 const char* RingMerger::bytes_of(std::uint32_t ring) {
   if (rings_[ring].bytes == nullptr) rings_[ring].bytes = segment_.journal_rings().bytes(ring, ring_bytes());
   return rings_[ring].bytes;
-}
-
-SlotId RingMerger::slot_of(const RecordHeader& header) {
-  return slot_in(DatabaseId(header.database()), SlotId(header.slot));
 }
 
 bool RingMerger::fail(std::uint32_t ring, const char* what) {
@@ -124,7 +106,7 @@ RecordView RingMerger::resolved(RecordView record) const {
   return record;
 }
 
-std::string_view RingMerger::members_of(Segment& segment, const RecordView& group) {
+std::string_view members_of(Segment& segment, const RecordView& group) {
   if (group.header.kind != RecordKind::kGroup) return {};
   const bool in_run = (group.number_at(0) >> 32 & kGroupInRun) != 0;
   if (!in_run) return group.rest.substr(8, group.header.value_bytes());
@@ -147,36 +129,15 @@ void RingMerger::see(SlotId slot, std::uint64_t position) {
 
 // A group is there as a whole, and each of its slots' first records says whether they all fit.
 bool RingMerger::fits(const RecordView& record) const {
-  const RecordHeader& header = record.header;
-  if (header.kind == RecordKind::kGroup) {
-    SlotId last = kSlotEnd;
-    return each_record(members_of(segment_, record), [&](const RecordView& member) {
-      const SlotId slot = slot_of(member.header);
-      return std::exchange(last, slot) == slot || fits(member);
-    });
-  }
-  if (header.position == 0) return true;
-  const SlotId slot = slot_of(header);
-  if (header.kind == RecordKind::kReign) return follows(slot, record.number_at(0));
-  if (header.kind == RecordKind::kSwap) {
-    const SlotId other = slot_in(DatabaseId(static_cast<std::uint32_t>(record.number_at(0))), slot);
-    return follows(slot, base_of(header.position)) && follows(other, base_of(record.number_at(8)));
-  }
-  return follows(slot, base_of(header.position));
+  SlotId last = kSlotEnd;
+  return each_move(segment_, record, [&](SlotId slot, std::uint64_t base, std::uint64_t) {
+    return std::exchange(last, slot) == slot || follows(slot, base);
+  });
 }
 
 void RingMerger::note(const RecordView& record) {
-  if (record.header.kind == RecordKind::kGroup) {
-    each_record(members_of(segment_, record), [&](const RecordView& member) { return note(member), true; });
-    return;
-  }
-  if (record.header.position == 0) return;
-  const SlotId slot = slot_of(record.header);
-  see(slot, record.header.position);
-  if (record.header.kind == RecordKind::kSwap) {
-    const SlotId other = slot_in(DatabaseId(static_cast<std::uint32_t>(record.number_at(0))), slot);
-    see(other, record.number_at(8));
-  }
+  each_move(segment_, record,
+            [&](SlotId slot, std::uint64_t, std::uint64_t position) { return see(slot, position), true; });
 }
 
 bool RingMerger::pass(const Take& take) {

@@ -29,6 +29,38 @@ namespace memento {
 
 class Segment;
 
+/// Calls visit(RecordView) for each record of these bytes until it says no. False: it did, or they are not
+/// whole records.
+template <class Visit>
+bool each_record(std::string_view bytes, Visit&& visit) {
+  while (!bytes.empty()) {
+    const std::optional<RecordView> record = read_record(bytes);
+    if (!record || !visit(*record)) return false;
+    bytes.remove_prefix(record->header.bytes);
+  }
+  return true;
+}
+
+/// A group's records, one behind the other; of other records nothing.
+std::string_view members_of(Segment& segment, const RecordView& group);
+
+/// Calls visit(slot, base, position) for each slot that the record moves on, a group's one after the other,
+/// until it says no. False: it did, or the group is not whole.
+template <class Visit>
+bool each_move(Segment& segment, const RecordView& record, Visit&& visit) {
+  const RecordHeader& header = record.header;
+  if (header.kind == RecordKind::kGroup) {
+    return each_record(members_of(segment, record),
+                       [&](const RecordView& member) { return each_move(segment, member, visit); });
+  }
+  if (header.position == 0) return true;
+  const std::uint64_t base =
+      header.kind == RecordKind::kReign ? record.number_at(0) : base_of(header.position);
+  if (!visit(header.slot_in_database(), base, header.position)) return false;
+  return header.kind != RecordKind::kSwap ||
+         visit(record.other_slot(), base_of(record.other_position()), record.other_position());
+}
+
 class RingMerger {
  public:
   struct Taken {
@@ -53,9 +85,6 @@ class RingMerger {
   /// The record, with its value if that lies in a run: then it is a kPut.
   RecordView resolved(RecordView record) const;
 
-  /// A group's records, one behind the other; of other records nothing.
-  static std::string_view members_of(Segment& segment, const RecordView& group);
-
   /// Says to the writers that what was taken so far is not needed any more.
   void publish();
   /// Up to where the ring was taken.
@@ -74,14 +103,11 @@ class RingMerger {
   void note_new_rings();
   void look_at_tails();
   void note_bases();
-  template <class Visit>
-  void each_base_of(const RecordView& record, Visit&& visit) const;
   std::uint64_t ring_bytes() const;
   const char* bytes_of(std::uint32_t ring);
   bool read_front(std::uint32_t ring);
   bool fits(const RecordView& record) const;
   void note(const RecordView& record);
-  static SlotId slot_of(const RecordHeader& header);
   bool follows(SlotId slot, std::uint64_t base) const;
   void see(SlotId slot, std::uint64_t position);
   bool fail(std::uint32_t ring, const char* what);
@@ -94,17 +120,5 @@ class RingMerger {
   std::array<std::vector<std::uint64_t>, kDatabaseLimit> seen_;
   std::string error_;
 };
-
-/// Calls visit(RecordView) for each record of these bytes until it says no. False: it did, or they are not
-/// whole records.
-template <class Visit>
-bool each_record(std::string_view bytes, Visit&& visit) {
-  while (!bytes.empty()) {
-    const std::optional<RecordView> record = read_record(bytes);
-    if (!record || !visit(*record)) return false;
-    bytes.remove_prefix(record->header.bytes);
-  }
-  return true;
-}
 
 }  // namespace memento

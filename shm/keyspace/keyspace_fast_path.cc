@@ -83,8 +83,7 @@ bool Keyspace::read_erased(const HashedKey& key, CopyFunction copy, void* contex
   note_change(slot, key);
   if (journal.writes_records() && !planted(Plant::kTailBeforeCommit) &&
       !planted(Plant::kRecordBehindCommit) && !planted(Plant::kPositionNotStaged)) {
-    const JournalWriter::Words said =
-        journal.write_put(key.slot, key.bytes, {now.value(), now.value_bytes}, now.created, now.expiry_ms());
+    const JournalWriter::Words said = journal.write_put(key.slot, now);
     redo.commit_words(
         said.position, said.tail, said.last_at, RedoList::Change{cell, fresh_cell(offset, key.hash, before)},
         RedoList::Change{slot.version, slot.version.load(kRelaxed) + 1}, RedoList::Change{slot.bytes, bytes},

@@ -5,14 +5,6 @@
 #include <utility>
 
 namespace memento {
-namespace {
-
-SlotId slot_of(const RecordHeader& header) {
-  return slot_in(DatabaseId(header.database()), SlotId(header.slot));
-}
-
-}  // namespace
-
 std::string ReplayModel::apply(const RingMerger& merger, const RingMerger::Taken& taken) {
   if (taken.record.header.ring() != taken.ring) return "names another ring than it was in";
   if (taken.record.header.kind != RecordKind::kGroup) return apply(taken.record);
@@ -41,7 +33,7 @@ std::string ReplayModel::apply_frame_record(const RecordView& record) {
     return !fault.empty() ? "in a group: " + fault : is_whole ? "" : "a group that is not whole";
   }
   if (record.header.kind != RecordKind::kPiece) return apply(record);
-  const std::pair at{slot_of(record.header), record.header.position};
+  const std::pair at{record.header.slot_in_database(), record.header.position};
   std::string& value = pieces_[at];
   if (record.number_at(8) != value.size()) return "a piece that does not follow the one before";
   value.append(record.piece());
@@ -70,7 +62,7 @@ std::string ReplayModel::apply(const RecordView& record) {
   const RecordHeader& header = record.header;
   ++record_count_;
   if (header.kind == RecordKind::kDatabaseChange) return changing_ = record.number_at(0), "";
-  const SlotId slot = slot_of(header);
+  const SlotId slot = header.slot_in_database();
   if (std::string fault = move_position(slot, header.position); !fault.empty()) return fault;
   Slot& keys = slots_[slot];
   const auto found = keys.find(record.key);
@@ -102,9 +94,9 @@ std::string ReplayModel::apply(const RecordView& record) {
       keys.clear();
       return "";
     case RecordKind::kSwap: {
-      const SlotId other = slot_in(DatabaseId(static_cast<std::uint32_t>(record.number_at(0))), slot);
+      const SlotId other = record.other_slot();
       std::swap(slots_[slot], slots_[other]);
-      return move_position(other, record.number_at(8));
+      return move_position(other, record.other_position());
     }
     default:
       return "of kind " + std::to_string(static_cast<int>(header.kind));
