@@ -13,11 +13,9 @@
 namespace memento {
 namespace {
 
+using testing::kStartMs;
+using testing::name_of;
 using testing::replay;
-
-constexpr TimeMs kStartMs = 1'800'000'000'000;
-
-std::string name_of(int i) { return "key:" + std::to_string(i); }
 
 class JournalAttach : public ::testing::Test {
  protected:
@@ -92,17 +90,7 @@ TEST_F(JournalAttach, LongerRings) {
   EXPECT_TRUE(report.attached) << report.set_aside_message;
   segment->open_process(1);
   ASSERT_TRUE(static_cast<bool>(segment->begin_journal(kJournalForDisk, 4 << 20)));
-  EXPECT_EXIT(
-      {
-        Keyspace one(*segment, 1);
-        one.set_now_ms(kStartMs);
-        RingMerger merger(*segment, 0);
-        ReplayModel model;
-        for (int i = 0; i < 30; ++i) one.set(one.hash(name_of(i)), std::string(20'000, 'x'));
-        replay(merger, &model);
-        _exit(model.key_count() == 30 ? 0 : 9);
-      },
-      ::testing::ExitedWithCode(0), "");
+  testing::expect_long_rings(*segment);
 }
 
 TEST_F(JournalAttach, RecordOpenedBehindTheConsumer) {

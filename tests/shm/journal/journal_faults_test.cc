@@ -15,13 +15,11 @@ namespace {
 
 using testing::expect_same;
 using testing::get;
+using testing::kStartMs;
 using testing::make_journalled;
 using testing::make_segment;
+using testing::name_of;
 using testing::replay;
-
-constexpr TimeMs kStartMs = 1'800'000'000'000;
-
-std::string name_of(int i) { return "key:" + std::to_string(i); }
 
 // Shows that a short transaction whose records are too long for the ring does not take a run that it has not.
 TEST(JournalFaults, BriefGroupInRun) {
@@ -215,17 +213,7 @@ TEST(JournalFaults, AnotherConsumer) {
 TEST(JournalFaults, LongerRing) {
   auto segment = make_journalled(64 << 20, 64 << 10);
   ASSERT_TRUE(static_cast<bool>(segment->begin_journal(kJournalForDisk, 4 << 20)));
-  EXPECT_EXIT(
-      {
-        Keyspace one(*segment, 1);
-        one.set_now_ms(kStartMs);
-        RingMerger merger(*segment, 0);
-        ReplayModel model;
-        for (int i = 0; i < 30; ++i) one.set(one.hash(name_of(i)), std::string(20'000, 'x'));
-        replay(merger, &model);
-        _exit(model.key_count() == 30 ? 0 : 9);
-      },
-      ::testing::ExitedWithCode(0), "");
+  testing::expect_long_rings(*segment);
 }
 
 // Shows that a full ring, which keeps keys from being evicted, is not taken for want of memory.

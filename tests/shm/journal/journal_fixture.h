@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -65,6 +66,26 @@ inline void expect_same(Segment& segment, Keyspace& keyspace, const ReplayModel&
       ASSERT_EQ(found.created, expected.created) << key;
     }
   }
+}
+
+inline constexpr TimeMs kStartMs = 1'800'000'000'000;
+
+inline std::string name_of(int i) { return "key:" + std::to_string(i); }
+
+/// Shows that process 1 writes 600 KB into its ring and a consumer takes them; in a process of its own, since
+/// writing where no ring is ends it.
+inline void expect_long_rings(Segment& segment) {
+  EXPECT_EXIT(
+      {
+        Keyspace one(segment, 1);
+        one.set_now_ms(kStartMs);
+        RingMerger merger(segment, kDiskConsumer);
+        ReplayModel model;
+        for (int i = 0; i < 30; ++i) one.set(one.hash(name_of(i)), std::string(20'000, 'x'));
+        replay(merger, &model);
+        _exit(model.key_count() == 30 ? 0 : 9);
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace memento::testing

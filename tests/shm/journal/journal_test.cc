@@ -12,13 +12,12 @@ namespace {
 
 using testing::expect_same;
 using testing::get;
+using testing::kStartMs;
 using testing::make_journalled;
 using testing::make_segment;
 using testing::replay;
 
 constexpr std::uint64_t kRingBytes = 1 << 20;
-constexpr TimeMs kStartMs = 1'800'000'000'000;
-
 std::string random_value(std::mt19937_64& random) {
   const std::uint64_t kind = random() % 100;
   const std::size_t bytes = kind < 80 ? random() % 64 : kind < 97 ? random() % 2000 : random() % 120'000;
