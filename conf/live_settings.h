@@ -26,6 +26,7 @@ inline constexpr std::int64_t kLargestTrackingKeyLimit = 1'000'000'000'000;
 inline constexpr std::int64_t kLargestSlowAfterUs = 86'400'000'000;
 inline constexpr std::int64_t kLargestSlowShown = 1'000'000;
 inline constexpr std::int64_t kLargestLatencyAfterMs = 86'400'000;
+inline constexpr std::int64_t kLargestDiskTimeoutMs = 86'400'000;
 
 struct LiveSettings {
   std::atomic<int> max_clients{0};                 ///< of all workers together
@@ -60,6 +61,12 @@ struct LiveSettings {
   /// Classes of events of keys that clients are told (shm/format/key_events.h); workers look at the segment's
   /// header, where whoever changes this sets them.
   std::atomic<std::uint64_t> key_events{0};
+  /// When what was changed is on disk: a SyncPolicy (shm/format/manifest.h). Of a server with a data folder.
+  std::atomic<std::int64_t> sync_policy{1};
+  /// What the disk does not answer for so long, it does not answer.
+  std::atomic<std::int64_t> disk_timeout_ms{10'000};
+  /// Then, and while it answers with errors, no data is changed.
+  std::atomic<bool> stops_writes_on_disk_error{true};
   StatisticsRecords statistics;
 };
 

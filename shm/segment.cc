@@ -215,6 +215,7 @@ void format_segment(Header& header, const SegmentOptions& options, std::uint64_t
   header.process_count = options.worker_count + 1;
   // getrandom of 8 bytes cannot fail once the kernel's pool is up; a zero seed would still be correct.
   if (getrandom(&header.hash_seed, sizeof header.hash_seed, 0) < 0) header.hash_seed = 0;
+  if (getrandom(&header.memory_id, sizeof header.memory_id, 0) < 0) header.memory_id = 1;
   header.time_base_ms = static_cast<std::uint64_t>(wall_time_ms()) - 1;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   header.magic = kMagic;  // last: a half-made segment is never attached

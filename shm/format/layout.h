@@ -48,7 +48,7 @@ using Word = std::atomic<std::uint64_t>;
 static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
 
 inline constexpr std::uint64_t kMagic = 0x6d656d656e746f31;  // "memento1"
-inline constexpr std::uint32_t kLayoutVersion = 7;
+inline constexpr std::uint32_t kLayoutVersion = 8;
 inline constexpr std::uint64_t kUnitBytes = 4096;
 inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
@@ -148,6 +148,64 @@ struct JournalState {
   alignas(64) Word tail;  ///< behind the last record; through the redo list
   alignas(64) std::array<Word, kJournalConsumerLimit> heads;  ///< how far each consumer needs no more of it
   std::array<Word, kJournalConsumerLimit> next_heads;         ///< what a consumer is about to make its heads
+  Word durable;  ///< all in front of it is on disk; the archiver's
+  Word waits;    ///< not 0: the owner wants to be woken when a head, `durable` or DiskState::status has
+                 ///< moved; who wakes it clears it first
+};
+
+/// How the disk takes the journal. What is not kWorks is with an errno.
+enum class DiskStatus : std::uint64_t {
+  kWorks,
+  kFull,    ///< no space, or the quota is used up
+  kFailed,  ///< it answers with another error
+};
+
+/// Whether the data is there.
+enum class LoadState : std::uint64_t {
+  kNone,      ///< all of it
+  kWanted,    ///< the archiver is to read it from disk; until then the keyspace is neither read nor written
+  kUnderWay,  ///< it does: should it die, what there is counts for nothing
+};
+
+/// What the archiver, which alone writes the disk, and the others tell each other. Single words: no redo
+/// list.
+struct DiskState {
+  // The archiver writes:
+  Word release_rule;             ///< kWaitForDisk, or 0
+  Word status;                   ///< DiskStatus | errno << 8
+  std::array<Word, 2> asked_ns;  ///< when (monotonic) the disk was asked to write, and to sync, what it has
+                                 ///< not answered yet; 0: nothing
+  Word sleeps;         ///< not 0: it is to be woken when there is something for it; who wakes it clears it
+                       ///< first
+  Word load;           ///< a LoadState; the master's kWanted is the first
+  Word load_bytes;     ///< to be read
+  Word loaded_bytes;   ///< of them
+  Word load_began_ms;  ///< wall clock
+  Word loaded_keys;
+  // What a successor needs:
+  Word known_frame;     ///< all frames up to it are on disk
+  Word unsynced_begin;  ///< where the frames behind it lie in the file `unsynced`: bytes since ever
+  Word unsynced_end;
+  Word file;      ///< the journal's newest file
+  Word is_ready;  ///< the folder's files are all the data: MANIFEST says so
+  // What INFO shows:
+  Word syncs;
+  Word sync_us_sum;
+  Word last_sync_us;
+  std::array<Word, 24> sync_times;  ///< how many took less than 2^(i + 1) us
+  Word journal_bytes;               ///< written since the segment was made
+  Word folder_bytes;                ///< of the journal's files that count
+  Word last_sync_ms;                ///< wall clock
+  // The master writes, at start:
+  Word process;  ///< the archiver's record, whose FIFO wakes it; 0: there is no archiver
+  Word binding;  ///< binding.h
+
+  static constexpr std::uint64_t kWaitForDisk = 1;
+  DiskStatus disk_status() const {
+    return static_cast<DiskStatus>(status.load(std::memory_order_relaxed) & 255);
+  }
+  int error_number() const { return static_cast<int>(status.load(std::memory_order_relaxed) >> 8); }
+  bool is_loading() const { return load.load(std::memory_order_acquire) != 0; }
 };
 
 /// A change to make: `value` into `count` consecutive words from `target`.
@@ -308,6 +366,9 @@ struct Header {
   /// How many of them each database has had, and SWAPDBs again in the upper half; counted when none of its
   /// slots is read any more until it is done.
   std::array<Word, kDatabaseLimit> database_changes;
+  std::uint64_t memory_id;               ///< random, of this segment
+  std::array<std::uint64_t, 2> data_id;  ///< of what is in it, wherever else that is; 0: it is in no folder
+  alignas(64) DiskState disk;
 
   /// One word, which every write looks at, has no bit for each process: the last one is that of all from 63
   /// on, and stays set.

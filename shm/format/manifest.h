@@ -13,18 +13,19 @@
 //   88  u64 snapshot       number of the snapshot to begin with; 0: there is none
 //   96  u64 first file     of the journal: what is before it is in the snapshot; 104 u64 its seed
 //  112  u64 first frame    in it
-//  120  u32 ancestors      how many there are; 124 u32 0
-//  128  u64 ancestors[8][2]  data ids that this data had before, newest first
-//  256  u64 XXH3 of 0..255, seed 0
+//  120  u64 time base      ms since 1970 that records' creation times count from
+//  128  u32 ancestors      how many there are; 132 u32 0
+//  136  u64 ancestors[8][2]  data ids that this data had before, newest first
+//  264  u64 XXH3 of 0..263, seed 0
 //
 // Worked example: generation 3 of data {1, 2} without a cluster, which begins with frame 5 of file 12 of seed
-// 0x1234; binding 0x77, one ancestor {8, 9}, policy always, exact: 0..143 and the checksum
+// 0x1234; binding 0x77, time base 0x99, one ancestor {8, 9}, policy always, exact: 0..151 and the checksum
 //   6d 65 6d 6d 61 6e 69 66  01 00 00 00 02 02 01 00  03 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00
 //   02 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00
 //   00 00 00 00 00 00 00 00  77 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00
-//   0c 00 00 00 00 00 00 00  34 12 00 00 00 00 00 00  05 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00
-//   08 00 00 00 00 00 00 00  09 00 00 00 00 00 00 00
-//   7a 73 78 83 9b 93 91 2d
+//   0c 00 00 00 00 00 00 00  34 12 00 00 00 00 00 00  05 00 00 00 00 00 00 00  99 00 00 00 00 00 00 00
+//   01 00 00 00 00 00 00 00  08 00 00 00 00 00 00 00  09 00 00 00 00 00 00 00
+//   06 97 44 8e a2 f3 08 9a
 #pragma once
 
 #include <array>
@@ -64,6 +65,7 @@ struct Manifest {
   std::uint64_t first_file = 0;
   std::uint64_t first_seed = 0;
   std::uint64_t first_frame = 0;
+  std::uint64_t time_base_ms = 0;
   std::uint32_t ancestor_count = 0;
   std::uint32_t zero = 0;
   std::array<Identity, kAncestorLimit> ancestors{};
@@ -76,8 +78,8 @@ struct Manifest {
     if (ancestor_count < kAncestorLimit) ++ancestor_count;
   }
 };
-static_assert(sizeof(Manifest) == 264 && offsetof(Manifest, binding) == 72 &&
-              offsetof(Manifest, ancestors) == 128 && offsetof(Manifest, checksum) == 256);
+static_assert(sizeof(Manifest) == 272 && offsetof(Manifest, binding) == 72 &&
+              offsetof(Manifest, ancestors) == 136 && offsetof(Manifest, checksum) == 264);
 
 inline constexpr std::uint64_t kManifestBlockBytes = 4096;
 

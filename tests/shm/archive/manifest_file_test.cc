@@ -66,6 +66,7 @@ TEST(Manifest, HasTheBytesOfTheExample) {
   manifest.first_file = 12;
   manifest.first_seed = 0x1234;
   manifest.first_frame = 5;
+  manifest.time_base_ms = 0x99;
   manifest.add_ancestor({8, 9});
   const std::string bytes = manifest_block(manifest);
   ASSERT_EQ(bytes.size(), kManifestBlockBytes);
@@ -73,11 +74,11 @@ TEST(Manifest, HasTheBytesOfTheExample) {
       "6d 65 6d 6d 61 6e 69 66  01 00 00 00 02 02 01 00  03 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00"
       "02 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00"
       "00 00 00 00 00 00 00 00  77 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00"
-      "0c 00 00 00 00 00 00 00  34 12 00 00 00 00 00 00  05 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00"
-      "08 00 00 00 00 00 00 00  09 00 00 00 00 00 00 00");
+      "0c 00 00 00 00 00 00 00  34 12 00 00 00 00 00 00  05 00 00 00 00 00 00 00  99 00 00 00 00 00 00 00"
+      "01 00 00 00 00 00 00 00  08 00 00 00 00 00 00 00  09 00 00 00 00 00 00 00");
   EXPECT_EQ(bytes.substr(0, front.size()), front);
-  EXPECT_EQ(bytes.substr(256, 8), from_hex("7a 73 78 83 9b 93 91 2d"));
-  EXPECT_EQ(bytes.find_first_not_of('\0', 264), std::string::npos);
+  EXPECT_EQ(bytes.substr(264, 8), from_hex("06 97 44 8e a2 f3 08 9a"));
+  EXPECT_EQ(bytes.find_first_not_of('\0', 272), std::string::npos);
 }
 
 // Shows that the ninth ancestor takes the oldest one's place.
