@@ -183,19 +183,28 @@ struct DiskState {
   Word load_began_ms;  ///< wall clock
   Word loaded_keys;
   // What a successor needs:
-  Word known_frame;     ///< all frames up to it are on disk
-  Word unsynced_begin;  ///< where the frames behind it lie in the file `unsynced`: bytes since ever
-  Word unsynced_end;
-  Word file;      ///< the journal's newest file
-  Word is_ready;  ///< the folder's files are all the data: MANIFEST says so
+  Word known_frame;                    ///< all frames up to it are on disk
+  std::array<Word, 2> unsynced_bytes;  ///< of the frames behind it, in two files (unsynced_frames.h)
+  Word unsynced_file;                  ///< the one that new frames go to
+  Word file;                           ///< the journal's newest file
+  Word is_ready;                       ///< the folder's files are all the data: MANIFEST says so
   // What INFO shows:
   Word syncs;
-  Word sync_us_sum;
   Word last_sync_us;
   std::array<Word, 24> sync_times;  ///< how many took less than 2^(i + 1) us
+  Word delayed_syncs;               ///< that were due while one was under way
   Word journal_bytes;               ///< written since the segment was made
   Word folder_bytes;                ///< of the journal's files that count
   Word last_sync_ms;                ///< wall clock
+  Word save_began_ms;               ///< of the snapshot under way, wall clock; 0: there is none
+  Word save_slots;                  ///< that it has
+  Word last_save_ms;                ///< when the newest snapshot was complete, wall clock
+  Word last_save_took_ms;
+  Word last_save_errno;
+  Word saves_begun;  ///< the newest wish that a snapshot was begun for,
+  Word saves_done;   ///< and that one has answered, be it with an error
+  // Workers write:
+  Word saves_wanted;  ///< counted up for each wish for a snapshot
   // The master writes, at start:
   Word process;  ///< the archiver's record, whose FIFO wakes it; 0: there is no archiver
   Word binding;  ///< binding.h
