@@ -34,7 +34,7 @@ CACHE    := $(shell command -v ccache)
 COMPILE   = $(CACHE) $(CXX) $(CXXFLAGS)
 
 # The objects of all sources below a folder; programs' own main files and what has programs of its own left out.
-objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc,$(sort $(shell find $(1) -name '*.cc'))))
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out %/main.cc %/floor.cc %/keyspace_benchmark.cc %/recovery_benchmark.cc,$(sort $(shell find $(1) -name '*.cc'))))
 main    = $(BUILD)/obj/$(1)/main.o
 
 SHM       := $(call objects,shm)
@@ -60,7 +60,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test script-test cluster-test bench bench-keyspace bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test script-test cluster-test bench bench-keyspace bench-recovery bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -96,6 +96,10 @@ $(BIN)/floor: $(BUILD)/obj/benchmark/floor.o
 $(BIN)/keyspace_benchmark: $(BUILD)/obj/benchmark/keyspace_benchmark.o $(BUILD)/obj/benchmark/key_distribution.o $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
+
+$(BIN)/recovery_benchmark: $(BUILD)/obj/benchmark/recovery_benchmark.o $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
 	@mkdir -p $(@D)
@@ -183,6 +187,11 @@ bench-keyspace:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/keyspace_benchmark
 	@$(BIN)/keyspace_benchmark --benchmark_filter='$(or $(filter-out *,$(FILTER)),all)'
 
+bench-recovery:
+	@conf/install-packages build bench
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/recovery_benchmark
+	@$(BIN)/recovery_benchmark
+
 # Instructions a request; QUICK=1 for memento alone, RECORD=1 to write its figures down.
 bench-instructions:
 	@conf/install-packages build bench
@@ -259,6 +268,7 @@ help:
 	@echo "make bench      measure against a bare epoll loop, redis and memcached (half an hour; QUICK=1: four minutes)"
 	@echo "make bench-instructions  count the instructions of a request by callgrind"
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
+	@echo "make bench-recovery  from a journal on disk into memory"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
 	@echo "make fuzz       random bytes for each parser, FUZZ_SECONDS=60 each"

@@ -1,6 +1,7 @@
 // JournalReader: where a journal ends, and whether it ends there by right. See journal_reader.h for the
 // rules.
 #include <algorithm>
+#include <cassert>
 
 #include "shm/archive/journal_reader.h"
 
@@ -51,6 +52,11 @@ Outcome JournalReader::end_at(const Place& missing, const std::string& fault) {
              ": " + end.text;
   end_ = std::move(end);
   return Done{};
+}
+
+Outcome JournalReader::end_before_last(const std::string& fault) {
+  assert(!end_ && !frame_.frame.header.continues());
+  return end_at(Place{place_.file, frame_.offset, frame_.frame.header.number, 0}, fault);
 }
 
 // Who knew that the missing frame was on disk; empty: nobody.

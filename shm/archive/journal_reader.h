@@ -83,7 +83,11 @@ class JournalReader {
   /// The next frame; nullptr: there is none, and end() says why. An Error: the disk could not be read.
   Result<const JournalFrame*> next();
 
-  /// REQUIRES: next() has given nullptr.
+  /// The journal ends in front of the frame that next() has given last, as corrupt: what is in it cannot be.
+  /// next() gives nothing more. REQUIRES: it does not go on with a change that an earlier one began.
+  Outcome end_before_last(const std::string& fault);
+
+  /// REQUIRES: next() has given nullptr, or end_before_last() was called.
   const JournalEnd& end() const { return *end_; }
 
   /// Makes the end found the end for good, on disk: cuts the last file off there, having emptied the files

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <utility>
@@ -33,6 +34,22 @@ std::uint64_t DatabaseChanges::Change::word() const {
   return static_cast<std::uint64_t>(kind) | static_cast<std::uint64_t>(phase) << 8 |
          static_cast<std::uint64_t>(one.value) << 16 | static_cast<std::uint64_t>(other.value) << 24 |
          static_cast<std::uint64_t>(next_slot) << 32;
+}
+
+bool DatabaseChanges::is_begin(std::uint64_t word) {
+  const Change change = Change::of_word(word);
+  const bool is_kind = change.kind >= Kind::kFlush && change.kind <= Kind::kFlushAll;
+  return is_kind && change.phase == Phase::kMarking && change.one < kDatabaseEnd &&
+         change.other < kDatabaseEnd && (change.kind == Kind::kSwap) == (change.one != change.other) &&
+         change.next_slot == 0;
+}
+
+std::uint64_t DatabaseChanges::word_behind(std::uint64_t word, SlotId done) {
+  Change change = Change::of_word(word);
+  const std::uint32_t database = change.kind == Kind::kFlushAll ? database_of(done).value : 0;
+  const std::uint32_t place = database * kSlotCount + hash_slot(done).value;
+  change.next_slot = std::max(change.next_slot, (place / kSlotsOfOneList + 1) * kSlotsOfOneList);
+  return change.word();
 }
 
 template <class Visit>

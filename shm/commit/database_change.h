@@ -45,6 +45,21 @@ class DatabaseChanges {
   /// Nothing has to be finished, or it can be without waiting.
   bool can_finish();
 
+  // For who replays a journal, in which each change begins with its word:
+
+  /// Whether this is one, of databases that there may be.
+  static bool is_begin(std::uint64_t word);
+  /// Calls visit(DatabaseId) for those that it names.
+  template <class Visit>
+  static void each_named(std::uint64_t word, Visit&& visit) {
+    const Change change = Change::of_word(word);
+    visit(change.one);
+    visit(change.other);
+  }
+  /// What is left to do when the piece that this slot is in has been done, and those in front of it: the word
+  /// for Header::database_change.
+  static std::uint64_t word_behind(std::uint64_t word, SlotId done);
+
   /// SWAPDBs among Header::database_changes, which counts all: they may bring keys.
   static std::uint32_t swaps_of(std::uint64_t database_changes) {
     return static_cast<std::uint32_t>(database_changes >> 32);

@@ -72,6 +72,7 @@ enum RecordFlag : std::uint8_t {
   kRecordLastPiece = 4,
   kRecordOfImage = 8,  ///< goes into the slot's last begun image
   kRecordInPlace = 16,
+  kRecordOfPart = 32,  ///< of a piece: of a kPart's value
 };
 
 /// A position in a slot: 20 bits of epoch | 44 bits of sequence number, compared as a number.

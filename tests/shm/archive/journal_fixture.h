@@ -237,6 +237,7 @@ class TestJournal {
   JournalFolder& folder() { return journal_; }
   const std::string& path() const { return journal_.path(); }
   JournalFile& file() { return *file_; }
+  std::uint64_t newest_file() const { return newest_; }
   std::string file_path() const { return file_->path(); }
   bool has_room(std::uint64_t bytes) const { return file_->has_room(offset_, bytes); }
   /// The journal begins with this file's frames from now on.

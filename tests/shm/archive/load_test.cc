@@ -1,0 +1,27 @@
+// Loading: what a journal on disk makes of an empty segment is what it was written from.
+#include <gtest/gtest.h>
+
+#include "tests/shm/archive/load_fixture.h"
+
+namespace memento::testing {
+namespace {
+
+// Shows that random changes of all kinds, of several processes and databases, come back with values, times of
+// creation, expiries and positions, whatever the number of loading threads.
+TEST(Load, RandomChanges) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    RecordedKeyspace recorded;
+    RandomWriters writers(recorded.segment(), seed);
+    for (int i = 0; i < 6000; ++i) {
+      if (!writers.step() || i % 50 == 0) recorded.archive();
+      if (HasFatalFailure()) return;
+    }
+    recorded.archive();
+    EXPECT_GT(recorded.journal().newest_file(), 1u);
+    for (const std::uint32_t thread_count : {1u, 3u}) recorded.expect_loaded(thread_count);
+  }
+}
+
+}  // namespace
+}  // namespace memento::testing
