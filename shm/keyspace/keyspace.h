@@ -102,6 +102,11 @@ class Keyspace {
   /// it waited for a lock, or memory had to be found.
   std::uint64_t slow_path_count() const { return *contentions_ + *searches_; }
 
+  /// What is changed leaves a record in the journal, so that a write may throw JournalFull.
+  bool is_journalled() const {
+    return (reads_.header.journal.load(std::memory_order_relaxed) & kJournalConsumers) != 0;
+  }
+
   /// Makes a database usable, once for all processes. False: no memory for its slots.
   bool open_database(DatabaseId database);
   bool is_open(DatabaseId database) const;

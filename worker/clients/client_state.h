@@ -74,7 +74,7 @@ enum class ReplyMode : std::uint8_t {
 };
 
 /// What a client's next request waits for before it is executed.
-enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies, kMigration };
+enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies, kMigration, kJournal };
 
 /// What commands set for the connection itself.
 struct ClientTraits {

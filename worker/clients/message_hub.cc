@@ -34,6 +34,7 @@ MessageHub::MessageHub(Segment& segment, Keyspace& keyspace, std::uint32_t proce
       monitors_(segment, process, messages_, pushes_),
       clients_(segment, process, *this),
       pause_(segment.header()),
+      disk_(segment, process),
       history_(segment.path(), segment.header().hash_seed),
       tracking_(segment, keyspace, process, clients_, messages_, pushes_) {
   segment.process(process).mailbox.answers.store(1);
@@ -80,6 +81,7 @@ void MessageHub::remove(ClientState& client) {
   forget(client);
   tracking_.remove(client);
   clients_.remove(client);
+  disk_.remove(client);
 }
 
 void MessageHub::begin_monitor(ClientState& client) {

@@ -21,10 +21,12 @@
 #include <string_view>
 #include <vector>
 
+#include "shm/messages/journal_wakeup.h"
 #include "shm/texts/value_history.h"
 #include "worker/clients/client_directory.h"
 #include "worker/clients/client_pause.h"
 #include "worker/clients/client_state.h"
+#include "worker/clients/disk_waits.h"
 #include "worker/clients/key_event.h"
 #include "worker/clients/monitors.h"
 #include "worker/clients/pushes.h"
@@ -44,6 +46,7 @@ class MessageHub {
   ClientDirectory& clients() { return clients_; }
   ClientPause& pause() { return pause_; }
   Tracking& tracking() { return tracking_; }
+  DiskWaits& disk() { return disk_; }
 
   // Subscribing.
 
@@ -123,6 +126,8 @@ class MessageHub {
   /// Begins to read what others send; until nobody needs it any more.
   void listen() { messages_.listen(); }
   void wake(const std::bitset<kProcessLimit>& readers) { messages_.wake(readers); }
+  /// There is something for it.
+  void wake_archiver() { memento::wake_archiver(header_, messages_.wakeup()); }
   void send(MessageType type, std::uint64_t number, std::string_view bytes,
             const std::bitset<kProcessLimit>& readers);
   /// Takes what others sent, and answers what they ask; when there is much of it, a part: then it is woken
@@ -186,6 +191,7 @@ class MessageHub {
   Monitors monitors_;
   ClientDirectory clients_;
   ClientPause pause_;
+  DiskWaits disk_;
   ValueHistory history_;
   Tracking tracking_;
   Publisher publisher_;

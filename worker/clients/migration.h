@@ -31,6 +31,10 @@ struct Migration {
   std::int64_t deadline_ms = 0;   ///< monotonic; moves when it takes or says something
   std::vector<MigratedKey> keys;  ///< what each round sends, in the order of the answers
   int repeated_count = 0;         ///< rounds behind the first
+  std::size_t settled_count = 0;  ///< of this round's keys, those that are done with: the handler may have to
+                                  ///< wait between them (JournalFull)
+  std::vector<MigratedKey> again;  ///< of these, those to be sent once more
+  bool is_out_of_memory = false;
   bool has_lost_keys = false;     ///< some were sent and are gone here, not by this migration
   std::size_t preface_count = 0;  ///< answers to AUTH and SELECT, before the keys' own; of the first round
 

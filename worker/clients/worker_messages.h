@@ -100,6 +100,7 @@ class WorkerMessages {
   /// Readable when there is something to receive; -1: there is no such thing.
   int wakeup_descriptor() { return ring_.wakeup().descriptor(); }
   void drain_wakeups() { ring_.wakeup().drain(); }
+  WakeupFifo& wakeup() { return ring_.wakeup(); }
 
   /// How many promised messages could not be sent since the last call.
   std::uint64_t take_unsent_count() { return std::exchange(unsent_count_, 0); }

@@ -57,6 +57,12 @@ struct RefusalText {
 };
 RefusalText refusal_text(Admission admission, const Command* command, const Call& call);
 
+/// The command may change data; of EXEC, what was queued may.
+inline bool may_change_data(const ClientState& client, const Command& command) {
+  const bool executes = command.has(kEndsMulti) && client.transaction != nullptr;
+  return executes ? client.transaction->queue.has_any(kWrite | kScript) : command.has(kWrite | kScript);
+}
+
 /// CLIENT PAUSE holds the request back. It does not hold back what is refused, nor clients in MONITOR, as in
 /// Redis.
 bool is_held_back(const ClientPause& pause, const ClientState& client, const Command* command,

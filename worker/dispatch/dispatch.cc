@@ -103,6 +103,7 @@ class EndOfCaching {
  public:
   EndOfCaching(ClientState& client, const Command* command) : client_(client), command_(command) {}
   ~EndOfCaching() {
+    if (is_taken_back_) return;
     const bool is_of_client = command_ != nullptr && command_->name.starts_with("CLIENT|");
     if (client_.tracking != nullptr && client_.transaction == nullptr && !is_of_client)
       client_.tracking->caching_given = false;
@@ -110,7 +111,11 @@ class EndOfCaching {
   EndOfCaching(const EndOfCaching&) = delete;
   EndOfCaching& operator=(const EndOfCaching&) = delete;
 
+  /// The command will be executed again.
+  void take_back() { is_taken_back_ = true; }
+
  private:
+  bool is_taken_back_ = false;
   ClientState& client_;
   const Command* const command_;
 };
@@ -125,11 +130,17 @@ void dispatch(CommandContext& context, const Command* command, const Call& call)
   const Admission admission = admit(client, command, call);
   if (client.is_ordinary()) [[likely]]
     return carry_on(context, admission, command, call);
-  const EndOfCaching end_of_caching(client, command);
+  EndOfCaching end_of_caching(client, command);
   const bool skips = client.reply_mode == ReplyMode::kSkipNext;
   if (skips) client.reply_mode = ReplyMode::kSkipThis;
   const ReplyWriter::Mark mark = context.reply.mark();
-  carry_on(context, admission, command, call);
+  try {
+    carry_on(context, admission, command, call);
+  } catch (const JournalFull&) {
+    if (skips) client.reply_mode = ReplyMode::kSkipNext;
+    end_of_caching.take_back();
+    throw;
+  }
   if (context.parks) {
     if (skips) client.reply_mode = ReplyMode::kSkipNext;
     return;

@@ -14,12 +14,19 @@ namespace memento::handlers {
 template <class Body>
 WriteStatus atomically(CommandContext& context, std::span<const HashedKey> keys, Body&& body) {
   if (context.in_exec) return body() ? WriteStatus::kDone : WriteStatus::kUnchanged;
-  context.in_change = true;
-  const WriteStatus status = context.keyspace.transact(keys, [&] {
+  const auto forget_plan = [&] {
     context.exec.plan.steps.clear();
     context.exec.plan.step_bytes = 0;
-    return body();
-  });
+  };
+  context.in_change = true;
+  WriteStatus status{};
+  try {
+    status = context.keyspace.transact(keys, [&] { return forget_plan(), body(); });
+  } catch (const JournalFull&) {  // all begins again
+    forget_plan();
+    context.in_change = false;
+    throw;
+  }
   context.in_change = false;
   if (!context.exec.plan.steps.empty()) [[unlikely]]
     tell_planned(context, status);

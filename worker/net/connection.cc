@@ -31,7 +31,7 @@ bool would_block(int error_number) {
 // Those of a parked connection tell only that the client has ended it.
 std::uint32_t Connection::events_of(Wait wait) {
   if (wait == Wait::kOutput) return EPOLLOUT;
-  if (wait == Wait::kReplies || wait == Wait::kTurn)
+  if (wait == Wait::kReplies || wait == Wait::kTurn || wait == Wait::kDisk)
     return 0;  // what the client sent before its end is still to be read, or executed
   return wait == Wait::kParked ? EPOLLRDHUP : EPOLLIN;
 }

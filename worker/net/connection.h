@@ -30,8 +30,9 @@ struct Turn {
 class Connection {
  public:
   /// What it wants next. kTurn: another turn, for requests that are here; kParked: nothing, its request waits
-  /// (ClientState::waits); kReplies: nothing, before replies of other nodes came; kClosed: drop it.
-  enum class Wait { kInput, kOutput, kTurn, kParked, kReplies, kClosed };
+  /// (ClientState::waits); kReplies: nothing, before replies of other nodes came; kDisk: nothing, before the
+  /// archiver has done something; kClosed: drop it.
+  enum class Wait { kInput, kOutput, kTurn, kParked, kReplies, kDisk, kClosed };
 
   /// What epoll is to tell of a connection that waits so.
   static std::uint32_t events_of(Wait wait);
@@ -100,7 +101,9 @@ class Connection {
   }
   /// Nothing is left to be sent: what it waits for when it is not to be closed.
   Wait parked_wait() const {
-    return session_.client().waits == ClientWait::kReplies ? Wait::kReplies : Wait::kParked;
+    const ClientWait waits = session_.client().waits;
+    if (waits == ClientWait::kJournal) return Wait::kDisk;
+    return waits == ClientWait::kReplies ? Wait::kReplies : Wait::kParked;
   }
   void consume(Turn& turn, SessionContext& context);
   /// Sends as much as the socket takes; false when the connection is broken.

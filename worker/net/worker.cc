@@ -11,111 +11,18 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <deque>
-#include <memory>
-#include <span>
+#include <string>
+#include <utility>
 
-#include "conf/log_limiter.h"
-#include "worker/clients/message_hub.h"
-#include "worker/net/acceptor.h"
-#include "worker/net/background.h"
-#include "worker/net/beside_script.h"
-#include "worker/net/closing_queue.h"
-#include "worker/net/connection_table.h"
-#include "worker/net/event_sources.h"
-#include "worker/net/idle_clients.h"
-#include "worker/net/migrations.h"
-#include "worker/routing/cluster_router.h"
-#include "worker/script/script_engine.h"
-#include "worker/session/peer_requests.h"
+#include "worker/net/worker_loop.h"
 
 namespace memento {
 namespace {
 
 constexpr int kEventLimit = 256;
-constexpr std::size_t kTurnLimit = 16;
-constexpr std::size_t kBriefTurnBytes = 16 * 1024;  // of its requests, and of its replies; some hundred
-constexpr std::int64_t kLingerMs = 10'000;  // for one whose input made no sense to stop, and to read why
-constexpr std::int64_t kMemoryLogMs = 600'000;
 constexpr std::int64_t kCutOffGraceMs = 500;  // for clients to take their last replies
 
-class Worker {
- public:
-  explicit Worker(WorkerContext context)
-      : context_(std::move(context)),
-        keyspace_(context_.segment, context_.process),
-        facts_{context_.start_ms, context_.options.workers, context_.index, context_.options,
-               context_.process},
-        hub_(context_.segment, keyspace_, context_.process),
-        scripts_(context_.segment.path()),
-        services_{facts_, context_.settings, hub_, context_.cluster, &scripts_, &context_.log},
-        session_{keyspace_, services_},
-        acceptor_(context_, epoll_, keyspace_, hub_, connections_, close_),
-        background_(context_, keyspace_, hub_) {
-    context_.settings.long_scripts[context_.process].store(0);  // of one that died running it
-    services_.migrate = [this](ClientState& client) { migrations_.begin(client); };
-    services_.end_server = [this] { return tell_master_to_end(context_.segment.master_pipe()); };
-    services_.serve_beside = [this] { return serve_beside_script(); };
-  }
-
-  int run();
-
- private:
-  bool set_up();
-  void on_event(const epoll_event& event);
-  void on_connection(Connection& connection, std::uint32_t events);
-  void take_turns();
-  bool serve_beside_script();
-  void answer_turns(std::size_t end);
-  void resume_clients();
-  void give_another_turn();
-  void push_messages();
-  bool join_cluster();
-  bool may_sleep_in_cluster();
-  void take_replies();
-  void on_signal();
-  void on_timer();
-  void finish_connections(bool has_successor);
-  void cut_off();
-  template <class Act>
-  Connection::Wait guard(Turn& turn, Act&& act);
-  template <class Act>
-  void survive(Act&& act);
-  void settle(Connection& connection, Connection::Wait wait);
-  void close(Connection& connection);
-
-  WorkerContext context_;
-  Keyspace keyspace_;
-  const ServerFacts facts_;
-  MessageHub hub_;
-  ScriptEngine scripts_;
-  WorkerServices services_;
-  SessionContext session_;
-  BriefTurns brief_turns_{session_};
-  std::unique_ptr<ClusterRouter> router_;  ///< of a cluster's node
-  std::unique_ptr<PeerRequests> peers_;    ///< likewise
-  std::array<Turn, kTurnLimit> turns_;
-  std::array<Connection*, kTurnLimit> taking_turns_;  ///< connections that have bytes to read, by turn
-  std::array<Connection::Wait, kTurnLimit> turn_waits_;
-  std::size_t turn_count_ = 0;
-  /// Of those being taken: how many they are, were executed, and were answered.
-  std::size_t taken_turns_ = 0, next_turn_ = 0, answered_turns_ = 0;
-  Fd epoll_, signals_, timer_;
-  Fd quit_timer_;  ///< runs out with the patience with open connections, then with that with cut off ones
-  ConnectionTable connections_;
-  const Acceptor::Close close_ = [this](Connection& connection) { close(connection); };
-  BesideScript beside_script_{epoll_, connections_, keyspace_, session_};
-  ClosingQueue lingering_{kLingerMs};  ///< connections that drop what comes until their clients leave
-  Acceptor acceptor_;
-  Background background_;
-  IdleClients idle_clients_{connections_, close_};
-  Migrations migrations_{hub_.clients()};
-  LogLimiter memory_log_{"connections ended for want of memory", 1, kMemoryLogMs};
-  std::deque<int> next_turns_;  ///< descriptors of connections whose turn ended before their requests did
-  bool leaving_ = false;        ///< now
-  bool ending_ = false;         ///< when the last connection has ended
-  bool cutting_off_ = false;    ///< no more requests are executed
-};
+}  // namespace
 
 bool Worker::set_up() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
@@ -137,8 +44,7 @@ int Worker::run() {
   std::array<epoll_event, kEventLimit> events;
   while (!leaving_ &&
          !(ending_ && connections_.served_count() == 0 && (peers_ == nullptr || peers_->is_idle()))) {
-    const bool may_sleep = next_turns_.empty() && (router_ == nullptr || may_sleep_in_cluster());
-    const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, may_sleep ? -1 : 0);
+    const int count = epoll_wait(epoll_.get(), events.data(), kEventLimit, may_sleep() ? -1 : 0);
     if (count < 0 && errno != EINTR) {
       context_.log.error(std::string("epoll_wait: ") + std::strerror(errno));
       return static_cast<int>(ExitStatus::kSystem);
@@ -150,21 +56,12 @@ int Worker::run() {
     acceptor_.end_refused();
     if (!lingering_.empty()) lingering_.close_due(connections_, close_);
     if (hub_.clients().has_waiting()) survive([&] { resume_clients(); });
+    survive([&] { disk_clients_.serve(); });
     if (router_ != nullptr) survive([&] { take_replies(); });
     survive([&] { push_messages(); });
+    if (hub_.disk().wants_archiver()) hub_.wake_archiver();
   }
   return static_cast<int>(ExitStatus::kOk);
-}
-
-// What is not for one connection (accepting, the timer, other workers) is done as far as memory goes: a
-// connection that cannot be had is not, a figure is a second old.
-template <class Act>
-void Worker::survive(Act&& act) {
-  try {
-    act();
-  } catch (const std::bad_alloc&) {
-    memory_log_.warning(context_.log, "no memory for something; it is left out");
-  }
 }
 
 void Worker::on_event(const epoll_event& event) {
@@ -187,20 +84,6 @@ void Worker::on_event(const epoll_event& event) {
   }
 }
 
-// What the connection wants after act(). Without memory for that its client has ended, and nobody else.
-template <class Act>
-Connection::Wait Worker::guard(Turn& turn, Act&& act) {
-  try {
-    return act();
-  } catch (const std::bad_alloc&) {
-    turn.clear();
-    memory_log_.warning(context_.log,
-                        "a connection was ended: no memory for what it sent or was to get; give the machine, "
-                        "the cgroup or the process (ulimit -v) more than what is stored needs");
-    return Connection::Wait::kClosed;
-  }
-}
-
 void Worker::on_connection(Connection& connection, std::uint32_t events) {
   // An error shows in the read or write it leads to.
   if (connection.registered == Connection::Wait::kOutput) {
@@ -210,7 +93,8 @@ void Worker::on_connection(Connection& connection, std::uint32_t events) {
     settle(connection, dead ? Connection::Wait::kClosed
                             : guard(turn, [&] { return connection.on_writable(turn, session_); }));
   } else if (connection.registered == Connection::Wait::kParked ||
-             connection.registered == Connection::Wait::kReplies) {
+             connection.registered == Connection::Wait::kReplies ||
+             connection.registered == Connection::Wait::kDisk) {
     settle(connection, Connection::Wait::kClosed);
   } else if (connection.registered == Connection::Wait::kInput) {
     taking_turns_[turn_count_++] = &connection;
@@ -218,87 +102,8 @@ void Worker::on_connection(Connection& connection, std::uint32_t events) {
   }
 }
 
-// One stage after the other for all connections that have bytes, not one connection after the other: their
-// fetches from memory overlap, and the code of each stage, the kernel's for reading and for writing too, is
-// warm. Replies in a row also find a client awake that the first woke. Only brief turns' replies are held
-// back so, and only while brief ones are executed.
-void Worker::take_turns() {
-  const std::size_t count = taken_turns_ = std::exchange(turn_count_, 0);
-  answered_turns_ = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    turn_waits_[i] = guard(turns_[i], [&] { return taking_turns_[i]->receive(turns_[i], keyspace_); });
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    if (turn_waits_[i] != Connection::Wait::kInput) continue;
-    turn_waits_[i] = guard(
-        turns_[i], [&] { return taking_turns_[i]->prepare(turns_[i], keyspace_), Connection::Wait::kInput; });
-  }
-  for (std::size_t i = 0; i < count; ++i) prefetch_tables(turns_[i].batch, keyspace_);
-  for (std::size_t i = 0; i < count; ++i) prefetch_entries(turns_[i].batch, keyspace_);
-  for (std::size_t i = 0; i < count; ++i) {
-    next_turn_ = i;
-    if (taking_turns_[i] == nullptr || turn_waits_[i] != Connection::Wait::kInput) continue;
-    Turn& turn = turns_[i];
-    const bool is_brief = turn.batch.is_plain() && turn.bytes->size() <= kBriefTurnBytes;
-    if (!is_brief) answer_turns(i);
-    next_turn_ = i + 1;
-    if (taking_turns_[i] == nullptr) continue;
-    turn_waits_[i] = guard(turn, [&] { return taking_turns_[i]->execute(turn, session_, brief_turns_); });
-    if (!is_brief || turn.output.size() > kBriefTurnBytes) answer_turns(i + 1);
-  }
-  next_turn_ = count;
-  answer_turns(count);
-  taken_turns_ = 0;
-}
-
-// Those whose turns come later are answered now. True: the worker is to end.
-bool Worker::serve_beside_script() {
-  for (std::size_t i = next_turn_; i < taken_turns_; ++i) {
-    Connection* const connection = std::exchange(taking_turns_[i], nullptr);
-    if (connection == nullptr) continue;
-    if (turn_waits_[i] == Connection::Wait::kInput)
-      turn_waits_[i] = guard(turns_[i], [&] {
-        return connection->execute(turns_[i], session_), connection->answer(turns_[i], session_);
-      });
-    settle(*connection, turn_waits_[i]);
-  }
-  beside_script_.serve(
-      std::span(taking_turns_).subspan(answered_turns_, next_turn_ - answered_turns_),
-      [this](int descriptor) {
-        if (acceptor_.is_listener(descriptor)) survive([&] { acceptor_.accept(descriptor); });
-        if (descriptor == signals_.get()) on_signal();
-      },
-      [this](Connection& connection, Connection::Wait wait) { settle(connection, wait); });
-  return leaving_;
-}
-
-// Sends the replies of the turns in front of `end` that were not sent yet.
-void Worker::answer_turns(std::size_t end) {
-  brief_turns_.end();
-  for (; answered_turns_ < end; ++answered_turns_) {
-    if (taking_turns_[answered_turns_] == nullptr) continue;  // beside a script
-    Connection& connection = *taking_turns_[answered_turns_];
-    Turn& turn = turns_[answered_turns_];
-    Connection::Wait& wait = turn_waits_[answered_turns_];
-    if (wait == Connection::Wait::kInput)
-      wait = guard(turn, [&] { return connection.answer(turn, session_); });
-    if (wait != connection.registered || connection.drops_input()) [[unlikely]]
-      settle(connection, wait);
-  }
-}
-
-// Those whose request waited for other workers or for the end of a pause. Some may have to wait again.
-void Worker::resume_clients() {
-  ClientDirectory& clients = hub_.clients();
-  clients.tick();
-  for (ClientState* client : clients.take_ready()) {
-    Connection& connection = *connections_.at(client->descriptor);
-    if (connection.registered == Connection::Wait::kParked) {
-      settle(connection, guard(turns_[0], [&] { return connection.resume(turns_[0], session_); }));
-    }
-  }
-  clients.close_question();
-  if (clients.has_waiting()) set_timer(timer_, Background::kBusyTickMs);
+bool Worker::may_sleep() {
+  return next_turns_.empty() && hub_.disk().may_sleep() && (router_ == nullptr || may_sleep_in_cluster());
 }
 
 bool Worker::may_sleep_in_cluster() {
@@ -306,17 +111,6 @@ bool Worker::may_sleep_in_cluster() {
   if (!peers_->has_work()) return true;
   router_->wake();
   return false;
-}
-
-// One of those whose turn ended before their requests did: behind it the others are looked at again.
-void Worker::give_another_turn() {
-  const int descriptor = next_turns_.front();
-  next_turns_.pop_front();
-  Connection* const connection = connections_.at(descriptor);
-  if (connection == nullptr || connection->registered != Connection::Wait::kTurn) return;
-  const Connection::Wait wait = guard(turns_[0], [&] { return connection->resume(turns_[0], session_); });
-  if (wait == Connection::Wait::kTurn) next_turns_.push_back(descriptor);
-  settle(*connection, wait);
 }
 
 bool Worker::join_cluster() {
@@ -347,12 +141,15 @@ void Worker::take_replies() {
   if (router_->has_parked()) {
     for (ClientState* client : router_->take_ready()) {
       Connection& connection = *connections_.at(client->descriptor);
-      if (connection.registered == Connection::Wait::kReplies)
-        settle(connection, guard(turns_[0], [&] { return connection.resume(turns_[0], session_); }));
+      if (connection.registered == Connection::Wait::kReplies) resume(connection);
     }
   }
-  if (peers_->serve()) router_->wake_bus();
+  serve_peers();
   router_->flush();
+}
+
+void Worker::serve_peers() {
+  if (peers_->serve()) router_->wake_bus();
 }
 
 void Worker::push_messages() {
@@ -420,6 +217,7 @@ void Worker::on_signal() {
 void Worker::on_timer() {
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
+  disk_clients_.note_tick();
   hub_.serve();  // a wake-up FIFO may have been lost
   if (router_ != nullptr)
     router_->look(monotonic_time_ms(), [this](int descriptor) { return connections_.client_at(descriptor); });
@@ -430,8 +228,6 @@ void Worker::on_timer() {
   idle_clients_.close_due(context_.settings.idle_timeout_s, keyspace_.now_ms());
   acceptor_.tick();
 }
-
-}  // namespace
 
 int run_worker(WorkerContext context) {
   // Buffers of long requests come and go: given back to the kernel each time, their pages would cost more

@@ -123,6 +123,9 @@ BatchRun::Outcome BatchRun::execute(std::size_t place) {
     dispatch_request(request, batch_, context_);
   } catch (const std::bad_alloc&) {
     answer_out_of_memory(request.command, reply_begin);
+  } catch (const JournalFull&) {
+    take_back(reply_begin, errors);
+    return Outcome::kNoRoom;
   }
   was_rejected_ = false;
   if (context_.reply.error_count() != errors) [[unlikely]] {
@@ -151,6 +154,13 @@ void BatchRun::answer_out_of_memory(const Command* command, std::size_t reply_be
   context_.reply.out_of_memory();
 }
 
+// It has changed nothing, and will be executed again.
+void BatchRun::take_back(std::size_t reply_begin, std::uint64_t errors) {
+  context_.reply.roll_back({reply_begin, TextEncoder(), errors});
+  context_.was_rejected = context_.counted_errors = false;
+  context_.meter.drop_last();
+}
+
 // Nearly all requests: straight to the handler, with one look behind it at whether it was one to tell of. The
 // client is an ordinary one, whose keys nobody remembers (run_command()).
 std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) {
@@ -170,6 +180,10 @@ std::size_t BatchRun::execute_plain(std::size_t place, std::size_t pause_bytes) 
       handler_of (*request->command)(context_, {batch_.words_of(*request), request->key});
     } catch (const std::bad_alloc&) {
       answer_out_of_memory(request->command, reply_begin);
+    } catch (const JournalFull&) {
+      take_back(reply_begin, errors);
+      lacks_room_ = true;
+      break;
     }
     output_end = output_.size();
     if (context_.reply.error_count() != errors) [[unlikely]] {

@@ -92,6 +92,7 @@ class BatchRun {
     kDone,
     kRunEnded,  ///< and it was timed by itself
     kParks,     ///< it was not executed, and nothing was replied: it is to be executed again later
+    kNoRoom,    ///< the same, since the journal has no room for what it changes
   };
 
   BatchRun(const Batch& batch, CommandContext& context, ByteBuffer& output,
@@ -108,6 +109,8 @@ class BatchRun {
   /// over; the place behind the last. REQUIRES: the one at `place` is plain, and commands are not timed one
   /// by one.
   std::size_t execute_plain(std::size_t place, std::size_t pause_bytes);
+  /// execute_plain() stopped in front of a request for which the journal has no room.
+  bool lacks_room() const { return lacks_room_; }
   /// All in front of `place` were executed, or answered in another way: what they took is noted.
   void end(std::size_t place) {
     assert(place <= batch_.count);
@@ -116,6 +119,7 @@ class BatchRun {
 
  private:
   void answer_out_of_memory(const Command* command, std::size_t reply_begin);
+  void take_back(std::size_t reply_begin, std::uint64_t errors);
   std::size_t input_begin(std::size_t place) const {
     return place > 0 ? batch_.requests[place - 1].input_end : 0;
   }
@@ -125,6 +129,7 @@ class BatchRun {
   ByteBuffer& output_;
   const std::uint64_t turn_end_ticks_;
   bool was_rejected_ = false;
+  bool lacks_room_ = false;
 };
 
 }  // namespace memento

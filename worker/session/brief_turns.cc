@@ -10,7 +10,7 @@ namespace memento {
 bool BriefTurns::may_begin() {
   MessageHub& hub = context_.services.hub;
   return context_.router == nullptr && !context_.services.is_busy && !hub.has_monitors() &&
-         !hub.pause().is_set() && !context_.keyspace.exceeds_limit();
+         !hub.pause().is_set() && !hub.disk().has_queue() && !context_.keyspace.exceeds_limit();
 }
 
 bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, ByteBuffer& output) {
@@ -47,14 +47,22 @@ bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, Byte
     end();
     throw;
   }
-  const Request& last = batch.requests[done - 1];
-  meter_->end_turn(Batch::words_of(last));
-  client.last_command = last.command;
   executed_ += done;
   errors_ += command.reply.error_count();
+  if (done > 0) [[likely]] {
+    const Request& last = batch.requests[done - 1];
+    meter_->end_turn(Batch::words_of(last));
+    client.last_command = last.command;
+    bytes.consume(last.input_end);
+  }
+  if (run.lacks_room()) [[unlikely]] {
+    session.parked_ = true;
+    context_.services.hub.disk().queue(client);
+    end();  // those that follow are to see that it waits
+    return true;
+  }
   // The rest is taken when the output is sent.
   session.paused_ = done < batch.count;
-  bytes.consume(last.input_end);
   return true;
 }
 

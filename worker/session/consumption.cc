@@ -40,12 +40,14 @@ class Session::Consumption {
   void prepare_batch();
   std::size_t count_runnable();
   bool is_postponed(const Request& request) const;
+  bool has_to_queue(const Request& request) const;
   bool is_routed() const;
   std::size_t execute_batch(BatchRun& run);
   Step execute_one(BatchRun& run, std::size_t place);
   std::optional<Step> route_one(BatchRun& run, std::size_t place);
   bool end_batch(std::size_t done, bool is_turn_over);
   void follow_database(std::size_t done);
+  void wait_for_room();
   void show(const Request& request);
   void take_pushes();
   void finish();
@@ -133,14 +135,29 @@ void Session::Consumption::follow_database(std::size_t done) {
     batch_.requests[i].key = Keyspace::in_database(database_, batch_.requests[i].key);
 }
 
-// During CLIENT PAUSE requests are looked at one by one.
+// During CLIENT PAUSE, and while somebody waits for room in the journal, requests are looked at one by one.
 std::size_t Session::Consumption::count_runnable() {
-  if (!hub_.pause().is_set() || batch_.count == 0) [[likely]]
+  if ((!hub_.pause().is_set() && !hub_.disk().has_queue()) || batch_.count == 0) [[likely]]
     return batch_.count;
-  session_.parked_ = is_postponed(batch_.requests[0]);
-  if (!session_.parked_) return 1;
-  hub_.clients().postpone(client_);
+  if (is_postponed(batch_.requests[0])) {
+    hub_.clients().postpone(client_);
+  } else if (has_to_queue(batch_.requests[0])) {
+    hub_.disk().queue(client_);
+  } else {
+    return 1;
+  }
+  session_.parked_ = true;
   return 0;
+}
+
+// For room in the journal, behind others.
+bool Session::Consumption::has_to_queue(const Request& request) const {
+  if (!hub_.disk().must_queue(client_) || context_.services.is_busy || request.greets) return false;
+  if (context_.router != nullptr && request.has_key && !context_.router->is_own(request.key.slot))
+    return false;
+  const Call call{batch_.words_of(request), request.key};
+  return admit(client_, request.command, call) == Admission::kRuns &&
+         may_change_data(client_, *request.command);
 }
 
 bool Session::Consumption::is_postponed(const Request& request) const {
@@ -171,7 +188,11 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
         [[likely]] {
       done = run.execute_plain(done, kOutputPauseBytes);
       hub_.tracking().tell(&client_);
-      client_.last_command = batch_.requests[done - 1].command;
+      if (done > 0) client_.last_command = batch_.requests[done - 1].command;
+      if (run.lacks_room()) [[unlikely]] {
+        wait_for_room();
+        break;
+      }
       if (run.is_over()) [[unlikely]]
         runnable_ = done;
       continue;
@@ -194,6 +215,10 @@ Session::Consumption::Step Session::Consumption::execute_one(BatchRun& run, std:
   const BatchRun::Outcome outcome = run.execute(place);
   if (outcome == BatchRun::Outcome::kParks) [[unlikely]]
     return Step::kParks;
+  if (outcome == BatchRun::Outcome::kNoRoom) [[unlikely]] {
+    wait_for_room();
+    return Step::kParks;
+  }
   bool ends_batch = false;
   if (outcome == BatchRun::Outcome::kRunEnded) [[unlikely]] {
     if (is_shown_ && !run.was_rejected()) show(batch_.requests[place]);
@@ -208,18 +233,27 @@ Session::Consumption::Step Session::Consumption::execute_one(BatchRun& run, std:
   return ends_batch ? Step::kEndsBatch : Step::kGoesOn;
 }
 
+void Session::Consumption::wait_for_room() {
+  session_.parked_ = true;
+  hub_.disk().queue(client_);
+}
+
 // Nothing: this node executes it.
 std::optional<Session::Consumption::Step> Session::Consumption::route_one(BatchRun& run, std::size_t place) {
   const Request& request = batch_.requests[place];
   const Call call{batch_.words_of(request), request.key};
-  switch (context_.router->route(request.command, call, request.has_key, command_, output_, &routed_begin_)) {
-    case ClusterRouter::Route::kHere:
-      return std::nullopt;
-    case ClusterRouter::Route::kWaits:
-      return Step::kParks;
-    case ClusterRouter::Route::kAnswered:
-      break;
+  const ReplyWriter::Mark before = command_.reply.mark();
+  ClusterRouter::Route route{};
+  try {
+    route = context_.router->route(request.command, call, request.has_key, command_, output_, &routed_begin_);
+  } catch (const JournalFull&) {  // of this node's part, which comes first: nothing was sent
+    command_.reply.roll_back(before);
+    command_.reply.set_protocol(client_.protocol);
+    wait_for_room();
+    return Step::kParks;
   }
+  if (route == ClusterRouter::Route::kHere) return std::nullopt;
+  if (route == ClusterRouter::Route::kWaits) return Step::kParks;
   run.end(place);
   if (is_shown_) show(request);
   return cpu_ticks() >= session_.turn_end_ticks_ ? Step::kEndsBatch : Step::kGoesOn;

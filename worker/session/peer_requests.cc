@@ -45,12 +45,12 @@ bool is_whole(const FragmentHeader& header) {
 PeerRequests::PeerRequests(const Channel& channel, ClusterState& state, Keyspace& keyspace,
                            WorkerServices& services)
     : state_(state), keyspace_(keyspace), services_(services) {
-  client_.may_debug = true;  // the client's own node has looked whether it may
   for (NodeId node; node < state.end_node(); ++node) {
     if (node == state.self) continue;
     peers_.push_back(Peer{node, channel.peer(node), channel.peer_request_reader(node),
                           channel.peer_reply_writer(node),
                           MessageAssembler(keyspace.value_limit_bytes() + kMessageSlackBytes)});
+    peers_.back().client.may_debug = true;  // the client's own node has looked whether it may
   }
 }
 
@@ -62,14 +62,14 @@ bool PeerRequests::is_idle() const {
 bool PeerRequests::has_work() {
   return std::ranges::any_of(peers_, [](Peer& peer) {
     return peer.waits ? peer.replies.reserve(fragment_bytes(kFragmentLimitBytes)) != nullptr
-                      : peer.requests.has_more();
+                      : peer.may_execute();
   });
 }
 
 bool PeerRequests::serve() {
   bool wakes = false;
   for (Peer& peer : peers_) {
-    if (!peer.requests.has_more() && !peer.waits) [[likely]]
+    if (!peer.may_execute() && !peer.waits) [[likely]]
       continue;
     serve(peer);
     wakes |= peer.replies.publish();
@@ -84,7 +84,7 @@ bool PeerRequests::serve() {
 void PeerRequests::serve(Peer& peer) {
   turn_end_ticks_ = cpu_ticks() + static_cast<std::uint64_t>(kTurnNs * ticks_per_ns());
   try {
-    while (put_reply(peer) && peer.requests.has_more()) {
+    while (put_reply(peer) && peer.may_execute()) {
       if (!take(peer) || cpu_ticks() >= turn_end_ticks_) return;
     }
   } catch (const std::bad_alloc&) {
@@ -93,31 +93,41 @@ void PeerRequests::serve(Peer& peer) {
 }
 
 // A batch, or one message that cannot be part of one. The ring keeps what was not executed. False: a reply
-// waits.
+// waits, or a request.
 bool PeerRequests::take(Peer& peer) {
   services_.denies_growth = keyspace_.exceeds_limit();
+  const std::size_t batch_bytes = peer.message ? 0 : prepare(peer.requests.view());
+  if (batch_bytes == 0) return take_message(peer);
+  peer.rings.taken.store(peer.requests.position() + batch_bytes, std::memory_order_release);
+  run_batch(peer);
+  return !peer.waits && !peer.waits_for_room();
+}
+
+bool PeerRequests::take_message(Peer& peer) {
   const std::string_view fragments = peer.requests.view();
-  const std::size_t batch_bytes = prepare(fragments);
-  if (batch_.count > 0) {
-    peer.rings.taken.store(peer.requests.position() + batch_bytes, std::memory_order_release);
-    run_batch(peer);
-    return !peer.waits;
-  }
   FragmentHeader header;
   std::memcpy(&header, fragments.data(), sizeof header);
-  const std::string_view payload = fragments.substr(sizeof header, header.payload_bytes);
   const std::uint64_t bytes = fragment_bytes(header.payload_bytes);
-  if (std::exchange(peer.link, header.link) != header.link) peer.assembler.clear();
-  peer.rings.taken.store(peer.requests.position() + bytes, std::memory_order_release);
-  std::string_view message;
-  const MessageAssembler::Outcome outcome = peer.assembler.add(header, payload, &message);
   headers_[0] = header;
-  if (outcome == MessageAssembler::Outcome::kWhole) {
-    run_alone(peer, message);
-  } else if (outcome == MessageAssembler::Outcome::kBroken && (header.flags & kLastFragment) != 0) {
-    ReplyWriter(output_, protocol_of(header)).error(kTooLong);
-    answer(peer, header);
+  peer.rings.taken.store(peer.requests.position() + bytes, std::memory_order_release);
+  if (!peer.message) {
+    if (std::exchange(peer.link, header.link) != header.link) peer.assembler.clear();
+    std::string_view message;
+    const auto outcome =
+        peer.assembler.add(header, fragments.substr(sizeof header, header.payload_bytes), &message);
+    if (outcome == MessageAssembler::Outcome::kWhole) {
+      peer.message = message;
+    } else if (outcome == MessageAssembler::Outcome::kBroken && (header.flags & kLastFragment) != 0) {
+      ReplyWriter(output_, protocol_of(header)).error(kTooLong);
+      answer(peer, header);
+    }
   }
+  if (peer.message && !run_alone(peer, *peer.message)) {
+    peer.rings.taken.store(peer.requests.position(), std::memory_order_release);
+    services_.hub.disk().queue(peer.client);
+    return false;
+  }
+  peer.message.reset();
   peer.assembler.release();
   peer.requests.advance(bytes);
   peer.requests.release();
@@ -162,98 +172,118 @@ std::size_t PeerRequests::prepare(std::string_view fragments) {
   return taken;
 }
 
-// Answers with what execute() writes; when it returns false it was no request, and has written nothing.
+// Answers with what execute() writes. False: there was no room for it, and nothing is answered.
 template <class Execute>
-void PeerRequests::answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context,
+bool PeerRequests::answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context,
                                Execute&& execute) {
   try {
-    if (!execute()) context.reply.error(kNoRequest);
+    const Executed executed = execute();
+    if (executed == Executed::kNoRoom) return false;
+    if (executed == Executed::kNoRequest) context.reply.error(kNoRequest);
   } catch (const std::bad_alloc&) {
     output_ = {};
     context.reply.error(kNoMemory);
   }
   answer(peer, request);
+  return true;
 }
 
 void PeerRequests::run_batch(Peer& peer) {
-  CommandMeter meter(services_.settings, services_.facts.process, client_);
+  CommandMeter meter(services_.settings, services_.facts.process, peer.client);
   ExecState exec;
-  CommandContext context{keyspace_, ReplyWriter(output_), services_, client_, meter, exec};
+  CommandContext context{keyspace_, ReplyWriter(output_), services_, peer.client, meter, exec};
   BatchRun run(batch_, context, output_, turn_end_ticks_);
   std::size_t done = 0;
+  bool has_room = true;
   while (done < batch_.count && !peer.waits && !(done > 0 && run.is_over())) {
-    client_.protocol = protocol_of(headers_[done]);
-    context.reply.set_protocol(client_.protocol);
-    select(headers_[done]);
-    answer_with(peer, headers_[done], context, [&] {
-      const bool is_executed =
-          is_for_any_node(batch_.requests[done].command) && run.execute(done) != BatchRun::Outcome::kParks;
-      if (!is_executed) run.end(done);
-      return is_executed;
-    });
+    peer.client.protocol = protocol_of(headers_[done]);
+    context.reply.set_protocol(peer.client.protocol);
+    select(peer, headers_[done]);
+    has_room =
+        answer_with(peer, headers_[done], context, [&] { return execute_one(run, done, peer.client); });
+    if (!has_room) break;
     ++done;
   }
   run.end(done);
-  peer.requests.advance(batch_.requests[done - 1].input_end);
+  if (done > 0) peer.requests.advance(batch_.requests[done - 1].input_end);
   peer.requests.release();
-  std::atomic<std::uint64_t>& executed = state_.node(peer.node).executed;
-  executed.fetch_add(done, std::memory_order_relaxed);
+  state_.node(peer.node).executed.fetch_add(done, std::memory_order_relaxed);
+  if (has_room) return;
+  peer.rings.taken.store(peer.requests.position(), std::memory_order_release);
+  services_.hub.disk().queue(peer.client);
 }
 
-void PeerRequests::run_alone(Peer& peer, std::string_view message) {
+// A request of the batch.
+PeerRequests::Executed PeerRequests::execute_one(BatchRun& run, std::size_t place, ClientState& client) {
+  const Command* const command = batch_.requests[place].command;
+  BatchRun::Outcome outcome = BatchRun::Outcome::kParks;
+  if (command != nullptr && services_.hub.disk().must_queue(client) && may_change_data(client, *command)) {
+    outcome = BatchRun::Outcome::kNoRoom;
+  } else if (headers_[place].kind != FragmentKind::kCommand || is_for_any_node(command)) {
+    outcome = run.execute(place);
+  }
+  if (outcome == BatchRun::Outcome::kNoRoom) return Executed::kNoRoom;
+  if (outcome != BatchRun::Outcome::kParks) return Executed::kYes;
+  run.end(place);
+  return Executed::kNoRequest;
+}
+
+// False: there was no room for it, and nothing is answered.
+bool PeerRequests::run_alone(Peer& peer, std::string_view message) {
   const FragmentHeader& header = headers_[0];
-  client_.transaction.reset();  // what a message before left when it ended without memory
-  client_.watched.clear();
-  client_.protocol = protocol_of(header);
-  CommandMeter meter(services_.settings, services_.facts.process, client_);
+  ClientState& client = peer.client;
+  client.transaction.reset();  // what a message before left when it ended without memory
+  client.watched.clear();
+  client.protocol = protocol_of(header);
+  CommandMeter meter(services_.settings, services_.facts.process, client);
   ExecState exec;
-  CommandContext context{keyspace_, ReplyWriter(output_, client_.protocol), services_, client_, meter, exec};
-  answer_with(peer, header, context, [&] {
+  CommandContext context{keyspace_, ReplyWriter(output_, client.protocol), services_, client, meter, exec};
+  const bool is_answered = answer_with(peer, header, context, [&] {
     if (keyspace_.open_database(DatabaseId(header.database))) {
-      select(header);
+      select(peer, header);
       return execute_message(header, message, context);
     }
     context.reply.out_of_memory();
-    return true;
+    return Executed::kYes;
   });
-  client_.transaction.reset();
-  client_.watched.clear();
-  state_.node(peer.node).executed.fetch_add(1, std::memory_order_relaxed);
+  client.transaction.reset();
+  client.watched.clear();
+  if (is_answered) state_.node(peer.node).executed.fetch_add(1, std::memory_order_relaxed);
+  return is_answered;
 }
 
 // REQUIRES: its database is open.
-void PeerRequests::select(const FragmentHeader& header) {
-  client_.database = DatabaseId(header.database);
-  keyspace_.select(client_.database);
+void PeerRequests::select(Peer& peer, const FragmentHeader& header) {
+  peer.client.database = DatabaseId(header.database);
+  keyspace_.select(peer.client.database);
 }
 
-// False: it is no request, and nothing was replied.
-bool PeerRequests::execute_message(const FragmentHeader& header, std::string_view message,
-                                   CommandContext& context) {
-  if (header.kind == FragmentKind::kWatch) return watch(message);
+// kNoRequest: nothing was replied.
+PeerRequests::Executed PeerRequests::execute_message(const FragmentHeader& header, std::string_view message,
+                                                     CommandContext& context) {
+  if (header.kind == FragmentKind::kWatch) return watch(message) ? Executed::kYes : Executed::kNoRequest;
   batch_.clear();
   Request& request = batch_.requests[0];
   request = Request{};
   request.input_end = message.size();
   if (header.kind == FragmentKind::kExec) {
-    if (!begin_exec(message)) return false;
+    if (!begin_exec(message, context.client)) return Executed::kNoRequest;
     batch_.arguments.push_back("EXEC");
   } else if (!take_word_list(&message, &batch_.arguments) || batch_.arguments.empty()) {
-    return false;
+    return Executed::kNoRequest;
   }
   request.command = resolve_subcommand(find_command(batch_.arguments[0]), batch_.arguments);
-  if (header.kind == FragmentKind::kCommand && !is_for_any_node(request.command)) return false;
   request.argument_count = batch_.arguments.size();
   batch_.count = batch_.general_count = 1;
   settle_words(batch_, keyspace_);
   BatchRun run(batch_, context, output_);
-  const bool is_executed = run.execute(0) != BatchRun::Outcome::kParks;
-  if (is_executed) run.end(1);
-  return is_executed;
+  const Executed executed = execute_one(run, 0, context.client);
+  if (executed == Executed::kYes) run.end(1);
+  return executed;
 }
 
 // What WATCH answered, and commands. False: it is no transaction, and none of it is to be executed.
-bool PeerRequests::begin_exec(std::string_view message) {
+bool PeerRequests::begin_exec(std::string_view message, ClientState& client) {
   std::vector<std::string_view> watched;
   if (!take_word_list(&message, &watched) || watched.size() % 3 != 0) return false;
   for (std::size_t i = 0; i < watched.size(); i += 3) {
@@ -261,17 +291,17 @@ bool PeerRequests::begin_exec(std::string_view message) {
     const std::optional<ChangeMark> mark = mark_of_bytes(watched[i + 2]);
     if (!database || !keyspace_.is_open(*database) || watched[i + 1].size() > kKeyLimitBytes || !mark)
       return false;
-    client_.watched.emplace(WatchedKey{*database, std::string(watched[i + 1])}, *mark);
+    client.watched.emplace(WatchedKey{*database, std::string(watched[i + 1])}, *mark);
   }
-  client_.transaction = std::make_unique<Transaction>();
+  client.transaction = std::make_unique<Transaction>();
   while (!message.empty()) {
     std::vector<std::string_view> words;
     if (!take_word_list(&message, &words) || words.empty()) return false;
     const Command* const command = resolve_subcommand(find_command(words[0]), words);
     if (!is_for_any_node(command) || command->has(kContainer | kAsksOthers)) return false;
-    if (admit(client_, command, Call{words}) != Admission::kIsQueued) return false;
+    if (admit(client, command, Call{words}) != Admission::kIsQueued) return false;
     const std::size_t first = command->first_key(words);
-    client_.transaction->queue.add(*command, words, first != 0 ? keyspace_.hash(words[first]) : HashedKey{});
+    client.transaction->queue.add(*command, words, first != 0 ? keyspace_.hash(words[first]) : HashedKey{});
   }
   return true;
 }

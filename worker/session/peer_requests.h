@@ -4,12 +4,14 @@
 // Each node has rings of its own, and its requests are executed in order. A reply that finds no room waits
 // here, one for each node, and nothing more of that node is executed before it is gone. Before a request is
 // executed it is noted as taken (PeerRings::taken): if the worker dies, the bus knows that it may be done.
+// One for which the journal has no room stays in the ring, and that node's others behind it.
 //
 // A message that is no request (a peer of another build) is answered with an error, and so is one for which
 // there is no memory.
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -43,19 +45,28 @@ class PeerRequests {
     FragmentHeader header{};  ///< of the reply that waits
     ByteBuffer reply{};       ///< what has yet to be put of it
     bool waits = false;       ///< a reply does
+    ClientState client{};     ///< stands for all clients of that node
+    /// A message that is whole and waits for room in the journal; its last fragment is in the ring still.
+    std::optional<std::string_view> message{};
+
+    bool waits_for_room() const { return client.waits == ClientWait::kJournal; }
+    bool may_execute() const { return !waits && !waits_for_room() && requests.has_more(); }
   };
+  enum class Executed { kYes, kNoRequest, kNoRoom };
 
   void serve(Peer& peer);
   bool take(Peer& peer);
   std::size_t prepare(std::string_view fragments);
+  bool take_message(Peer& peer);
   void run_batch(Peer& peer);
-  void run_alone(Peer& peer, std::string_view message);
-  void select(const FragmentHeader& header);
-  bool execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context);
-  bool begin_exec(std::string_view message);
+  bool run_alone(Peer& peer, std::string_view message);
+  Executed execute_one(BatchRun& run, std::size_t place, ClientState& client);
+  void select(Peer& peer, const FragmentHeader& header);
+  Executed execute_message(const FragmentHeader& header, std::string_view message, CommandContext& context);
+  bool begin_exec(std::string_view message, ClientState& client);
   bool watch(std::string_view message);
   template <class Execute>
-  void answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context, Execute&& execute);
+  bool answer_with(Peer& peer, const FragmentHeader& request, CommandContext& context, Execute&& execute);
   void answer(Peer& peer, const FragmentHeader& request);
   bool put_reply(Peer& peer);
 
@@ -67,7 +78,6 @@ class PeerRequests {
   std::array<FragmentHeader, Batch::kLimit> headers_;  ///< of the batch's requests
   std::uint64_t turn_end_ticks_ = 0;
   ByteBuffer output_;
-  ClientState client_;  ///< stands for all clients of other nodes
 };
 
 }  // namespace memento

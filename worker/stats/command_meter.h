@@ -15,6 +15,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -78,6 +79,11 @@ class CommandMeter {
   void skip() { run_[count_ - 1] = &kNotExecuted; }
   /// The command begun last has not been executed. REQUIRES: it is a run of its own.
   void drop_run() { count_ = 0; }
+  /// The same of a command that may be in a run with others.
+  void drop_last() {
+    assert(count_ > earlier_count_);
+    --count_;
+  }
   /// `words` are those of the run's last command; `was_long`: there was a reason for it to take long.
   void end_run(std::span<const std::string_view> words, bool was_long);
   /// A command inside EXEC or a script that took so long; `error` is its reply when that was one.

@@ -2,7 +2,7 @@
 #include "worker/session/peer_requests.h"
 
 #include "tests/integration/test_server.h"
-#include "tests/worker/session/session_fixture.h"
+#include "tests/worker/session/journalled_session.h"
 #include "worker/clients/watched_key.h"
 #include "worker/routing/bus_client.h"
 #include "worker/wire/word_list.h"
@@ -181,6 +181,56 @@ TEST_F(PeerRequestsTest, WatchesAndExecutes) {
   put(0, exec, kWhole, FragmentKind::kExec);
   serve();
   EXPECT_EQ(take(0), (Replies{"*1\r\n+OK\r\n", "*-1\r\n"}));
+}
+
+// Shows that a request for which the journal has no room stays where it is, with those of its node behind it,
+// and is executed when there is room: one in a batch, one in fragments, and a transaction. Another node's
+// reads are executed meanwhile.
+TEST_F(PeerRequestsTest, WaitForRoomInTheJournal) {
+  ASSERT_TRUE(static_cast<bool>(segment_->begin_journal(kJournalForDisk, 1 << 20)));
+  JournalState& ring = segment_->process(1).journal;
+  const std::string message = word_list({"SET", "long", std::string(70'000, 'x')});
+  const auto put_long = [&] {
+    put(0, message.substr(0, 60'000), kFirstFragment);
+    put(0, message.substr(60'000), kLastFragment);
+  };
+  const auto put_exec = [&] {
+    put(0, word_list({}) + word_list({"SET", "a", "2"}) + word_list({"GET", "a"}), kWhole,
+        FragmentKind::kExec);
+  };
+  struct Case {
+    std::function<void()> put;
+    std::string reply;
+  };
+  const std::vector<Case> cases = {{[&] {
+                                      ask_node(0, {"SET", "a", "1"});
+                                    },
+                                    kOk},
+                                   {put_long, kOk},
+                                   {put_exec, "*2\r\n+OK\r\n" + bulk("2")}};
+  for (const Case& one : cases) {
+    fill_ring(*keyspace_, 1024);
+    fill_ring(*keyspace_, 1);
+    ask_node(0, {"GET", "nothing"});
+    one.put();
+    ask_node(0, {"STRLEN", "filler"});
+    ask_node(1, {"STRLEN", "filler"});
+    serve();
+    EXPECT_EQ(take(0), Replies{kNil});
+    EXPECT_EQ(take(1), Replies{":1\r\n"});
+    EXPECT_FALSE(requests_->has_work());
+    EXPECT_FALSE(requests_->is_idle());
+    EXPECT_EQ(channel_.peer(NodeId{0}).taken.load(), channel_.peer(NodeId{0}).requests.head.load());
+    ASSERT_NE(hub_->disk().begin_retry(), nullptr);
+    serve();
+    EXPECT_FALSE(hub_->disk().end_retry());
+    ring.heads[0].store(ring.tail.load());
+    ASSERT_NE(hub_->disk().begin_retry(), nullptr);
+    serve();
+    EXPECT_TRUE(hub_->disk().end_retry());
+    EXPECT_EQ(take(0), (Replies{one.reply, ":1\r\n"}));
+    EXPECT_TRUE(requests_->is_idle());
+  }
 }
 
 // Shows that what is executed is noted before, and that the ring is freed behind.

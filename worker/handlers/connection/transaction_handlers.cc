@@ -123,8 +123,8 @@ void exec(CommandContext& context, const Call&) {
     context.parks = true;
     return;
   }
-  const std::unique_ptr<Transaction> transaction = std::move(context.client.transaction);
-  const WatchedKeys watched = std::exchange(context.client.watched, {});
+  std::unique_ptr<Transaction> transaction = std::move(context.client.transaction);
+  WatchedKeys watched = std::exchange(context.client.watched, {});
   if (transaction->is_broken) {
     return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   }
@@ -160,8 +160,16 @@ void exec(CommandContext& context, const Call&) {
   context.in_exec = true;
   context.exec.time_us.reset();
   context.exec.finds_room = !queue.has_any(kScript) || keyspace.finds_room();
-  const WriteStatus status =
-      queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
+  WriteStatus status{};
+  try {
+    status = queue.has_any(kAllKeys) ? keyspace.transact_all(body) : keyspace.transact(execution.keys, body);
+  } catch (const JournalFull&) {  // nothing was done: it will be executed again
+    begin_anew();
+    context.in_exec = context.is_repeated = false;
+    context.client.transaction = std::move(transaction);
+    context.client.watched = std::move(watched);
+    throw;
+  }
   context.in_exec = context.is_repeated = false;
   context.client.others.reset();
   const std::string refusal = std::exchange(context.exec.refusal, {});

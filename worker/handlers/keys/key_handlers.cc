@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "shm/format/entry.h"
 #include "shm/format/size_class.h"
+#include "worker/handlers/atomically.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/handlers.h"
 #include "worker/handlers/keys/dump_format.h"
@@ -58,6 +60,27 @@ void for_each_key(CommandContext& context, const Call& call, Removes&& counts) {
   context.reply.integer(count);
 }
 
+bool remove_key(CommandContext& context, const HashedKey& key) {
+  if (context.keyspace.erase(key) != WriteStatus::kDone) return false;
+  context.changed(key, key_events::kDel);
+  return true;
+}
+
+// All or none: when the journal has no room for some, the request is executed again, and has to count those
+// before them.
+void del_together(CommandContext& context, const Call& call) {
+  std::vector<HashedKey> keys;
+  for (std::size_t i = 1; i < call.count(); ++i)
+    keys.push_back(i == 1 ? call.key : context.keyspace.hash(call[i]));
+  std::int64_t count = 0;
+  const WriteStatus status = atomically(context, keys, [&] {
+    count = 0;
+    for (const HashedKey& key : keys) count += remove_key(context, key) ? 1 : 0;
+    return count > 0;
+  });
+  if (!answer_refusal(context, status)) context.reply.integer(count);
+}
+
 bool is_there(CommandContext& context, const HashedKey& key) {
   if (context.keyspace.read(key, [](const EntryView&) {})) return true;
   context.missed(key);
@@ -72,11 +95,8 @@ std::int64_t idle_seconds(CommandContext& context, TimeMs created_ms) {
 }  // namespace
 
 void del(CommandContext& context, const Call& call) {
-  for_each_key(context, call, [&](const HashedKey& key) {
-    if (context.keyspace.erase(key) != WriteStatus::kDone) return false;
-    context.changed(key, key_events::kDel);
-    return true;
-  });
+  if (call.count() > 2 && context.keyspace.is_journalled()) return del_together(context, call);
+  for_each_key(context, call, [&](const HashedKey& key) { return remove_key(context, key); });
 }
 
 void exists(CommandContext& context, const Call& call) {

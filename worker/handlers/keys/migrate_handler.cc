@@ -98,33 +98,35 @@ class MigrateRun {
       MigratedKey key{std::string(name)};
       if (send(key, words_.replaces)) migration_.keys.push_back(std::move(key));
     }
-    return !migration_.keys.empty() && !is_out_of_memory_;
+    return !migration_.keys.empty() && !migration_.is_out_of_memory;
   }
 
   // The answers to a round. True: what was changed meanwhile goes once more.
   bool settle() {
     note_refusals();
-    std::vector<MigratedKey> again;
-    const std::size_t preface_count = std::exchange(migration_.preface_count, 0);
-    for (std::size_t i = preface_count; i < migration_.answers.size() && !is_preface_refused_; ++i) {
-      MigratedKey& key = migration_.keys[i - preface_count];
-      const bool is_taken = !migration_.answers[i].starts_with('-');
+    std::vector<MigratedKey>& again = migration_.again;
+    const std::size_t preface_count = migration_.preface_count;
+    for (std::size_t& i = migration_.settled_count; preface_count + i < migration_.answers.size(); ++i) {
+      if (is_preface_refused_) break;
+      MigratedKey& key = migration_.keys[i];
+      const bool is_taken = !migration_.answers[preface_count + i].starts_with('-');
       if (is_taken && !words_.copies && !is_done_with(key)) again.push_back(std::move(key));
     }
     migration_.keys.clear();
+    migration_.preface_count = migration_.settled_count = 0;
     if (migration_.failure != nullptr || !refusal_.empty()) return false;
     if (!again.empty() && ++migration_.repeated_count > kRepeatLimit) {
       changes_fast_ = true;
       return false;
     }
-    for (MigratedKey& key : again) {
+    for (MigratedKey& key : std::exchange(again, {})) {
       if (send(key, true)) {
         migration_.keys.push_back(std::move(key));
       } else {
-        migration_.has_lost_keys |= !is_out_of_memory_;
+        migration_.has_lost_keys |= !migration_.is_out_of_memory;
       }
     }
-    return !migration_.keys.empty() && !is_out_of_memory_;
+    return !migration_.keys.empty() && !migration_.is_out_of_memory;
   }
 
   void begin_round() {
@@ -143,7 +145,7 @@ class MigrateRun {
   }
 
   void answer(bool had_keys) {
-    if (is_out_of_memory_) return context_.reply.out_of_memory();
+    if (migration_.is_out_of_memory) return context_.reply.out_of_memory();
     if (!had_keys) return context_.reply.status("NOKEY");
     if (changes_fast_)
       return context_.reply.error(
@@ -166,7 +168,7 @@ class MigrateRun {
   // there.
   bool send(MigratedKey& key, bool replaces) {
     const std::optional<ChangeMark> mark = context_.keyspace.mark(hashed(key));
-    if (!mark) return is_out_of_memory_ = true, false;
+    if (!mark) return migration_.is_out_of_memory = true, false;
     key.mark = *mark;
     std::string value;
     TimeMs expiry_ms = kNoExpiry;
@@ -197,7 +199,7 @@ class MigrateRun {
       return is_unchanged;
     });
     if (status == WriteStatus::kDone && is_unchanged) context_.changed(hash, key_events::kDel);
-    is_out_of_memory_ |= status == WriteStatus::kOutOfMemory;
+    migration_.is_out_of_memory |= status == WriteStatus::kOutOfMemory;
     return is_unchanged && status != WriteStatus::kBusy;
   }
 
@@ -216,7 +218,6 @@ class MigrateRun {
   std::string refusal_;              ///< what the other server said against it
   bool is_preface_refused_ = false;  ///< nothing of what follows can be relied on
   bool changes_fast_ = false;
-  bool is_out_of_memory_ = false;
 };
 
 }  // namespace

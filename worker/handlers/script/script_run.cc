@@ -85,6 +85,7 @@ class ScriptRun : public ScriptHost {
   void select(DatabaseId database);
   void execute(std::span<const std::string_view> words);
   const char* refusal(const Command* command, const Call& call);
+  void leave();
   void finish(WriteStatus status);
   void note_line(const Command& command, std::span<const std::string_view> words);
   const char* look_at_time() noexcept;
@@ -289,18 +290,32 @@ void ScriptRun::run() {
   context_.in_exec = true;
   context_.exec.place = 0;
   context_.exec.time_us.reset();
-  const WriteStatus status = context_.keyspace.transact(keys_, [&] {
+  WriteStatus status{};
+  try {
+    status = context_.keyspace.transact(keys_, [&] {
+      context_.exec.plan = {};
+      context_.exec.scripted_lines.clear();
+      const bool counts = run_once();
+      context_.is_repeated = true;
+      return counts;
+    });
+  } catch (const JournalFull&) {  // nothing was done: it will be run again
+    leave();
     context_.exec.plan = {};
     context_.exec.scripted_lines.clear();
-    const bool counts = run_once();
-    context_.is_repeated = true;
-    return counts;
-  });
-  select(database_);  // also where the run ended without memory
+    interpreter_.set_random_state(random_state_);
+    throw;
+  }
+  leave();
+  finish(status);
+}
+
+// The context is as before, also where the run ended without memory.
+void ScriptRun::leave() {
+  select(database_);
   context_.in_exec = context_.is_repeated = false;
   context_.exec.refusal.clear();
   context_.reply.set_protocol(context_.client.protocol);
-  finish(status);
 }
 
 void ScriptRun::finish(WriteStatus status) {
