@@ -177,6 +177,8 @@ class RingWriter {
     state_->tail.store(tail_, std::memory_order_release);
     return true;
   }
+  /// What was not published was not written.
+  void take_back() { tail_ = state_->tail.load(std::memory_order_relaxed); }
   std::uint64_t position() const { return tail_; }
   std::uint64_t free_bytes() {
     head_ = state_->head.load(std::memory_order_acquire);

@@ -18,6 +18,7 @@
 #include "shm/messages/subscription_table.h"
 #include "shm/os/byte_buffer.h"
 #include "shm/os/clock.h"
+#include "worker/clients/awaited_places.h"
 #include "worker/clients/call_queue.h"
 #include "worker/clients/client_facts.h"
 #include "worker/clients/client_tracking.h"
@@ -104,6 +105,7 @@ struct ClientState : ClientTraits {
   bool has_pushes = false;             ///< the MessageHub lists it as pushed to
   ClientState* next_pushed = nullptr;  ///< behind it in that list
   ClientWait waits = ClientWait::kNothing;
+  std::unique_ptr<HeldReplies> held;     ///< what its replies wait for (DiskWaits); nullptr: for nothing
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
   std::unique_ptr<Migration> migration;  ///< of the MIGRATE that is executed
   std::size_t request_bytes = 0;         ///< of the CLIENT INFO or LIST that is executed, for its own line

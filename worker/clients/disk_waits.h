@@ -6,19 +6,29 @@
 // change data queue behind it meanwhile, so that short ones do not take the room that a long one waits for;
 // reads and other clients go on.
 //
-// Invariant: a client is in the queue exactly while its `waits` is kJournal.
+// While the rule is that replies wait for the disk (DiskState::release_rule, `fsync always`), what a client's
+// requests have written, and of what they have read the last change, is noted while they are executed
+// (ClientState::held). Its replies leave when all of that is on disk; until then nothing more of it is read.
+//
+// Invariants: a client is in the queue exactly while its `waits` is kJournal; it is held, and listed so,
+// exactly while `held` has a time.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "shm/format/layout.h"
+#include "shm/keyspace/keyspace.h"
 #include "shm/segment.h"
 
 namespace memento {
 
 struct ClientState;
+struct Command;
 
 class DiskWaits {
  public:
@@ -38,8 +48,36 @@ class DiskWaits {
   /// The client is gone.
   void remove(ClientState& client);
 
+  /// Replies leave when what they tell of is on disk. One look a batch.
+  bool holds_replies() const {
+    return (header_.disk.release_rule.load(std::memory_order_relaxed) & DiskState::kWaitForDisk) != 0;
+  }
+  /// How far this process has written its ring.
+  std::uint64_t tail() const { return ring_.tail.load(std::memory_order_relaxed); }
+  /// The client's requests were executed since then.
+  void note_writes(ClientState& client, std::uint64_t tail_before) {
+    if (tail() != tail_before) note_place(client, ring_place(process_, tail()));
+  }
+  /// They have seen keys of this slot.
+  void note_slot(ClientState& client, SlotId slot) {
+    note_place(client, slots_[slot.value].last_at.load(std::memory_order_acquire));
+  }
+  /// They have seen any key.
+  void note_all(ClientState& client);
+  /// One that has been executed. REQUIRES: the keyspace has the database selected that it was about.
+  void note_request(ClientState& client, const Command& command, std::span<const std::string_view> words,
+                    const Keyspace& keyspace);
+  /// The replies are held back from now on. REQUIRES: something is noted.
+  void hold(ClientState& client);
+  /// Whose replies may leave now, and are not held any more.
+  std::vector<ClientState*> take_durable();
+  /// The disk has not answered for so long, and neither did it for these clients' replies: nobody can say
+  /// whether what they asked for will be there. They are not held any more.
+  std::vector<ClientState*> take_lost(std::int64_t now_ms, std::int64_t timeout_ms);
+  bool has_held() const { return !held_.empty(); }
+
   /// Somebody waits: take_progress() and may_sleep() are to be called.
-  bool is_waiting() const { return !queue_.empty(); }
+  bool is_waiting() const { return !queue_.empty() || !held_.empty(); }
   /// What they wait for may have come since the last call.
   bool take_progress();
   /// In front of a sleep: false when it has come already; else the archiver wakes this worker.
@@ -52,16 +90,25 @@ class DiskWaits {
   struct Progress {
     std::uint64_t consumers = 0;
     std::array<std::uint64_t, kJournalConsumerLimit> heads{};
+    std::uint64_t durable = 0;  ///< the sum of all rings'
+    std::uint64_t status = 0;
+    std::uint64_t release_rule = 0;
     bool operator==(const Progress&) const = default;
   };
   Progress progress() const;
+  void note_place(ClientState& client, std::uint64_t place);
+  bool is_silent(std::int64_t now_ms, std::int64_t timeout_ms) const;
 
   Segment& segment_;
+  const std::uint32_t process_;
   Header& header_;
   JournalState& ring_;
+  const SlotJournal* const slots_;
   std::deque<ClientState*> queue_;
   ClientState* retried_ = nullptr;
+  std::vector<ClientState*> held_;
   Progress seen_;
+  std::int64_t progress_ms_ = 0;  ///< monotonic: when somebody was seen to move, or to begin to wait
 };
 
 }  // namespace memento

@@ -40,6 +40,7 @@ enum CommandFlag : std::uint32_t {
   kNoScript = 1 << 6,
   kLoading = 1 << 7,
   kStale = 1 << 8,
+  kSeesOthers = 1 << 9,  ///< what it answers may tell of keys that it does not name, or of other databases'
   kUnqueued = 1 << 10,   ///< executed at once inside MULTI
   kAllKeys = 1 << 11,    ///< works on all slots
   kContainer = 1 << 12,  ///< has subcommands
@@ -100,6 +101,8 @@ struct Command {
     const KeyRange range = keys.find(words);
     for (std::size_t i = range.first; i < range.end; i += range.step) visit(words[i]);
   }
+  /// What it answers may tell of any key.
+  bool sees_unnamed_keys() const { return has(kAllKeys | kSeesOthers); }
   /// SUBSCRIBE and its relatives: confirms each name.
   bool confirms_names() const { return has(kPubSubFlag) && has(kSubscribedToo); }
   /// Index of the first key of a call with these words; 0: it has none.

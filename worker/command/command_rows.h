@@ -26,8 +26,8 @@ inline constexpr std::uint32_t kStore = kWrite | kDenyOom;
 inline constexpr std::uint32_t kAnyTime = kLoading | kStale | kNoScript;
 inline constexpr std::uint32_t kSubscribing = kPubSubFlag | kAnyTime | kSubscribedToo;
 inline constexpr KeySpec kCountedKeys = KeySpec::counted(2);
-inline constexpr std::uint32_t kScripts = kScript | kNoScript | kStale;
-inline constexpr std::uint32_t kReadingScripts = kReadonly | kNoScript | kStale;
+inline constexpr std::uint32_t kScripts = kScript | kNoScript | kStale | kSeesOthers;
+inline constexpr std::uint32_t kReadingScripts = kReadonly | kNoScript | kStale | kSeesOthers;
 inline constexpr const char* kOwn = "memento";  // a command Redis does not have
 
 /// Derives the columns that follow from others. `first_number`: of the first row.
@@ -73,8 +73,8 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"TYPE", 2, kReadFast, kOneKey, 0, kKeys, "1.0.0", "key", "string, or none"},
     {"RENAME", 3, kWrite, kTwoKeys, 0, kKeys, "1.0.0", "key newkey", "Move a value with its expiry to another key"},
     {"RENAMENX", 3, kWrite | kFast, kTwoKeys, 0, kKeys, "1.0.0", "key newkey", "RENAME if newkey is not there; 1, or 0"},
-    {"COPY", -3, kStore, kTwoKeys, 0, kKeys, "6.2.0", "source destination [DB index] [REPLACE]", "Copy a value with its expiry; 1, or 0"},
-    {"MOVE", 3, kWrite | kFast, kOneKey, 0, kKeys, "1.0.0", "key index", "Move a key to another database, unless it has one; 1, or 0"},
+    {"COPY", -3, kStore | kSeesOthers, kTwoKeys, 0, kKeys, "6.2.0", "source destination [DB index] [REPLACE]", "Copy a value with its expiry; 1, or 0"},
+    {"MOVE", 3, kWrite | kFast | kSeesOthers, kOneKey, 0, kKeys, "1.0.0", "key index", "Move a key to another database, unless it has one; 1, or 0"},
     {"MIGRATE", -6, kWrite | kNoScript | kNoMulti | kDangerous, KeySpec::migrated(), 0, kKeys, "2.6.0", "host port key db milliseconds [COPY] [REPLACE] [AUTH password | AUTH2 user password] [KEYS key [key ...]]", "Move keys to another server", JoinKind::kNone, Secrets::kBehindAuth},
     {"DUMP", 2, kReadonly, kOneKey, 0, kKeys, "2.6.0", "key", "A value as bytes for RESTORE"},
     {"RESTORE", -4, kStore | kDangerous, kOneKey, 0, kKeys, "2.6.0", "key ttl payload [REPLACE] [ABSTTL]", "Store what DUMP gave"},
@@ -212,8 +212,8 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"CLIENT|UNBLOCK", -3, kAnyTime | kAdmin, kNoKey, 0, kConnection, "5.0.0", "id [TIMEOUT | ERROR]", "0: no client waits for others here"},
     {"CLIENT|UNPAUSE", 2, kAnyTime | kAdmin, kNoKey, 0, kConnection, "6.2.0", "", "End CLIENT PAUSE"},
 
-    {"CLUSTER|COUNTKEYSINSLOT", 3, kStale, kNoKey, 0, kCluster, "3.0.0", "slot", "How many of this node's keys are in one of 16384 slots"},
-    {"CLUSTER|GETKEYSINSLOT", 4, kStale, kNoKey, 0, kCluster, "3.0.0", "slot count", "Some of them"},
+    {"CLUSTER|COUNTKEYSINSLOT", 3, kStale | kSeesOthers, kNoKey, 0, kCluster, "3.0.0", "slot", "How many of this node's keys are in one of 16384 slots"},
+    {"CLUSTER|GETKEYSINSLOT", 4, kStale | kSeesOthers, kNoKey, 0, kCluster, "3.0.0", "slot count", "Some of them"},
     {"CLUSTER|HELP", 2, kLoading | kStale, kNoKey, 0, kCluster, "5.0.0", "", "The subcommands"},
     {"CLUSTER|INFO", 2, kStale, kNoKey, 0, kCluster, "3.0.0", "", "Figures about the cluster"},
     {"CLUSTER|KEYSLOT", 3, kStale, kNoKey, 0, kCluster, "3.0.0", "key", "The key's slot, of 16384"},
@@ -221,7 +221,7 @@ inline constexpr auto kSubcommands = numbered(std::to_array<Command>({
     {"CLUSTER|MYID", 2, kStale, kNoKey, 0, kCluster, "3.0.0", "", "This node's id"},
     {"CLUSTER|MYSHARDID", 2, kStale, kNoKey, 0, kCluster, "7.2.0", "", "The same; a shard is one node"},
     {"CLUSTER|NODES", 2, kStale, kNoKey, 0, kCluster, "3.0.0", "", "The nodes, a line each"},
-    {"CLUSTER|RANDOMKEY", 2, kReadonly | kStale, kNoKey, 0, kCluster, kOwn, "", "How many keys this node has, and one of them"},
+    {"CLUSTER|RANDOMKEY", 2, kReadonly | kStale | kSeesOthers, kNoKey, 0, kCluster, kOwn, "", "How many keys this node has, and one of them"},
     {"CLUSTER|SHARDS", 2, kLoading | kStale, kNoKey, 0, kCluster, "7.0.0", "", "The nodes and their slots"},
     {"CLUSTER|SLOTS", 2, kLoading | kStale, kNoKey, 0, kCluster, "3.0.0", "", "Ranges of slots and their nodes"},
 

@@ -101,6 +101,8 @@ void Connection::consume(Turn& turn, SessionContext& context) {
 Connection::Wait Connection::answer(Turn& turn, SessionContext& context) {
   ByteBuffer& bytes = *turn.bytes;
   ByteBuffer& output = turn.output;
+  if (must_hold(turn)) [[unlikely]]
+    return hold(turn, context.services.hub.disk());
   bool broken = !send(output, context.keyspace);
   // Nearly always: all was a request, and all was answered.
   if (!broken && output.empty() && bytes.empty() && session_.wants_input() &&
@@ -109,14 +111,10 @@ Connection::Wait Connection::answer(Turn& turn, SessionContext& context) {
   }
   while (!broken && session_.is_paused() && output.empty()) {
     consume(turn, context);
+    if (must_hold(turn)) return hold(turn, context.services.hub.disk());
     broken = !send(output, context.keyspace);
   }
-  if (&bytes == &turn.input && !bytes.empty()) {
-    has_long_requests_ = has_long_requests_ || bytes.size() > kReadBytes / 2;
-    input_.append(bytes.view());
-    bytes.consume(bytes.size());
-  }
-  if (input_.empty()) input_.shrink(0);
+  keep_input(turn);
   if (broken) {
     output.consume(output.size());
     return Wait::kClosed;
@@ -132,13 +130,51 @@ Connection::Wait Connection::answer(Turn& turn, SessionContext& context) {
   return session_.is_closing() ? finish() : Wait::kInput;
 }
 
+// What the turn has left of it.
+void Connection::keep_input(Turn& turn) {
+  ByteBuffer& bytes = *turn.bytes;
+  if (&bytes == &turn.input && !bytes.empty()) {
+    has_long_requests_ = has_long_requests_ || bytes.size() > kReadBytes / 2;
+    input_.append(bytes.view());
+    bytes.consume(bytes.size());
+  }
+  if (input_.empty()) input_.shrink(0);
+}
+
+// A client that is told nothing waits for nothing.
+bool Connection::must_hold(const Turn& turn) {
+  ClientState& client = session_.client();
+  if (client.held == nullptr) [[likely]]
+    return false;
+  if (!turn.output.empty() || client.has_pending_replies()) return true;
+  client.held.reset();
+  return false;
+}
+
+Connection::Wait Connection::hold(Turn& turn, DiskWaits& disk) {
+  keep_input(turn);
+  output_.swap(turn.output);  // its own is empty, or it would not have been served
+  disk.hold(session_.client());
+  return Wait::kDisk;
+}
+
+Connection::Wait Connection::on_lost(Turn& turn, SessionContext& context) {
+  output_ = ByteBuffer();
+  ReplyWriter(output_, session_.client().protocol)
+      .error(
+          "UNKNOWN the disk does not answer: whether the requests that were not answered have changed "
+          "anything that will last is not known");
+  ends_ = true;
+  return on_writable(turn, context);
+}
+
 Connection::Wait Connection::push(Keyspace& keyspace) {
   ClientState& client = session_.client();
   ByteBuffer pushes = std::move(client.pushes);
   if (client.must_close || output_.size() + pushes.size() > MessageHub::kPushLimitBytes) return Wait::kClosed;
   if (session_.is_closing() || ends_) return registered;
   output_.append(pushes.view());
-  if (registered == Wait::kOutput) return registered;
+  if (registered == Wait::kOutput || client.held != nullptr) return registered;
   if (!send(output_, keyspace)) return Wait::kClosed;
   if (!output_.empty()) return Wait::kOutput;
   output_.shrink(0);
@@ -147,12 +183,14 @@ Connection::Wait Connection::push(Keyspace& keyspace) {
 
 Connection::Wait Connection::on_replies(Keyspace& keyspace) {
   ByteBuffer& ready = session_.client().replies->ready();
-  if (output_.empty() && !send(ready, keyspace)) return Wait::kClosed;
+  const bool is_held = session_.client().held != nullptr;
+  if (!is_held && output_.empty() && !send(ready, keyspace)) return Wait::kClosed;
   if (!ready.empty()) {
     output_.append(ready.view());
     ready.consume(ready.size());
   }
   ready.shrink(kKeptReadyBytes);
+  if (is_held) return registered;
   if (!output_.empty()) return Wait::kOutput;
   if (registered != Wait::kReplies || session_.client().has_pending_replies()) return registered;
   if (session_.is_closing() || ends_) return finish();
@@ -161,6 +199,7 @@ Connection::Wait Connection::on_replies(Keyspace& keyspace) {
 
 Connection::Wait Connection::end() {
   ends_ = true;
+  if (session_.client().held != nullptr) return Wait::kDisk;
   if (output_.empty() && session_.client().has_pending_replies()) return Wait::kReplies;
   return output_.empty() ? finish() : Wait::kOutput;
 }

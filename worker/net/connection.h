@@ -75,6 +75,11 @@ class Connection {
   /// Replies of other nodes came: sends them.
   Wait on_replies(Keyspace& keyspace);
 
+  /// What its replies tell of is on disk: sends them, and goes on. REQUIRES: they were held.
+  Wait on_durable(Turn& turn, SessionContext& context) { return on_writable(turn, context); }
+  /// Whether it will ever be is not known: the client is told so instead, and no more.
+  Wait on_lost(Turn& turn, SessionContext& context);
+
   /// Executes nothing more: sends what waits to be sent, then closes as finish() does.
   Wait end();
 
@@ -105,6 +110,10 @@ class Connection {
     if (waits == ClientWait::kJournal) return Wait::kDisk;
     return waits == ClientWait::kReplies ? Wait::kReplies : Wait::kParked;
   }
+  /// The turn's output is to be held back.
+  bool must_hold(const Turn& turn);
+  Wait hold(Turn& turn, DiskWaits& disk);
+  void keep_input(Turn& turn);
   void consume(Turn& turn, SessionContext& context);
   /// Sends as much as the socket takes; false when the connection is broken.
   inline bool send(ByteBuffer& bytes, Keyspace& keyspace);

@@ -7,15 +7,42 @@
 
 namespace memento {
 
-// One after the other, as long as there is room.
 void DiskClients::look() {
   const bool is_due = std::exchange(is_due_, false);
   if (!disk_.take_progress() && !is_due) return;
+  release();
+  retry();
+}
+
+void DiskClients::release() {
+  bool has_peers = false;
+  for (const ClientState* const client : disk_.take_durable()) {
+    if (client->descriptor < 0) {
+      has_peers = true;
+    } else {
+      actions_.release(*connections_.at(client->descriptor));
+    }
+  }
+  for (ClientState* const client :
+       disk_.take_lost(monotonic_time_ms(), settings_.disk_timeout_ms.load(std::memory_order_relaxed))) {
+    if (client->descriptor < 0) {
+      has_peers = true;
+      actions_.lose_peer(*client);
+    } else {
+      actions_.lose(*connections_.at(client->descriptor));
+    }
+  }
+  if (has_peers) actions_.serve_peers();
+}
+
+// Those who wait for room one after the other, as long as there is some. One whose replies have yet to leave
+// goes on behind them.
+void DiskClients::retry() {
   while (const ClientState* const client = disk_.begin_retry()) {
     if (client->descriptor < 0) {
       actions_.serve_peers();
     } else if (Connection& connection = *connections_.at(client->descriptor);
-               connection.registered == Connection::Wait::kDisk) {
+               connection.registered == Connection::Wait::kDisk && client->held == nullptr) {
       actions_.resume(connection);
     }
     if (!disk_.end_retry()) break;

@@ -60,6 +60,7 @@ int Worker::run() {
     if (router_ != nullptr) survive([&] { take_replies(); });
     survive([&] { push_messages(); });
     if (hub_.disk().wants_archiver()) hub_.wake_archiver();
+    if (cutting_off_ && !ending_ && !hub_.disk().has_held()) leaving_ = true;
   }
   return static_cast<int>(ExitStatus::kOk);
 }
@@ -200,11 +201,23 @@ void Worker::cut_off() {
   if (!set_timer(quit_timer_, kCutOffGraceMs)) leaving_ = true;
 }
 
+// What was executed has yet to reach the disk, for which its replies wait: it gets a moment.
+void Worker::leave() {
+  if (std::exchange(cutting_off_, true) || !hub_.disk().has_held()) {
+    leaving_ = true;
+    return;
+  }
+  quit_timer_ = make_timer(kCutOffGraceMs);
+  if (!quit_timer_ || !watch_input(epoll_, quit_timer_.get())) leaving_ = true;
+  acceptor_.stop(false);
+  connections_.for_each([this](Connection& connection) { settle(connection, connection.end()); });
+}
+
 void Worker::on_signal() {
   signalfd_siginfo signal;
   while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
     if (signal.ssi_signo == SIGTERM) {
-      leaving_ = true;
+      leave();
     } else if (signal.ssi_signo == SIGUSR1) {
       if (const Outcome reopened = context_.log.reopen(); !reopened)
         context_.log.warning(reopened.error().message);

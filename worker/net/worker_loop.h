@@ -70,6 +70,9 @@ class Worker {
   void take_replies();
   void serve_peers();
   void resume(Connection& connection);
+  void release(Connection& connection);
+  void lose(Connection& connection);
+  void leave();
   void on_signal();
   void on_timer();
   void finish_connections(bool has_successor);
@@ -107,10 +110,13 @@ class Worker {
   Background background_;
   IdleClients idle_clients_{connections_, close_};
   Migrations migrations_{hub_.clients()};
-  DiskClients disk_clients_{
-      hub_.disk(),
-      connections_,
-      {[this](Connection& connection) { resume(connection); }, [this] { serve_peers(); }}};
+  DiskClients disk_clients_{hub_.disk(),
+                            connections_,
+                            context_.settings,
+                            {[this](Connection& connection) { resume(connection); },
+                             [this](Connection& connection) { release(connection); },
+                             [this](Connection& connection) { lose(connection); }, [this] { serve_peers(); },
+                             [this](ClientState& client) { peers_->lose(client); }}};
   LogLimiter memory_log_{"connections ended for want of memory", 1, kMemoryLogMs};
   std::deque<int> next_turns_;  ///< descriptors of connections whose turn ended before their requests did
   bool leaving_ = false;        ///< now

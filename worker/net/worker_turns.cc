@@ -62,7 +62,7 @@ bool Worker::serve_beside_script() {
         if (descriptor == signals_.get()) on_signal();
       },
       [this](Connection& connection, Connection::Wait wait) { settle(connection, wait); });
-  return leaving_;
+  return leaving_ || cutting_off_;
 }
 
 // Sends the replies of the turns in front of `end` that were not sent yet.
@@ -106,6 +106,19 @@ void Worker::give_another_turn() {
 // What its request waited for has come.
 void Worker::resume(Connection& connection) {
   settle(connection, guard(turns_[0], [&] { return connection.resume(turns_[0], session_); }));
+}
+
+// What its replies tell of is on disk.
+void Worker::release(Connection& connection) {
+  settle(connection, guard(turns_[0], [&] { return connection.on_durable(turns_[0], session_); }));
+}
+
+void Worker::lose(Connection& connection) {
+  ClientState& client = connection.session().client();
+  if (router_ != nullptr) router_->forget(client);
+  client.replies.reset();
+  hub_.disk().remove(client);
+  settle(connection, guard(turns_[0], [&] { return connection.on_lost(turns_[0], session_); }));
 }
 
 }  // namespace memento

@@ -84,6 +84,11 @@ void prefetch_tables(const Batch& batch, const Keyspace& keyspace);
 /// Notes in the requests' keys where they were seen.
 void prefetch_entries(Batch& batch, const Keyspace& keyspace);
 
+/// What these requests, which are plain, have seen is noted for the client.
+inline void note_slots(DiskWaits& disk, ClientState& client, std::span<const Request> requests) {
+  for (const Request& request : requests) disk.note_slot(client, request.key.slot);
+}
+
 /// Executes the requests of one batch, in order, and counts and times them. Replies go to the output that
 /// the context's reply writes to.
 class BatchRun {

@@ -23,6 +23,7 @@ bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, Byte
   }
   if (!meter_) {
     if (!may_begin()) return false;
+    holds_ = context_.services.hub.disk().holds_replies();
     tracking.tell(nullptr);  // of a client whose turn ended without memory
     meter_.emplace(context_.services.settings, context_.services.facts.process, client);
   }
@@ -39,7 +40,12 @@ bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, Byte
   BatchRun run(batch, command, output);
   std::size_t done = 0;
   try {
+    const std::uint64_t tail_before = context_.services.hub.disk().tail();
     done = run.execute_plain(0, Session::kOutputPauseBytes);
+    if (holds_) [[unlikely]] {
+      context_.services.hub.disk().note_writes(client, tail_before);
+      note_slots(context_.services.hub.disk(), client, std::span(batch.requests).first(done));
+    }
     tracking.tell(&client);
   } catch (...) {  // the connection ends
     meter_->drop_turn();

@@ -36,6 +36,7 @@ class BriefTurns {
 
   SessionContext& context_;
   std::optional<CommandMeter> meter_;  ///< while a row of them goes on
+  bool holds_ = false;                 ///< what replies tell of has to be on disk before they leave
   ExecState exec_;                     ///< which brief commands leave as it is
   std::uint64_t executed_ = 0;
   std::uint64_t errors_ = 0;

@@ -48,6 +48,7 @@ class Session::Consumption {
   bool end_batch(std::size_t done, bool is_turn_over);
   void follow_database(std::size_t done);
   void wait_for_room();
+  void note_request(const Request& request);
   void show(const Request& request);
   void take_pushes();
   void finish();
@@ -69,6 +70,7 @@ class Session::Consumption {
   // Of the batch:
   std::size_t runnable_ = 0;  // so many of its requests may run
   bool is_shown_ = false;     // to clients in MONITOR
+  bool holds_ = false;        // what replies tell of has to be on disk before they leave
   bool is_routed_ = false;    // some requests may be other nodes'
   bool was_text_ = false;     // the protocol it was parsed in
   DatabaseId database_;       // that its keys were hashed for
@@ -106,8 +108,12 @@ bool Session::Consumption::take_batch() {
   is_routed_ = context_.router != nullptr && !context_.services.is_busy && is_routed();
   was_text_ = session_.is_text();
   command_.reply.set_protocol(client_.protocol);
+  holds_ = hub_.disk().holds_replies();
+  const std::uint64_t tail_before = holds_ ? hub_.disk().tail() : 0;
   BatchRun run(batch_, command_, output_, session_.turn_end_ticks_);
   const std::size_t done = execute_batch(run);
+  if (holds_) [[unlikely]]
+    hub_.disk().note_writes(client_, tail_before);
   executed_ += done;
   run.end(done);
   if (is_shown_) [[unlikely]]
@@ -186,7 +192,9 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
     if (batch_.requests[done].is_plain && !is_routed_ && !meter_.times_each() && client_.is_ordinary() &&
         runnable_ == batch_.count && !context_.services.is_busy && !context_.services.denies_growth)
         [[likely]] {
-      done = run.execute_plain(done, kOutputPauseBytes);
+      const std::size_t begin = std::exchange(done, run.execute_plain(done, kOutputPauseBytes));
+      if (holds_) [[unlikely]]
+        note_slots(hub_.disk(), client_, std::span(batch_.requests).subspan(begin, done - begin));
       hub_.tracking().tell(&client_);
       if (done > 0) client_.last_command = batch_.requests[done - 1].command;
       if (run.lacks_room()) [[unlikely]] {
@@ -202,6 +210,8 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
       session_.parked_ = true;
       break;
     }
+    if (holds_) [[unlikely]]
+      note_request(batch_.requests[done]);
     ++done;
     if (step == Step::kEndsBatch) runnable_ = done;
   }
@@ -231,6 +241,11 @@ Session::Consumption::Step Session::Consumption::execute_one(BatchRun& run, std:
     take_pushes();
   session_.closing_ |= command_.close_after_reply;
   return ends_batch ? Step::kEndsBatch : Step::kGoesOn;
+}
+
+void Session::Consumption::note_request(const Request& request) {
+  if (request.command != nullptr)
+    hub_.disk().note_request(client_, *request.command, batch_.words_of(request), context_.keyspace);
 }
 
 void Session::Consumption::wait_for_room() {

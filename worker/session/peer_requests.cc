@@ -21,6 +21,9 @@ constexpr std::size_t kKeptOutputBytes = 1 << 20;
 constexpr double kTurnNs = 1'000'000;  // of each node's requests; then this worker's clients are served
 constexpr const char* kNoRequest = "ERR what another node sent is not a request";
 constexpr const char* kTooLong = "OOM the request is longer than its node takes, or has memory for";
+constexpr const char* kOutcomeUnknown =
+    "UNKNOWN its node's disk does not answer: whether it has changed anything that will last is not known";
+constexpr std::size_t kLostReplyBytes = 256;  // of the reply in a ring
 constexpr const char* kNoMemory = "OOM its node has no memory for it; if it writes, it may have run";
 
 // About the server, not about a key.
@@ -55,12 +58,13 @@ PeerRequests::PeerRequests(const Channel& channel, ClusterState& state, Keyspace
 }
 
 bool PeerRequests::is_idle() const {
-  return std::ranges::all_of(peers_,
-                             [](const Peer& peer) { return !peer.requests.has_more() && !peer.waits; });
+  return std::ranges::all_of(
+      peers_, [](const Peer& peer) { return !peer.requests.has_more() && !peer.waits && !peer.is_held(); });
 }
 
 bool PeerRequests::has_work() {
   return std::ranges::any_of(peers_, [](Peer& peer) {
+    if (peer.is_held()) return false;
     return peer.waits ? peer.replies.reserve(fragment_bytes(kFragmentLimitBytes)) != nullptr
                       : peer.may_execute();
   });
@@ -69,10 +73,14 @@ bool PeerRequests::has_work() {
 bool PeerRequests::serve() {
   bool wakes = false;
   for (Peer& peer : peers_) {
-    if (!peer.may_execute() && !peer.waits) [[likely]]
+    if (!peer.may_execute() && !peer.waits && peer.held.empty()) [[likely]]
       continue;
+    if (peer.is_held()) continue;
+    peer.held.clear();
     serve(peer);
-    wakes |= peer.replies.publish();
+    if (peer.is_held()) services_.hub.disk().hold(peer.client);
+    wakes |= publish(peer);
+    wakes |= std::exchange(wakes_, false);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     wakes |=
         peer.rings.bus_waits.load(std::memory_order_relaxed) != 0 && peer.rings.bus_waits.exchange(0) != 0;
@@ -81,10 +89,29 @@ bool PeerRequests::serve() {
   return wakes;
 }
 
+// Replies that are held are not.
+bool PeerRequests::publish(Peer& peer) { return !peer.is_held() && peer.replies.publish(); }
+
+void PeerRequests::lose(ClientState& client) {
+  for (Peer& peer : peers_) {
+    if (&peer.client != &client) continue;
+    peer.replies.take_back();
+    peer.reply.consume(peer.reply.size());
+    peer.waits = false;
+    // Where replies as short as +OK have filled the ring.
+    const bool is_full = peer.replies.free_bytes() < peer.held.size() * kLostReplyBytes;
+    for (const FragmentHeader& header : peer.held) {
+      ReplyWriter(output_, protocol_of(header)).error(is_full ? "UNKNOWN" : kOutcomeUnknown);
+      answer(peer, header);
+    }
+  }
+}
+
 void PeerRequests::serve(Peer& peer) {
   turn_end_ticks_ = cpu_ticks() + static_cast<std::uint64_t>(kTurnNs * ticks_per_ns());
   try {
     while (put_reply(peer) && peer.may_execute()) {
+      if (services_.hub.disk().holds_replies()) wakes_ |= publish(peer);
       if (!take(peer) || cpu_ticks() >= turn_end_ticks_) return;
     }
   } catch (const std::bad_alloc&) {
@@ -100,7 +127,7 @@ bool PeerRequests::take(Peer& peer) {
   if (batch_bytes == 0) return take_message(peer);
   peer.rings.taken.store(peer.requests.position() + batch_bytes, std::memory_order_release);
   run_batch(peer);
-  return !peer.waits && !peer.waits_for_room();
+  return !peer.waits && !peer.waits_for_room() && !peer.is_held();
 }
 
 bool PeerRequests::take_message(Peer& peer) {
@@ -127,6 +154,7 @@ bool PeerRequests::take_message(Peer& peer) {
     services_.hub.disk().queue(peer.client);
     return false;
   }
+  if (peer.is_held()) peer.held = {header};
   peer.message.reset();
   peer.assembler.release();
   peer.requests.advance(bytes);
@@ -208,6 +236,8 @@ void PeerRequests::run_batch(Peer& peer) {
   if (done > 0) peer.requests.advance(batch_.requests[done - 1].input_end);
   peer.requests.release();
   state_.node(peer.node).executed.fetch_add(done, std::memory_order_relaxed);
+  if (peer.is_held())
+    peer.held.assign(headers_.begin(), headers_.begin() + static_cast<std::ptrdiff_t>(done));
   if (has_room) return;
   peer.rings.taken.store(peer.requests.position(), std::memory_order_release);
   services_.hub.disk().queue(peer.client);
@@ -216,14 +246,23 @@ void PeerRequests::run_batch(Peer& peer) {
 // A request of the batch.
 PeerRequests::Executed PeerRequests::execute_one(BatchRun& run, std::size_t place, ClientState& client) {
   const Command* const command = batch_.requests[place].command;
+  DiskWaits& disk = services_.hub.disk();
+  const std::uint64_t tail_before = disk.tail();
   BatchRun::Outcome outcome = BatchRun::Outcome::kParks;
-  if (command != nullptr && services_.hub.disk().must_queue(client) && may_change_data(client, *command)) {
+  if (command != nullptr && disk.must_queue(client) && may_change_data(client, *command)) {
     outcome = BatchRun::Outcome::kNoRoom;
   } else if (headers_[place].kind != FragmentKind::kCommand || is_for_any_node(command)) {
     outcome = run.execute(place);
   }
   if (outcome == BatchRun::Outcome::kNoRoom) return Executed::kNoRoom;
-  if (outcome != BatchRun::Outcome::kParks) return Executed::kYes;
+  if (outcome != BatchRun::Outcome::kParks) {
+    if (disk.holds_replies()) {
+      disk.note_writes(client, tail_before);
+      if (command != nullptr)
+        disk.note_request(client, *command, Batch::words_of(batch_.requests[place]), keyspace_);
+    }
+    return Executed::kYes;
+  }
   run.end(place);
   return Executed::kNoRequest;
 }

@@ -4,7 +4,8 @@
 // Each node has rings of its own, and its requests are executed in order. A reply that finds no room waits
 // here, one for each node, and nothing more of that node is executed before it is gone. Before a request is
 // executed it is noted as taken (PeerRings::taken): if the worker dies, the bus knows that it may be done.
-// One for which the journal has no room stays in the ring, and that node's others behind it.
+// One for which the journal has no room stays in the ring, and that node's others behind it. Replies that
+// wait for the disk are written and not published, and nothing more of that node is executed.
 //
 // A message that is no request (a peer of another build) is answered with an error, and so is one for which
 // there is no memory.
@@ -31,6 +32,9 @@ class PeerRequests {
   bool serve();
   /// serve() has something to do. The bus rings the wake-up FIFO of a worker that sleeps when that changes.
   bool has_work();
+  /// It is not known whether what this node's requests have changed will last: that is what their replies
+  /// say now. REQUIRES: they were held.
+  void lose(ClientState& client);
   /// Nothing was asked that is not answered.
   bool is_idle() const;
 
@@ -49,12 +53,17 @@ class PeerRequests {
     /// A message that is whole and waits for room in the journal; its last fragment is in the ring still.
     std::optional<std::string_view> message{};
 
+    /// Those whose replies are held (DiskWaits): they are in the ring and not published. Else empty.
+    std::vector<FragmentHeader> held{};
+
     bool waits_for_room() const { return client.waits == ClientWait::kJournal; }
-    bool may_execute() const { return !waits && !waits_for_room() && requests.has_more(); }
+    bool is_held() const { return client.held != nullptr; }
+    bool may_execute() const { return !waits && !waits_for_room() && !is_held() && requests.has_more(); }
   };
   enum class Executed { kYes, kNoRequest, kNoRoom };
 
   void serve(Peer& peer);
+  bool publish(Peer& peer);
   bool take(Peer& peer);
   std::size_t prepare(std::string_view fragments);
   bool take_message(Peer& peer);
@@ -78,6 +87,7 @@ class PeerRequests {
   std::array<FragmentHeader, Batch::kLimit> headers_;  ///< of the batch's requests
   std::uint64_t turn_end_ticks_ = 0;
   ByteBuffer output_;
+  bool wakes_ = false;  ///< some replies were published while others are executed
 };
 
 }  // namespace memento

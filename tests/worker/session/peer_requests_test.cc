@@ -233,6 +233,46 @@ TEST_F(PeerRequestsTest, WaitForRoomInTheJournal) {
   }
 }
 
+// Shows that replies to another node that wait for the disk are not published before, nor more of that node
+// executed, while a third one is served; and that they say so when the disk does not answer.
+TEST_F(PeerRequestsTest, RepliesWaitForTheDisk) {
+  ASSERT_TRUE(static_cast<bool>(segment_->begin_journal(kJournalForDisk, 1 << 20)));
+  JournalState& ring = segment_->process(1).journal;
+  DiskWaits& disk = hub_->disk();
+  segment_->header().disk.release_rule.store(DiskState::kWaitForDisk);
+  ask_node(0, {"GET", "nothing"});
+  ask_node(0, {"SET", "a", "1"});
+  put(0, word_list({}) + word_list({"SET", "b", "1"}), kWhole, FragmentKind::kExec);
+  ask_node(1, {"GET", "nothing"});
+  serve();
+  EXPECT_EQ(take(0), Replies{});
+  EXPECT_EQ(take(1), Replies{kNil});
+  EXPECT_FALSE(requests_->is_idle());
+  EXPECT_EQ(ask("EXISTS b"), ":0\r\n");
+  ring.durable.store(ring.tail.load());
+  EXPECT_EQ(disk.take_durable().size(), 1u);
+  serve();
+  EXPECT_EQ(take(0), (Replies{kNil, kOk}));
+  ring.durable.store(ring.tail.load());
+  EXPECT_EQ(disk.take_durable().size(), 1u);
+  serve();
+  EXPECT_EQ(take(0), Replies{"*1\r\n+OK\r\n"});
+
+  ask_node(0, {"SET", "a", "2"});
+  ask_node(0, {"GET", "a"}, Protocol::kText);
+  serve();
+  EXPECT_EQ(take(0), Replies{});
+  const std::vector<ClientState*> lost = disk.take_lost(monotonic_time_ms() + 20'000, 10'000);
+  ASSERT_EQ(lost.size(), 1u);
+  requests_->lose(*lost[0]);
+  serve();
+  const Replies replies = take(0);
+  ASSERT_EQ(replies.size(), 2u);
+  EXPECT_TRUE(replies[0].starts_with("-UNKNOWN its node's disk does not answer")) << replies[0];
+  EXPECT_TRUE(replies[1].starts_with("(error) UNKNOWN its node's disk")) << replies[1];
+  EXPECT_TRUE(requests_->is_idle());
+}
+
 // Shows that what is executed is noted before, and that the ring is freed behind.
 TEST_F(PeerRequestsTest, NotesWhatItTakes) {
   ask_node(0, {"SET", "a", "1"});

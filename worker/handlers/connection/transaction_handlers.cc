@@ -82,6 +82,13 @@ void tell_others(CommandContext& context, const CallQueue& queue, const std::vec
   context.exec.scripted_lines.clear();
 }
 
+// What its replies tell of; a conflict tells of what was watched.
+void note_reads(CommandContext& context, const CallQueue& queue, const std::vector<HashedKey>& keys) {
+  DiskWaits& disk = context.services.hub.disk();
+  if (queue.has_any(kAllKeys | kSeesOthers | kSelects)) return disk.note_all(context.client);
+  for (const HashedKey& key : keys) disk.note_slot(context.client, key.slot);
+}
+
 }  // namespace
 
 void multi(CommandContext& context, const Call&) {
@@ -171,6 +178,8 @@ void exec(CommandContext& context, const Call&) {
     throw;
   }
   context.in_exec = context.is_repeated = false;
+  if (context.services.hub.disk().holds_replies()) [[unlikely]]
+    note_reads(context, queue, execution.keys);
   context.client.others.reset();
   const std::string refusal = std::exchange(context.exec.refusal, {});
   if (status == WriteStatus::kOutOfMemory || status == WriteStatus::kBusy || conflicts || !refusal.empty())
