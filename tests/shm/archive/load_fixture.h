@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -83,25 +84,40 @@ inline void expect_equal(const Contents& found, const Contents& expected) {
 class RecordedKeyspace {
  public:
   explicit RecordedKeyspace(std::uint64_t bytes = 64 << 20, std::uint64_t ring_bytes = 4 << 20)
-      : segment_(make_journalled(bytes, ring_bytes)), rings_(*segment_, kDiskConsumer) {
+      : segment_(make_journalled(bytes, ring_bytes)) {
+    rings_.emplace(*segment_, kDiskConsumer);
     journal_.begin_file();
   }
 
   Segment& segment() { return *segment_; }
   TestJournal& journal() { return journal_; }
-  RingFrames& rings() { return rings_; }
+  RingFrames& rings() { return *rings_; }
 
-  /// Brings what is in the rings on disk.
-  void archive(std::uint64_t limit_bytes = 1 << 20) {
+  /// Brings what is in the rings on disk. REQUIRES: nobody writes meanwhile.
+  void archive() {
     do {
-      ASSERT_TRUE(rings_.fill(limit_bytes, &journal_.builder())) << rings_.merger().error();
-      if (!journal_.has_room(limit_bytes + (2 << 20))) {
-        journal_.sync();
-        journal_.begin_file(journal_.bounds().first_file);
-      }
+      archive_some();
+    } while (rings_->merger().waiting_bytes() > 0);
+  }
+  void archive_some() {
+    constexpr std::uint64_t kPassBytes = 1 << 20;
+    ASSERT_TRUE(rings_->fill(kPassBytes, &journal_.builder())) << rings_->merger().error();
+    if (!journal_.has_room(3 * kPassBytes)) {
+      journal_.sync();
+      journal_.begin_file(journal_.bounds().first_file);
+    }
+    journal_.write();
+    rings_->merger().publish();
+  }
+
+  /// An archiver that writes so much and dies before its heads move; another one follows.
+  void write_and_die(std::uint64_t limit_bytes) {
+    ASSERT_TRUE(rings_->fill(limit_bytes, &journal_.builder())) << rings_->merger().error();
+    if (journal_.has_room(limit_bytes + (2 << 20))) {
       journal_.write();
-      rings_.merger().publish();
-    } while (rings_.merger().waiting_bytes() > 0);
+    }
+    journal_.replace_builder();
+    rings_.emplace(*segment_, kDiskConsumer);
   }
 
   LoadOptions options(std::uint32_t thread_count = 1) {
@@ -135,17 +151,17 @@ class RecordedKeyspace {
  private:
   std::unique_ptr<Segment> segment_;
   TestJournal journal_{8 << 20};
-  RingFrames rings_;
+  std::optional<RingFrames> rings_;
 };
 
 /// Random changes of all kinds, by several processes, in three databases.
 class RandomWriters {
  public:
   RandomWriters(Segment& segment, std::uint64_t seed, std::uint32_t process_count = 3,
-                std::uint64_t name_count = 200)
-      : random_(seed), name_count_(name_count) {
+                std::uint64_t name_count = 200, std::string prefix = "", std::uint32_t first_process = 1)
+      : random_(seed), name_count_(name_count), prefix_(std::move(prefix)) {
     for (std::uint32_t i = 0; i < process_count; ++i) {
-      keyspaces_.push_back(std::make_unique<Keyspace>(segment, i + 1));
+      keyspaces_.push_back(std::make_unique<Keyspace>(segment, first_process + i));
       for (std::uint32_t database = 1; database < kDatabases; ++database)
         EXPECT_TRUE(keyspaces_.back()->open_database(DatabaseId(database)));
     }
@@ -165,6 +181,8 @@ class RandomWriters {
     }
   }
   void set_long_values(bool are_there) { has_long_values_ = are_there; }
+  /// FLUSHALL, FLUSHDB, SWAPDB.
+  void set_whole_changes(bool are_there) { has_whole_changes_ = are_there; }
   Keyspace& keyspace(std::size_t i) { return *keyspaces_[i]; }
 
  private:
@@ -178,7 +196,7 @@ class RandomWriters {
     return std::string(bytes, static_cast<char>('a' + random_() % 26)) + std::to_string(random_());
   }
   std::string name() {
-    std::string bytes = "key:" + std::to_string(random_() % name_count_);
+    std::string bytes = prefix_ + "key:" + std::to_string(random_() % name_count_);
     if (random_() % 20 == 0) bytes.append(300, 'k');
     return bytes;
   }
@@ -188,7 +206,7 @@ class RandomWriters {
     const std::string one = name();
     const std::string bytes = value();
     const HashedKey key = keyspace.hash(one);
-    const std::uint64_t choice = random_() % 1000;
+    const std::uint64_t choice = random_() % (has_whole_changes_ ? 1000 : 990);
     if (choice < 400) {
       SetOptions options;
       options.expiry_ms = expiry();
@@ -246,9 +264,11 @@ class RandomWriters {
 
   std::mt19937_64 random_;
   const std::uint64_t name_count_;
+  const std::string prefix_;
   std::vector<std::unique_ptr<Keyspace>> keyspaces_;
   TimeMs now_ms_ = kStartMs;
   bool has_long_values_ = true;
+  bool has_whole_changes_ = true;
 };
 
 }  // namespace memento::testing
