@@ -175,7 +175,12 @@ bool SlotLoader::apply(const Queued& queued) {
   const SlotId slot = queued.key.slot;
   const std::uint64_t now = position_of(slot).load(kRelaxed);
   Extra* const extra = extra_of(slot);
-  if (header.position <= now || (extra != nullptr && extra->is_partial)) return ++dropped_count_, true;
+  if (header.position <= now || (extra != nullptr && extra->is_partial)) {
+    ++dropped_count_;
+    const bool is_half = header.kind == RecordKind::kSwap &&
+                         record.other_position() > position_of(record.other_slot()).load(kRelaxed);
+    return !is_half || fail(record, "only one of its slots has it already");
+  }
   const std::uint64_t base =
       header.kind == RecordKind::kReign ? record.number_at(0) : base_of(header.position);
   if (base != now) return fail(record, "its slot is at " + text_of(now) + ", records between are missing");
@@ -273,7 +278,8 @@ bool SlotLoader::add_piece(const Queued& queued, Extra& extra, bool* is_whole) {
   if ((header.flags & kRecordLastPiece) == 0) return true;
   if (value->filled_bytes() != total_bytes) return fail(piece, "a last piece, and some are missing");
   *is_whole = true;
-  const CopiedRange* const range = copied_range(extra, queued.key);
+  const bool is_part = (header.flags & kRecordOfPart) != 0;
+  const CopiedRange* const range = is_part ? nullptr : copied_range(extra, queued.key);
   bool is_put = true;
   if (range != nullptr && range->position >= header.position) {
     store_.drop(&value->filling);

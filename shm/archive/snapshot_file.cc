@@ -153,15 +153,18 @@ Outcome SnapshotWriter::finish(std::uint64_t last_frame) {
   footer.entry_count = entry_count();
   footer.last_frame = last_frame;
   footer.index_checksum = index_checksum(index_, head_.seed);
-  footer.checksum = checksum_of(footer, head_.seed);
-  std::string bytes(index_.size() * sizeof(SnapshotIndexEntry) + sizeof footer, '\0');
-  if (!index_.empty()) std::memcpy(bytes.data(), index_.data(), bytes.size() - sizeof footer);
-  std::memcpy(bytes.data() + bytes.size() - sizeof footer, &footer, sizeof footer);
+  std::string bytes(reinterpret_cast<const char*>(index_.data()), index_.size() * sizeof(SnapshotIndexEntry));
+  bytes += snapshot_footer_bytes(footer, head_.seed);
   if (!write_at(file_.get(), offset_, bytes.data(), bytes.size()))
     return system_error("pwrite(" + path_ + ") of its index");
   offset_ += bytes.size();
   if (Outcome synced = sync_data(file_, path_); !synced) return synced;
   return sync_all(*folder_, folder_path_);
+}
+
+std::string snapshot_footer_bytes(SnapshotFooter footer, std::uint64_t seed) {
+  footer.checksum = checksum_of(footer, seed);
+  return std::string(reinterpret_cast<const char*>(&footer), sizeof footer);
 }
 
 Result<SnapshotReader> SnapshotReader::open(const Fd& folder, const std::string& path, std::uint64_t number) {

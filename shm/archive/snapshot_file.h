@@ -67,6 +67,9 @@ class SnapshotWriter {
   std::vector<SnapshotIndexEntry> index_;
 };
 
+/// With its checksum, which the file's seed makes that of no other file.
+std::string snapshot_footer_bytes(SnapshotFooter footer, std::uint64_t seed);
+
 class SnapshotReader {
  public:
   /// An Error: it cannot be read, or is damaged, which it must not be.

@@ -51,6 +51,25 @@ class LockOwner {
     lock.holder.store(holder_, std::memory_order_release);
     kernel_visible();
   }
+  /// False: somebody has it, or was faster.
+  bool try_lock(RobustLock& lock) {
+    std::uint32_t seen = lock.word.load(std::memory_order_relaxed);
+    if ((seen & FUTEX_TID_MASK) != 0) return false;
+    head_.list_op_pending = link_of(lock);
+    kernel_visible();
+    const bool is_taken = lock.word.compare_exchange_strong(
+        seen, thread_id_ | (seen & FUTEX_WAITERS), std::memory_order_acquire, std::memory_order_relaxed);
+    if (!is_taken) {
+      kernel_visible();
+      head_.list_op_pending = nullptr;
+      return false;
+    }
+    link(lock);
+    if ((seen & FUTEX_OWNER_DIED) != 0) repair_for(lock);
+    lock.holder.store(holder_, std::memory_order_release);
+    kernel_visible();
+    return true;
+  }
   /// REQUIRES: held, with no redo entries committed but not applied.
   void unlock(RobustLock& lock) {
     kernel_visible();
@@ -95,6 +114,11 @@ class LockOwner {
                                            std::memory_order_relaxed)) [[unlikely]] {
       owner_died = lock_contended(lock);
     }
+    link(lock);
+    return owner_died;
+  }
+  /// Into the list of what is held. REQUIRES: it is pending.
+  void link(RobustLock& lock) {
     kernel_visible();
     lock.next = reinterpret_cast<std::uint64_t>(head_.list.next);
     kernel_visible();
@@ -102,7 +126,6 @@ class LockOwner {
     kernel_visible();
     head_.list_op_pending = nullptr;
     kernel_visible();
-    return owner_died;
   }
   void repair_for(RobustLock& lock);
   void wake_one(RobustLock& lock);

@@ -27,8 +27,7 @@
 //
 // Worked example: the footer of a snapshot with seed 0x1234 and an empty index at 4096, which needs frame 5
 //   6d 73 6e 70 66 6f 6f 74  00 00 00 00 00 00 00 00  00 10 00 00 00 00 00 00  00 00 00 00 00 00 00 00
-//   05 00 00 00 00 00 00 00  EXAMPLE_A
-//   EXAMPLE_B
+//   05 00 00 00 00 00 00 00  f0 be 3f ec 4a bc 71 da  69 9a 18 0b 09 85 24 eb
 #pragma once
 
 #include <cstddef>

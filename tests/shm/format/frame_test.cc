@@ -2,7 +2,9 @@
 #include "shm/format/frame.h"
 
 #include <gtest/gtest.h>
+#include <xxhash.h>
 
+#include "shm/archive/snapshot_file.h"
 #include "tests/shm/archive/hex.h"
 #include "tests/shm/archive/journal_fixture.h"
 
@@ -54,6 +56,18 @@ TEST(Frame, HeadHasTheBytesOfTheExample) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->number, 12u);
   EXPECT_EQ(read->data_id, (Identity{1, 2}));
+}
+
+// Shows the same of a snapshot's footer, whose index is empty.
+TEST(Frame, SnapshotFooterHasTheBytesOfTheExample) {
+  SnapshotFooter footer;
+  footer.index_offset = kSnapshotHeadBytes;
+  footer.last_frame = 5;
+  footer.index_checksum = XXH3_64bits_withSeed(nullptr, 0, 0x1234);
+  EXPECT_EQ(snapshot_footer_bytes(footer, 0x1234),
+            from_hex("6d 73 6e 70 66 6f 6f 74  00 00 00 00 00 00 00 00  00 10 00 00 00 00 00 00"
+                     "00 00 00 00 00 00 00 00  05 00 00 00 00 00 00 00  f0 be 3f ec 4a bc 71 da"
+                     "69 9a 18 0b 09 85 24 eb"));
 }
 
 }  // namespace
