@@ -42,16 +42,17 @@ CONF      := $(call objects,conf)
 WORKER    := $(call objects,worker)
 MASTER    := $(call objects,master)
 BUS       := $(call objects,bus)
+ARCHIVER  := $(call objects,archiver)
 CLI       := $(call objects,cli)
 # What the client shares with the server: the command table, what of a request is secret, and the splitting of a line.
 CLI_PARTS := $(call objects,worker/command worker/wire)
 BENCHMARK := $(call objects,benchmark)
-SERVER    := $(MASTER) $(BUS) $(WORKER) $(CONF) $(SHM)
+SERVER    := $(MASTER) $(ARCHIVER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/%,$(call objects,tests))
 CRASH     := $(call objects,tests/crash) $(BUILD)/obj/tests/shm/journal/replay_model.o
 # The rooms' own tests, which start no server; of those the shared memory's alone.
 SHM_TESTS  := $(call objects,tests/shm)
-UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/bus tests/master tests/worker) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)
+UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/archiver tests/bus tests/master tests/worker) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)
 
 # The test of the crash tests runs beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
@@ -224,7 +225,7 @@ $(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) 
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
-FOLDERS := benchmark bus cli conf master shm tests worker
+FOLDERS := archiver benchmark bus cli conf master shm tests worker
 
 # Who includes whom, what the READMEs name, how long files are, and the layout of the text.
 layout:

@@ -6,12 +6,16 @@
 #include <type_traits>
 
 #include "conf/key_event_flags.h"
+#include "conf/sync_policy.h"
 
 namespace memento {
 namespace {
 
 std::string digits(std::int64_t value) { return std::to_string(value); }
 std::string yes_or_no(std::int64_t value) { return value != 0 ? "yes" : "no"; }
+std::string fsync_policy(std::int64_t policy) {
+  return std::string(sync_policy_text(static_cast<SyncPolicy>(policy)));
+}
 std::string policy(std::int64_t evicts) { return evicts != 0 ? "allkeys" : "noeviction"; }
 
 struct NumberField {
@@ -62,6 +66,13 @@ constexpr NumberField kNumbers[] = {
     field<&O::memory_limit_bytes, &L::memory_limit_bytes>("maxmemory", &V::memory_limit_bytes),
     field<&O::eviction, &L::evicts>("eviction", &V::evicts, policy),
     field<&O::value_limit_bytes, &L::value_limit_bytes>("value-limit", &V::value_limit_bytes),
+    field<&O::sync_policy, &L::sync_policy>("fsync", &V::sync_policy, fsync_policy),
+    {"disk-timeout", &V::disk_timeout_ms, [](std::int64_t value) { return digits(value / 1000); },
+     [](const Options& o) { return std::int64_t{o.disk_timeout_s} * 1000; },
+     [](const LiveSettings& s) { return s.disk_timeout_ms.load(); },
+     [](LiveSettings& s, std::int64_t value) { s.disk_timeout_ms = value; }},
+    field<&O::stops_writes_on_disk_error, &L::stops_writes_on_disk_error>(
+        "stop-writes-on-disk-error", &V::stops_writes_on_disk_error, yes_or_no),
 };
 constexpr std::string_view kPassword = "password";
 constexpr std::string_view kHexDigits = "0123456789abcdef";

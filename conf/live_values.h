@@ -30,6 +30,9 @@ struct LiveValues {
   std::int64_t memory_limit_bytes = 0;
   std::int64_t evicts = 0;  ///< 0: off
   std::int64_t value_limit_bytes = 0;
+  std::int64_t sync_policy = 1;
+  std::int64_t disk_timeout_ms = 10'000;
+  std::int64_t stops_writes_on_disk_error = 1;  ///< 0: off
   std::string password;
 
   static LiveValues configured(const Options& options, const std::string& password);

@@ -1,8 +1,11 @@
 // See options.h. The table is add_options(); a line of the file is parsed as the option `--key=value`.
 #include "conf/options.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
@@ -14,6 +17,7 @@
 #include "conf/machine.h"
 #include "conf/password_source.h"
 #include "conf/size_text.h"
+#include "conf/sync_policy.h"
 #include "conf/version.h"
 
 namespace memento {
@@ -23,11 +27,14 @@ constexpr std::uint64_t kSmallestMemoryBytes = 16ull << 20;
 constexpr std::uint64_t kLargestValueBytes = 1ull << 30;
 
 // Options that say what this start does; the file cannot hold them.
-constexpr const char* kCommandLineOnly[] = {"config", "test", "version",      "help",  "fresh", "cluster",
-                                            "nodes",  "name", "show-journal", "check", "cut"};
+constexpr const char* kCommandLineOnly[] = {"config", "test", "version", "help",         "fresh", "cluster",
+                                            "nodes",  "name", "recover", "show-journal", "check", "cut"};
 
 constexpr const char* kAllKeys = "allkeys";
 constexpr const char* kResp = "resp";
+constexpr const char* kSalvage = "salvage";
+constexpr const char* kDetached = "detached";
+constexpr std::uint64_t kSmallestRingBytes = 16ull << 20;
 
 using Check = std::function<std::string(const std::string&)>;
 
@@ -75,6 +82,21 @@ std::string is_debug_policy(const std::string& text) {
   return text == "no" || text == "local" || text == "yes" ? "" : "'" + text + "' is not no, local or yes";
 }
 
+std::string is_sync_policy(const std::string& text) {
+  return parse_sync_policy(text) ? "" : "'" + text + "' is not always, everysec or no";
+}
+
+std::string is_recovery_mode(const std::string& text) {
+  return text == kSalvage || text == kDetached ? "" : "'" + text + "' is not salvage or detached";
+}
+
+// A ring is mapped and counted with as a power of two.
+std::string is_ring_size(const std::string& text) {
+  const std::string error = size_between(kSmallestRingBytes, 1ull << 30)(text);
+  if (!error.empty() || std::has_single_bit(*parse_size(text))) return error;
+  return "'" + text + "' is not a power of two, as 16MiB or 64MiB";
+}
+
 std::string are_key_event_flags(const std::string& text) {
   return parse_key_event_flags(text) ? "" : "'" + text + "': only letters of Ag$lshzxeKEtmdn can be";
 }
@@ -83,6 +105,7 @@ class Parser {
  public:
   explicit Parser(Options& options) : app_("memento: an in-memory key-value store", "memento") {
     add_options(options);
+    add_disk_options(options);
     add_journal_options(options);
   }
 
@@ -128,6 +151,12 @@ class Parser {
   }
   static void assign(InlineReplies& target, const std::string& text) {
     target = text == kResp ? InlineReplies::kResp : InlineReplies::kText;
+  }
+  static void assign(SyncPolicy& target, const std::string& text) {
+    target = parse_sync_policy(text).value_or(target);
+  }
+  static void assign(RecoveryMode& target, const std::string& text) {
+    target = text == kSalvage ? RecoveryMode::kSalvage : RecoveryMode::kDetached;
   }
   static void assign(std::uint64_t& target, const std::string& text) {
     target = parse_size(text).value_or(target);
@@ -214,6 +243,26 @@ class Parser {
         "Cluster: silence after which a node counts as gone (3)", "SECONDS");
   }
 
+  void add_disk_options(Options& o) {
+    add("--data", o.data_folder, not_empty, "Folder on a disk for a journal of all data (none)", "FOLDER");
+    add("--state", o.state_folder, not_empty,
+        "With --data: folder that knows which data is the newest ($STATE_DIRECTORY, /var/lib/memento/PORT or "
+        "~/.local/state/memento/PORT)",
+        "FOLDER");
+    add("--fsync", o.sync_policy, is_sync_policy,
+        "With --data, when a change is on disk: always (before its reply), everysec or no (everysec)",
+        "POLICY");
+    add("--journal-ring", o.journal_ring_bytes, is_ring_size,
+        "With --data: memory of each process for changes on their way to disk (16MiB)", "SIZE");
+    add("--disk-timeout", o.disk_timeout_s,
+        number_between(1, kLargestDiskTimeoutMs / 1000, "a number of seconds"),
+        "With --data: silence after which the disk counts as hung (10)", "SECONDS");
+    add("--stop-writes-on-disk-error", o.stops_writes_on_disk_error, yes_or_no,
+        "With --data: refuse writes while the disk fails or hangs: yes or no (yes)", "YES|NO");
+    add("--recover", o.recovery, is_recovery_mode,
+        "With --data: salvage starts with what is in front of damage, detached with a copy put back", "MODE");
+  }
+
   // What is done instead of starting a server.
   void add_journal_options(Options& o) {
     CLI::Option* const show =
@@ -259,6 +308,16 @@ std::string apply_file(const std::string& path, const std::string& folder, Optio
   return errors;
 }
 
+// systemd names one for its StateDirectory=.
+std::string default_state_folder(std::uint16_t port) {
+  const char* const given = std::getenv("STATE_DIRECTORY");
+  if (given != nullptr && *given != '\0') return given;
+  const std::string name = "memento/" + std::to_string(port);
+  if (geteuid() == 0) return "/var/lib/" + name;
+  const char* const home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : "") + "/.local/state/" + name;
+}
+
 // Paths are made absolute because a daemon changes its working directory.
 void make_absolute(std::string& path, const std::string& folder) {
   if (!path.empty()) path = (std::filesystem::path(folder) / path).lexically_normal();
@@ -269,9 +328,14 @@ void resolve(Options& options, const std::string& folder) {
   if (options.memory_bytes == 0)
     options.memory_bytes = std::max(usable_memory_bytes() / 2, kSmallestMemoryBytes);
   if (options.directory.empty()) options.directory = "/dev/shm/memento-" + std::to_string(options.port);
+  if (options.data_folder.empty()) {
+    options.state_folder.clear();
+  } else if (options.state_folder.empty()) {
+    options.state_folder = default_state_folder(options.port);
+  }
   options.config_path = options.config_file;
   for (std::string* path : {&options.config_path, &options.directory, &options.pid_file, &options.log_file,
-                            &options.cluster_secret_file})
+                            &options.cluster_secret_file, &options.data_folder, &options.state_folder})
     make_absolute(*path, folder);
 }
 

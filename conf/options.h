@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "conf/cluster_file.h"
+#include "shm/format/manifest.h"
 #include "shm/os/result.h"
 
 namespace memento {
@@ -22,6 +23,13 @@ enum class DebugPolicy { kNo, kLocal, kYes };
 
 /// What a connection that has not sent a frame of RESP is answered in.
 enum class InlineReplies { kText, kResp };
+
+/// What a start does with a data folder that is not as it was left.
+enum class RecoveryMode {
+  kExact,    ///< refuses it
+  kSalvage,  ///< keeps what is in front of the damage
+  kDetached  ///< takes it, though it is not the newest data: it was copied back, or left behind
+};
 
 inline constexpr std::uint32_t kLargestDatabaseCount = 16;
 
@@ -63,6 +71,13 @@ struct Options {
   std::string config_file;  ///< empty: none; as given
   std::string config_path;  ///< resolved: where that is
   bool test_only = false;
+  std::string data_folder;   ///< of the journal; empty: nothing is written to disk
+  std::string state_folder;  ///< resolved, with data_folder: /var/lib/memento/PORT, or below the home
+  SyncPolicy sync_policy = SyncPolicy::kEverySecond;
+  std::uint64_t journal_ring_bytes = 16 << 20;  ///< of each process
+  int disk_timeout_s = 10;
+  bool stops_writes_on_disk_error = true;
+  RecoveryMode recovery = RecoveryMode::kExact;
   std::string show_journal;  ///< folder or file to show instead of starting; empty: none
   bool check_journal = false;
   bool cut_journal = false;

@@ -23,7 +23,7 @@ namespace memento {
 class Password {
  public:
   static constexpr std::size_t kLimitBytes = 511;
-  static constexpr std::uint32_t kSetterLimit = 130;  ///< process records, the master's among them
+  static constexpr std::uint32_t kSetterLimit = 136;  ///< process records, the master's among them
   static constexpr std::uint32_t kMaster = 0;         ///< the master's process record
 
   bool is_set() const { return copy().size_bytes != 0; }

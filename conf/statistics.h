@@ -30,7 +30,7 @@ inline void add_to(StatisticsWord& word, std::uint64_t amount) {
   word.store(word.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
-inline constexpr std::size_t kStatisticsLimit = 130;  // process records
+inline constexpr std::size_t kStatisticsLimit = 136;  // process records
 inline constexpr std::size_t kCommandStatisticsLimit = 256;
 inline constexpr std::size_t kErrorCodeLimit = 16;
 inline constexpr std::size_t kLatencyBuckets = 32;

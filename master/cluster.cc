@@ -74,27 +74,10 @@ Outcome Master::take_over_cluster() {
   return Done{};
 }
 
-std::string Master::child_name(std::uint32_t index) const {
-  return is_bus(index) ? "the bus" : "worker " + std::to_string(index);
-}
-
-bool Master::has_old_bus() const {
-  return std::ranges::any_of(
-      predecessors_, [](const Predecessor& process) { return process.is_bus && !process.is_cleaner; });
-}
-
-// Ends the bus last: workers that let their connections finish need it until they end.
+// Ends the bus when no worker is left: those that let their connections finish need it until they end.
 void Master::release_bus() {
-  if (!options_.cluster || state_ == State::kRunning) return;
-  const auto has_worker = [](const auto& processes, std::size_t count) {
-    return std::any_of(processes.begin(), processes.begin() + static_cast<std::ptrdiff_t>(count),
-                       [](const auto& process) { return process.pid != 0; });
-  };
-  const Child& bus = children_[options_.workers];
-  if (bus.pid != 0 && !has_worker(children_, options_.workers) &&
-      !has_worker(predecessors_, predecessors_.size())) {
-    kill(bus.pid, SIGTERM);
-  }
+  if (!options_.cluster || state_ == State::kRunning || has_worker()) return;
+  if (const pid_t bus = children_[options_.workers].pid; bus != 0) kill(bus, SIGTERM);
 }
 
 void Master::become_bus(pid_t master) {

@@ -63,10 +63,13 @@ void read_field(const std::string& name, const std::string& value, Handover* han
   if (name == "socket") read_number(value, &handover->sockets.emplace_back(-1));
   if (name == "redirect_socket") read_number(value, &handover->redirect_sockets.emplace_back(-1));
   if (name == "bus_socket") read_number(value, &handover->bus_socket);
+  if (name == "data_folder") read_number(value, &handover->data_folder);
+  if (name == "data_path") handover->data_path = value;
+  if (name == "state_path") handover->state_path = value;
   if (name == "predecessor") {
     Predecessor& process = handover->predecessors.emplace_back();
     std::istringstream(value) >> process.pid >> process.record >> process.index >> process.kill_at_ns >>
-        process.is_cleaner >> process.is_bus;
+        process.is_cleaner >> process.is_bus >> process.is_archiver;
   }
 }
 
@@ -80,7 +83,7 @@ std::vector<int> Handover::descriptors() const {
   std::vector<int> all = sockets;
   all.insert(all.end(), redirect_sockets.begin(), redirect_sockets.end());
   for (const int one :
-       {segment, pid_file_lock, statistics, stuck_lock_reader, stuck_lock_writer, bus_socket}) {
+       {segment, pid_file_lock, statistics, stuck_lock_reader, stuck_lock_writer, bus_socket, data_folder}) {
     if (one >= 0) all.push_back(one);
   }
   return all;
@@ -105,10 +108,13 @@ Result<Fd> Handover::write() const {
   for (const int socket : sockets) writer.field("socket", socket);
   for (const int socket : redirect_sockets) writer.field("redirect_socket", socket);
   writer.field("bus_socket", bus_socket);
+  writer.field("data_folder", data_folder);
+  writer.field("data_path", data_path);
+  writer.field("state_path", state_path);
   for (const Predecessor& process : predecessors) {
     std::ostringstream text;
     text << process.pid << ' ' << process.record << ' ' << process.index << ' ' << process.kill_at_ns << ' '
-         << process.is_cleaner << ' ' << process.is_bus;
+         << process.is_cleaner << ' ' << process.is_bus << ' ' << process.is_archiver;
     writer.field("predecessor", text.str());
   }
   Fd file(memfd_create("memento-handover", MFD_CLOEXEC));

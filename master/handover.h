@@ -27,6 +27,9 @@ struct Predecessor {
   std::int64_t kill_at_ns = 0;  ///< it finishes its connections until then (monotonic clock); 0: it accepts
   bool is_cleaner = false;      ///< no worker: empties the record of one that left
   bool is_bus = false;          ///< no worker: a cluster node's bus
+  bool is_archiver = false;     ///< no worker either
+
+  bool is_worker() const { return !is_cleaner && !is_bus && !is_archiver; }
 };
 
 struct Handover {
@@ -47,6 +50,9 @@ struct Handover {
   std::vector<int> sockets;
   std::vector<int> redirect_sockets;  ///< of a cluster's node
   int bus_socket = -1;
+  int data_folder = -1;  ///< with its lock
+  std::string data_path;
+  std::string state_path;
   std::vector<Predecessor> predecessors;
 
   /// All descriptors above.

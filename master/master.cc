@@ -78,7 +78,8 @@ int Master::run() {
     pid_file_.remove();
     return readiness_.failed(started.error());
   }
-  readiness_.ready();
+  awaits_data_ = data_ && is_loading();
+  if (!awaits_data_) readiness_.ready();
   while (state_ == State::kRunning ? !all_given_up() : any_running()) {
     pollfd waits[] = {
         {signals_.get(), POLLIN, 0}, {ready_reader_.get(), POLLIN, 0}, {stuck_lock_reader_.get(), POLLIN, 0}};
@@ -93,6 +94,10 @@ int Master::run() {
     if (state_ != State::kRunning && monotonic_time_ns() >= kill_at_ns_) signal_all(SIGKILL);
   }
   pid_file_.remove();
+  if (load_error_) {
+    log_->error(load_error_->message);
+    return readiness_.failed(*load_error_);
+  }
   if (state_ == State::kRunning) {
     log_->error("no worker can run with this configuration");
     return static_cast<int>(ExitStatus::kConfig);
@@ -127,7 +132,7 @@ Outcome Master::start() {
   if (!password) return password.error();
   begin_live_values(*password);
   if (const Outcome opened = handover_ ? take_over() : open_all(); !opened) return opened.error();
-  children_.resize(options_.workers + (options_.cluster ? 1 : 0));
+  children_.resize(options_.workers + (options_.cluster ? 1u : 0u) + (data_ ? 1u : 0u));
   if (!handover_) {
     for (std::uint32_t i = 0; i < children_.size(); ++i) {
       if (const Outcome spawned = spawn(i); !spawned) return spawned.error();
@@ -171,6 +176,7 @@ Outcome Master::open_all() {
   if (options_.cluster) {
     if (const Outcome bound = bind_cluster_sockets(); !bound) return bound.error();
   }
+  if (const Outcome opened = open_data_folders(); !opened) return opened.error();
   if (const Outcome opened = open_segment(); !opened) return opened.error();
   if (options_.cluster) {
     if (const Outcome opened = open_cluster(); !opened) return opened.error();
@@ -190,6 +196,7 @@ Outcome Master::open_segment() {
     log_->info(std::to_string(report.key_count) + " keys came back in " + std::to_string(report.elapsed_ms) +
                " ms");
   }
+  if (const Outcome begun = begin_data(report); !begun) return begun.error();
   warn_of_hidden_keys(*log_, *segment_, options_.databases);
   return Done{};
 }
@@ -271,6 +278,8 @@ Outcome Master::take_over() {
     pid_file_ = PidFile::taken_over(Fd(handover_->pid_file_lock), handover_->pid_file);
   }
   predecessors_ = handover_->predecessors;
+  const std::string data_folder = options_.data_folder, state_folder = options_.state_folder;
+  if (const Outcome taken = take_over_data(); !taken) return taken.error();
   Options in_use = options_;
   in_use.address = handover_->address;
   in_use.port = handover_->port;
@@ -279,7 +288,9 @@ Outcome Master::take_over() {
   in_use.pid_file = handover_->pid_file;
   in_use.cluster = handover_->bus_socket >= 0;
   in_use.memory_bytes = segment_->size_bytes();
-  const Options fresh = std::exchange(options_, in_use);
+  Options fresh = std::exchange(options_, in_use);
+  fresh.data_folder = data_folder;
+  fresh.state_folder = state_folder;
   const std::string waiting = changes_that_wait(fresh, true);
   if (!waiting.empty()) log_->info("Changes that need a restart: " + waiting);
   if (options_.cluster) {

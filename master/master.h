@@ -5,7 +5,8 @@
 //
 // Invariants: the master has one thread; worker i serves listening socket i, and i + count, and so on; a
 // process record has one owner, or none; a worker's replacement has the worker's record and sockets. A
-// cluster's node has one child more, the last: the bus.
+// cluster's node has one child more, behind them: the bus; and one
+// whose data goes to disk another one, the last: the archiver.
 #pragma once
 
 #include <sys/types.h>
@@ -26,6 +27,9 @@
 #include "master/pid_file.h"
 #include "master/server_user.h"
 #include "master/upgrade.h"
+#include "shm/archive/binding.h"
+#include "shm/archive/data_start.h"
+#include "shm/archive/journal_folder.h"
 #include "shm/arena/huge_pages.h"
 #include "shm/commit/robust_lock.h"
 #include "shm/os/clock.h"
@@ -91,13 +95,31 @@ class Master {
   Outcome take_over_cluster();
   Outcome adopt_cluster_state();
   bool is_bus(std::uint32_t index) const { return options_.cluster && index == options_.workers; }
-  std::string child_name(std::uint32_t index) const;
-  bool has_old_bus() const;
   /// Ends the bus when the server is stopping and no worker is left.
   void release_bus();
   [[noreturn]] void become_bus(pid_t master);
 
+  // data.cc: the data on disk
+  Outcome open_data_folders();
+  Outcome take_over_data();
+  FoundData look_at_data(const std::optional<Manifest>& manifest, bool is_attached);
+  Outcome begin_data(const AttachReport& report);
+  Outcome set_segment_aside();
+  Outcome prepare_segment(DataStart start, const Manifest& manifest);
+  bool has_unread_records();
+  void forget_data();
+  bool is_archiver(std::uint32_t index) const { return data_ && index + 1 == children_.size(); }
+  bool is_loading() const { return segment_->header().disk.is_loading(); }
+  void on_archiver_ready();
+  void on_load_failure(int status);
+  void release_archiver();
+  std::vector<std::uint32_t> unused_records(std::size_t count) const;
+  [[noreturn]] void become_archiver(pid_t master);
+
   // workers.cc: children
+  std::string child_name(std::uint32_t index) const;
+  bool has_old(bool Predecessor::*is_of_kind) const;
+  bool has_worker() const;
   Outcome spawn(std::uint32_t index);
   [[noreturn]] void become_worker(std::uint32_t index, pid_t master);
   void enter_child(pid_t master, const char* name, const std::string& role);
@@ -147,6 +169,13 @@ class Master {
   Fd bus_socket_;
   std::optional<ClusterStateFile> cluster_;
   std::string cluster_secret_;
+  struct DataFolders {
+    JournalFolder folder;
+    StateFolder state;
+  };
+  std::optional<DataFolders> data_;  ///< nothing: no data goes to disk
+  bool awaits_data_ = false;  ///< the starting process is told that the server serves when data is loaded
+  std::optional<Error> load_error_;
   std::vector<Child> children_;  ///< by worker's index
   std::vector<Predecessor> predecessors_;
   UpgradeCheck upgrade_check_;

@@ -61,10 +61,16 @@ Handover Master::make_handover() const {
   for (const Fd& socket : listen_sockets_) handover.sockets.push_back(socket.get());
   for (const Fd& socket : redirect_sockets_) handover.redirect_sockets.push_back(socket.get());
   handover.bus_socket = bus_socket_.get();
+  if (data_) {
+    handover.data_folder = data_->folder.fd().get();
+    handover.data_path = options_.data_folder;
+    handover.state_path = options_.state_folder;
+  }
   handover.predecessors = predecessors_;
   for (std::uint32_t i = 0; i < children_.size(); ++i) {
     if (children_[i].record == 0) continue;
-    handover.predecessors.push_back({children_[i].pid, children_[i].record, i, 0, false, is_bus(i)});
+    handover.predecessors.push_back(
+        {children_[i].pid, children_[i].record, i, 0, false, is_bus(i), is_archiver(i)});
   }
   return handover;
 }
@@ -72,7 +78,7 @@ Handover Master::make_handover() const {
 // New worker `index` accepts connections: the old workers on its sockets are told to finish.
 void Master::retire_predecessors(std::uint32_t index) {
   for (Predecessor& process : predecessors_) {
-    if (process.is_cleaner || process.is_bus || process.pid == 0 || process.kill_at_ns != 0 ||
+    if (!process.is_worker() || process.pid == 0 || process.kill_at_ns != 0 ||
         process.index % options_.workers != index) {
       continue;
     }
@@ -87,8 +93,10 @@ void Master::on_predecessor_end(std::size_t place, int status) {
   (*settings_)->statistics[process.record].operations_per_second = 0;
   const bool was_killed = WIFSIGNALED(status);
   if (!process.is_cleaner) {
-    const std::string name = std::string(process.is_bus ? "the old bus" : "an old worker") + " (pid " +
-                             std::to_string(process.pid) + ") ";
+    const std::string kind = process.is_bus        ? "the old bus"
+                             : process.is_archiver ? "the old archiver"
+                                                   : "an old worker";
+    const std::string name = kind + " (pid " + std::to_string(process.pid) + ") ";
     if (was_killed) {
       end_lines_.warning(*log_, name + "was killed by signal " + strsignal(WTERMSIG(status)));
     } else {

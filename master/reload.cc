@@ -47,6 +47,9 @@ void Master::reload() {
   options_.busy_after_ms = fresh.busy_after_ms;
   options_.memory_limit_bytes = fresh.memory_limit_bytes;
   options_.value_limit_bytes = fresh.value_limit_bytes;
+  options_.sync_policy = fresh.sync_policy;
+  options_.disk_timeout_s = fresh.disk_timeout_s;
+  options_.stops_writes_on_disk_error = fresh.stops_writes_on_disk_error;
   apply_live_values(*password);
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -69,6 +72,9 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
   note(fresh.memory_bytes / kMemoryStepBytes != options_.memory_bytes / kMemoryStepBytes, "memory");
   note(fresh.directory != options_.directory, "dir");
   note(fresh.pid_file != options_.pid_file, "pidfile");
+  note(fresh.data_folder != options_.data_folder, "data");
+  note(fresh.state_folder != options_.state_folder, "state");
+  note(fresh.journal_ring_bytes != options_.journal_ring_bytes, "journal-ring");
   note(fresh.user != options_.user, "user");
   note(fresh.nodes.nodes != options_.nodes.nodes || fresh.cluster != options_.cluster, "the cluster's nodes");
   if (after_upgrade) return waiting;

@@ -34,6 +34,25 @@ bool is_own_fault(int status) {
 
 }  // namespace
 
+std::string Master::child_name(std::uint32_t index) const {
+  if (is_archiver(index)) return "the archiver";
+  return is_bus(index) ? "the bus" : "worker " + std::to_string(index);
+}
+
+// Of the binary before this one, and still there.
+bool Master::has_old(bool Predecessor::*is_of_kind) const {
+  return std::ranges::any_of(
+      predecessors_, [&](const Predecessor& process) { return process.*is_of_kind && !process.is_cleaner; });
+}
+
+bool Master::has_worker() const {
+  const auto is_running = [](const auto& process) { return process.pid != 0; };
+  return std::any_of(children_.begin(), children_.begin() + options_.workers, is_running) ||
+         std::ranges::any_of(predecessors_, [](const Predecessor& process) {
+           return process.is_worker() && process.pid != 0;
+         });
+}
+
 Outcome Master::spawn(std::uint32_t index) {
   Child& child = children_[index];
   if (child.record == 0) child.record = free_record();
@@ -43,6 +62,7 @@ Outcome Master::spawn(std::uint32_t index) {
   const pid_t pid = fork();
   if (pid < 0) return system_error("fork of " + child_name(index));
   if (pid == 0 && is_bus(index)) become_bus(master);
+  if (pid == 0 && is_archiver(index)) become_archiver(master);
   if (pid == 0) become_worker(index, master);
   child.pid = pid;
   child.is_ready = false;
@@ -100,7 +120,9 @@ std::uint32_t Master::free_record() const {
 
 bool Master::can_spawn(std::uint32_t index) const {
   const Child& child = children_[index];
-  if (is_bus(index) && has_old_bus()) return false;  // a channel has one reader
+  // A channel has one reader, and the journal one writer.
+  if (is_bus(index) && has_old(&Predecessor::is_bus)) return false;
+  if (is_archiver(index) && has_old(&Predecessor::is_archiver)) return false;
   return child.pid == 0 && !child.given_up && (child.record != 0 || free_record() != 0);
 }
 
@@ -120,6 +142,7 @@ void Master::reap() {
     }
   }
   release_bus();
+  release_archiver();
 }
 
 void Master::on_child_end(std::uint32_t index, int status) {
@@ -127,6 +150,7 @@ void Master::on_child_end(std::uint32_t index, int status) {
   const pid_t pid = std::exchange(child.pid, 0);
   segment_->recover_process(child.record);
   if (state_ != State::kRunning) return;
+  if (is_archiver(index) && is_loading()) return on_load_failure(status);
   const std::int64_t now_ns = monotonic_time_ns();
   std::string text = child_name(index) + " (pid " + std::to_string(pid) + ") " + describe_end(status);
   child.given_up = WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitStatus::kConfig);
@@ -164,7 +188,8 @@ void Master::on_ready() {
     for (std::uint32_t i = 0; i < children_.size(); ++i) {
       if (children_[i].pid != static_cast<pid_t>(pid)) continue;
       children_[i].is_ready = true;
-      if (!is_bus(i)) retire_predecessors(i);
+      if (is_archiver(i)) on_archiver_ready();
+      if (i < options_.workers) retire_predecessors(i);
     }
   }
 }
@@ -190,12 +215,14 @@ void Master::on_stuck_lock(const StuckLock& stuck) {
                 " s long, and did not run meanwhile; it is killed");
 }
 
+// The archiver ends last, by release_archiver(): what the others wrote is to be on disk.
 void Master::signal_all(int signal_number) {
-  for (const Child& child : children_) {
-    if (child.pid > 0) kill(child.pid, signal_number);
+  const bool spares_archiver = signal_number == SIGTERM || signal_number == SIGQUIT;
+  for (std::uint32_t i = 0; i < children_.size(); ++i) {
+    if (children_[i].pid > 0 && !(spares_archiver && is_archiver(i))) kill(children_[i].pid, signal_number);
   }
   for (const Predecessor& process : predecessors_) {
-    if (process.pid > 0) kill(process.pid, signal_number);
+    if (process.pid > 0 && !(spares_archiver && process.is_archiver)) kill(process.pid, signal_number);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,7 +53,7 @@ std::uint64_t journal_file_number(std::string_view name) {
 }
 
 Outcome JournalFile::used() const {
-  if (!has_failed_) return Done{};
+  if (!*has_failed_) return Done{};
   return Error{ExitStatus::kSystem, EIO,
                path_ + ": writing or syncing it has failed before; frames go to a new file"};
 }
@@ -61,7 +62,7 @@ Outcome JournalFile::write(std::uint64_t offset, std::string_view frames) {
   if (Outcome can = used(); !can) return can;
   assert(offset >= kJournalHeadBytes);
   if (write_at(file_.get(), offset, frames.data(), frames.size())) return Done{};
-  has_failed_ = true;
+  *has_failed_ = true;
   return system_error("pwrite(" + path_ + ") of " + std::to_string(frames.size()) + " bytes at " +
                       std::to_string(offset));
 }
@@ -69,8 +70,14 @@ Outcome JournalFile::write(std::uint64_t offset, std::string_view frames) {
 Outcome JournalFile::sync() {
   if (Outcome can = used(); !can) return can;
   Outcome synced = sync_data(file_, path_);
-  has_failed_ = !synced;
+  if (!synced) *has_failed_ = true;
   return synced;
+}
+
+Outcome JournalFile::trim(std::uint64_t offset) {
+  if (Outcome can = used(); !can) return can;
+  if (ftruncate(file_.get(), static_cast<off_t>(offset)) == 0) return Done{};
+  return system_error("ftruncate(" + path_ + ")");
 }
 
 Result<JournalFolder> JournalFolder::open(const std::string& path) {
@@ -86,21 +93,59 @@ Outcome JournalFolder::lock() {
                path_ + " is in use by another process; stop the server whose data it is"};
 }
 
-Result<std::vector<std::uint64_t>> journal_file_numbers(const Fd& folder, const std::string& path) {
+namespace {
+
+// Calls visit(name) for each entry of a folder.
+template <class Visit>
+Outcome each_name(const Fd& folder, const std::string& path, Visit&& visit) {
   const int copy = openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const std::unique_ptr<DIR, CloseFolder> entries(copy < 0 ? nullptr : fdopendir(copy));
   if (!entries) return system_error("opendir(" + path + ")");
-  std::vector<std::uint64_t> numbers;
   for (;;) {
     errno = 0;
     const dirent* entry = readdir(entries.get());
     if (entry == nullptr) break;
-    if (const std::uint64_t number = journal_file_number(entry->d_name); number != 0)
-      numbers.push_back(number);
+    visit(std::string(entry->d_name));
   }
   if (errno != 0) return system_error("readdir(" + path + ")");
+  return Done{};
+}
+
+}  // namespace
+
+Result<std::vector<std::uint64_t>> journal_file_numbers(const Fd& folder, const std::string& path) {
+  std::vector<std::uint64_t> numbers;
+  const Outcome read = each_name(folder, path, [&](const std::string& name) {
+    if (const std::uint64_t number = journal_file_number(name); number != 0) numbers.push_back(number);
+  });
+  if (!read) return read.error();
   std::ranges::sort(numbers);
   return numbers;
+}
+
+void JournalFolder::trim(std::uint64_t number, std::uint64_t offset) const {
+  const Result<Fd> file = open_private_file(folder_, journal_file_name(number), O_RDWR, path_of(number));
+  if (!file || offset < kJournalHeadBytes) return;
+  const std::optional<std::uint64_t> size_bytes = file_size_bytes(file->get());
+  if (!size_bytes || *size_bytes <= offset) return;
+  [[maybe_unused]] const int cut = ftruncate(file->get(), static_cast<off_t>(offset));
+}
+
+Outcome JournalFolder::set_aside(const std::string& name) const {
+  std::vector<std::string> names;
+  const Outcome read = each_name(folder_, path_, [&](const std::string& entry) {
+    if (entry.starts_with(kPrefix) || entry.starts_with("snapshot-")) names.push_back(entry);
+  });
+  if (!read) return read.error();
+  if (mkdirat(folder_.get(), name.c_str(), 0700) != 0)
+    return system_error("mkdir(" + path_ + "/" + name + ")");
+  names.emplace_back("MANIFEST");
+  for (const std::string& entry : names) {
+    if (renameat(folder_.get(), entry.c_str(), folder_.get(), (name + "/" + entry).c_str()) != 0 &&
+        errno != ENOENT)
+      return system_error("rename(" + path_ + "/" + entry + ") into " + name);
+  }
+  return sync_all(folder_, path_);
 }
 
 std::string JournalFolder::next_path() const { return path_ + "/" + kNextName; }

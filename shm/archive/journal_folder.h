@@ -8,11 +8,13 @@
 // is synced, then the folder. Until then it has no valid head under its name, and is none. No step is made
 // again: what failed stays as it is, and the next attempt takes the next number.
 //
-// Archiver; recovery, when no archiver runs. Not thread safe, but write() and sync() of one file may be
-// called by a thread of their own.
+// Archiver; recovery, when no archiver runs. Not thread safe, but sync() of a file may be called by another
+// thread than its write(), at the same time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +50,8 @@ class JournalFile {
   /// of either the file is not touched any more: each call fails.
   Outcome write(std::uint64_t offset, std::string_view frames);
   Outcome sync();
+  /// Gives back what it has reserved behind this offset. REQUIRES: nothing more is written.
+  Outcome trim(std::uint64_t offset);
 
  private:
   Outcome used() const;
@@ -56,13 +60,15 @@ class JournalFile {
   std::string path_;
   JournalHead head_;
   std::uint64_t room_end_;
-  bool has_failed_ = false;
+  std::unique_ptr<std::atomic<bool>> has_failed_ = std::make_unique<std::atomic<bool>>(false);
 };
 
 class JournalFolder {
  public:
   /// Made when it is missing; refused when it is not this user's alone.
   static Result<JournalFolder> open(const std::string& path);
+  /// One that a process before this one has opened, and locked.
+  JournalFolder(Fd folder, std::string path) : folder_(std::move(folder)), path_(std::move(path)) {}
 
   /// Keeps everybody else who asks out, until this process and its children have closed the folder.
   Outcome lock();
@@ -86,11 +92,18 @@ class JournalFolder {
   /// read on.
   Result<JournalFile> go_on(std::uint64_t number) const;
 
+  /// Cuts a file off at this offset, if it is there and longer; what fails is left as it is. REQUIRES:
+  /// nothing behind that counts. 0: nothing is cut.
+  void trim(std::uint64_t number, std::uint64_t offset) const;
+
+  /// Moves all of the data, MANIFEST last, into a folder of this name in this one. REQUIRES: MANIFEST is
+  /// void: any of these steps may be the last one.
+  Outcome set_aside(const std::string& name) const;
+
   /// Removes all files in front of `first` but the newest `kept_count` of them. REQUIRES: as prepare_next().
   Outcome remove_before(std::uint64_t first, std::size_t kept_count);
 
  private:
-  JournalFolder(Fd folder, std::string path) : folder_(std::move(folder)), path_(std::move(path)) {}
   Outcome recycle_before(std::uint64_t first) const;
   std::string next_path() const;
 

@@ -54,7 +54,7 @@ inline constexpr std::uint64_t kPageBytes = 65536;
 inline constexpr std::uint64_t kUnitsPerPage = kPageBytes / kUnitBytes;
 inline constexpr std::uint64_t kLineBytes = 64;
 inline constexpr std::uint32_t kCellsPerLine = 8;
-inline constexpr std::uint32_t kProcessLimit = 130;
+inline constexpr std::uint32_t kProcessLimit = 136;
 inline constexpr std::uint32_t kRedoLimit = 2048;
 inline constexpr std::uint32_t kMagazineLimit = 64;
 /// What a process pins at most: a run each that it reads, moves, and changes.
@@ -186,7 +186,8 @@ struct DiskState {
   Word known_frame;                    ///< all frames up to it are on disk
   std::array<Word, 2> unsynced_bytes;  ///< of the frames behind it, in two files (unsynced_frames.h)
   Word unsynced_file;                  ///< the one that new frames go to
-  Word file;                           ///< the journal's newest file
+  Word file;                           ///< the journal's newest file,
+  Word file_end;                       ///< and where its last frame ends; 0: not known
   Word is_ready;                       ///< the folder's files are all the data: MANIFEST says so
   // What INFO shows:
   Word syncs;

@@ -1,0 +1,364 @@
+// See archiver.h. One thread takes, writes and decides, another one syncs.
+#include "archiver/archiver.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <string>
+
+#include "archiver/data_manifest.h"
+#include "archiver/disk_health.h"
+#include "archiver/journal_output.h"
+#include "archiver/loading.h"
+#include "archiver/releases.h"
+#include "archiver/sync_thread.h"
+#include "shm/archive/ring_frames.h"
+#include "shm/messages/journal_wakeup.h"
+#include "shm/messages/wakeup_fifo.h"
+#include "shm/os/clock.h"
+
+namespace memento {
+namespace {
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kNsPerS = 1000 * kNsPerMs;
+constexpr std::uint32_t kDiskConsumer = 0;
+constexpr std::uint64_t kPassBytes = 1 << 20;
+constexpr std::uint64_t kUnsyncedLimitBytes = 64 << 20;  // more is not taken from the rings: writers wait
+constexpr std::uint64_t kSyncBytes = 32 << 20;           // are synced without waiting for the time
+constexpr std::int64_t kLazySyncNs = 30 * kNsPerS;       // without a policy
+constexpr std::int64_t kBusyPauseMs = 5;
+constexpr std::int64_t kIdlePauseMs = 100;
+
+Fd make_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGQUIT, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+class Archiver {
+ public:
+  explicit Archiver(ArchiverProcess process)
+      : process_(std::move(process)),
+        disk_(process_.segment.header().disk),
+        signals_(make_signals()),
+        wakeup_(process_.segment.path(), process_.process) {}
+
+  int run();
+
+ private:
+  Outcome open();
+  void tell_ready();
+  bool turn();
+  bool takes_more() const;
+  bool pass();
+  bool write(std::span<char> frames);
+  void begin_file();
+  Outcome begin_manifest();
+  void prepare_next_file();
+  void take_sync_answer();
+  void count_sync();
+  void sync_if_due();
+  bool is_sync_due() const;
+  void release(std::uint64_t frame);
+  void publish();
+  void on_disk_error(const Error& error);
+  void tell_status();
+  bool is_drained();
+  int pause_ms(bool has_moved);
+  void sleep(bool has_moved);
+  void on_signal();
+  void close();
+  SyncPolicy wanted_policy() const {
+    return static_cast<SyncPolicy>(process_.settings.sync_policy.load(std::memory_order_relaxed));
+  }
+  void check(const Outcome& outcome) {
+    if (!outcome) on_disk_error(outcome.error());
+  }
+
+  ArchiverProcess process_;
+  DiskState& disk_;
+  Fd signals_;
+  WakeupFifo wakeup_;
+  std::optional<DataManifest> manifest_;
+  std::optional<UnsyncedFrames> unsynced_;
+  std::optional<JournalOutput> output_;
+  std::optional<RingFrames> rings_;
+  Releases releases_;
+  DiskHealth health_;
+  SyncThread sync_;
+  FrameBuilder frames_;      ///< that were taken from the rings
+  bool has_frames_ = false;  ///< and are not kept yet
+  bool needs_file_ = true;   ///< there is none, it failed, or has no room for these
+  bool has_next_file_ = false;
+  std::int64_t unsynced_since_ns_ = 0;
+  std::int64_t sync_began_ns_ = 0;
+  bool ends_ = false;
+  bool nobody_writes_ = false;
+};
+
+Outcome Archiver::open() {
+  Result<ManifestFile> manifest = ManifestFile::open(process_.folder.fd(), process_.folder.path());
+  if (!manifest) return manifest.error();
+  manifest_.emplace(std::move(*manifest), process_.segment);
+  disk_.process.store(process_.process);
+  for (Word& asked : disk_.asked_ns) asked.store(0);  // a dead predecessor's
+  if (disk_.is_loading()) {
+    const Outcome loaded = load_data(process_, *manifest_, [this] { return on_signal(), !ends_; });
+    if (!loaded) return loaded;
+  }
+  Result<UnsyncedFrames> unsynced = UnsyncedFrames::open(process_.segment.path(), disk_);
+  if (!unsynced) return unsynced.error();
+  unsynced_.emplace(std::move(*unsynced));
+  output_.emplace(process_.folder, process_.state_folder, *unsynced_, process_.segment.header());
+  rings_.emplace(process_.segment, kDiskConsumer);
+  releases_.note(output_->last_frame(), rings_->merger());
+  begin_file();
+  return Done{};
+}
+
+void Archiver::tell_ready() {
+  if (!process_.ready_pipe) return;
+  const auto pid = static_cast<std::uint32_t>(getpid());
+  [[maybe_unused]] const ssize_t written = ::write(process_.ready_pipe.get(), &pid, sizeof pid);
+  process_.ready_pipe.reset();
+}
+
+int Archiver::run() {
+  if (!signals_ || sync_.descriptor() < 0) {
+    process_.log.error("setting up: " + std::string(std::strerror(errno)));
+    return static_cast<int>(ExitStatus::kSystem);
+  }
+  if (const Outcome opened = open(); !opened) {
+    if (!ends_) process_.log.error(opened.error().message);
+    return static_cast<int>(opened.error().status);
+  }
+  while (!(ends_ && (is_drained() || !health_.works()))) {
+    if (!disk_.is_loading()) tell_ready();
+    const bool has_moved = turn();
+    if (!rings_->merger().error().empty()) {
+      process_.log.error(rings_->merger().error() + "; the journal cannot go on");
+      disk_.status.store(static_cast<std::uint64_t>(DiskStatus::kFailed) | EIO << 8);
+      return static_cast<int>(ExitStatus::kRuntime);
+    }
+    sleep(has_moved);
+    on_signal();
+  }
+  close();
+  return static_cast<int>(ExitStatus::kOk);
+}
+
+// True: something was taken from the rings, and there may be more.
+bool Archiver::turn() {
+  take_sync_answer();
+  const bool is_synced = !sync_.is_running() && output_->unsynced_bytes() == 0;
+  if (needs_file_ && !sync_.is_running() && (is_synced || !health_.works()) &&
+      health_.may_try(monotonic_time_ns())) {
+    begin_file();
+  }
+  if (!needs_file_ && manifest_->policy() != wanted_policy()) {
+    check(manifest_->follow(wanted_policy()));
+    wake_waiting(process_.segment, wakeup_);
+  }
+  const bool has_moved = pass();
+  sync_if_due();
+  prepare_next_file();
+  tell_status();
+  return has_moved;
+}
+
+// The first one, behind one that is full and synced, or behind one that failed.
+void Archiver::begin_file() {
+  has_next_file_ = false;
+  if (const Outcome begun = output_->begin_file(manifest_->newest().first_file, frames_.bytes()); !begun)
+    return on_disk_error(begun.error());
+  if (const Outcome begun = begin_manifest(); !begun) return on_disk_error(begun.error());
+  needs_file_ = false;
+  if (!health_.works()) process_.log.info("the journal goes on in " + output_->file()->path());
+  health_.recover();
+  publish();  // of what a failed file did not take
+  release(output_->known_frame());
+}
+
+// From now on the folder's files are the data, and may be served.
+Outcome Archiver::begin_manifest() {
+  if (disk_.is_ready.load() != 0 && !disk_.is_loading() && manifest_->newest().is_clean == 0) return Done{};
+  Outcome begun = manifest_->is_void() ? manifest_->begin_with(output_->file()->head()) : manifest_->go_on();
+  if (!begun) return begun;
+  if (begun = manifest_->follow(wanted_policy()); !begun) return begun;
+  disk_.is_ready.store(1);
+  disk_.load.store(static_cast<std::uint64_t>(LoadState::kNone));
+  return Done{};
+}
+
+void Archiver::prepare_next_file() {
+  if (has_next_file_ || needs_file_ || !output_->is_half_full()) return;
+  has_next_file_ = true;  // or it is tried again when it is needed
+  if (const Outcome prepared = output_->prepare_next(manifest_->newest().first_file); !prepared)
+    process_.log.warning(prepared.error().message +
+                         "; when the journal's newest file is full no data can be changed");
+}
+
+bool Archiver::takes_more() const { return !needs_file_ && output_->unsynced_bytes() <= kUnsyncedLimitBytes; }
+
+bool Archiver::pass() {
+  if (!has_frames_ && takes_more()) {
+    frames_.clear();
+    if (!rings_->fill(kPassBytes, &frames_)) return false;
+    has_frames_ = !frames_.frames().empty();
+  }
+  if (!has_frames_ || needs_file_) return false;
+  const std::span<char> frames = frames_.frames();
+  if (output_->has_room(frames.size())) return write(frames);
+  needs_file_ = true;
+  return false;
+}
+
+bool Archiver::write(std::span<char> frames) {
+  if (const Outcome kept = output_->keep(frames); !kept) {
+    if (output_->unsynced_bytes() == 0) on_disk_error(kept.error());  // else there is room soon
+    return false;
+  }
+  has_frames_ = false;
+  if (unsynced_since_ns_ == 0) unsynced_since_ns_ = monotonic_time_ns();
+  releases_.note(output_->last_frame(), rings_->merger());
+  if (const Outcome written = output_->write_kept(frames); !written) {
+    on_disk_error(written.error());
+    return false;
+  }
+  publish();
+  return true;
+}
+
+// What was taken is where a successor finds it.
+void Archiver::publish() {
+  rings_->merger().publish();
+  wake_waiting(process_.segment, wakeup_);
+}
+
+bool Archiver::is_sync_due() const {
+  if (wanted_policy() == SyncPolicy::kAlways || needs_file_ || ends_ || manifest_->is_settling()) return true;
+  const std::int64_t patience_ns = wanted_policy() == SyncPolicy::kNo ? kLazySyncNs : kNsPerS;
+  return output_->unsynced_bytes() >= kSyncBytes || monotonic_time_ns() - unsynced_since_ns_ >= patience_ns;
+}
+
+void Archiver::sync_if_due() {
+  if (!health_.works() || output_->unsynced_bytes() == 0 || sync_.is_running() || !is_sync_due()) return;
+  sync_began_ns_ = monotonic_time_ns();
+  disk_.asked_ns[DiskCall::kSync].store(static_cast<std::uint64_t>(sync_began_ns_));
+  output_->begin_sync();
+  unsynced_since_ns_ = 0;
+  sync_.begin(*output_->file());
+}
+
+void Archiver::take_sync_answer() {
+  const std::optional<Outcome> answer = sync_.take_answer();
+  if (!answer) return;
+  disk_.asked_ns[DiskCall::kSync].store(0);
+  if (!*answer) return on_disk_error(answer->error());
+  count_sync();
+  release(output_->end_sync());
+}
+
+void Archiver::count_sync() {
+  const auto took_us = static_cast<std::uint64_t>((monotonic_time_ns() - sync_began_ns_) / 1000);
+  const auto power = static_cast<std::size_t>(std::bit_width(took_us | 1) - 1);
+  disk_.sync_times[std::min(power, disk_.sync_times.size() - 1)].fetch_add(1);
+  disk_.last_sync_us.store(took_us);
+  disk_.last_sync_ms.store(static_cast<std::uint64_t>(wall_time_ms()));
+  disk_.syncs.fetch_add(1);
+}
+
+// All frames up to this one are on disk. While MANIFEST does not say that they count, nothing is.
+void Archiver::release(std::uint64_t frame) {
+  if (disk_.is_ready.load() == 0 || !releases_.release(process_.segment, frame)) return;
+  wake_waiting(process_.segment, wakeup_);
+  check(manifest_->settle());
+}
+
+void Archiver::on_disk_error(const Error& error) {
+  needs_file_ = true;
+  switch (health_.fail(error, monotonic_time_ns())) {
+    case DiskHealth::Step::kTryAtOnce:
+      return process_.log.warning(error.message + "; the journal goes on in a new file");
+    case DiskHealth::Step::kTryLater:
+      return process_.log.error(error.message + "; it is tried again each second");
+    case DiskHealth::Step::kTryStill:
+      return;
+  }
+}
+
+// With replies that wait for the disk all are told at once, and else when it has lasted.
+void Archiver::tell_status() {
+  const std::int64_t patience_ns =
+      wanted_policy() == SyncPolicy::kAlways ? 0 : process_.settings.disk_timeout_ms * kNsPerMs;
+  const std::uint64_t status =
+      health_.has_failed_for(patience_ns, monotonic_time_ns()) ? health_.status() : 0;
+  if (disk_.status.exchange(status) != status) wake_waiting(process_.segment, wakeup_);
+}
+
+bool Archiver::is_drained() {
+  return !has_frames_ && rings_->merger().waiting_bytes() == 0 && output_->unsynced_bytes() == 0 &&
+         !sync_.is_running();
+}
+
+int Archiver::pause_ms(bool has_moved) {
+  const std::int64_t now_ns = monotonic_time_ns();
+  if (needs_file_ && !sync_.is_running() && health_.may_try(now_ns)) return 0;
+  if (ends_ && !sync_.is_running()) return health_.works() ? 0 : kIdlePauseMs;
+  return has_moved || sync_.is_running() ? kBusyPauseMs : kIdlePauseMs;
+}
+
+// Whoever has something for it wakes it while `sleeps` is set. While a sync that replies wait for runs, the
+// rings collect what the next one is for.
+void Archiver::sleep(bool has_moved) {
+  int timeout_ms = pause_ms(has_moved);
+  const bool is_always = wanted_policy() == SyncPolicy::kAlways;
+  if (takes_more() && !(is_always && sync_.is_running())) {
+    announce_sleep(disk_.sleeps);
+    if (is_always && rings_->merger().waiting_bytes() != 0) timeout_ms = 0;
+  }
+  pollfd waits[] = {
+      {signals_.get(), POLLIN, 0}, {wakeup_.descriptor(), POLLIN, 0}, {sync_.descriptor(), POLLIN, 0}};
+  poll(waits, std::size(waits), timeout_ms);
+  disk_.sleeps.store(0);
+  if ((waits[1].revents & POLLIN) != 0) wakeup_.drain();
+}
+
+void Archiver::on_signal() {
+  signalfd_siginfo signal;
+  while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+    ends_ |= signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGQUIT;
+    nobody_writes_ |= signal.ssi_signo == SIGQUIT;
+    if (signal.ssi_signo != SIGUSR1) continue;
+    if (const Outcome reopened = process_.log.reopen(); !reopened)
+      process_.log.warning(reopened.error().message);
+  }
+}
+
+void Archiver::close() {
+  if (!is_drained()) {
+    return process_.log.warning("the disk fails, so " +
+                                std::to_string(output_->unsynced_bytes() + rings_->merger().waiting_bytes()) +
+                                " bytes of changes are in memory only; the next start writes them, if the "
+                                "machine runs until then");
+  }
+  if (!nobody_writes_ || output_->file() == nullptr) return;
+  Outcome ended = output_->trim();
+  if (ended) ended = manifest_->end_clean();
+  if (!ended) process_.log.warning(ended.error().message);
+}
+
+}  // namespace
+
+int run_archiver(ArchiverProcess process) { return Archiver(std::move(process)).run(); }
+
+}  // namespace memento

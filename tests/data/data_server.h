@@ -1,0 +1,43 @@
+// DataServer: a real server with a data folder, and what may happen to such a one. Its folders are on a
+// tmpfs: the end of a machine is played by killing all processes at once and removing the segment's folder.
+// What the disk itself loses is tested elsewhere.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/integration/test_server.h"
+
+namespace memento::testing {
+
+class DataServer {
+ public:
+  explicit DataServer(std::vector<std::string> arguments = {});
+
+  TestServer& server() { return server_; }
+  std::string folder() const { return outer_.path() + "/data"; }
+  std::string state_folder() const { return outer_.path() + "/state"; }
+
+  /// All processes at once, by SIGKILL.
+  void kill_all();
+  /// And what was in memory.
+  void lose_memory();
+  /// Starts again, and waits until the data is there.
+  void start();
+  void reboot() {
+    lose_memory();
+    start();
+  }
+  pid_t archiver() const;
+  /// Another one than this has taken over, and has told so.
+  void wait_for_archiver(pid_t other_than) const;
+
+ private:
+  TemporaryFolder outer_;
+  TestServer server_;
+};
+
+/// The server answers, and has its data.
+bool is_serving(const TestServer& server);
+
+}  // namespace memento::testing
