@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookInterval{50};
 constexpr std::uint64_t kMebibyte = 1 << 20;
+constexpr std::uint64_t kShownBytes = 64 << 10;
 
 /// Why a load ends early.
 struct Fault {
@@ -58,7 +59,7 @@ class Load {
   void run_thread(std::uint32_t index, std::uint64_t frame_limit);
   bool load_images(SlotLoader& loader, std::uint32_t index);
   bool load_journal(SlotLoader& loader, std::uint32_t index, std::uint64_t frame_limit);
-  void show(std::uint32_t index, const SlotLoader& loader, std::uint64_t read_bytes);
+  void show(std::uint32_t index, const SlotLoader& loader, std::uint64_t read_bytes, bool is_last = false);
   void stop_at(Fault fault);
   Error error_of(const Fault& fault) const;
   std::string lacking_text() const {
@@ -237,11 +238,11 @@ bool Load::load_journal(SlotLoader& loader, std::uint32_t index, std::uint64_t f
   while (!stops_) {
     const Result<const JournalFrame*> next = reader.next();
     if (!next) return stop_at({0, next.error().message, false}), false;
-    if (*next == nullptr) return true;
+    if (*next == nullptr) break;
     const JournalFrame& frame = **next;
     const FrameHeader& header = frame.frame.header;
     if (!header.continues()) whole_begin = header.number;
-    if (header.number >= frame_limit) return true;
+    if (header.number >= frame_limit) break;
     if (!loader.add(frame)) {
       const std::string text = options_.path + "/" + journal_file_name(frame.file) + ", offset " +
                                std::to_string(frame.offset) + ", frame " + std::to_string(header.number) +
@@ -251,13 +252,16 @@ bool Load::load_journal(SlotLoader& loader, std::uint32_t index, std::uint64_t f
     }
     show(index, loader, snapshot_bytes + reader.read_bytes());
   }
-  return false;
+  show(index, loader, snapshot_bytes + reader.read_bytes(), true);
+  return !stops_;
 }
 
-// Bytes are those of all threads, of which each reads the journal once.
-void Load::show(std::uint32_t index, const SlotLoader& loader, std::uint64_t read_bytes) {
+// Bytes are those of all threads, of which each reads the journal once. Shown now and then: all threads write
+// these words.
+void Load::show(std::uint32_t index, const SlotLoader& loader, std::uint64_t read_bytes, bool is_last) {
   Thread& thread = threads_[index];
   const std::uint64_t share = read_bytes / thread_count();
+  if (!is_last && share - thread.shown_bytes < kShownBytes) return;
   disk_.loaded_bytes.fetch_add(share - std::exchange(thread.shown_bytes, share), std::memory_order_relaxed);
   const std::uint64_t keys = loader.key_count();
   disk_.loaded_keys.fetch_add(keys - std::exchange(thread.shown_keys, keys), std::memory_order_relaxed);

@@ -25,6 +25,7 @@ constexpr std::string_view kPrefix = "snapshot-";
 constexpr std::size_t kDigits = 10;
 constexpr std::uint64_t kWriteBytes = 256 << 10;   // at once, about
 constexpr std::uint64_t kWindowBytes = 256 << 10;  // read ahead
+constexpr std::uint64_t kHandOnBytes = 8 << 20;    // to the disk, at once
 
 struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }
@@ -140,6 +141,11 @@ Outcome SnapshotWriter::write_frames() {
                         std::to_string(offset_));
   offset_ += frames.size();
   builder_.clear();
+  if (offset_ - handed_on_ >= kHandOnBytes) {  // so that the sync at the end finds little left to do
+    (void)sync_file_range(file_.get(), static_cast<off_t>(handed_on_),
+                          static_cast<off_t>(offset_ - handed_on_), SYNC_FILE_RANGE_WRITE);
+    handed_on_ = offset_;
+  }
   return Done{};
 }
 

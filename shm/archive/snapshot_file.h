@@ -60,7 +60,8 @@ class SnapshotWriter {
   SnapshotHead head_;
   std::uint64_t memory_id_ = 0;
   FrameBuilder builder_;
-  std::uint64_t offset_ = 0;  ///< behind what was written
+  std::uint64_t offset_ = 0;     ///< behind what was written
+  std::uint64_t handed_on_ = 0;  ///< up to where the kernel was asked to write to the disk
   std::uint64_t next_frame_ = 1;
   std::uint64_t next_place_ = 0;  ///< where the next record would stand in a ring
   std::optional<SnapshotIndexEntry> open_;

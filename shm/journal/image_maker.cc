@@ -15,9 +15,9 @@ namespace memento {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr std::uint64_t kLinesAtOnce = 32;
+constexpr std::uint64_t kLinesAtOnce = 16;
 constexpr std::size_t kLookInterval = 16;  // entries between two looks at the clock
-constexpr std::int64_t kEnoughNs = ImageMaker::kStepNs / 2;
+constexpr std::int64_t kEnoughNs = ImageMaker::kStepNs * 2 / 5;
 
 /// The first tag whose home is that line.
 constexpr std::uint64_t first_tag(std::uint64_t line, std::uint64_t lines) {

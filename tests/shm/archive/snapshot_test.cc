@@ -94,14 +94,14 @@ class SnapshotTest : public ::testing::Test {
 TEST_F(SnapshotTest, WhileWritten) {
   for (std::uint64_t seed = 1; seed <= 4 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    RandomWriters writers(recorded_.segment(), seed, 3, 2000, seed % 2 == 0 ? "{one}" : "");
+    RandomWriters writers(recorded_.segment(), seed, 3, 1000, seed % 2 == 0 ? "{one}" : "");
     std::mt19937_64 random(seed);
     const auto write = [&](int count) {
       for (int i = 0; i < count; ++i) {
         if (!writers.step()) recorded_.archive();
       }
     };
-    write(3000);
+    write(1500);
     begin(seed);
     std::size_t step_count = 0;
     make_images([&] {
@@ -115,7 +115,7 @@ TEST_F(SnapshotTest, WhileWritten) {
     write(20);
     end();
     expect_loaded(1);
-    write(1500);
+    write(500);
     recorded_.archive();
     expect_loaded(3);
   }
