@@ -126,8 +126,10 @@ TEST(LoadFaults, LoaderIsKilled) {
       (void)load(*loaded, options);
       _exit(0);
     }
-    while (loaded->header().disk.loaded_keys.load() < killed_at) {
-    }
+    pid_t ended = 0;
+    while (ended == 0 && loaded->header().disk.loaded_keys.load() < killed_at)
+      ended = waitpid(loader, nullptr, WNOHANG);
+    ASSERT_EQ(ended, 0) << "it had ended with " << loaded->header().disk.loaded_keys.load() << " keys";
     kill(loader, SIGKILL);
     waitpid(loader, nullptr, 0);
     for (const std::uint32_t process : options.processes) loaded->recover_process(process);

@@ -121,6 +121,34 @@ TEST_F(SnapshotTest, WhileWritten) {
   }
 }
 
+// Shows that records which a step has copied already change nothing a second time: what is appended to long
+// values stands there once, whether that was before the step or behind it.
+TEST_F(SnapshotTest, ChangesAreMadeOnce) {
+  Keyspace keyspace(recorded_.segment(), 1);
+  keyspace.set_now_ms(kStartMs);
+  for (int i = 0; i < 3000; ++i) keyspace.set(keyspace.hash("{one}" + name_of(i)), std::string(300, 'v'));
+  const auto append = [&](int i, char c) {
+    keyspace.update(keyspace.hash("{one}long" + std::to_string(i)), [&](const EntryView* old) {
+      const std::string_view bytes = old != nullptr ? old->value : std::string_view();
+      return Change{Change::Action::kReplace, {bytes, std::string_view(&c, 1)}, kNoExpiry};
+    });
+  };
+  for (int i = 0; i < 10; ++i) {
+    keyspace.set(keyspace.hash("{one}long" + std::to_string(i)), std::string(40'000, 'l'));
+    append(i, 'a');
+  }
+  begin();
+  std::uint64_t bytes = 0;
+  make_images([&] {
+    if (round_->written_bytes() == bytes && !round_->holds_value()) return;
+    bytes = round_->written_bytes();
+    for (int i = 0; i < 10; ++i) append(i, 'b');
+    keyspace.erase(keyspace.hash("{one}" + name_of(static_cast<int>(bytes % 3000))));
+  });
+  end();
+  expect_loaded();
+}
+
 // Shows the same of writers in threads of their own.
 TEST_F(SnapshotTest, ThreadsOfWriters) {
   std::atomic<bool> stops{false};
