@@ -104,6 +104,34 @@ TEST(LoadRules, Nonsense) {
   expect_part(flagged.fault(), "its flags are 1");
 }
 
+// Shows that a splice keeps what it says of the value before and behind what it brings, and sets the expiry,
+// in values of blocks and of runs, that grow into another and shrink.
+TEST(LoadRules, Splices) {
+  for (const std::size_t bytes : {std::size_t{100}, std::size_t{60'000}}) {
+    std::string value;
+    for (std::size_t i = 0; i < bytes; ++i) value += static_cast<char>('a' + i % 26);
+    CraftedJournal journal;
+    journal.add(put("a", 1, value));
+    std::uint64_t number = 1;
+    const auto splice = [&](std::size_t kept, std::size_t tail, const std::string& added, TimeMs expiry_ms) {
+      value.replace(kept, tail - kept, added);
+      journal.add({RecordKind::kSplice, at(++number), "a", words({kept, tail}) + added, 0, value.size(), -1,
+                   0, expiry_ms});
+      ASSERT_TRUE(journal.load_all());
+      const Contents contents = contents_of(journal.segment());
+      const Contents::Value& found = contents.slots.at(slot_of_key("a").value).at("a");
+      EXPECT_TRUE(found.bytes == value);
+      EXPECT_EQ(found.expiry_ms, expiry_ms);
+      EXPECT_EQ(found.created, 7u);
+    };
+    splice(10, 12, "longer than that", 1000);
+    splice(10, 50, "", 2000);
+    splice(value.size(), value.size(), "at the end", kNoExpiry);
+    splice(0, 0, std::string(40'000, 'x'), kNoExpiry);
+    splice(20, value.size() - 20, "only the ends are left", 3000);
+  }
+}
+
 // Shows that a long value counts with its last piece, begins again when its writer died, is left out when its
 // end never came, and does not stand in the way of what was written instead.
 TEST(LoadRules, Pieces) {
