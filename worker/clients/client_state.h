@@ -75,7 +75,7 @@ enum class ReplyMode : std::uint8_t {
 };
 
 /// What a client's next request waits for before it is executed.
-enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies, kMigration, kJournal };
+enum class ClientWait : std::uint8_t { kNothing, kPause, kOthers, kReplies, kMigration, kJournal, kSync };
 
 /// What commands set for the connection itself.
 struct ClientTraits {
@@ -105,7 +105,9 @@ struct ClientState : ClientTraits {
   bool has_pushes = false;             ///< the MessageHub lists it as pushed to
   ClientState* next_pushed = nullptr;  ///< behind it in that list
   ClientWait waits = ClientWait::kNothing;
-  std::unique_ptr<HeldReplies> held;     ///< what its replies wait for (DiskWaits); nullptr: for nothing
+  std::unique_ptr<HeldReplies> held;  ///< what its replies wait for (DiskWaits); nullptr: for nothing
+  std::uint64_t written_to = 0;       ///< in this process's ring: the end of what it wrote last; 0: nothing
+  std::int64_t sync_deadline_ms = 0;  ///< monotonic: of the WAITAOF that is executed; 0: none has begun
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
   std::unique_ptr<Migration> migration;  ///< of the MIGRATE that is executed
   std::size_t request_bytes = 0;         ///< of the CLIENT INFO or LIST that is executed, for its own line

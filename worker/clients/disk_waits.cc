@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "shm/messages/journal_wakeup.h"
 #include "shm/os/clock.h"
-#include "worker/clients/client_state.h"
 #include "worker/command/command.h"
 
 namespace memento {
@@ -28,7 +28,9 @@ DiskWaits::DiskWaits(Segment& segment, std::uint32_t process)
 
 void DiskWaits::queue(ClientState& client) {
   assert(client.waits == ClientWait::kNothing);
+  begin_waiting();
   client.waits = ClientWait::kJournal;
+  ++room_waits_;
   if (&client == retried_) {
     queue_.push_front(&client);
   } else {
@@ -55,6 +57,59 @@ void DiskWaits::remove(ClientState& client) {
   if (client.waits == ClientWait::kJournal) std::erase(queue_, &client);
   if (retried_ == &client) retried_ = nullptr;
   if (client.held != nullptr) std::erase(held_, &client);
+  if (client.waits == ClientWait::kSync) std::erase(syncing_, &client);
+}
+
+// From here on it is looked at whether the archiver gets on.
+void DiskWaits::begin_waiting() {
+  if (!is_waiting() && retried_ == nullptr) progress_ms_ = monotonic_time_ms();
+}
+
+void DiskWaits::look_closely(std::int64_t timeout_ms, bool stops_writes) {
+  const std::int64_t now_ms = monotonic_time_ms();
+  is_loading_ = header_.disk.is_loading();
+  const bool is_down = header_.disk.disk_status() != DiskStatus::kWorks || hangs(now_ms, timeout_ms);
+  refuses_all_writes_ = is_down && stops_writes;
+  refuses_writes_ = refuses_all_writes_ || (waits_for_room() && is_silent(now_ms, timeout_ms));
+  refused_timeout_ms_ = timeout_ms;
+}
+
+std::string DiskWaits::write_refusal() const {
+  const DiskStatus status = header_.disk.disk_status();
+  std::string text = "MISCONF the disk ";
+  if (status == DiskStatus::kWorks) {
+    text += "has not answered for " + std::to_string(refused_timeout_ms_) + " ms";
+  } else {
+    text += std::string(status == DiskStatus::kFull ? "takes no more" : "answers with an error") + ": " +
+            std::strerror(header_.disk.error_number());
+  }
+  text += "; what would change data is refused until it does, reads go on";
+  if (refuses_all_writes_) text += "; CONFIG SET stop-writes-on-disk-error no lets changes be lost instead";
+  return text;
+}
+
+// Whether it is on disk does not depend on why its replies wait.
+void DiskWaits::note_write(ClientState& client) {
+  client.written_to = tail();
+  if (holds_replies()) note_place(client, ring_place(process_, tail()));
+}
+
+void DiskWaits::wait_for_sync(ClientState& client) {
+  assert(client.waits == ClientWait::kNothing && client.sync_deadline_ms != 0);
+  begin_waiting();
+  client.waits = ClientWait::kSync;
+  syncing_.push_back(&client);
+}
+
+std::vector<ClientState*> DiskWaits::take_synced(std::int64_t now_ms) {
+  std::vector<ClientState*> synced;
+  std::erase_if(syncing_, [&](ClientState* client) {
+    if (!is_synced(*client) && now_ms < client->sync_deadline_ms) return false;
+    client->waits = ClientWait::kNothing;
+    synced.push_back(client);
+    return true;
+  });
+  return synced;
 }
 
 void DiskWaits::note_place(ClientState& client, std::uint64_t place) {
@@ -81,8 +136,8 @@ void DiskWaits::note_request(ClientState& client, const Command& command,
 
 void DiskWaits::hold(ClientState& client) {
   assert(client.held != nullptr && client.held->begin_ms == 0);
+  begin_waiting();
   client.held->begin_ms = monotonic_time_ms();
-  if (held_.empty()) progress_ms_ = client.held->begin_ms;
   held_.push_back(&client);
 }
 
@@ -110,15 +165,17 @@ std::vector<ClientState*> DiskWaits::take_lost(std::int64_t now_ms, std::int64_t
   return lost;
 }
 
-// It answers with errors, or does not answer, or the archiver does not.
-bool DiskWaits::is_silent(std::int64_t now_ms, std::int64_t timeout_ms) const {
-  const DiskState& disk = header_.disk;
-  if (disk.disk_status() != DiskStatus::kWorks) return true;
-  const bool is_asked = std::ranges::any_of(disk.asked_ns, [&](const Word& asked) {
+bool DiskWaits::hangs(std::int64_t now_ms, std::int64_t timeout_ms) const {
+  return std::ranges::any_of(header_.disk.asked_ns, [&](const Word& asked) {
     const std::uint64_t asked_ns = asked.load(std::memory_order_relaxed);
     return asked_ns != 0 && now_ms - static_cast<std::int64_t>(asked_ns / 1'000'000) >= timeout_ms;
   });
-  return is_asked || now_ms - progress_ms_ >= timeout_ms;
+}
+
+// It answers with errors, or does not answer, or the archiver does not. REQUIRES: somebody waits.
+bool DiskWaits::is_silent(std::int64_t now_ms, std::int64_t timeout_ms) const {
+  return header_.disk.disk_status() != DiskStatus::kWorks || hangs(now_ms, timeout_ms) ||
+         now_ms - progress_ms_ >= timeout_ms;
 }
 
 DiskWaits::Progress DiskWaits::progress() const {
@@ -140,17 +197,30 @@ bool DiskWaits::take_progress() {
   return true;
 }
 
-bool DiskWaits::may_sleep() {
-  if (!is_waiting()) return true;
+bool DiskWaits::announce() {
   announce_sleep(ring_.waits);
   return progress() == seen_;
 }
 
-bool DiskWaits::wants_archiver() const {
-  if ((header_.journal.load(std::memory_order_relaxed) & kJournalForDisk) == 0) return false;
-  const std::uint64_t unread =
-      ring_.tail.load(std::memory_order_relaxed) - ring_.heads[0].load(std::memory_order_relaxed);
-  return is_waiting() || unread > header_.journal_ring_bytes.load(std::memory_order_relaxed) / kFullPart;
+bool DiskWaits::is_filling() const {
+  const std::uint64_t unread = tail() - ring_.heads[0].load(std::memory_order_relaxed);
+  return unread > header_.journal_ring_bytes.load(std::memory_order_relaxed) / kFullPart;
+}
+
+DiskWaits::Figures DiskWaits::figures() const {
+  Figures figures;
+  if (!is_journalled()) return figures;
+  for (std::uint32_t process = 0; process < segment_.process_count(); ++process) {
+    const JournalState& ring = segment_.process(process).journal;
+    // What moves later is read first.
+    const std::uint64_t durable = ring.durable.load(std::memory_order_acquire);
+    const std::uint64_t head = ring.heads[0].load(std::memory_order_acquire);
+    const std::uint64_t tail = ring.tail.load(std::memory_order_acquire);
+    figures.ring_bytes += header_.journal_ring_bytes.load(std::memory_order_relaxed);
+    figures.waiting_bytes += tail - head;
+    figures.unsynced_bytes += tail - durable;
+  }
+  return figures;
 }
 
 }  // namespace memento

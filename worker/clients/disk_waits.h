@@ -15,29 +15,57 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shm/format/layout.h"
 #include "shm/keyspace/keyspace.h"
 #include "shm/segment.h"
+#include "worker/clients/client_state.h"
 
 namespace memento {
 
-struct ClientState;
 struct Command;
 
 class DiskWaits {
  public:
   DiskWaits(Segment& segment, std::uint32_t process);
 
+  // What may be executed.
+
+  /// Once a batch. `timeout_ms`: what the disk does not answer for so long, it does not answer;
+  /// `stops_writes`: then, and while it answers with errors, no data is changed.
+  void look(const std::atomic<std::int64_t>& timeout_ms, const std::atomic<bool>& stops_writes) {
+    const DiskState& disk = header_.disk;
+    constexpr auto kRelaxed = std::memory_order_relaxed;
+    const std::uint64_t unusual = disk.status.load(kRelaxed) | disk.load.load(kRelaxed) |
+                                  disk.asked_ns[0].load(kRelaxed) | disk.asked_ns[1].load(kRelaxed);
+    is_loading_ = refuses_writes_ = false;
+    if (unusual != 0 || waits_for_room()) [[unlikely]]
+      look_closely(timeout_ms.load(kRelaxed), stops_writes.load(kRelaxed));
+  }
+  bool is_restricted() const { return is_loading_ || refuses_writes_; }
+  bool is_loading() const { return is_loading_; }
+  /// What changes data is refused.
+  bool refuses_writes() const { return refuses_writes_; }
+  /// Why, as an error's text. REQUIRES: refuses_writes().
+  std::string write_refusal() const;
+  const DiskState& state() const { return header_.disk; }
+
+  // Room.
+
   /// False, cheaply: nobody waits for room.
   bool has_queue() const { return !queue_.empty(); }
   /// A request of the client's that may change data has to queue behind others.
-  bool must_queue(const ClientState& client) const { return !queue_.empty() && &client != retried_; }
+  bool must_queue(const ClientState& client) const {
+    return !queue_.empty() && &client != retried_ && !refuses_writes_;
+  }
   /// The client's request is to be executed again when there may be room. In front of all others, when it
   /// was its turn.
   void queue(ClientState& client);
@@ -48,6 +76,8 @@ class DiskWaits {
   /// The client is gone.
   void remove(ClientState& client);
 
+  // Replies.
+
   /// Replies leave when what they tell of is on disk. One look a batch.
   bool holds_replies() const {
     return (header_.disk.release_rule.load(std::memory_order_relaxed) & DiskState::kWaitForDisk) != 0;
@@ -56,7 +86,8 @@ class DiskWaits {
   std::uint64_t tail() const { return ring_.tail.load(std::memory_order_relaxed); }
   /// The client's requests were executed since then.
   void note_writes(ClientState& client, std::uint64_t tail_before) {
-    if (tail() != tail_before) note_place(client, ring_place(process_, tail()));
+    if (tail() != tail_before) [[unlikely]]
+      note_write(client);
   }
   /// They have seen keys of this slot.
   void note_slot(ClientState& client, SlotId slot) {
@@ -76,14 +107,45 @@ class DiskWaits {
   std::vector<ClientState*> take_lost(std::int64_t now_ms, std::int64_t timeout_ms);
   bool has_held() const { return !held_.empty(); }
 
+  // WAITAOF.
+
+  bool is_journalled() const {
+    return (header_.journal.load(std::memory_order_relaxed) & kJournalForDisk) != 0;
+  }
+  bool is_synced(const ClientState& client) const {
+    return ring_.durable.load(std::memory_order_acquire) >= client.written_to;
+  }
+  /// The client's WAITAOF is to be executed again when what it wrote last is on disk, or its time is over.
+  void wait_for_sync(ClientState& client);
+  /// Who need not wait for that any more.
+  std::vector<ClientState*> take_synced(std::int64_t now_ms);
+
+  // For all of them.
+
+  std::size_t waiting_count() const { return queue_.size() + syncing_.size(); }
+  std::size_t held_count() const { return held_.size(); }
+  /// Requests that found no room, since the last call.
+  std::uint64_t take_room_waits() { return std::exchange(room_waits_, 0); }
+
   /// Somebody waits: take_progress() and may_sleep() are to be called.
-  bool is_waiting() const { return !queue_.empty() || !held_.empty(); }
+  bool is_waiting() const { return !queue_.empty() || !held_.empty() || !syncing_.empty(); }
   /// What they wait for may have come since the last call.
   bool take_progress();
   /// In front of a sleep: false when it has come already; else the archiver wakes this worker.
-  bool may_sleep();
+  bool may_sleep() { return !is_waiting() || announce(); }
   /// The archiver is not to sleep: somebody waits for it, or this process's ring fills.
-  bool wants_archiver() const;
+  bool wants_archiver() const { return is_journalled() && (is_waiting() || is_filling()); }
+
+  /// What INFO shows of the journal, over all processes.
+  struct Figures {
+    std::uint64_t ring_bytes = 0;      ///< of all rings
+    std::uint64_t waiting_bytes = 0;   ///< in them, not yet written to disk
+    std::uint64_t unsynced_bytes = 0;  ///< not yet on disk
+  };
+  Figures figures() const;
+  const Header& header() const { return header_; }
+  /// The disk was asked for something and has not answered for so long.
+  bool hangs(std::int64_t now_ms, std::int64_t timeout_ms) const;
 
  private:
   /// All that moves when somebody may go on.
@@ -97,6 +159,12 @@ class DiskWaits {
   };
   Progress progress() const;
   void note_place(ClientState& client, std::uint64_t place);
+  void note_write(ClientState& client);
+  void begin_waiting();
+  bool waits_for_room() const { return !queue_.empty() || retried_ != nullptr; }
+  void look_closely(std::int64_t timeout_ms, bool stops_writes);
+  bool announce();
+  bool is_filling() const;
   bool is_silent(std::int64_t now_ms, std::int64_t timeout_ms) const;
 
   Segment& segment_;
@@ -107,6 +175,12 @@ class DiskWaits {
   std::deque<ClientState*> queue_;
   ClientState* retried_ = nullptr;
   std::vector<ClientState*> held_;
+  std::vector<ClientState*> syncing_;
+  std::uint64_t room_waits_ = 0;
+  bool is_loading_ = false;
+  bool refuses_writes_ = false;
+  std::int64_t refused_timeout_ms_ = 0;  ///< what look() was told when it found that writes are refused
+  bool refuses_all_writes_ = false;      ///< not only since there is no room
   Progress seen_;
   std::int64_t progress_ms_ = 0;  ///< monotonic: when somebody was seen to move, or to begin to wait
 };

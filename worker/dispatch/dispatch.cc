@@ -37,6 +37,7 @@ void refuse(CommandContext& context, Admission admission, const Command* command
 }
 
 constexpr std::size_t kQueueLimitBytes = 64 << 20;
+constexpr const char* kIsLoading = "LOADING memento is loading the dataset in memory";
 
 std::size_t request_bytes(const Call& call) {
   std::size_t bytes = 0;
@@ -80,7 +81,33 @@ void refuse_growth(CommandContext& context, const Command& command, const Call& 
   context.reply.out_of_memory();
 }
 
+// In Redis's order. Empty: nothing of the disk is against it.
+std::string disk_refusal(const CommandContext& context, const Command& command) {
+  const DiskWaits& disk = context.services.hub.disk();
+  const bool executes = command.has(kEndsMulti) && context.client.transaction != nullptr;
+  const auto has = [&](std::uint32_t flags) {
+    return executes ? context.client.transaction->queue.has_any(flags) : command.has(flags);
+  };
+  if (disk.refuses_writes() && has(kWrite)) return disk.write_refusal();
+  const bool may_load =
+      command.has(kLoading) && !command.has(kDebug) && !(executes && has(kWrite | kReadonly | kScript));
+  return disk.is_loading() && !may_load ? kIsLoading : "";
+}
+
+// Not to be executed now; a transaction is given up.
+void refuse_run(CommandContext& context, const Command& command, const Call& call, const std::string& text) {
+  context.was_rejected = true;
+  context.client.migration.reset();
+  if (command.has(kEndsMulti)) return abort_transaction(context, command, call, text);
+  if (context.client.transaction != nullptr) context.client.transaction->break_up();
+  context.reply.error(text);
+}
+
 void carry_on(CommandContext& context, Admission admission, const Command* command, const Call& call) {
+  if (context.services.hub.disk().is_restricted() && !is_refused(admission)) [[unlikely]] {
+    if (const std::string text = disk_refusal(context, *command); !text.empty())
+      return refuse_run(context, *command, call, text);
+  }
   if (context.services.denies_growth && !is_refused(admission) && may_need_memory(context, *command))
       [[unlikely]]
     return refuse_growth(context, *command, call);

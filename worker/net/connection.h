@@ -107,7 +107,7 @@ class Connection {
   /// Nothing is left to be sent: what it waits for when it is not to be closed.
   Wait parked_wait() const {
     const ClientWait waits = session_.client().waits;
-    if (waits == ClientWait::kJournal) return Wait::kDisk;
+    if (waits == ClientWait::kJournal || waits == ClientWait::kSync) return Wait::kDisk;
     return waits == ClientWait::kReplies ? Wait::kReplies : Wait::kParked;
   }
   /// The turn's output is to be held back.

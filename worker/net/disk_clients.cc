@@ -33,17 +33,22 @@ void DiskClients::release() {
     }
   }
   if (has_peers) actions_.serve_peers();
+  for (const ClientState* const client : disk_.take_synced(monotonic_time_ms())) resume(*client);
 }
 
-// Those who wait for room one after the other, as long as there is some. One whose replies have yet to leave
-// goes on behind them.
+// One whose replies have yet to leave goes on behind them.
+void DiskClients::resume(const ClientState& client) {
+  Connection& connection = *connections_.at(client.descriptor);
+  if (connection.registered == Connection::Wait::kDisk && client.held == nullptr) actions_.resume(connection);
+}
+
+// Those who wait for room one after the other, as long as there is some.
 void DiskClients::retry() {
   while (const ClientState* const client = disk_.begin_retry()) {
     if (client->descriptor < 0) {
       actions_.serve_peers();
-    } else if (Connection& connection = *connections_.at(client->descriptor);
-               connection.registered == Connection::Wait::kDisk && client->held == nullptr) {
-      actions_.resume(connection);
+    } else {
+      resume(*client);
     }
     if (!disk_.end_retry()) break;
   }

@@ -34,6 +34,7 @@ class DiskClients {
   void look();
   void retry();
   void release();
+  void resume(const ClientState& client);
 
   DiskWaits& disk_;
   ConnectionTable& connections_;

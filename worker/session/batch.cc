@@ -32,7 +32,7 @@ void settle(Request& request, const Arguments& arguments, const Keyspace& keyspa
 bool is_http(std::string_view word) { return is_word(word, "POST") || is_word(word, "HOST:"); }
 
 void dispatch_request(const Request& request, const Batch& batch, CommandContext& context) {
-  if (request.greets) return context.reply.status("+PONG");
+  if (request.greets && !context.services.hub.disk().is_loading()) return context.reply.status("+PONG");
   const Call call{batch.words_of(request), request.key};
   if (request.command == nullptr && is_http(call[0])) {
     context.close_after_reply = true;

@@ -84,6 +84,11 @@ void prefetch_tables(const Batch& batch, const Keyspace& keyspace);
 /// Notes in the requests' keys where they were seen.
 void prefetch_entries(Batch& batch, const Keyspace& keyspace);
 
+/// Once a batch: what may be executed.
+inline void look_at_disk(WorkerServices& services) {
+  services.hub.disk().look(services.settings.disk_timeout_ms, services.settings.stops_writes_on_disk_error);
+}
+
 /// What these requests, which are plain, have seen is noted for the client.
 inline void note_slots(DiskWaits& disk, ClientState& client, std::span<const Request> requests) {
   for (const Request& request : requests) disk.note_slot(client, request.key.slot);

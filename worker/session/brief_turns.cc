@@ -9,8 +9,10 @@ namespace memento {
 // requests are executed.
 bool BriefTurns::may_begin() {
   MessageHub& hub = context_.services.hub;
+  look_at_disk(context_.services);
   return context_.router == nullptr && !context_.services.is_busy && !hub.has_monitors() &&
-         !hub.pause().is_set() && !hub.disk().has_queue() && !context_.keyspace.exceeds_limit();
+         !hub.pause().is_set() && !hub.disk().has_queue() && !hub.disk().is_restricted() &&
+         !context_.keyspace.exceeds_limit();
 }
 
 bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, ByteBuffer& output) {
@@ -42,10 +44,9 @@ bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, Byte
   try {
     const std::uint64_t tail_before = context_.services.hub.disk().tail();
     done = run.execute_plain(0, Session::kOutputPauseBytes);
-    if (holds_) [[unlikely]] {
-      context_.services.hub.disk().note_writes(client, tail_before);
+    context_.services.hub.disk().note_writes(client, tail_before);
+    if (holds_) [[unlikely]]
       note_slots(context_.services.hub.disk(), client, std::span(batch.requests).first(done));
-    }
     tracking.tell(&client);
   } catch (...) {  // the connection ends
     meter_->drop_turn();

@@ -103,17 +103,19 @@ bool Session::Consumption::take_batch() {
   is_shown_ = hub_.has_monitors();
   if (is_shown_) [[unlikely]]
     meter_.time_each();
-  if (!context_.services.is_busy) context_.services.denies_growth = context_.keyspace.exceeds_limit();
+  if (!context_.services.is_busy) {
+    context_.services.denies_growth = context_.keyspace.exceeds_limit();
+    look_at_disk(context_.services);
+  }
   runnable_ = count_runnable();
   is_routed_ = context_.router != nullptr && !context_.services.is_busy && is_routed();
   was_text_ = session_.is_text();
   command_.reply.set_protocol(client_.protocol);
   holds_ = hub_.disk().holds_replies();
-  const std::uint64_t tail_before = holds_ ? hub_.disk().tail() : 0;
+  const std::uint64_t tail_before = hub_.disk().tail();
   BatchRun run(batch_, command_, output_, session_.turn_end_ticks_);
   const std::size_t done = execute_batch(run);
-  if (holds_) [[unlikely]]
-    hub_.disk().note_writes(client_, tail_before);
+  hub_.disk().note_writes(client_, tail_before);
   executed_ += done;
   run.end(done);
   if (is_shown_) [[unlikely]]
@@ -190,8 +192,8 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
   while (done < runnable_ && !session_.closing_ && output_.size() < kOutputPauseBytes &&
          session_.is_text() == was_text_) {
     if (batch_.requests[done].is_plain && !is_routed_ && !meter_.times_each() && client_.is_ordinary() &&
-        runnable_ == batch_.count && !context_.services.is_busy && !context_.services.denies_growth)
-        [[likely]] {
+        runnable_ == batch_.count && !context_.services.is_busy && !context_.services.denies_growth &&
+        !hub_.disk().is_restricted()) [[likely]] {
       const std::size_t begin = std::exchange(done, run.execute_plain(done, kOutputPauseBytes));
       if (holds_) [[unlikely]]
         note_slots(hub_.disk(), client_, std::span(batch_.requests).subspan(begin, done - begin));

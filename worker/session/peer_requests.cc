@@ -123,6 +123,7 @@ void PeerRequests::serve(Peer& peer) {
 // waits, or a request.
 bool PeerRequests::take(Peer& peer) {
   services_.denies_growth = keyspace_.exceeds_limit();
+  look_at_disk(services_);
   const std::size_t batch_bytes = peer.message ? 0 : prepare(peer.requests.view());
   if (batch_bytes == 0) return take_message(peer);
   peer.rings.taken.store(peer.requests.position() + batch_bytes, std::memory_order_release);
@@ -256,10 +257,9 @@ PeerRequests::Executed PeerRequests::execute_one(BatchRun& run, std::size_t plac
   }
   if (outcome == BatchRun::Outcome::kNoRoom) return Executed::kNoRoom;
   if (outcome != BatchRun::Outcome::kParks) {
-    if (disk.holds_replies()) {
-      disk.note_writes(client, tail_before);
-      if (command != nullptr)
-        disk.note_request(client, *command, Batch::words_of(batch_.requests[place]), keyspace_);
+    disk.note_writes(client, tail_before);
+    if (disk.holds_replies() && command != nullptr) {
+      disk.note_request(client, *command, Batch::words_of(batch_.requests[place]), keyspace_);
     }
     return Executed::kYes;
   }

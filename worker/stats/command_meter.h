@@ -29,9 +29,9 @@
 namespace memento {
 
 /// Codes that errors begin with, as INFO's errorstats names them; the last stands for all others.
-inline constexpr std::string_view kErrorCodes[] = {"ERR",    "WRONGTYPE", "NOAUTH",  "WRONGPASS",
-                                                   "OOM",    "EXECABORT", "NOPROTO", "BUSYKEY",
-                                                   "DENIED", "NOSCRIPT",  "OTHER"};
+inline constexpr std::string_view kErrorCodes[] = {
+    "ERR",     "WRONGTYPE", "NOAUTH",   "WRONGPASS", "OOM",     "EXECABORT", "NOPROTO",
+    "BUSYKEY", "DENIED",    "NOSCRIPT", "LOADING",   "MISCONF", "OTHER"};
 static_assert(std::size(kErrorCodes) <= kErrorCodeLimit);
 
 /// What commands and error codes the statistics count in which place: a number that differs with it.

@@ -146,8 +146,8 @@ TEST_F(HeldRepliesTest, WhatTellsOfAKey) {
   other_.set(other_.hash("text"), "new");
   for (const char* const line :
        {"GET text", "EXISTS text", "MGET x text", "SETNX text 1", "INCR text", "DBSIZE", "KEYS", "SCAN 0",
-        "RANDOMKEY", "EVAL \"return redis.call('get', 'text')\" 0", "EVAL_RO \"return 1\" 0",
-        "MULTI\nGET text\nEXEC", "MULTI\nDBSIZE\nEXEC", "MULTI\nEVAL \"return 1\" 0\nEXEC",
+        "RANDOMKEY", "EVAL return(redis.call('get','text')) 0", "EVAL_RO return(1) 0",
+        "MULTI\nGET text\nEXEC", "MULTI\nDBSIZE\nEXEC", "MULTI\nEVAL return(1) 0\nEXEC",
         "WATCH text\nMULTI\nEXEC", "TTL text", "DEL text nothing"})
     EXPECT_TRUE(is_held(line)) << line;
   sync();

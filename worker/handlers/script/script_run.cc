@@ -110,8 +110,9 @@ class ScriptRun : public ScriptHost {
   bool is_long_ = false;
   bool is_out_of_memory_ = false;  // of the worker
   bool tells_too_much_ = false;    // and the script is stopped
-  bool has_written_ = false;       // from then on memory is not looked at any more: it may have removed keys
-  bool does_not_count_ = false;    // the run: it is repeated, or given up as a conflict
+  std::string disk_refusal_;
+  bool has_written_ = false;     // from then on memory is not looked at any more: it may have removed keys
+  bool does_not_count_ = false;  // the run: it is repeated, or given up as a conflict
   bool server_ends_ = false;
   bool counts_ = false;  // what the last run did
 };
@@ -180,6 +181,10 @@ const char* ScriptRun::refusal(const Command* command, const Call& call) {
     return "ERR Write commands are not allowed from read-only scripts.";
   if (command->has(kDenyOom) && context_.services.denies_growth && !traits_.allows_oom && !has_written_)
     return kOutOfMemory;
+  if (command->has(kWrite) && context_.services.hub.disk().refuses_writes()) {
+    disk_refusal_ = context_.services.hub.disk().write_refusal();
+    return disk_refusal_.c_str();
+  }
   has_written_ |= command->has(kWrite);
   if (context_.services.cluster != nullptr) [[unlikely]] {
     const ClusterState& state = *context_.services.cluster;
