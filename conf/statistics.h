@@ -79,6 +79,8 @@ struct alignas(64) WorkerStatistics {
   StatisticsWord process_id;  ///< of the worker that has the record, or had it last
   StatisticsWord connected_clients;
   StatisticsWord waiting_clients;  ///< whose request waits
+  StatisticsWord held_clients;     ///< whose replies wait for the disk
+  StatisticsWord room_waits;       ///< requests that found no room in the journal
   std::array<StatisticsWord, kErrorCodeLimit> errors;
   std::array<CommandStatistics, kCommandStatisticsLimit> commands;
   std::array<LatencyEvent, kLatencyEvents> latency;

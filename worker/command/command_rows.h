@@ -174,7 +174,7 @@ inline constexpr auto kCommands = numbered(std::to_array<Command>({
     {"CONFIG", -2, kContainer, kNoKey, 0, kServer, "2.0.0", "subcommand", "Parameters; CONFIG HELP"},
     {"ROLE", 1, kAnyTime | kFast | kDangerous, kNoKey, 0, kServer, "2.8.12", "", "master; there are no replicas"},
     {"WAIT", 3, kNoScript, kNoKey, 0, kServer, "3.0.0", "replicas timeout", "0, at once: there are no replicas to wait for"},
-    {"WAITAOF", 4, kNoScript, kNoKey, 0, kServer, "7.2.0", "local replicas timeout", "0 and 0, at once: nothing is written to a disk"},
+    {"WAITAOF", 4, kNoScript, kNoKey, 0, kServer, "7.2.0", "local replicas timeout", "Wait until what the client wrote last is on disk: 1, or 0 when the time is over; and 0, the replicas"},
     {"LASTSAVE", 1, kLoading | kStale | kFast, kNoKey, 0, kServer, "1.0.0", "", "When the server started: it saves nothing"},
     {"REPLICAOF", 3, kAdmin | kStale | kNoScript, kNoKey, 0, kServer, "5.0.0", "NO ONE", "OK; the server cannot be another's replica"},
     {"SYNC", 1, kAdmin | kNoScript | kNoMulti, kNoKey, 0, kServer, "1.0.0", "", "Refused: there are no replicas, and no file of all keys"},

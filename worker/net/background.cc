@@ -21,6 +21,8 @@ bool Background::tick(std::size_t connection_count) {
   const std::int64_t now_ms = monotonic_time_ms();
   if (!is_busy_ && now_ms - round_ms_ < period_ms()) return false;
   round_ms_ = now_ms;
+  hub_.disk().look(context_.settings.disk_timeout_ms, context_.settings.stops_writes_on_disk_error);
+  if (hub_.disk().is_loading()) return false;  // nobody but who loads it touches the keyspace
   const WorkShare share{context_.index, std::max(context_.options.workers, 1u)};
   is_busy_ = keyspace_.maintain(kMaintenanceUs, context_.settings.expires_in_background, share, kRestUs);
   hub_.tracking().tell(nullptr);
@@ -57,7 +59,11 @@ void Background::update_statistics(std::size_t connection_count) {
   record.cpu_system_us.store(microseconds(usage.ru_stime), std::memory_order_relaxed);
   record.process_id.store(static_cast<std::uint64_t>(getpid()), std::memory_order_relaxed);
   record.connected_clients.store(connection_count, std::memory_order_relaxed);
-  record.waiting_clients.store(hub_.clients().waiting_count(), std::memory_order_relaxed);
+  DiskWaits& disk = hub_.disk();
+  record.waiting_clients.store(hub_.clients().waiting_count() + disk.waiting_count(),
+                               std::memory_order_relaxed);
+  record.held_clients.store(disk.held_count(), std::memory_order_relaxed);
+  add_to(record.room_waits, disk.take_room_waits());
   const std::uint64_t used_bytes = keyspace_.memory_used_bytes();
   StatisticsWord& peak_bytes = context_.settings.statistics->memory_peak_bytes;
   if (used_bytes > peak_bytes.load()) peak_bytes = used_bytes;

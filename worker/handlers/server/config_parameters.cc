@@ -6,6 +6,7 @@
 
 #include "conf/key_event_flags.h"
 #include "conf/size_text.h"
+#include "conf/sync_policy.h"
 #include "worker/clients/message_hub.h"
 #include "worker/text/words.h"
 
@@ -123,8 +124,6 @@ constexpr FixedParameter kFixed[] = {
     {"activedefrag", "no"},
     {"aof-use-rdb-preamble", "yes"},
     {"appendfilename", "appendonly.aof"},
-    {"appendfsync", "everysec"},
-    {"appendonly", "no"},
     {"auto-aof-rewrite-min-size", "67108864"},
     {"auto-aof-rewrite-percentage", "100"},
     {"client-output-buffer-limit", "normal 0 0 0 slave 0 0 0 pubsub 33554432 33554432 0"},
@@ -175,7 +174,41 @@ constexpr FixedParameter kFixed[] = {
     {"unixsocketperm", "0"},
 };
 
+// Which policy is meant is looked at by the archiver.
+std::string set_sync_policy(CommandContext& context, std::string_view value, bool applies) {
+  const std::optional<SyncPolicy> policy = parse_sync_policy(lower_case(value));
+  if (!policy) return "argument must be always, everysec or no";
+  if (options(context).data_folder.empty())
+    return "there is no data folder to sync; the server was started without --data";
+  if (applies) settings(context).sync_policy = static_cast<std::int64_t>(*policy);
+  return "";
+}
+
+std::string get_sync_policy(CommandContext& context) {
+  return std::string(sync_policy_text(static_cast<SyncPolicy>(settings(context).sync_policy.load())));
+}
+
+// In seconds, as the option has it.
+std::string set_disk_timeout(CommandContext& context, std::string_view value, bool applies) {
+  std::int64_t seconds = 0;
+  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  if (failure != std::errc() || end != value.data() + value.size())
+    return "argument couldn't be parsed into an integer";
+  if (seconds < 1 || seconds > kLargestDiskTimeoutMs / 1000)
+    return out_of_bounds(1, kLargestDiskTimeoutMs / 1000);
+  if (applies) settings(context).disk_timeout_ms = seconds * 1000;
+  return "";
+}
+
+std::string set_stops_writes(CommandContext& context, std::string_view value, bool applies) {
+  if (!is_word(value, "YES") && !is_word(value, "NO")) return "argument must be 'yes' or 'no'";
+  if (applies) settings(context).stops_writes_on_disk_error = is_word(value, "YES");
+  return "";
+}
+
 constexpr Parameter kParameters[] = {
+    {"appendfsync", get_sync_policy, set_sync_policy},
+    {"appendonly", [](CommandContext& c) { return yes_no(c.services.hub.disk().is_journalled()); }},
     {"bind", [](CommandContext& c) { return options(c).address; }},
     {"busy-reply-threshold", get_number<&LiveSettings::busy_after_ms>,
      set_number<&LiveSettings::busy_after_ms, 0, kLargestBusyAfterMs>},
@@ -184,7 +217,13 @@ constexpr Parameter kParameters[] = {
     {"cluster-enabled", [](CommandContext& c) { return yes_no(c.services.cluster != nullptr); }},
     {"daemonize", [](CommandContext& c) { return yes_no(options(c).daemon); }},
     {"databases", [](CommandContext& c) { return std::to_string(options(c).databases); }},
-    {"dir", [](CommandContext& c) { return options(c).directory; }},
+    {"dir",
+     [](CommandContext& c) {
+       return options(c).data_folder.empty() ? options(c).directory : options(c).data_folder;
+     }},
+    {"disk-timeout",
+     [](CommandContext& c) { return std::to_string(settings(c).disk_timeout_ms.load() / 1000); },
+     set_disk_timeout},
     {"enable-debug-command",
      [](CommandContext& c) { return std::string(name_of(options(c).debug_command)); }},
     {"hz", get_number<&LiveSettings::background_hz>,
@@ -214,6 +253,8 @@ constexpr Parameter kParameters[] = {
      set_number<&LiveSettings::slow_after_us, -1, kLargestSlowAfterUs>},
     {"slowlog-max-len", get_number<&LiveSettings::slow_shown>,
      set_number<&LiveSettings::slow_shown, 0, kLargestSlowShown>},
+    {"stop-writes-on-disk-error",
+     [](CommandContext& c) { return yes_no(settings(c).stops_writes_on_disk_error); }, set_stops_writes},
     {"tcp-keepalive", get_number<&LiveSettings::tcp_keepalive_s>,
      set_number<&LiveSettings::tcp_keepalive_s, 0, kTcpKeepaliveLimitS>},
     {"timeout", get_number<&LiveSettings::idle_timeout_s>,

@@ -13,6 +13,7 @@
 #include "worker/command/command_table.h"
 #include "worker/handlers/handler_support.h"
 #include "worker/handlers/server/info_lines.h"
+#include "worker/handlers/server/info_persistence.h"
 #include "worker/handlers/server/server_memory.h"
 #include "worker/script/script_engine.h"
 #include "worker/stats/command_meter.h"
@@ -29,28 +30,6 @@ constexpr InfoLines::Constant kConstantsOfMemory[] = {
     {"mem_not_counted_for_evict", "0"}, {"mem_replication_backlog", "0"},
     {"mem_clients_slaves", "0"},        {"mem_aof_buffer", "0"},
     {"active_defrag_running", "0"},     {"lazyfree_pending_objects", "0"},
-};
-constexpr InfoLines::Constant kConstantsOfPersistence[] = {
-    {"loading", "0"},
-    {"async_loading", "0"},
-    {"rdb_changes_since_last_save", "0"},
-    {"rdb_bgsave_in_progress", "0"},
-    {"rdb_last_bgsave_status", "ok"},
-    {"rdb_last_bgsave_time_sec", "-1"},
-    {"rdb_current_bgsave_time_sec", "-1"},
-    {"rdb_saves", "0"},
-    {"rdb_last_cow_size", "0"},
-    {"aof_enabled", "0"},
-    {"aof_rewrite_in_progress", "0"},
-    {"aof_rewrite_scheduled", "0"},
-    {"aof_last_rewrite_time_sec", "-1"},
-    {"aof_current_rewrite_time_sec", "-1"},
-    {"aof_last_bgrewrite_status", "ok"},
-    {"aof_rewrites", "0"},
-    {"aof_last_write_status", "ok"},
-    {"aof_last_cow_size", "0"},
-    {"module_fork_in_progress", "0"},
-    {"module_fork_last_cow_size", "0"},
 };
 constexpr InfoLines::Constant kConstantsOfStats[] = {
     {"sync_full", "0"},
@@ -185,8 +164,12 @@ void memory(CommandContext& context, Lines& lines) {
 }
 
 void persistence(CommandContext& context, Lines& lines) {
-  lines.add("rdb_last_save_time", static_cast<std::uint64_t>(start_time_s(context)));
-  lines.add_all(kConstantsOfPersistence);
+  const PersistenceFigures figures{
+      statistics_sum(
+          context, [](const auto& record) -> auto& { return record.held_clients; }, true),
+      statistics_sum(
+          context, [](const auto& record) -> auto& { return record.room_waits; }, true)};
+  add_persistence(context, figures, lines);
 }
 
 void stats(CommandContext& context, Lines& lines) {

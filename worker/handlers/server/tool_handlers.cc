@@ -59,11 +59,26 @@ void waitaof(CommandContext& context, const Call& call) {
   if (local < 0 || local > 1)
     return context.reply.error("ERR value is out of range, value must between 0 and 1");
   if (!check_count(context, call[2]) || !check_timeout(context, call[3])) return;
-  if (local > 0) {
+  ClientState& client = context.client;
+  DiskWaits& disk = context.services.hub.disk();
+  if (local > 0 && !disk.is_journalled())
     return context.reply.error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+  const bool is_synced = disk.is_journalled() && disk.is_synced(client);
+  const std::int64_t now_ms = monotonic_time_ms();
+  const bool may_wait = local > 0 && !is_synced && !context.in_exec && client.descriptor >= 0;
+  if (may_wait && client.sync_deadline_ms == 0) {
+    const std::int64_t timeout_ms = *parse_integer(call[3]);
+    const bool is_endless = timeout_ms == 0 || timeout_ms > INT64_MAX - now_ms;
+    client.sync_deadline_ms = is_endless ? INT64_MAX : now_ms + timeout_ms;
   }
+  if (may_wait && now_ms < client.sync_deadline_ms) {
+    disk.wait_for_sync(client);
+    context.parks = true;
+    return;
+  }
+  client.sync_deadline_ms = 0;
   context.reply.begin_array(2);
-  context.reply.integer(0);
+  context.reply.integer(is_synced ? 1 : 0);
   context.reply.integer(0);
   context.reply.end();
 }
