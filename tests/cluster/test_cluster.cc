@@ -131,6 +131,8 @@ std::vector<std::string> TestCluster::arguments(std::size_t index) const {
   if (!given("--memory")) all.insert(all.end(), {"--memory", "256MiB"});
   if (!given("--workers")) all.insert(all.end(), {"--workers", "2"});
   if (options_.has_namespaces) all.insert(all.end(), {"--protected-mode", "no"});
+  if (options_.has_disks)
+    all.insert(all.end(), {"--data", node.data + ".disk", "--state", node.data + ".state"});
   all.insert(all.end(), options_.arguments.begin(), options_.arguments.end());
   return all;
 }

@@ -1,31 +1,13 @@
 // Clients of a real server whose archiver does not get on: it is stopped, and later goes on.
 #include <gtest/gtest.h>
 
-#include <optional>
 #include <thread>
 
 #include "tests/data/data_server.h"
+#include "tests/data/stopped_archiver.h"
 
 namespace memento::testing {
 namespace {
-
-/// The archiver is stopped while it lives.
-class Stopped {
- public:
-  explicit Stopped(DataServer& server) {
-    EXPECT_TRUE(wait_until([&] { return (archiver_ = server.archiver()) > 0; }));
-    if (archiver_ > 0) kill(archiver_, SIGSTOP);
-  }
-  ~Stopped() { go_on(); }
-  Stopped(const Stopped&) = delete;
-  Stopped& operator=(const Stopped&) = delete;
-  void go_on() const {
-    if (archiver_ > 0) kill(archiver_, SIGCONT);
-  }
-
- private:
-  pid_t archiver_ = 0;
-};
 
 bool info_comes_to(TestServer& server, const std::string& line) {
   return wait_until([&] { return server.request("INFO").find(line) != std::string::npos; });
@@ -45,7 +27,7 @@ TEST(Waiting, RepliesWaitForTheDisk) {
   Client reader = server.connect();
   Client quitting = server.connect();
   EXPECT_EQ(*writer.request("SET a 1"), "OK");
-  const Stopped stopped(data);
+  const StoppedArchiver stopped(server.master());
   ASSERT_TRUE(writer.send_line("SET a 2"));
   ASSERT_TRUE(writer.send_line("INC a"));
   EXPECT_TRUE(info_comes_to(server, "journal_parked_replies:1"));
@@ -72,7 +54,7 @@ TEST(Waiting, WritesWaitForRoom) {
   constexpr int kCount = 1500;
   const std::string value(8000, 'v');  // longer ones are not copied into the ring
   EXPECT_EQ(server.request("SET number 1"), "OK");
-  const Stopped stopped(data);
+  const StoppedArchiver stopped(server.master());
   std::thread pipeline([&] {
     for (int i = 0; i < kCount; ++i)
       EXPECT_TRUE(writer.send_line("SET key" + std::to_string(i) + " " + value));
@@ -101,7 +83,7 @@ TEST(Waiting, ADiskThatDoesNotAnswer) {
   TestServer& server = data.server();
   Client writer = server.connect();
   {
-    const Stopped stopped(data);
+    const StoppedArchiver stopped(server.master());
     const Result<std::string> reply = writer.request("SET a 1");
     ASSERT_TRUE(static_cast<bool>(reply));
     EXPECT_TRUE(reply->starts_with("(error) UNKNOWN the disk does not answer")) << *reply;
@@ -116,12 +98,31 @@ TEST(Waiting, WaitAof) {
   DataServer data({"--workers", "1"});
   TestServer& server = data.server();
   Client client = server.connect();
-  const Stopped stopped(data);
+  const StoppedArchiver stopped(server.master());
   EXPECT_EQ(*client.request("SET a 1"), "OK");
   ASSERT_TRUE(client.send_line("WAITAOF 1 0 0"));
   EXPECT_TRUE(info_comes_to(server, "blocked_clients:1"));
   stopped.go_on();
   EXPECT_EQ(reply_of(client).substr(0, 1), "1");
+}
+
+// Shows that a worker that is told to stop lets replies leave that wait for the disk: the idle client is
+// closed already when the archiver goes on.
+TEST(Waiting, AWorkerThatLeaves) {
+  DataServer data({"--fsync", "always", "--workers", "1"});
+  TestServer& server = data.server();
+  Client writer = server.connect();
+  Client idle = server.connect();
+  EXPECT_EQ(*idle.request("GET a"), "(null)");
+  const pid_t worker = worker_of(idle);
+  const StoppedArchiver stopped(server.master());
+  ASSERT_TRUE(writer.send_line("SET a 1"));
+  EXPECT_TRUE(info_comes_to(server, "journal_parked_replies:1"));
+  kill(worker, SIGTERM);
+  EXPECT_TRUE(wait_until([&] { return idle.is_closed_by_server(); }));
+  stopped.go_on();
+  EXPECT_EQ(reply_of(writer), "OK");
+  EXPECT_TRUE(wait_until([&] { return writer.is_closed_by_server(); }));
 }
 
 }  // namespace
