@@ -45,6 +45,18 @@ Result<JournalReader> JournalReader::open(const Fd& folder, const std::string& p
   return reader;
 }
 
+JournalReader JournalReader::copy() const {
+  assert(!end_ && window_file_ == nullptr);
+  JournalReader other;
+  other.files_ = files_;
+  other.later_ = later_;
+  other.newest_file_ = newest_file_;
+  other.synced_frame_ = synced_frame_;
+  other.fault_ = fault_;
+  other.place_ = place_;
+  return other;
+}
+
 Result<JournalReader> JournalReader::open_file(const std::string& path) {
   Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return system_error("open(" + path + ")");
@@ -62,12 +74,12 @@ Result<JournalReader> JournalReader::open_file(const std::string& path) {
 }
 
 Result<JournalReader::File> JournalReader::open_one(Fd fd, std::string path, std::uint64_t number) {
-  File file{std::move(fd), std::move(path), number, 0, {}};
-  const std::optional<std::uint64_t> size_bytes = file_size_bytes(file.fd.get());
+  File file{std::make_shared<const Fd>(std::move(fd)), std::move(path), number, 0, {}};
+  const std::optional<std::uint64_t> size_bytes = file_size_bytes(file.fd->get());
   if (!size_bytes) return system_error("fstat(" + file.path + ")");
   file.size_bytes = *size_bytes;
   std::string bytes(std::min<std::uint64_t>(sizeof(JournalHead), *size_bytes), '\0');
-  if (!read_at(file.fd.get(), 0, bytes.data(), bytes.size())) return system_error("read(" + file.path + ")");
+  if (!read_at(file.fd->get(), 0, bytes.data(), bytes.size())) return system_error("read(" + file.path + ")");
   file.head = read_journal_head(bytes);
   if (file.head && file.head->version != JournalHead::kVersion) {
     return Error{ExitStatus::kSystem, 0,
@@ -125,7 +137,7 @@ void JournalReader::choose_chain(std::vector<File> found, const JournalBounds& b
 Outcome JournalReader::sync() {
   for (const std::vector<File>* files : {&files_, &later_}) {
     for (const File& file : *files) {
-      if (Outcome synced = sync_data(file.fd, file.path); !synced) return synced;
+      if (Outcome synced = sync_data(*file.fd, file.path); !synced) return synced;
     }
   }
   return Done{};
@@ -228,7 +240,7 @@ Result<std::string_view> JournalReader::bytes_at(const File& file, std::uint64_t
   if (!is_here) {
     window_file_ = nullptr;
     window_.resize(std::min(std::max(count, kWindowBytes), file.size_bytes - offset));
-    if (!read_at(file.fd.get(), offset, window_.data(), window_.size())) {
+    if (!read_at(file.fd->get(), offset, window_.data(), window_.size())) {
       return system_error("pread(" + file.path + ") of " + std::to_string(window_.size()) + " bytes at " +
                           std::to_string(offset));
     }
@@ -241,13 +253,13 @@ Result<std::string_view> JournalReader::bytes_at(const File& file, std::uint64_t
 Outcome JournalReader::cut() {
   assert(end_);
   for (std::size_t i = later_.size(); i-- > 0;) {
-    if (Outcome cut = cut_file(later_[i].fd, later_[i].path, 0); !cut) return cut;
+    if (Outcome cut = cut_file(*later_[i].fd, later_[i].path, 0); !cut) return cut;
   }
   for (std::size_t i = files_.size(); i-- > 0 && files_[i].number > end_->file;) {
-    if (Outcome cut = cut_file(files_[i].fd, files_[i].path, 0); !cut) return cut;
+    if (Outcome cut = cut_file(*files_[i].fd, files_[i].path, 0); !cut) return cut;
   }
   for (const File& file : files_) {
-    if (file.number == end_->file) return cut_file(file.fd, file.path, end_->offset);
+    if (file.number == end_->file) return cut_file(*file.fd, file.path, end_->offset);
   }
   return Done{};
 }

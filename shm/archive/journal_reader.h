@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,6 +74,10 @@ class JournalReader {
   /// The journal in a folder. An Error: it cannot be read; what is missing or damaged is told by end().
   static Result<JournalReader> open(const Fd& folder, const std::string& path, const JournalBounds& bounds);
 
+  /// Another one of the same files, which share their descriptors: for another thread. REQUIRES: next() was
+  /// not called.
+  JournalReader copy() const;
+
   /// One file by itself, whatever it is called and whatever comes before and behind it.
   static Result<JournalReader> open_file(const std::string& path);
 
@@ -102,7 +107,7 @@ class JournalReader {
 
  private:
   struct File {
-    Fd fd;
+    std::shared_ptr<const Fd> fd;
     std::string path;
     std::uint64_t number = 0;  ///< by its name
     std::uint64_t size_bytes = 0;

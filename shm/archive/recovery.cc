@@ -81,6 +81,7 @@ class Load {
   const LoadOptions& options_;
   DiskState& disk_;
   LoadedDatabases databases_;
+  std::optional<JournalReader> journal_;    ///< its files
   std::optional<SnapshotReader> snapshot_;  ///< its index
   std::vector<Thread> threads_;
   std::atomic<bool> stops_{false};
@@ -132,6 +133,7 @@ Outcome Load::prepare() {
   if (!reader) return reader.error();
   if (Outcome synced = reader->sync(); !synced) return synced;
   bytes_ = reader->total_bytes();
+  journal_ = std::move(*reader);
   if (options_.manifest.snapshot != 0) {
     Result<SnapshotReader> snapshot =
         SnapshotReader::open(*options_.folder, options_.path, options_.manifest.snapshot);
@@ -230,9 +232,7 @@ bool Load::load_images(SlotLoader& loader, std::uint32_t index) {
 
 // False: it has stopped.
 bool Load::load_journal(SlotLoader& loader, std::uint32_t index, std::uint64_t frame_limit) {
-  Result<JournalReader> opened = JournalReader::open(*options_.folder, options_.path, bounds());
-  if (!opened) return stop_at({0, opened.error().message, false}), false;
-  JournalReader& reader = threads_[index].reader.emplace(std::move(*opened));
+  JournalReader& reader = threads_[index].reader.emplace(journal_->copy());
   const std::uint64_t snapshot_bytes = snapshot_ ? snapshot_->size_bytes() : 0;
   std::uint64_t whole_begin = 0;  // number of the first frame of what is all or nothing
   while (!stops_) {
