@@ -18,8 +18,8 @@ struct TestClusterOptions {
   std::size_t node_count = 3;
   bool has_namespaces = false;
   std::vector<std::string> arguments{};  ///< more of them, for each node
-  bool has_disks = false;                ///< each has a data folder
   bool starts = true;                    ///< all nodes, and waits until they have formed
+  bool has_disks = false;                ///< each has a data folder
 };
 
 class TestCluster {
