@@ -65,6 +65,25 @@ int Worker::run() {
   return static_cast<int>(ExitStatus::kOk);
 }
 
+// Inlined: nearly all events are a connection's.
+inline void Worker::on_connection(Connection& connection, std::uint32_t events) {
+  // An error shows in the read or write it leads to.
+  if (connection.registered == Connection::Wait::kOutput) {
+    const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
+    Turn& turn = turns_[turn_count_];
+    answered_turns_ = 0, next_turn_ = turn_count_;  // those are not to be served beside a script
+    settle(connection, dead ? Connection::Wait::kClosed
+                            : guard(turn, [&] { return connection.on_writable(turn, session_); }));
+  } else if (connection.registered == Connection::Wait::kParked ||
+             connection.registered == Connection::Wait::kReplies ||
+             connection.registered == Connection::Wait::kDisk) {
+    settle(connection, Connection::Wait::kClosed);
+  } else if (connection.registered == Connection::Wait::kInput) {
+    taking_turns_[turn_count_++] = &connection;
+    if (turn_count_ == kTurnLimit) take_turns();
+  }
+}
+
 void Worker::on_event(const epoll_event& event) {
   const int descriptor = event.data.fd;
   if (Connection* const connection = connections_.at(descriptor)) [[likely]] {
@@ -82,24 +101,6 @@ void Worker::on_event(const epoll_event& event) {
     migrations_.serve();
   } else if (descriptor == quit_timer_.get()) {
     cut_off();
-  }
-}
-
-void Worker::on_connection(Connection& connection, std::uint32_t events) {
-  // An error shows in the read or write it leads to.
-  if (connection.registered == Connection::Wait::kOutput) {
-    const bool dead = (events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLOUT) == 0;
-    Turn& turn = turns_[turn_count_];
-    answered_turns_ = 0, next_turn_ = turn_count_;  // those are not to be served beside a script
-    settle(connection, dead ? Connection::Wait::kClosed
-                            : guard(turn, [&] { return connection.on_writable(turn, session_); }));
-  } else if (connection.registered == Connection::Wait::kParked ||
-             connection.registered == Connection::Wait::kReplies ||
-             connection.registered == Connection::Wait::kDisk) {
-    settle(connection, Connection::Wait::kClosed);
-  } else if (connection.registered == Connection::Wait::kInput) {
-    taking_turns_[turn_count_++] = &connection;
-    if (turn_count_ == kTurnLimit) take_turns();
   }
 }
 

@@ -56,18 +56,17 @@ bool BriefTurns::execute(Session& session, ByteBuffer& bytes, Batch& batch, Byte
   }
   executed_ += done;
   errors_ += command.reply.error_count();
-  if (done > 0) [[likely]] {
-    const Request& last = batch.requests[done - 1];
-    meter_->end_turn(Batch::words_of(last));
-    client.last_command = last.command;
-    bytes.consume(last.input_end);
-  }
   if (run.lacks_room()) [[unlikely]] {
     session.parked_ = true;
     context_.services.hub.disk().queue(client);
-    end();  // those that follow are to see that it waits
-    return true;
+    if (done == 0) return end(), true;
   }
+  const Request& last = batch.requests[done - 1];
+  meter_->end_turn(Batch::words_of(last));
+  client.last_command = last.command;
+  bytes.consume(last.input_end);
+  if (session.parked_) [[unlikely]]
+    return end(), true;  // those that follow are to see that it waits
   // The rest is taken when the output is sent.
   session.paused_ = done < batch.count;
   return true;
