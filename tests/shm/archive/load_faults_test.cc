@@ -62,7 +62,7 @@ class SmallJournal {
 
 // Shows that a journal that ends anywhere makes what the keyspace once was, the later the more there is.
 TEST(LoadFaults, CutAnywhere) {
-  SmallJournal journal(16);
+  SmallJournal journal(10);
   std::size_t state = 0;
   for (std::size_t size = 0; size <= journal.bytes().size() && !HasFailure(); ++size) {
     std::string error;
@@ -77,7 +77,7 @@ TEST(LoadFaults, CutAnywhere) {
 
 // Shows that a byte that was changed makes what the keyspace once was, or an error.
 TEST(LoadFaults, AnyByteChanged) {
-  SmallJournal journal(10);
+  SmallJournal journal(6);
   std::size_t error_count = 0;
   for (std::size_t at = 0; at < journal.bytes().size() && !HasFailure(); ++at) {
     if (at == 128) at = kJournalHeadBytes;

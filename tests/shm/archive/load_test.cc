@@ -23,5 +23,17 @@ TEST(Load, RandomChanges) {
   }
 }
 
+// Shows that threads that share the slots are not in each other's way, in memory or in what they count.
+TEST(LoadThreads, ShareTheSlots) {
+  RecordedKeyspace recorded;
+  RandomWriters writers(recorded.segment(), 5, 1, 1000);
+  writers.set_whole_changes(false);
+  for (int i = 0; i < 2000; ++i) {
+    if (!writers.step()) recorded.archive();
+  }
+  recorded.archive();
+  recorded.expect_loaded(4);
+}
+
 }  // namespace
 }  // namespace memento::testing
