@@ -212,7 +212,7 @@ std::size_t Session::Consumption::execute_batch(BatchRun& run) {
       session_.parked_ = true;
       break;
     }
-    if (holds_) [[unlikely]]
+    if (holds_ && !run.was_rejected()) [[unlikely]]
       note_request(batch_.requests[done]);
     ++done;
     if (step == Step::kEndsBatch) runnable_ = done;
