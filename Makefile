@@ -48,7 +48,7 @@ CLI       := $(call objects,cli)
 CLI_PARTS := $(call objects,worker/command worker/wire)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(ARCHIVER) $(BUS) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/%,$(call objects,tests))
+TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/% $(BUILD)/obj/tests/data/shim/%,$(call objects,tests))
 CRASH     := $(call objects,tests/crash) $(BUILD)/obj/tests/shm/journal/replay_model.o
 # The rooms' own tests, which start no server; of those the shared memory's alone.
 SHM_TESTS  := $(call objects,tests/shm)
@@ -61,7 +61,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test script-test cluster-test bench bench-keyspace bench-recovery bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test reboot-test script-test cluster-test bench bench-keyspace bench-recovery bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -102,9 +102,14 @@ $(BIN)/recovery_benchmark: $(BUILD)/obj/benchmark/recovery_benchmark.o $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK)
+$(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK) | $(BIN)/libmemento-disk-shim.so
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo -lgtest -lgtest_main
+
+# A bad disk for servers under test.
+$(BIN)/libmemento-disk-shim.so: tests/data/shim/disk_shim.cc tests/data/shim/disk_shim.h
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -fPIC -shared -o $@ $<
 
 $(BIN)/memento-unit-tests: $(UNIT_TESTS) $(SERVER) $(BUILD)/obj/cli/net/client.o
 	@mkdir -p $(@D)
@@ -165,6 +170,12 @@ kill-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) tests/run 'KillStorm.*' $(BIN)/memento-tests
+
+# All processes killed and memory lost, under load; REBOOTS= as often, and as many deaths of the archiver.
+reboot-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) REBOOTS=$(or $(REBOOTS),1000) tests/run 'Reboot.*' $(BIN)/memento-tests
 
 # Scripts from a grammar on redis-server and on memento; COUNT= of them in either protocol, SEED= repeats a run.
 script-test:

@@ -17,6 +17,7 @@
 #include "archiver/journal_output.h"
 #include "archiver/loading.h"
 #include "archiver/releases.h"
+#include "archiver/snapshots.h"
 #include "archiver/sync_thread.h"
 #include "shm/archive/ring_frames.h"
 #include "shm/messages/journal_wakeup.h"
@@ -63,6 +64,11 @@ class Archiver {
   bool write(std::span<char> frames);
   void begin_file();
   Outcome begin_manifest();
+  void become_ready();
+  void note_tails();
+  bool is_in_database_change();
+  void begin_snapshot_when_due();
+  void look_at_snapshot();
   void prepare_next_file();
   void take_sync_answer();
   void count_sync();
@@ -93,12 +99,16 @@ class Archiver {
   std::optional<JournalOutput> output_;
   std::optional<RingFrames> rings_;
   Releases releases_;
+  std::optional<Snapshots> snapshots_;
   DiskHealth health_;
   SyncThread sync_;
   FrameBuilder frames_;      ///< that were taken from the rings
   bool has_frames_ = false;  ///< and are not kept yet
   bool needs_file_ = true;   ///< there is none, it failed, or has no room for these
   bool has_next_file_ = false;
+  bool begins_snapshot_ = false;            ///< with the next file
+  std::vector<std::uint64_t> first_tails_;  ///< where the rings ended at the start
+  bool had_database_change_ = false;        ///< one was under way then
   std::int64_t unsynced_since_ns_ = 0;
   std::int64_t sync_began_ns_ = 0;
   bool ends_ = false;
@@ -120,6 +130,8 @@ Outcome Archiver::open() {
   unsynced_.emplace(std::move(*unsynced));
   output_.emplace(process_.folder, process_.state_folder, *unsynced_, process_.segment.header());
   rings_.emplace(process_.segment, kDiskConsumer);
+  note_tails();
+  snapshots_.emplace(process_, *manifest_);
   releases_.note(output_->last_frame(), rings_->merger());
   begin_file();
   return Done{};
@@ -164,15 +176,57 @@ bool Archiver::turn() {
       health_.may_try(monotonic_time_ns())) {
     begin_file();
   }
-  if (!needs_file_ && manifest_->policy() != wanted_policy()) {
+  const bool is_ready = disk_.is_ready.load() != 0;
+  if (!needs_file_ && is_ready && manifest_->policy() != wanted_policy()) {
     check(manifest_->follow(wanted_policy()));
     wake_waiting(process_.segment, wakeup_);
   }
+  begin_snapshot_when_due();
   const bool has_moved = pass();
   sync_if_due();
   prepare_next_file();
+  look_at_snapshot();
   tell_status();
   return has_moved;
+}
+
+// With a new file, in front of which nothing is open.
+void Archiver::begin_snapshot_when_due() {
+  const bool is_time = !ends_ || (nobody_writes_ && snapshots_->is_first_missing());
+  if (!is_time || needs_file_ || has_frames_ || !snapshots_->is_due(monotonic_time_ns())) return;
+  if (is_in_database_change()) return;
+  needs_file_ = begins_snapshot_ = true;
+}
+
+void Archiver::note_tails() {
+  for (std::uint32_t i = 0; i < process_.segment.process_count(); ++i)
+    first_tails_.push_back(process_.segment.process(i).journal.tail.load());
+  had_database_change_ = process_.segment.header().database_change.load() != 0;
+}
+
+// What a predecessor has taken is not known: when no change has begun or ended in all that was there at the
+// start, there was one only if it was still under way then.
+bool Archiver::is_in_database_change() {
+  if (const std::optional<bool> is_in = rings_->ends_in_database_change()) return *is_in;
+  for (std::uint32_t i = 0; i < first_tails_.size(); ++i) {
+    if (rings_->merger().taken(i) < first_tails_[i]) return true;
+  }
+  return had_database_change_;
+}
+
+void Archiver::look_at_snapshot() {
+  const Result<bool> is_new = snapshots_->turn(releases_, output_->known_frame());
+  if (!is_new) return on_disk_error(is_new.error());
+  if (*is_new && disk_.is_ready.load() == 0) become_ready();
+}
+
+// From now on the folder's files are the data, and may be served.
+void Archiver::become_ready() {
+  disk_.is_ready.store(1);
+  disk_.load.store(static_cast<std::uint64_t>(LoadState::kNone));
+  check(manifest_->follow(wanted_policy()));
+  releases_.tell(process_.segment);
+  wake_waiting(process_.segment, wakeup_);
 }
 
 // The first one, behind one that is full and synced, or behind one that failed.
@@ -181,6 +235,7 @@ void Archiver::begin_file() {
   if (const Outcome begun = output_->begin_file(manifest_->newest().first_file, frames_.bytes()); !begun)
     return on_disk_error(begun.error());
   if (const Outcome begun = begin_manifest(); !begun) return on_disk_error(begun.error());
+  if (std::exchange(begins_snapshot_, false)) snapshots_->begin(output_->file()->head());
   needs_file_ = false;
   if (!health_.works()) process_.log.info("the journal goes on in " + output_->file()->path());
   health_.recover();
@@ -188,15 +243,13 @@ void Archiver::begin_file() {
   release(output_->known_frame());
 }
 
-// From now on the folder's files are the data, and may be served.
+// A folder's first file, when nothing was there before it, or one of a folder that goes on.
 Outcome Archiver::begin_manifest() {
-  if (disk_.is_ready.load() != 0 && !disk_.is_loading() && manifest_->newest().is_clean == 0) return Done{};
-  Outcome begun = manifest_->is_void() ? manifest_->begin_with(output_->file()->head()) : manifest_->go_on();
-  if (!begun) return begun;
-  if (begun = manifest_->follow(wanted_policy()); !begun) return begun;
-  disk_.is_ready.store(1);
-  disk_.load.store(static_cast<std::uint64_t>(LoadState::kNone));
-  return Done{};
+  if (manifest_->is_void() && !manifest_->begins_with_nothing()) return Done{};  // but for a snapshot
+  const Outcome begun =
+      manifest_->is_void() ? manifest_->begin_with(0, output_->file()->head()) : manifest_->go_on();
+  if (begun && (disk_.is_ready.load() == 0 || disk_.is_loading())) become_ready();
+  return begun;
 }
 
 void Archiver::prepare_next_file() {
@@ -245,7 +298,9 @@ void Archiver::publish() {
 }
 
 bool Archiver::is_sync_due() const {
-  if (wanted_policy() == SyncPolicy::kAlways || needs_file_ || ends_ || manifest_->is_settling()) return true;
+  if (wanted_policy() == SyncPolicy::kAlways || needs_file_ || ends_ || manifest_->is_settling() ||
+      snapshots_->needs_sync())
+    return true;
   const std::int64_t patience_ns = wanted_policy() == SyncPolicy::kNo ? kLazySyncNs : kNsPerS;
   return output_->unsynced_bytes() >= kSyncBytes || monotonic_time_ns() - unsynced_since_ns_ >= patience_ns;
 }
@@ -279,7 +334,8 @@ void Archiver::count_sync() {
 
 // All frames up to this one are on disk. While MANIFEST does not say that they count, nothing is.
 void Archiver::release(std::uint64_t frame) {
-  if (disk_.is_ready.load() == 0 || !releases_.release(process_.segment, frame)) return;
+  if (!releases_.advance(frame) || disk_.is_ready.load() == 0) return;
+  releases_.tell(process_.segment);
   wake_waiting(process_.segment, wakeup_);
   check(manifest_->settle());
 }
@@ -305,7 +361,9 @@ void Archiver::tell_status() {
   if (disk_.status.exchange(status) != status) wake_waiting(process_.segment, wakeup_);
 }
 
+// With nobody to write any more it also makes the snapshot without which the folder would be of no use.
 bool Archiver::is_drained() {
+  if (nobody_writes_ && snapshots_->is_first_missing()) return false;
   return !has_frames_ && rings_->merger().waiting_bytes() == 0 && output_->unsynced_bytes() == 0 &&
          !sync_.is_running();
 }
@@ -313,8 +371,9 @@ bool Archiver::is_drained() {
 int Archiver::pause_ms(bool has_moved) {
   const std::int64_t now_ns = monotonic_time_ns();
   if (needs_file_ && !sync_.is_running() && health_.may_try(now_ns)) return 0;
-  if (ends_ && !sync_.is_running()) return health_.works() ? 0 : kIdlePauseMs;
-  return has_moved || sync_.is_running() ? kBusyPauseMs : kIdlePauseMs;
+  if (ends_ && !sync_.is_running() && !snapshots_->is_under_way()) return health_.works() ? 0 : kIdlePauseMs;
+  const bool is_busy = has_moved || sync_.is_running() || disk_.save_began_ms.load() != 0;
+  return is_busy ? kBusyPauseMs : kIdlePauseMs;
 }
 
 // Whoever has something for it wakes it while `sleeps` is set. While a sync that replies wait for runs, the
@@ -338,6 +397,7 @@ void Archiver::on_signal() {
   while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
     ends_ |= signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGQUIT;
     nobody_writes_ |= signal.ssi_signo == SIGQUIT;
+    if (nobody_writes_ && snapshots_) snapshots_->hurry();
     if (signal.ssi_signo != SIGUSR1) continue;
     if (const Outcome reopened = process_.log.reopen(); !reopened)
       process_.log.warning(reopened.error().message);
@@ -345,6 +405,7 @@ void Archiver::on_signal() {
 }
 
 void Archiver::close() {
+  snapshots_->cancel();
   if (!is_drained()) {
     return process_.log.warning("the disk fails, so " +
                                 std::to_string(output_->unsynced_bytes() + rings_->merger().waiting_bytes()) +

@@ -11,9 +11,10 @@ Outcome DataManifest::write(Manifest manifest) {
   return file_.write(manifest);
 }
 
-Outcome DataManifest::begin_with(const JournalHead& head) {
+Outcome DataManifest::begin_with(std::uint64_t snapshot, const JournalHead& head) {
   Manifest manifest = newest();
   manifest.state = ManifestState::kValid;
+  manifest.snapshot = snapshot;
   manifest.first_file = head.number;
   manifest.first_seed = head.seed;
   manifest.first_frame = head.former_end + 1;

@@ -22,8 +22,10 @@ class DataManifest {
 
   /// It says nothing yet of what is in the folder.
   bool is_void() const { return newest().state == ManifestState::kVoid; }
-  /// The data is what the journal holds from this file on, which was just begun.
-  Outcome begin_with(const JournalHead& head);
+  /// And there was no data when journalling began, so no snapshot is needed.
+  bool begins_with_nothing() const { return is_void() && newest().first_frame != 0; }
+  /// The data is this snapshot (0: nothing), and what the journal holds from this file on.
+  Outcome begin_with(std::uint64_t snapshot, const JournalHead& head);
   /// It is in use.
   Outcome go_on();
   /// All is there, and nobody writes any more.

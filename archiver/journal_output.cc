@@ -15,30 +15,42 @@
 namespace memento {
 
 Outcome JournalOutput::begin_file(std::uint64_t first, std::uint64_t bytes_ahead) {
-  file_.reset();
+  const std::optional<JournalHead> useless = useless_;
   const DiskCall call(disk_, DiskCall::kWrite, monotonic_time_ns());
   const Result<std::vector<std::uint64_t>> numbers = folder_.numbers();
   if (!numbers) return numbers.error();
   JournalHead head;
-  head.former_file = disk_.file.load();
+  head.former_file = useless ? useless->former_file : disk_.file.load();
   head.former_end = disk_.known_frame.load();
-  head.number = std::max(head.former_file, numbers->empty() ? 0 : numbers->back()) + 1;
+  // A number that was noted as the newest is not used again, whatever became of that file.
+  head.number = std::max({disk_.file.load(), newest_noted_, numbers->empty() ? 0 : numbers->back()}) + 1;
   head.data_id = header_.data_id;
   if (getrandom(&head.seed, sizeof head.seed, 0) != sizeof head.seed) return system_error("getrandom");
   const std::uint64_t bytes =
       std::max(kJournalFileBytes, kJournalHeadBytes + unsynced_.bytes() + bytes_ahead);
   Result<JournalFile> file = folder_.begin(head, bytes, first);
   if (!file) return file.error();
-  if (Outcome noted = state_folder_.write_newest_file(head.number); !noted) return noted;
+  newest_noted_ = head.number;
+  if (Outcome noted = state_folder_.write_newest_file(head.number); !noted) {
+    folder_.trim(head.number, kJournalHeadBytes);
+    return noted;
+  }
   // What it has reserved is given back; what is behind the frames that count was noted by nobody.
-  if (head.former_file != 0) folder_.trim(head.former_file, disk_.file_end.load());
+  if (!useless && head.former_file != 0) folder_.trim(head.former_file, disk_.file_end.load());
   // Before any frame in it can be known: the next file follows the one that those are in.
   disk_.file_end.store(0);
   disk_.file.store(head.number);
+  if (useless) folder_.remove(useless->number);
+  useless_.reset();
   file_ = std::move(*file);
   offset_ = 0;
   move_offset(kJournalHeadBytes);
-  return write_unsynced();
+  Outcome written = write_unsynced();
+  if (!written) {  // or attempts would fill the disk
+    folder_.trim(head.number, kJournalHeadBytes);
+    useless_ = head;
+  }
+  return written;
 }
 
 // A predecessor may have died when it knew frames to be on disk, and had not forgotten them yet.

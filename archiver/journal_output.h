@@ -73,7 +73,9 @@ class JournalOutput {
   std::optional<JournalFile> file_;
   std::uint64_t offset_ = 0;  ///< where its next frame goes
   std::uint64_t next_frame_;
-  std::uint64_t syncing_frame_ = 0;  ///< the last one that is being synced
+  std::uint64_t newest_noted_ = 0;      ///< by this archiver
+  std::optional<JournalHead> useless_;  ///< of a file that was begun in vain: the next one takes its place
+  std::uint64_t syncing_frame_ = 0;     ///< the last one that is being synced
 };
 
 }  // namespace memento

@@ -1,11 +1,11 @@
 // Releases: how far each process's ring is on disk. A frame says nothing of that by itself, so up to where
-// the rings were taken is noted with the last frame of each pass, and told to all when that frame is known to
-// be on disk. Archiver; not thread safe.
+// the rings were taken is noted with the last frame of each pass. Archiver; not thread safe.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "shm/format/layout.h"
 #include "shm/journal/ring_merger.h"
@@ -22,16 +22,29 @@ class Releases {
     for (std::uint32_t i = 0; i < kProcessLimit; ++i) place.taken[i] = rings.taken(i);
   }
 
-  /// All frames up to this one are on disk. True: that tells the rings' owners something.
-  bool release(Segment& segment, std::uint64_t frame) {
+  /// All frames up to this one are on disk. True: that says something new.
+  bool advance(std::uint64_t frame) {
     bool is_news = false;
     for (; !places_.empty() && places_.front().frame <= frame; places_.pop_front()) {
+      synced_ = places_.front().taken;
       is_news = true;
-      if (places_.size() > 1 && places_[1].frame <= frame) continue;
-      for (std::uint32_t i = 0; i < segment.process_count(); ++i)
-        segment.process(i).journal.durable.store(places_.front().taken[i], std::memory_order_release);
     }
     return is_news;
+  }
+
+  /// Up to where this ring is on disk.
+  std::uint64_t synced(std::uint32_t ring) const { return synced_[ring]; }
+  bool has_reached(const std::vector<std::uint64_t>& tails) const {
+    for (std::size_t ring = 0; ring < tails.size(); ++ring) {
+      if (synced_[ring] < tails[ring]) return false;
+    }
+    return true;
+  }
+
+  /// Tells the rings' owners.
+  void tell(Segment& segment) const {
+    for (std::uint32_t i = 0; i < segment.process_count(); ++i)
+      segment.process(i).journal.durable.store(synced_[i], std::memory_order_release);
   }
 
  private:
@@ -40,6 +53,7 @@ class Releases {
     std::array<std::uint64_t, kProcessLimit> taken;
   };
   std::deque<Place> places_;
+  std::array<std::uint64_t, kProcessLimit> synced_{};
 };
 
 }  // namespace memento

@@ -77,6 +77,8 @@ struct Options {
   std::uint64_t journal_ring_bytes = 16 << 20;  ///< of each process
   int disk_timeout_s = 10;
   bool stops_writes_on_disk_error = true;
+  std::uint64_t snapshot_rate_bytes = 50 << 20;  ///< that one writes in a second, at most; 0: without limit
+  std::int64_t save_s = 0;  ///< a snapshot as often, if anything was changed; 0: only when it is needed
   RecoveryMode recovery = RecoveryMode::kExact;
   std::string show_journal;  ///< folder or file to show instead of starting; empty: none
   bool check_journal = false;

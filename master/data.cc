@@ -25,6 +25,22 @@ std::uint64_t random_number() {
   return number;
 }
 
+// Anything that a journal which begins now would not tell: keys, or positions that slots have come to.
+bool has_data(Segment& segment) {
+  const Header& header = segment.header();
+  const SlotArray slots(segment.base() + header.slots_offset);
+  const auto* const journals =
+      reinterpret_cast<const SlotJournal*>(segment.base() + header.slot_journals_offset);
+  for (DatabaseId database; database < kDatabaseEnd; ++database) {
+    if (!header.is_open(database)) continue;
+    for (std::uint32_t i = 0; i < kSlotCount; ++i) {
+      const SlotId slot = slot_in(database, SlotId(i));
+      if (slots[slot].cells.load() != 0 || journals[slot.value].position.load() != 0) return true;
+    }
+  }
+  return false;
+}
+
 Error refusal(std::string text) { return Error{ExitStatus::kConfig, 0, std::move(text)}; }
 
 }  // namespace
@@ -113,6 +129,7 @@ Outcome Master::begin_data(const AttachReport& report) {
     manifest.data_id = {random_number(), random_number()};
     manifest.policy = options_.sync_policy;
     manifest.time_base_ms = segment_->header().time_base_ms;
+    manifest.first_frame = has_data(*segment_) ? 0 : 1;
     if (found.manifest) manifest.add_ancestor(found.manifest->data_id);
   } else {
     manifest = *found.manifest;
@@ -152,7 +169,10 @@ Outcome Master::prepare_segment(DataStart start, const Manifest& manifest) {
   for (Word& asked : disk.asked_ns) asked.store(0);
   disk.status.store(0);
   // MANIFEST may say that nothing can be missing, so replies wait until the archiver has it say otherwise.
-  const bool waits = manifest.is_exact != 0 || options_.sync_policy == SyncPolicy::kAlways;
+  // Behind a beginning with data nothing waits before that is on disk.
+  const bool needs_snapshot = manifest.state == ManifestState::kVoid && manifest.first_frame == 0;
+  const bool waits =
+      !needs_snapshot && (manifest.is_exact != 0 || options_.sync_policy == SyncPolicy::kAlways);
   disk.release_rule.store(waits ? DiskState::kWaitForDisk : 0);
   if (start != DataStart::kGoesOn) {
     header.journal.store(0);

@@ -55,6 +55,9 @@ class Decision {
     const bool is_its_folder = has_data_in_folder() && found_.manifest->detached_ms == 0 &&
                                is_of_last_start(found_.manifest->binding) && has_file(found_.file);
     if (is_its_folder) return {DataStart::kGoesOn, false, false, ""};
+    // The server ended before its first snapshot was complete.
+    if (has_folder() && !has_data_in_folder() && is_of_last_start(found_.manifest->binding))
+      return {DataStart::kBegins, false, false, ""};
     const std::string text =
         has_folder() ? "the data in memory is newer than what is in " + found_.folder +
                            ", which was not written by the server that left it; the folder's files are set "

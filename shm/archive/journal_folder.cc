@@ -11,9 +11,11 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
+#include <ctime>
 #include <memory>
 
 #include "shm/archive/frame_bytes.h"
+#include "shm/os/clock.h"
 #include "shm/os/file.h"
 #include "shm/os/private_file.h"
 #include "shm/os/synced_file.h"
@@ -24,6 +26,7 @@ namespace {
 constexpr std::string_view kPrefix = "journal-";
 constexpr std::size_t kDigits = 10;
 constexpr const char* kNextName = "journal-next";
+constexpr std::int64_t kLockPatienceMs = 5000;
 
 struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }
@@ -86,11 +89,19 @@ Result<JournalFolder> JournalFolder::open(const std::string& path) {
   return JournalFolder(std::move(*folder), path);
 }
 
+// A server that was killed takes a moment to go, with a disk that is slow to answer it several.
 Outcome JournalFolder::lock() {
-  if (flock(folder_.get(), LOCK_EX | LOCK_NB) == 0) return Done{};
-  if (errno != EWOULDBLOCK) return system_error("flock(" + path_ + ")");
-  return Error{ExitStatus::kSystem, EWOULDBLOCK,
-               path_ + " is in use by another process; stop the server whose data it is"};
+  const std::int64_t until_ms = monotonic_time_ms() + kLockPatienceMs;
+  while (flock(folder_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return system_error("flock(" + path_ + ")");
+    if (monotonic_time_ms() >= until_ms) {
+      return Error{ExitStatus::kSystem, EWOULDBLOCK,
+                   path_ + " is in use by another process; stop the server whose data it is"};
+    }
+    const timespec pause{0, 10'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  return Done{};
 }
 
 namespace {
@@ -129,6 +140,10 @@ void JournalFolder::trim(std::uint64_t number, std::uint64_t offset) const {
   const std::optional<std::uint64_t> size_bytes = file_size_bytes(file->get());
   if (!size_bytes || *size_bytes <= offset) return;
   [[maybe_unused]] const int cut = ftruncate(file->get(), static_cast<off_t>(offset));
+}
+
+void JournalFolder::remove(std::uint64_t number) const {
+  unlinkat(folder_.get(), journal_file_name(number).c_str(), 0);
 }
 
 Outcome JournalFolder::set_aside(const std::string& name) const {
@@ -191,7 +206,14 @@ Result<JournalFile> JournalFolder::begin(const JournalHead& head, std::uint64_t 
   }
   if (renameat(folder_.get(), kNextName, folder_.get(), name.c_str()) != 0)
     return system_error("rename(" + next_path() + ") to " + name);
-  Result<Fd> file = open_private_file(folder_, name, O_RDWR, path);
+  Result<JournalFile> file = write_head(head, room_end);
+  if (!file) unlinkat(folder_.get(), name.c_str(), 0);  // or attempts would fill the disk
+  return file;
+}
+
+Result<JournalFile> JournalFolder::write_head(const JournalHead& head, std::uint64_t room_end) const {
+  const std::string path = path_of(head.number);
+  Result<Fd> file = open_private_file(folder_, journal_file_name(head.number), O_RDWR, path);
   if (!file) return file.error();
   const std::string bytes = journal_head_bytes(head);
   if (!write_at(file->get(), 0, bytes.data(), bytes.size()))

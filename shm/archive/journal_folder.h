@@ -6,7 +6,7 @@
 //
 // A file is begun in an order that each step of which may be the last one: it takes its name, gets its head,
 // is synced, then the folder. Until then it has no valid head under its name, and is none. No step is made
-// again: what failed stays as it is, and the next attempt takes the next number.
+// again: what failed is removed, as far as the disk lets us, and the next attempt begins anew.
 //
 // Archiver; recovery, when no archiver runs. Not thread safe, but sync() of a file may be called by another
 // thread than its write(), at the same time.
@@ -70,7 +70,8 @@ class JournalFolder {
   /// One that a process before this one has opened, and locked.
   JournalFolder(Fd folder, std::string path) : folder_(std::move(folder)), path_(std::move(path)) {}
 
-  /// Keeps everybody else who asks out, until this process and its children have closed the folder.
+  /// Keeps everybody else who asks out, until this process and its children have closed the folder. Waits
+  /// some seconds for who has it.
   Outcome lock();
 
   const Fd& fd() const { return folder_; }
@@ -96,6 +97,9 @@ class JournalFolder {
   /// nothing behind that counts. 0: nothing is cut.
   void trim(std::uint64_t number, std::uint64_t offset) const;
 
+  /// Removes a file, if that can be. REQUIRES: nothing in it counts.
+  void remove(std::uint64_t number) const;
+
   /// Moves all of the data, MANIFEST last, into a folder of this name in this one. REQUIRES: MANIFEST is
   /// void: any of these steps may be the last one.
   Outcome set_aside(const std::string& name) const;
@@ -105,6 +109,7 @@ class JournalFolder {
 
  private:
   Outcome recycle_before(std::uint64_t first) const;
+  Result<JournalFile> write_head(const JournalHead& head, std::uint64_t room_end) const;
   std::string next_path() const;
 
   Fd folder_;

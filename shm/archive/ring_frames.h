@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "shm/archive/frame_bytes.h"
@@ -23,6 +24,9 @@ class RingFrames {
   /// many bytes. False: a ring holds what is no record, which merger().error() names.
   bool fill(std::uint64_t limit_bytes, FrameBuilder* frames);
 
+  /// What was taken ends within a change of whole databases; nothing: no such change has begun or ended yet.
+  std::optional<bool> ends_in_database_change() const { return ends_in_database_change_; }
+
   /// Its publish() is due when the frames are where a successor finds them.
   RingMerger& merger() { return merger_; }
 
@@ -37,6 +41,7 @@ class RingFrames {
   RingMerger merger_;
   FrameBuilder* frames_ = nullptr;  ///< of fill()
   std::string record_;              ///< the one being put together
+  std::optional<bool> ends_in_database_change_;
 };
 
 }  // namespace memento

@@ -12,10 +12,9 @@
 //   80  i64 detached       ms since 1970 when the server went on without this folder; 0: it did not
 //   88  u64 snapshot       number of the snapshot to begin with; 0: there is none
 //   96  u64 first file     of the journal: what is before it is in the snapshot; 104 u64 its seed
-//  112  u64 first frame    in it
-//  120  u64 time base      ms since 1970 that records' creation times count from
-//  128  u32 ancestors      how many there are; 132 u32 0
-//  136  u64 ancestors[8][2]  data ids that this data had before, newest first
+//  112  u64 first frame    in it. While the state is void: 1, there is no data in front of the journal; 0,
+//  there is 120  u64 time base      ms since 1970 that records' creation times count from 128  u32 ancestors
+//  how many there are; 132 u32 0 136  u64 ancestors[8][2]  data ids that this data had before, newest first
 //  264  u64 XXH3 of 0..263, seed 0
 //
 // Worked example: generation 3 of data {1, 2} without a cluster, which begins with frame 5 of file 12 of seed

@@ -8,8 +8,11 @@
 namespace memento::testing {
 namespace {
 
-std::vector<std::string> with_folders(const std::string& outer, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {"--data", outer + "/data", "--state", outer + "/state"});
+std::vector<std::string> prepare(const std::string& outer, std::vector<std::string> arguments,
+                                 const DataServer::Before& before) {
+  const std::string folder = outer + "/data";
+  if (before) before(folder);
+  arguments.insert(arguments.begin(), {"--data", folder, "--state", outer + "/state"});
   return arguments;
 }
 
@@ -33,8 +36,8 @@ bool is_serving(const TestServer& server) {
   return reply && !is_error_reply(*reply) && reply->find("LOADING") == std::string::npos;
 }
 
-DataServer::DataServer(std::vector<std::string> arguments)
-    : server_(with_folders(outer_.path(), std::move(arguments))) {
+DataServer::DataServer(std::vector<std::string> arguments, const Before& before)
+    : server_(prepare(outer_.path(), std::move(arguments), before)) {
   EXPECT_TRUE(wait_until([&] { return is_serving(server_); })) << server_.log();
 }
 

@@ -3,6 +3,7 @@
 // What the disk itself loses is tested elsewhere.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@ namespace memento::testing {
 
 class DataServer {
  public:
-  explicit DataServer(std::vector<std::string> arguments = {});
+  /// Called with the data folder in front of the first start.
+  using Before = std::function<void(const std::string&)>;
+  explicit DataServer(std::vector<std::string> arguments = {}, const Before& before = {});
 
   TestServer& server() { return server_; }
   std::string folder() const { return outer_.path() + "/data"; }

@@ -157,6 +157,7 @@ TEST(DataStart, BeginsBehindAFirstSnapshotThatFailed) {
   found.manifest->state = ManifestState::kVoid;
   EXPECT_EQ(decide(found).start, DataStart::kBegins);
   EXPECT_FALSE(decide(found).sets_segment_aside);
+  EXPECT_FALSE(decide(found).sets_folder_aside);
   const StartDecision decision = decide(without_memory(found));
   EXPECT_EQ(decision.start, DataStart::kBegins);
   EXPECT_NE(decision.text.find("no whole data"), std::string::npos);

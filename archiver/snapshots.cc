@@ -1,0 +1,127 @@
+// See snapshots.h.
+#include "archiver/snapshots.h"
+
+#include <algorithm>
+
+#include "conf/size_text.h"
+#include "shm/archive/snapshot_file.h"
+#include "shm/os/clock.h"
+
+namespace memento {
+namespace {
+
+constexpr std::int64_t kNsPerS = 1'000'000'000;
+constexpr std::int64_t kRetryNs = 30 * kNsPerS;
+constexpr std::int64_t kSoonNs = kNsPerS;
+constexpr std::size_t kKeptFiles = 1;  // to be used again
+
+std::uint64_t now_ms() { return static_cast<std::uint64_t>(wall_time_ms()); }
+
+}  // namespace
+
+Snapshots::Snapshots(const ArchiverProcess& process, DataManifest& manifest)
+    : process_(process),
+      manifest_(manifest),
+      disk_(process.segment.header().disk),
+      rate_ns_(monotonic_time_ns()) {
+  disk_.save_began_ms.store(0);  // a predecessor's, which died with it
+  disk_.saves_begun.store(disk_.saves_done.load());
+}
+
+bool Snapshots::is_wanted() const {
+  return disk_.saves_wanted.load() != disk_.saves_done.load() || is_first_missing();
+}
+
+// Longer than what it makes, or than a file.
+bool Snapshots::is_journal_long() const {
+  const Header& header = process_.segment.header();
+  const std::uint64_t data_bytes = header.used_units.load(std::memory_order_relaxed) * kUnitBytes;
+  return disk_.journal_bytes.load() - first_bytes_ > std::max(kJournalFileBytes, data_bytes);
+}
+
+bool Snapshots::is_due(std::int64_t now_ns) {
+  if (thread_ || now_ns < retry_at_ns_) return false;
+  const std::int64_t period_ns = process_.options.save_s * kNsPerS;
+  const bool is_time =
+      period_ns != 0 && disk_.journal_bytes.load() != first_bytes_ &&
+      static_cast<std::int64_t>(now_ms() - disk_.last_save_ms.load()) * 1'000'000 >= period_ns;
+  return is_wanted() || is_journal_long() || is_time;
+}
+
+void Snapshots::begin(const JournalHead& head) {
+  head_ = head;
+  begun_bytes_ = disk_.journal_bytes.load();
+  began_ns_ = monotonic_time_ns();
+  disk_.saves_begun.store(disk_.saves_wanted.load());
+  disk_.save_slots.store(0);
+  disk_.save_began_ms.store(now_ms());
+  SnapshotRound::Options options;
+  options.folder = &process_.folder.fd();
+  options.path = process_.folder.path();
+  options.number = manifest_.newest().snapshot + 1;
+  options.data_id = process_.segment.header().data_id;
+  options.process = process_.process;
+  thread_.emplace(process_.segment, std::move(options), process_.options.snapshot_rate_bytes);
+}
+
+// What a snapshot is made for is to be shorter than what comes meanwhile.
+void Snapshots::keep_rate() {
+  const std::int64_t now_ns = monotonic_time_ns();
+  if (now_ns - rate_ns_ >= kNsPerS) {
+    const std::uint64_t bytes = disk_.journal_bytes.load();
+    journal_rate_ = (bytes - rate_bytes_) * kNsPerS / static_cast<std::uint64_t>(now_ns - rate_ns_);
+    rate_ns_ = now_ns;
+    rate_bytes_ = bytes;
+  }
+  const std::uint64_t limit = process_.options.snapshot_rate_bytes;
+  thread_->set_rate(limit == 0 || hurries_ ? 0 : std::max(limit, 2 * journal_rate_));
+}
+
+Result<bool> Snapshots::turn(const Releases& releases, std::uint64_t known_frame) {
+  if (!thread_) return false;
+  keep_rate();
+  if (auto tails = thread_->take_needed_tails()) needed_tails_ = std::move(*tails);
+  if (!needed_tails_.empty() && releases.has_reached(needed_tails_)) {
+    needed_tails_.clear();
+    thread_->end_at(known_frame);
+  }
+  const std::optional<Outcome> outcome = thread_->outcome();
+  if (!outcome) return false;
+  if (*outcome) return finish();
+  fail(outcome->error());
+  return false;
+}
+
+void Snapshots::fail(const Error& error) {
+  process_.log.error("no snapshot: " + error.message);
+  thread_.reset();
+  needed_tails_.clear();
+  disk_.last_save_errno.store(error.error_number != 0 ? static_cast<std::uint64_t>(error.error_number) : EIO);
+  disk_.save_began_ms.store(0);
+  disk_.saves_done.store(disk_.saves_begun.load());
+  retry_at_ns_ = monotonic_time_ns() + (manifest_.is_void() ? kSoonNs : kRetryNs);
+}
+
+Result<bool> Snapshots::finish() {
+  const std::uint64_t number = thread_->number();
+  thread_.reset();
+  if (Outcome written = manifest_.begin_with(number, head_); !written) {
+    fail(written.error());
+    return written.error();
+  }
+  first_bytes_ = begun_bytes_;
+  Outcome removed = remove_snapshots_but(process_.folder.fd(), process_.folder.path(), number);
+  if (removed) removed = process_.folder.remove_before(head_.number, kKeptFiles);
+  if (!removed) process_.log.warning(removed.error().message);
+  const auto took_ms = static_cast<std::uint64_t>((monotonic_time_ns() - began_ns_) / 1'000'000);
+  process_.log.info("snapshot " + std::to_string(number) + " is complete, in " + std::to_string(took_ms) +
+                    " ms; the journal begins with file " + std::to_string(head_.number));
+  disk_.last_save_errno.store(0);
+  disk_.last_save_took_ms.store(took_ms);
+  disk_.last_save_ms.store(now_ms());
+  disk_.save_began_ms.store(0);
+  disk_.saves_done.store(disk_.saves_begun.load());
+  return true;
+}
+
+}  // namespace memento
