@@ -2,6 +2,7 @@
 #include "archiver/snapshots.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "conf/size_text.h"
 #include "shm/archive/snapshot_file.h"
@@ -15,6 +16,19 @@ constexpr std::int64_t kRetryNs = 30 * kNsPerS;
 constexpr std::int64_t kSoonNs = kNsPerS;
 constexpr std::size_t kKeptFiles = 1;  // to be used again
 
+// Of the journal's files from this one on, but for the newest, of which little is used.
+std::int64_t bytes_in_files(const JournalFolder& folder, std::uint64_t first, std::uint64_t newest) {
+  std::int64_t bytes = 0;
+  const Result<std::vector<std::uint64_t>> numbers = folder.numbers();
+  if (!numbers) return 0;
+  for (const std::uint64_t number : *numbers) {
+    std::error_code failed;
+    const std::uintmax_t size_bytes = std::filesystem::file_size(folder.path_of(number), failed);
+    if (!failed && number >= first && number < newest) bytes += static_cast<std::int64_t>(size_bytes);
+  }
+  return bytes;
+}
+
 std::uint64_t now_ms() { return static_cast<std::uint64_t>(wall_time_ms()); }
 
 }  // namespace
@@ -24,6 +38,8 @@ Snapshots::Snapshots(const ArchiverProcess& process, DataManifest& manifest)
       manifest_(manifest),
       disk_(process.segment.header().disk),
       rate_ns_(monotonic_time_ns()) {
+  first_bytes_ = static_cast<std::int64_t>(disk_.journal_bytes.load()) -
+                 bytes_in_files(process.folder, manifest.newest().first_file, disk_.file.load());
   disk_.save_began_ms.store(0);  // a predecessor's, which died with it
   disk_.saves_begun.store(disk_.saves_done.load());
 }
@@ -32,25 +48,30 @@ bool Snapshots::is_wanted() const {
   return disk_.saves_wanted.load() != disk_.saves_done.load() || is_first_missing();
 }
 
+// In bytes.
+std::int64_t Snapshots::journal_length() const {
+  return static_cast<std::int64_t>(disk_.journal_bytes.load()) - first_bytes_;
+}
+
 // Longer than what it makes, or than a file.
 bool Snapshots::is_journal_long() const {
   const Header& header = process_.segment.header();
   const std::uint64_t data_bytes = header.used_units.load(std::memory_order_relaxed) * kUnitBytes;
-  return disk_.journal_bytes.load() - first_bytes_ > std::max(kJournalFileBytes, data_bytes);
+  return journal_length() > static_cast<std::int64_t>(std::max(kJournalFileBytes, data_bytes));
 }
 
 bool Snapshots::is_due(std::int64_t now_ns) {
   if (thread_ || now_ns < retry_at_ns_) return false;
   const std::int64_t period_ns = process_.options.save_s * kNsPerS;
   const bool is_time =
-      period_ns != 0 && disk_.journal_bytes.load() != first_bytes_ &&
+      period_ns != 0 && journal_length() != 0 &&
       static_cast<std::int64_t>(now_ms() - disk_.last_save_ms.load()) * 1'000'000 >= period_ns;
   return is_wanted() || is_journal_long() || is_time;
 }
 
 void Snapshots::begin(const JournalHead& head) {
   head_ = head;
-  begun_bytes_ = disk_.journal_bytes.load();
+  begun_bytes_ = static_cast<std::int64_t>(disk_.journal_bytes.load());
   began_ns_ = monotonic_time_ns();
   disk_.saves_begun.store(disk_.saves_wanted.load());
   disk_.save_slots.store(0);
@@ -78,6 +99,7 @@ void Snapshots::keep_rate() {
 }
 
 Result<bool> Snapshots::turn(const Releases& releases, std::uint64_t known_frame) {
+  disk_.folder_bytes.store(static_cast<std::uint64_t>(std::max<std::int64_t>(journal_length(), 0)));
   if (!thread_) return false;
   keep_rate();
   if (auto tails = thread_->take_needed_tails()) needed_tails_ = std::move(*tails);

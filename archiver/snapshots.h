@@ -46,6 +46,7 @@ class Snapshots {
   Result<bool> finish();
   bool is_wanted() const;
   bool is_journal_long() const;
+  std::int64_t journal_length() const;
 
   const ArchiverProcess& process_;
   DataManifest& manifest_;
@@ -55,11 +56,13 @@ class Snapshots {
   std::vector<std::uint64_t> needed_tails_;
   bool hurries_ = false;
   std::int64_t began_ns_ = 0;
-  std::int64_t retry_at_ns_ = 0;   ///< behind one that failed
-  std::uint64_t first_bytes_ = 0;  ///< DiskState::journal_bytes when the newest one began
-  std::uint64_t begun_bytes_ = 0;  ///< and when that under way did
-  std::int64_t rate_ns_ = 0;       ///< when the journal's rate was looked at,
-  std::uint64_t rate_bytes_ = 0;   ///< and how long it was then
+  std::int64_t retry_at_ns_ = 0;  ///< behind one that failed
+  /// DiskState::journal_bytes when MANIFEST's first file began, in front of this segment's life below 0; and
+  /// when the snapshot under way did.
+  std::int64_t first_bytes_ = 0;
+  std::int64_t begun_bytes_ = 0;
+  std::int64_t rate_ns_ = 0;      ///< when the journal's rate was looked at,
+  std::uint64_t rate_bytes_ = 0;  ///< and how long it was then
   std::uint64_t journal_rate_ = 0;
 };
 

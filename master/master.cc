@@ -421,6 +421,7 @@ void Master::stop(State state, int signal_number, std::int64_t patience_ms) {
   bus_socket_.reset();
   listen_sockets_.clear();  // a server that stops accepts no connections
   signal_all(signal_number);
+  release_archiver();  // when no worker runs, none will end
 }
 
 }  // namespace memento
