@@ -177,6 +177,10 @@ TEST(Reboot, GoesOnFromMemory) {
     data.start();
     for (Writer& writer : writers) writer.check(data.server(), true);
   }
+  Client client = data.server().connect();
+  ASSERT_EQ(*client.request("SET last 1"), "OK");
+  // From then on the folder has all that was in memory when it began.
+  EXPECT_TRUE(wait_until([&] { return client.request("WAITAOF 1 0 1000")->starts_with("1"); }));
   EXPECT_EQ(data.server().stop(), 0);  // all is on disk then
   std::filesystem::remove_all(data.server().data_folder());
   data.start();
