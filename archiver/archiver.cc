@@ -22,6 +22,7 @@
 #include "shm/archive/ring_frames.h"
 #include "shm/messages/journal_wakeup.h"
 #include "shm/messages/wakeup_fifo.h"
+#include "shm/os/child_process.h"
 #include "shm/os/clock.h"
 
 namespace memento {
@@ -37,27 +38,18 @@ constexpr std::int64_t kLazySyncNs = 30 * kNsPerS;       // without a policy
 constexpr std::int64_t kBusyPauseMs = 5;
 constexpr std::int64_t kIdlePauseMs = 100;
 
-Fd make_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGQUIT, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&set, number);
-  sigprocmask(SIG_BLOCK, &set, nullptr);
-  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-}
-
 class Archiver {
  public:
   explicit Archiver(ArchiverProcess process)
       : process_(std::move(process)),
         disk_(process_.segment.header().disk),
-        signals_(make_signals()),
+        signals_(signal_file({SIGTERM, SIGQUIT, SIGINT, SIGHUP, SIGUSR1, SIGUSR2})),
         wakeup_(process_.segment.path(), process_.process) {}
 
   int run();
 
  private:
   Outcome open();
-  void tell_ready();
   bool turn();
   bool takes_more() const;
   bool pass();
@@ -137,13 +129,6 @@ Outcome Archiver::open() {
   return Done{};
 }
 
-void Archiver::tell_ready() {
-  if (!process_.ready_pipe) return;
-  const auto pid = static_cast<std::uint32_t>(getpid());
-  [[maybe_unused]] const ssize_t written = ::write(process_.ready_pipe.get(), &pid, sizeof pid);
-  process_.ready_pipe.reset();
-}
-
 int Archiver::run() {
   if (!signals_ || sync_.descriptor() < 0) {
     process_.log.error("setting up: " + std::string(std::strerror(errno)));
@@ -154,7 +139,7 @@ int Archiver::run() {
     return static_cast<int>(opened.error().status);
   }
   while (!(ends_ && (is_drained() || !health_.works()))) {
-    if (!disk_.is_loading()) tell_ready();
+    if (process_.ready_pipe && !disk_.is_loading()) tell_ready(std::move(process_.ready_pipe));
     const bool has_moved = turn();
     if (!rings_->merger().error().empty()) {
       process_.log.error(rings_->merger().error() + "; the journal cannot go on");
@@ -171,11 +156,9 @@ int Archiver::run() {
 // True: something was taken from the rings, and there may be more.
 bool Archiver::turn() {
   take_sync_answer();
-  const bool is_synced = !sync_.is_running() && output_->unsynced_bytes() == 0;
-  if (needs_file_ && !sync_.is_running() && (is_synced || !health_.works()) &&
-      health_.may_try(monotonic_time_ns())) {
+  const bool may_leave_file = output_->unsynced_bytes() == 0 || !health_.works();
+  if (needs_file_ && !sync_.is_running() && may_leave_file && health_.may_try(monotonic_time_ns()))
     begin_file();
-  }
   const bool is_ready = disk_.is_ready.load() != 0;
   if (!needs_file_ && is_ready && manifest_->policy() != wanted_policy()) {
     check(manifest_->follow(wanted_policy()));
@@ -248,7 +231,7 @@ Outcome Archiver::begin_manifest() {
   if (manifest_->is_void() && !manifest_->begins_with_nothing()) return Done{};  // but for a snapshot
   const Outcome begun =
       manifest_->is_void() ? manifest_->begin_with(0, output_->file()->head()) : manifest_->go_on();
-  if (begun && (disk_.is_ready.load() == 0 || disk_.is_loading())) become_ready();
+  if (begun && disk_.is_ready.load() == 0) become_ready();
   return begun;
 }
 

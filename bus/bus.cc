@@ -15,6 +15,7 @@
 #include "bus/inbound_link.h"
 #include "bus/outbound_link.h"
 #include "shm/keyspace/keyspace.h"
+#include "shm/os/child_process.h"
 
 namespace memento {
 namespace bus {
@@ -35,14 +36,6 @@ constexpr std::int64_t kLeaveMs = 500;
 constexpr std::size_t kStrangerLimit = 4 * kNodeLimit;
 constexpr int kStrangerLines = 10;
 constexpr std::int64_t kStrangerLinesMs = 10'000;
-
-Fd make_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2}) sigaddset(&set, number);
-  sigprocmask(SIG_BLOCK, &set, nullptr);
-  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-}
 
 class Bus {
  public:
@@ -127,7 +120,7 @@ bool Bus::set_up_handles() {
 }
 
 bool Bus::set_up() {
-  signals_ = make_signals();
+  signals_ = signal_file({SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2});
   if (!signals_ || uv_loop_init(&loop_) != 0 || !set_up_handles()) {
     process_.log.error("setting up the event loop failed");
     return false;
@@ -149,9 +142,7 @@ bool Bus::set_up() {
 
 int Bus::run() {
   if (!set_up()) return static_cast<int>(ExitStatus::kSystem);
-  const auto pid = static_cast<std::uint32_t>(getpid());
-  [[maybe_unused]] const ssize_t written = ::write(process_.ready_pipe.get(), &pid, sizeof pid);
-  process_.ready_pipe.reset();
+  tell_ready(std::move(process_.ready_pipe));
   uv_run(&loop_, UV_RUN_DEFAULT);
   return static_cast<int>(ExitStatus::kOk);
 }

@@ -2,13 +2,13 @@
 #include "worker/net/event_sources.h"
 
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <csignal>
 
 #include "shm/commit/robust_lock.h"
+#include "shm/os/child_process.h"
 
 namespace memento {
 
@@ -24,23 +24,16 @@ Fd make_timer(std::int64_t after_ms) {
 }
 
 Fd make_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGINT, SIGHUP}) sigaddset(&set, number);
-  sigprocmask(SIG_BLOCK, &set, nullptr);
-  sigdelset(&set, SIGINT);  // the terminal sends these to all; they are the master's
-  sigdelset(&set, SIGHUP);
-  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  sigset_t masters;  // the terminal sends these to all
+  sigemptyset(&masters);
+  for (const int number : {SIGINT, SIGHUP}) sigaddset(&masters, number);
+  sigprocmask(SIG_BLOCK, &masters, nullptr);
+  return signal_file({SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2});
 }
 
 bool watch_input(const Fd& epoll, int descriptor) {
   epoll_event event{EPOLLIN, {.fd = descriptor}};
   return epoll_ctl(epoll.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
-}
-
-void tell_ready(Fd pipe) {
-  const auto pid = static_cast<std::uint32_t>(getpid());
-  [[maybe_unused]] const ssize_t written = ::write(pipe.get(), &pid, sizeof pid);
 }
 
 bool tell_master_to_end(int pipe) {

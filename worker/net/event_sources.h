@@ -19,9 +19,6 @@ Fd make_signals();
 /// Adds the descriptor to the epoll set, for input. False: errno says why.
 bool watch_input(const Fd& epoll, int descriptor);
 
-/// Writes this process's id into the pipe, and closes it: the master may let predecessors go.
-void tell_ready(Fd pipe);
-
 /// Tells the master through the pipe of stuck locks to end the server: a signal would be refused when it is
 /// root's. False: errno says why.
 bool tell_master_to_end(int pipe);

@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "shm/os/child_process.h"
 #include "worker/net/worker_loop.h"
 
 namespace memento {
