@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "conf/size_text.h"
 #include "shm/archive/snapshot_file.h"
 #include "shm/os/clock.h"
 

@@ -41,6 +41,15 @@ bool has_data(Segment& segment) {
   return false;
 }
 
+// No folder's files tell of what is in memory.
+void forget_folder(Header& header) {
+  header.journal.store(0);
+  DiskState& disk = header.disk;
+  for (Word* word : {&disk.is_ready, &disk.known_frame, &disk.unsynced_bytes[0], &disk.unsynced_bytes[1],
+                     &disk.file, &disk.file_end})
+    word->store(0);
+}
+
 Error refusal(std::string text) { return Error{ExitStatus::kConfig, 0, std::move(text)}; }
 
 }  // namespace
@@ -174,13 +183,7 @@ Outcome Master::prepare_segment(DataStart start, const Manifest& manifest) {
   const bool waits =
       !needs_snapshot && (manifest.is_exact != 0 || options_.sync_policy == SyncPolicy::kAlways);
   disk.release_rule.store(waits ? DiskState::kWaitForDisk : 0);
-  if (start != DataStart::kGoesOn) {
-    header.journal.store(0);
-    disk.is_ready.store(0);
-    for (Word* word :
-         {&disk.known_frame, &disk.unsynced_bytes[0], &disk.unsynced_bytes[1], &disk.file, &disk.file_end})
-      word->store(0);
-  }
+  if (start != DataStart::kGoesOn) forget_folder(header);
   header.data_id = manifest.data_id;
   disk.binding.store(manifest.binding);
   if (start == DataStart::kLoads) {
@@ -206,11 +209,9 @@ bool Master::has_unread_records() {
 // From now on data changes that no folder is told of.
 void Master::forget_data() {
   Header& header = segment_->header();
-  header.journal.store(0);
+  forget_folder(header);
   DiskState& disk = header.disk;
-  for (Word* word :
-       {&disk.binding, &disk.process, &disk.release_rule, &disk.status, &disk.load, &disk.is_ready,
-        &disk.known_frame, &disk.unsynced_bytes[0], &disk.unsynced_bytes[1], &disk.file, &disk.file_end})
+  for (Word* word : {&disk.binding, &disk.process, &disk.release_rule, &disk.status, &disk.load})
     word->store(0);
   header.data_id = {};
 }
