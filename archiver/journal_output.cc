@@ -1,8 +1,6 @@
 // See journal_output.h.
 #include "archiver/journal_output.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <cassert>
 #include <string>
@@ -11,6 +9,7 @@
 #include "archiver/disk_health.h"
 #include "shm/archive/frame_bytes.h"
 #include "shm/os/clock.h"
+#include "shm/os/random.h"
 
 namespace memento {
 
@@ -25,7 +24,7 @@ Outcome JournalOutput::begin_file(std::uint64_t first, std::uint64_t bytes_ahead
   // A number that was noted as the newest is not used again, whatever became of that file.
   head.number = std::max({disk_.file.load(), newest_noted_, numbers->empty() ? 0 : numbers->back()}) + 1;
   head.data_id = header_.data_id;
-  if (getrandom(&head.seed, sizeof head.seed, 0) != sizeof head.seed) return system_error("getrandom");
+  head.seed = random_number();
   const std::uint64_t bytes =
       std::max(kJournalFileBytes, kJournalHeadBytes + unsynced_.bytes() + bytes_ahead);
   Result<JournalFile> file = folder_.begin(head, bytes, first);

@@ -1,8 +1,6 @@
 // See loading.h.
 #include "archiver/loading.h"
 
-#include <sys/random.h>
-
 #include <optional>
 #include <string>
 
@@ -10,15 +8,15 @@
 #include "shm/archive/recovery.h"
 #include "shm/format/layout.h"
 #include "shm/os/clock.h"
+#include "shm/os/random.h"
 
 namespace memento {
 namespace {
 
 // Other data than any that was there before.
-Outcome draw_data_id(Manifest& manifest) {
+void draw_data_id(Manifest& manifest) {
   manifest.add_ancestor(manifest.data_id);
-  if (getrandom(manifest.data_id.data(), sizeof manifest.data_id, 0) < 0) return system_error("getrandom");
-  return Done{};
+  manifest.data_id = {random_number(), random_number()};
 }
 
 // Takes what a dead loader left, and shows that another one is at work.
@@ -66,7 +64,7 @@ Outcome load_data(const ArchiverProcess& process, DataManifest& manifest_file,
   Header& header = process.segment.header();
   const bool is_all = (manifest.is_exact != 0 || manifest.is_clean != 0) && mode == RecoveryMode::kExact;
   if (!is_all) {
-    if (Outcome drawn = draw_data_id(manifest); !drawn) return drawn;
+    draw_data_id(manifest);
     if (Outcome written = manifest_file.write(manifest); !written) return written;
     header.data_id = manifest.data_id;
   }

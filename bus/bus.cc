@@ -2,7 +2,6 @@
 // is taken and everything is sent, one write a link and one wake-up FIFO a worker.
 #include "bus/bus.h"
 
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <uv.h>
@@ -16,14 +15,14 @@
 #include "bus/outbound_link.h"
 #include "shm/keyspace/keyspace.h"
 #include "shm/os/child_process.h"
+#include "shm/os/random.h"
 
 namespace memento {
 namespace bus {
 
 Nonce new_nonce() {
   Nonce nonce;
-  [[maybe_unused]] const ssize_t got =
-      getrandom(nonce.data(), nonce.size(), 0);  // never short for so few bytes
+  fill_random(nonce);
   return nonce;
 }
 

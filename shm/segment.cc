@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -24,6 +23,7 @@
 #include "shm/os/file.h"
 #include "shm/os/mapping.h"
 #include "shm/os/private_file.h"
+#include "shm/os/random.h"
 #include "shm/texts/text_store.h"
 
 namespace memento {
@@ -128,6 +128,12 @@ ProcessRecord& Segment::process(std::uint32_t index) {
   return reinterpret_cast<ProcessRecord*>(base_ + header().processes_offset)[index];
 }
 
+SlotArray Segment::slots() { return SlotArray(base_ + header().slots_offset); }
+
+SlotJournal* Segment::slot_journals() {
+  return reinterpret_cast<SlotJournal*>(base_ + header().slot_journals_offset);
+}
+
 MailboxFiles& Segment::mailboxes() { return *impl_->mailboxes; }
 JournalRings& Segment::journal_rings() { return *impl_->journal_rings; }
 
@@ -140,11 +146,11 @@ bool Segment::commit_memory(std::uint64_t begin, std::uint64_t end) {
 
 std::uint64_t Segment::mapped_bytes() const { return mapped_bytes_of(size_bytes_); }
 
-// Header, slots of database 0, and so many process records.
+// Header, slots of database 0 and that of texts, and so many process records.
 bool Segment::commit_front(std::uint32_t record_count) {
   Header places{};
   set_geometry(places, size_bytes_);
-  return commit_memory(0, places.slots_offset + sizeof(Slot) * kSlotCount) &&
+  return commit_memory(0, places.slots_offset + sizeof(Slot) * (kTextSlot.value + 1)) &&
          commit_memory(places.processes_offset,
                        places.processes_offset + sizeof(ProcessRecord) * record_count);
 }
@@ -213,9 +219,8 @@ void format_segment(Header& header, const SegmentOptions& options, std::uint64_t
   header.struct_hash = kStructHash;
   header.value_limit_bytes = options.value_limit_bytes;
   header.process_count = options.worker_count + 1;
-  // getrandom of 8 bytes cannot fail once the kernel's pool is up; a zero seed would still be correct.
-  if (getrandom(&header.hash_seed, sizeof header.hash_seed, 0) < 0) header.hash_seed = 0;
-  if (getrandom(&header.memory_id, sizeof header.memory_id, 0) < 0) header.memory_id = 1;
+  header.hash_seed = random_number();
+  header.memory_id = random_number();
   header.time_base_ms = static_cast<std::uint64_t>(wall_time_ms()) - 1;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   header.magic = kMagic;  // last: a half-made segment is never attached
@@ -292,6 +297,7 @@ void recover_all(Segment& segment) {
       slots[s].marks.store(slots[s].marks.load() & Slot::kChanging);  // who watched is gone
     }
   }
+  free_lock(slots[kTextSlot].lock);
   for (std::uint32_t i = 0; i < header.process_count; ++i) {
     ProcessRecord& record = segment.process(i);
     free_lock(record.repair);

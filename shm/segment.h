@@ -19,6 +19,8 @@ class JournalRings;
 class MailboxFiles;
 struct Header;
 struct ProcessRecord;
+struct SlotJournal;
+class SlotArray;
 
 struct SegmentOptions {
   std::string directory;         ///< made with mode 0700 when missing; e.g. /dev/shm/memento-6737
@@ -61,6 +63,9 @@ class Segment {
   ProcessRecord& process(std::uint32_t index);
   /// Records below it may be in use.
   std::uint32_t process_count();
+  SlotArray slots();
+  /// By slot, of all databases. Those of one that is not journalled have no memory.
+  SlotJournal* slot_journals();
   MailboxFiles& mailboxes();
   JournalRings& journal_rings();
 
@@ -68,6 +73,9 @@ class Segment {
   /// consumers (JournalBit). Error: no memory for what slots count with, or for the rings of the records that
   /// are in use. REQUIRES: no process but this one works on the segment.
   Outcome begin_journal(std::uint64_t consumers, std::uint64_t ring_bytes);
+
+  /// Changes of all slots since they are counted.
+  std::uint64_t change_count();
 
   /// Repairs what a dead process left: completes its committed changes, releases its pins. Idempotent; any
   /// process may call it for any record whose owner is dead. The master calls it when it reaps a child.

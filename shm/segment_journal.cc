@@ -6,6 +6,7 @@
 
 #include "shm/commit/journal_heads.h"
 #include "shm/commit/journal_rings.h"
+#include "shm/format/journal_record.h"
 #include "shm/format/layout.h"
 #include "shm/segment.h"
 
@@ -41,6 +42,19 @@ Outcome Segment::begin_journal(std::uint64_t consumers, std::uint64_t ring_bytes
   }
   header().journal.store(consumers | kJournalCounts);
   return Done{};
+}
+
+std::uint64_t Segment::change_count() {
+  if (header().journal.load() == 0) return 0;
+  const SlotJournal* const journals = slot_journals();
+  std::uint64_t count = 0;
+  for (DatabaseId database; database < kDatabaseEnd; ++database) {
+    if (!header().is_open(database)) continue;
+    const SlotId first = first_slot(database);
+    for (SlotId slot = first; slot < first + (kSlotCount + 1); ++slot)
+      count += number_of(journals[slot.value].position.load(std::memory_order_relaxed));
+  }
+  return count;
 }
 
 // Behind the last record that has something left: all are empty, but for what the journal has yet to tell.

@@ -1,12 +1,12 @@
 // Emptying a keyspace that a loader left half full. See recovery.h. Nothing of it counts, so that words are
 // stored one by one: a process that dies in here leaves what the next one clears again.
 #include <linux/futex.h>
-#include <sys/random.h>
 
 #include <algorithm>
 
 #include "shm/archive/recovery.h"
 #include "shm/format/layout.h"
+#include "shm/os/random.h"
 #include "shm/segment.h"
 
 namespace memento {
@@ -15,7 +15,7 @@ namespace {
 void clear_slots(Segment& segment, DatabaseId database) {
   Header& header = segment.header();
   const SlotArray slots(segment.base() + header.slots_offset);
-  auto* const journals = reinterpret_cast<SlotJournal*>(segment.base() + header.slot_journals_offset);
+  SlotJournal* const journals = segment.slot_journals();
   const SlotId begin = first_slot(database);
   for (SlotId id = begin; id < begin + kSlotCount; ++id) {
     Slot& slot = slots[id];
@@ -76,7 +76,7 @@ Outcome clear_for_load(Segment& segment) {
   header.exclusive.store(0);
   if (header.gate_lock.word.load() == FUTEX_OWNER_DIED) header.gate_lock.word.store(0);
   // Frames of the former life do not pass for those of the next.
-  if (getrandom(&header.memory_id, sizeof header.memory_id, 0) < 0) ++header.memory_id;
+  header.memory_id = random_number();
   return Done{};
 }
 

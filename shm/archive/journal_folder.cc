@@ -223,20 +223,6 @@ Result<JournalFile> JournalFolder::write_head(const JournalHead& head, std::uint
   return JournalFile(std::move(*file), path, head, room_end);
 }
 
-Result<JournalFile> JournalFolder::go_on(std::uint64_t number) const {
-  const std::string path = path_of(number);
-  Result<Fd> file = open_private_file(folder_, journal_file_name(number), O_RDWR, path);
-  if (!file) return file.error();
-  std::string bytes(sizeof(JournalHead), '\0');
-  if (!read_at(file->get(), 0, bytes.data(), bytes.size())) return system_error("read(" + path + ")");
-  const std::optional<JournalHead> head = read_journal_head(bytes);
-  if (!head || head->number != number || head->version != JournalHead::kVersion)
-    return Error{ExitStatus::kSystem, 0, path + " has no head of this version; frames go to a new file"};
-  const std::optional<std::uint64_t> room_end = file_size_bytes(file->get());
-  if (!room_end) return system_error("fstat(" + path + ")");
-  return JournalFile(std::move(*file), path, *head, *room_end);
-}
-
 Outcome JournalFolder::remove_before(std::uint64_t first, std::size_t kept_count) {
   const Result<std::vector<std::uint64_t>> all = numbers();
   if (!all) return all.error();

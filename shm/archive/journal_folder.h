@@ -88,11 +88,6 @@ class JournalFolder {
   /// REQUIRES: head.number is above all that are there.
   Result<JournalFile> begin(const JournalHead& head, std::uint64_t file_bytes, std::uint64_t first);
 
-  /// A file that was begun, to go on with. REQUIRES: what a predecessor may have written behind the place
-  /// where it goes on is first written there again, byte for byte: what remained of other frames would be
-  /// read on.
-  Result<JournalFile> go_on(std::uint64_t number) const;
-
   /// Cuts a file off at this offset, if it is there and longer; what fails is left as it is. REQUIRES:
   /// nothing behind that counts. 0: nothing is cut.
   void trim(std::uint64_t number, std::uint64_t offset) const;

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/random.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -16,6 +15,7 @@
 #include "shm/format/limits.h"
 #include "shm/os/file.h"
 #include "shm/os/private_file.h"
+#include "shm/os/random.h"
 #include "shm/os/synced_file.h"
 
 namespace memento {
@@ -83,7 +83,7 @@ Result<SnapshotWriter> SnapshotWriter::begin(const Fd& folder, const std::string
   Result<Fd> file = open_private_file(folder, name, O_RDWR | O_CREAT | O_TRUNC, writer.path_);
   if (!file) return file.error();
   writer.file_ = std::move(*file);
-  if (getrandom(&head.seed, sizeof head.seed, 0) < 0) return system_error("getrandom");
+  head.seed = random_number();
   head.checksum = checksum_of(head, 0);
   writer.head_ = head;
   writer.memory_id_ = memory_id;
@@ -219,8 +219,9 @@ Outcome SnapshotReader::read_ends(std::uint64_t number) {
   if (index_checksum(index_, head_.seed) != footer_.index_checksum)
     return damaged(footer_.index_offset, "its index is damaged");
   for (const SnapshotIndexEntry& entry : index_) {
-    if (entry.slot >= kSlotLimit || entry.slot % kDatabaseStride >= kSlotCount ||
-        entry.offset < kSnapshotHeadBytes || entry.offset >= footer_.index_offset)
+    const bool is_slot = entry.slot % kDatabaseStride < kSlotCount || entry.slot == kTextSlot.value;
+    if (entry.slot >= kSlotLimit || !is_slot || entry.offset < kSnapshotHeadBytes ||
+        entry.offset >= footer_.index_offset)
       return damaged(footer_.index_offset, "its index names what there is not");
   }
   return Done{};

@@ -25,7 +25,7 @@ JournalWriter::JournalWriter(Segment& segment, std::uint32_t process, RedoList& 
       process_(process),
       state_(segment.process(process).journal),
       redo_(redo),
-      slots_(reinterpret_cast<SlotJournal*>(segment.base() + segment.header().slot_journals_offset)) {}
+      slots_(segment.slot_journals()) {}
 
 RunHead& JournalWriter::run_head(Offset run) const {
   return *reinterpret_cast<RunHead*>(segment_.base() + run);

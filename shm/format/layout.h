@@ -1,18 +1,19 @@
 // Everything that lies in the segment, and nowhere else is a byte of it declared. All processes map it.
 //
-//   0            Header            one 4 KiB page: identity, geometry, arena totals, the arena's lock
-//   slots        Slot[8192]        one cache line each: database 0's
-//   databases    Slot[8192] each   those of database 1 to 15, 1 MiB apart; without memory until the database
-//   is
-//                                  used (Header::open_databases)
-//   journals     SlotJournal[]     one for each slot of every database; without memory until journalling
-//   begins processes    ProcessRecord[]   one per process: redo list, magazines, held extents, pins, counters
-//   unit bitmap  u64[]             one bit per 4 KiB unit of the arena, 1 = in use
-//   page infos   u64[]             one word per 64 KiB page: what its blocks are, how many are free
-//   (page_info.h) page ages    u64[]             one word per 64 KiB page: when it was taken, counted in
-//   pages counters     u32[]             changes of keys that somebody watches (change_counters.h) arena 64
-//   KiB pages      class pages (bitmap, then blocks of one size), line pages (tables),
-//                                  and runs of 4 KiB units (large values, large tables)
+//   0             Header           one 4 KiB page: identity, geometry, arena totals, the arena's lock
+//   slots         Slot[8192]       one cache line each: database 0's
+//   databases     Slot[8192] each  those of database 1 to 15, 1 MiB apart; without memory until the database
+//                                  is used (Header::open_databases)
+//   journals      SlotJournal[]    one for each slot of every database; without memory until journalling
+//                                  begins
+//   processes     ProcessRecord[]  one per process: redo list, magazines, held extents, pins, counters
+//   unit bitmap   u64[]            one bit per 4 KiB unit of the arena, 1 = in use
+//   page infos    u64[]            one word per 64 KiB page: what its blocks are, how many are free
+//                                  (page_info.h)
+//   page ages     u64[]            one word per 64 KiB page: when it was taken, counted in pages
+//   counters      u32[]            changes of keys that somebody watches (change_counters.h)
+//   arena         64 KiB pages     class pages (bitmap, then blocks of one size), line pages (tables), and
+//                                  runs of 4 KiB units (large values, large tables)
 //
 // Each process's ring of messages to all others, and what its clients subscribe to, lie in a file of its own
 // beside the segment (mailbox_file.h), made when first used.
@@ -202,10 +203,15 @@ struct DiskState {
   Word last_save_ms;                ///< when the newest snapshot was complete, wall clock
   Word last_save_took_ms;
   Word last_save_errno;
-  Word saves_begun;  ///< the newest wish that a snapshot was begun for,
-  Word saves_done;   ///< and that one has answered, be it with an error
+  Word saves_begun;     ///< the newest wish that a snapshot was begun for,
+  Word saves_done;      ///< and that one has answered, be it with an error
+  Word saves;           ///< snapshots completed since the segment was made
+  Word save_changes;    ///< changes of all slots since ever, when the newest snapshot began
+  Word snapshot_bytes;  ///< the newest one's
   // Workers write:
-  Word saves_wanted;  ///< counted up for each wish for a snapshot
+  Word saves_wanted;  ///< counted up for each wish for a snapshot,
+  Word hurried_save;  ///< and the newest of them that is to be met as fast as the disk can
+  Word is_off;        ///< not 0: CONFIG SET appendonly no; the folder is told of no change
   // The master writes, at start:
   Word process;  ///< the archiver's record, whose FIFO wakes it; 0: there is no archiver
   Word binding;  ///< binding.h
@@ -216,6 +222,11 @@ struct DiskState {
   }
   int error_number() const { return static_cast<int>(status.load(std::memory_order_relaxed) >> 8); }
   bool is_loading() const { return load.load(std::memory_order_acquire) != 0; }
+  /// No folder's files tell of what is in memory.
+  void forget_files() {
+    for (Word* word : {&is_ready, &known_frame, &unsynced_bytes[0], &unsynced_bytes[1], &file, &file_end})
+      word->store(0);
+  }
 };
 
 /// A change to make: `value` into `count` consecutive words from `target`.

@@ -35,6 +35,8 @@ struct TypedNumber {
 /// kDatabaseStride apart.
 using SlotId = TypedNumber<struct SlotKind, std::uint32_t>;
 inline constexpr SlotId kSlotEnd{kSlotCount};  ///< behind the last of database 0
+/// No key's: what the journal has of the texts of scripts and libraries (text_store.h) counts as this slot's.
+inline constexpr SlotId kTextSlot{kSlotCount};
 
 /// What SELECT chooses: 0..kDatabaseLimit - 1.
 using DatabaseId = TypedNumber<struct DatabaseKind, std::uint32_t>;

@@ -19,7 +19,7 @@ class RingCheck {
       : segment_(segment),
         journal_(segment.header().journal.load()),
         ring_bytes_(segment.header().journal_ring_bytes.load()),
-        slots_(reinterpret_cast<SlotJournal*>(segment.base() + segment.header().slot_journals_offset)) {}
+        slots_(segment.slot_journals()) {}
 
   std::vector<std::string> run() {
     if ((journal_ & kJournalConsumers) == 0) return {};

@@ -178,20 +178,6 @@ TEST(JournalFolder, NothingIsRetriedOnAFileThatFailed) {
   }
 }
 
-// Shows that a successor goes on in a file that was begun, and not in one without a head.
-TEST(JournalFolder, GoesOn) {
-  TestJournal journal;
-  journal.begin_file();
-  journal.put_alone("first", "one");
-  Result<JournalFile> file = journal.folder().go_on(1);
-  ASSERT_TRUE(file) << file.error().message;
-  EXPECT_EQ(file->head().seed, journal.file().head().seed);
-  EXPECT_TRUE(file->has_room(kJournalHeadBytes, (64 << 10) - kJournalHeadBytes));
-  EXPECT_FALSE(file->has_room(kJournalHeadBytes + 1, (64 << 10) - kJournalHeadBytes));
-  write_file(journal.file_path(), std::string(kJournalHeadBytes, '\0'));
-  EXPECT_FALSE(journal.folder().go_on(1));
-}
-
 // Shows that files that nobody needs are removed, but for those that are kept to be recycled.
 TEST(JournalFolder, RemovesWhatNobodyNeeds) {
   TestJournal journal;
