@@ -53,7 +53,9 @@ std::string JournalImage::apply(const RecordView& record, std::string_view value
   position_ = header.position;
   if (header.kind == RecordKind::kReign) return "";
   if (header.kind == RecordKind::kFlush) {
-    std::erase_if(items_, [&](const auto& item) { return item.second.copied_at < position_; });
+    std::erase_if(items_, [&](const auto& item) {
+      return item.second.copied_at < position_ && item.first.starts_with(record.key);
+    });
     return "";
   }
   return apply_to_key(record, value);

@@ -52,9 +52,11 @@ class Load {
     std::uint64_t shown_bytes = 0;
     std::uint64_t shown_keys = 0;
     std::optional<JournalReader> reader;
+    TextLoader texts;
   };
 
   Outcome prepare();
+  Outcome put_texts();
   Outcome load_once(std::uint64_t frame_limit);
   void run_thread(std::uint32_t index, std::uint64_t frame_limit);
   bool load_images(SlotLoader& loader, std::uint32_t index);
@@ -117,8 +119,19 @@ Result<LoadReport> Load::run() {
   if (end_.kind != JournalEnd::Kind::kWhole) {
     if (Outcome cut = threads_.front().reader->cut(); !cut) return cut.error();
   }
+  if (Outcome put = put_texts(); !put) return put.error();
   elapsed_ms_ = (monotonic_time_ns() - begin_ns) / 1'000'000;
   return report();
+}
+
+// One thread's share has their slot.
+Outcome Load::put_texts() {
+  TextStore store(segment_.path());
+  const auto has_texts = [](const Thread& thread) { return thread.texts.position() != 0; };
+  const auto found = std::ranges::find_if(threads_, has_texts);
+  if ((found == threads_.end() ? TextLoader() : found->texts).put_all(store)) return Done{};
+  return Error{ExitStatus::kSystem, 0,
+               "there is no memory beside " + segment_.path() + " for the texts of scripts and libraries"};
 }
 
 Outcome Load::prepare() {
@@ -186,6 +199,7 @@ void Load::run_thread(std::uint32_t index, std::uint64_t frame_limit) {
     thread.lost_images = loader.lost_image_count();
     thread.partial_slots = loader.partial_slot_count();
     thread.open_change = loader.open_change();
+    thread.texts = loader.texts();
   }
   const std::lock_guard lock(mutex_);
   --running_;

@@ -47,7 +47,7 @@ SlotLoader::SlotLoader(Segment& segment, std::uint32_t process, Share share, Loa
       share_(share),
       databases_(databases),
       store_(segment, process),
-      journals_(reinterpret_cast<SlotJournal*>(segment.base() + header_.slot_journals_offset)),
+      journals_(segment.slot_journals()),
       has_extra_(kDatabaseLimit * kDatabaseStride) {}
 
 bool SlotLoader::fail(std::string text) {
@@ -146,7 +146,16 @@ bool SlotLoader::check(const RecordView& record, HashedKey* key) {
   return key->slot == header.slot_in_database() || fail(record, "its key is of another slot");
 }
 
+bool SlotLoader::add_text(const RecordView& record) {
+  const std::string what = record.header.database() == 0 ? texts_.add(record) : "texts are in database 0";
+  if (!what.empty()) return fail(record, what);
+  position_of(kTextSlot).store(texts_.position(), kRelaxed);
+  ++record_count_;
+  return true;
+}
+
 bool SlotLoader::queue(const RecordView& record) {
+  if (SlotId(record.header.slot) == kTextSlot) return add_text(record);
   if (queued_ == kBatch && !run_queue()) return false;
   Queued& place = queue_[queued_];
   place.record = record;

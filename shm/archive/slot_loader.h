@@ -27,6 +27,7 @@
 #include "shm/archive/journal_image.h"
 #include "shm/archive/journal_reader.h"
 #include "shm/archive/slot_store.h"
+#include "shm/archive/text_loader.h"
 #include "shm/format/journal_record.h"
 #include "shm/format/layout.h"
 
@@ -61,6 +62,8 @@ class SlotLoader {
   bool add_image_records(const std::vector<FrameRecord>& records);
   /// complete was there.
   bool image_is_whole() const { return !image_; }
+  /// The texts of scripts and libraries, when this loader's share has their slot.
+  const TextLoader& texts() const { return texts_; }
 
   /// The next frame of the journal. False: fault() says why.
   bool add(const JournalFrame& frame);
@@ -139,6 +142,8 @@ class SlotLoader {
   bool add_group(std::uint64_t memory_id, const FrameRecord& at);
   bool add_change(const RecordView& record);
   bool queue(const RecordView& record);
+  bool add_text(const RecordView& record);
+  bool add_image_of_texts(const std::vector<FrameRecord>& records);
   bool run_queue();
   bool check(const RecordView& record, HashedKey* key);
 
@@ -170,6 +175,7 @@ class SlotLoader {
   std::size_t queued_ = 0;
 
   std::optional<SnapshotImage> image_;
+  TextLoader texts_;  ///< of who has kTextSlot
 
   std::uint64_t open_change_ = 0;
   std::uint64_t record_count_ = 0;

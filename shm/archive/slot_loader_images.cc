@@ -15,10 +15,23 @@ bool SlotLoader::begin_image(SlotId slot, std::uint64_t entry_count, std::uint64
   image_ = SnapshotImage{slot, hash_seed, 0, 0, false};
   if (position_of(slot).load(kRelaxed) != 0)
     return fail("slot " + std::to_string(slot.value) + " is in the snapshot twice");
-  return store_.reserve(slot, entry_count) || out_of_memory();
+  return slot == kTextSlot || store_.reserve(slot, entry_count) || out_of_memory();
+}
+
+bool SlotLoader::add_image_of_texts(const std::vector<FrameRecord>& records) {
+  for (const FrameRecord& at : records) {
+    const bool is_text = SlotId(at.record.header.slot) == kTextSlot && at.record.header.database() == 0;
+    const std::string what = is_text ? texts_.add_of_snapshot(at.record) : "it is no text's";
+    if (!what.empty()) return fail(at.record, what);
+    ++record_count_;
+  }
+  position_of(kTextSlot).store(texts_.position(), kRelaxed);
+  if (texts_.is_whole()) image_.reset();
+  return true;
 }
 
 bool SlotLoader::add_image_records(const std::vector<FrameRecord>& records) {
+  if (image_ && image_->slot == kTextSlot) return add_image_of_texts(records);
   for (const FrameRecord& at : records) {
     const RecordView& record = at.record;
     const RecordKind kind = record.header.kind;

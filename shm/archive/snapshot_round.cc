@@ -31,7 +31,8 @@ SnapshotRound::SnapshotRound(Segment& segment, Options options, SnapshotWriter w
     : segment_(segment),
       options_(std::move(options)),
       writer_(std::move(writer)),
-      maker_(segment, options_.process) {
+      maker_(segment, options_.process),
+      texts_(segment.path()) {
   (void)maker_.take_swapped();
   for (DatabaseId database; database < kDatabaseEnd; ++database) add_slots(database);
 }
@@ -45,6 +46,7 @@ void SnapshotRound::add_slots(DatabaseId database) {
 Result<SnapshotRound::Step> SnapshotRound::step() {
   if (is_done_) return Step::kDone;
   if (is_open_ || next_slot()) return image_step();
+  if (!has_texts_) return text_step();
   if (needed_tails_.empty()) return note_tails();
   if (!last_frame_) return Step::kNeedsJournal;
   if (Outcome finished = writer_.finish(*last_frame_); !finished) return finished.error();
@@ -84,6 +86,19 @@ Result<SnapshotRound::Step> SnapshotRound::image_step() {
   if (made == ImageMaker::Step::kMore) return Step::kMore;
   if (made == ImageMaker::Step::kDone) writer_.end_slot(maker_.entry_count());
   is_open_ = false;
+  return Step::kMore;
+}
+
+// Last, since a SWAPDB makes images of databases again.
+Result<SnapshotRound::Step> SnapshotRound::text_step() {
+  records_.clear();
+  const ImageMaker::Step made = maker_.copy_texts(texts_, next_image_++, &records_);
+  if (made == ImageMaker::Step::kBusy) return Step::kBusy;
+  has_texts_ = true;
+  if (made == ImageMaker::Step::kNothing) return Step::kMore;
+  writer_.begin_slot(kTextSlot);
+  if (Outcome added = writer_.add(records_); !added) return added.error();
+  writer_.end_slot(maker_.entry_count());
   return Step::kMore;
 }
 

@@ -102,6 +102,7 @@ class SnapshotRound {
  private:
   SnapshotRound(Segment& segment, Options options, SnapshotWriter writer);
   void add_slots(DatabaseId database);
+  Result<Step> text_step();
   bool next_slot();
   Result<Step> image_step();
   Outcome begin_again();
@@ -114,6 +115,8 @@ class SnapshotRound {
   std::vector<SlotId> pending_;  ///< the next one last
   std::vector<SlotId> later_;    ///< that were busy
   SlotId slot_;
+  TextStore texts_;
+  bool has_texts_ = false;       ///< their image is written, if there are some
   std::uint32_t databases_ = 0;  ///< a bit for each that there are images of
   bool is_open_ = false;         ///< an image of that slot is being made
   bool has_records_ = false;     ///< and something of it was written

@@ -3,7 +3,7 @@
 //
 //    0  u32 bytes     the whole record, a multiple of 8
 //    4  u8  kind      RecordKind;  5 u8 flags: RecordFlag
-//    6  u16 slot      0..8191; 8192: texts of scripts and functions
+//    6  u16 slot      0..8191; 8192: a text; its key is "s" and a script's SHA1, or "l" and a library's name
 //    8  u64 position  in its slot: epoch << 44 | sequence number; 0: in none
 //   16  u64 stamp     of the processor's time stamp counter, taken under the slot's lock
 //   24  u64 created   ms since Header::time_base_ms, 40 bits | key bytes << 40
@@ -44,7 +44,7 @@ enum class RecordKind : std::uint8_t {
   kErase = 4,   ///< next. The key is gone
   kExpire = 5,  ///< next. Only its expiry changes
   kChange = 6,  ///< next. Operations on elements of a collection
-  kFlush = 7,   ///< next. The slot is empty
+  kFlush = 7,   ///< next. The slot is empty; with a key: nothing is left in it whose key begins so
   kReign = 8,   ///< (new epoch, number + 1). Literal: u64 base, the position before it
   kGroup = 9,   ///< 0. One transaction; literal: {u32 count, u32 flags}, then whole records of several slots
   kBegin = 10,  ///< the image's. An image of the slot begins; literal: u64 its number

@@ -30,7 +30,7 @@ ImageMaker::ImageMaker(Segment& segment, std::uint32_t process)
     : base_(segment.base()),
       header_(segment.header()),
       slots_(base_ + header_.slots_offset),
-      journals_(reinterpret_cast<SlotJournal*>(base_ + header_.slot_journals_offset)),
+      journals_(segment.slot_journals()),
       process_(process),
       record_(segment.process(process)),
       owner_(base_, process, segment.master_pipe()),
@@ -226,6 +226,44 @@ void ImageMaker::copy_value(std::string* records) {
   for (std::uint64_t copied = 0; copied < kStepBytes; copied += kPieceBytes) {
     append_piece(records);
     if (value_->offset == entry.value_bytes) return unpin();
+  }
+}
+
+// Who writes texts has the store's lock first, then the slot's.
+ImageMaker::Step ImageMaker::copy_texts(TextStore& texts, std::uint64_t number, std::string* records) {
+  begin(kTextSlot, number);
+  const auto note_position = [&] {
+    const LockGuard guard(owner_, slots_[kTextSlot].lock);
+    Word& position = journals_[kTextSlot.value].position;
+    if (position.load(kRelaxed) == 0 && texts.kept_count() != 0) {
+      redo_.stage(position, position_of(1, 1));
+      redo_.commit();
+    }
+    position_ = position.load(kRelaxed);
+    append_mark(RecordKind::kBegin, records);
+  };
+  const bool was_locked =
+      texts.each_kept(note_position, [&](TextGroup group, std::string_view name, std::string_view text) {
+        ++entry_count_;
+        append_text(TextStore::key_of(group, name), text, records);
+      });
+  if (!was_locked) return Step::kBusy;
+  append_mark(RecordKind::kComplete, records);
+  return position_ != 0 ? Step::kDone : Step::kNothing;
+}
+
+void ImageMaker::append_text(std::string_view key, std::string_view text, std::string* records) {
+  Entry entry;
+  entry.key_bytes = static_cast<decltype(entry.key_bytes)>(key.size());
+  if (text.size() <= kPieceBytes)
+    return append(header_of(RecordKind::kPart, entry, kNoExpiry, text.size()), key, {}, text, records);
+  for (std::uint64_t offset = 0; offset < text.size(); offset += kPieceBytes) {
+    const std::string_view piece = text.substr(offset, kPieceBytes);
+    const std::uint64_t literal[3] = {0, offset, text.size()};
+    RecordHeader header = header_of(RecordKind::kPiece, entry, kNoExpiry, piece.size());
+    header.flags = kRecordOfPart;
+    if (offset + piece.size() == text.size()) header.flags |= kRecordLastPiece;
+    append(header, key, {reinterpret_cast<const char*>(literal), sizeof literal}, piece, records);
   }
 }
 

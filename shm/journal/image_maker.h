@@ -10,6 +10,8 @@
 //              bytes as they are, and copied without the lock
 //   kComplete  at the last step's position
 //
+// The texts of scripts and libraries are an image too, of kTextSlot, at one position.
+//
 // Whoever consumes the journal; one object for a thread, which has no other LockOwner and no Keyspace while
 // it lives. Its process record's read pin and redo list are this object's.
 #pragma once
@@ -27,6 +29,7 @@
 #include "shm/format/journal_record.h"
 #include "shm/format/layout.h"
 #include "shm/format/table.h"
+#include "shm/texts/text_store.h"
 
 namespace memento {
 
@@ -58,6 +61,9 @@ class ImageMaker {
   };
   /// Appends whole records. `waits`: for the lock, however long.
   Step step(std::string* records, bool waits = false);
+
+  /// In place of begin() and step(): the texts that are kept, at once.
+  Step copy_texts(TextStore& texts, std::uint64_t number, std::string* records);
 
   /// A long value is pinned between two steps. Who replaces it may have to wait for us.
   bool holds_value() const { return value_.has_value(); }
@@ -91,6 +97,7 @@ class ImageMaker {
   void copy_value(std::string* records);
   void append_entry(const Entry& entry, std::string* records);
   void append_piece(std::string* records);
+  void append_text(std::string_view key, std::string_view text, std::string* records);
   void append_mark(RecordKind kind, std::string* records);
   static void append(RecordHeader header, std::string_view key, std::string_view literal,
                      std::string_view bytes, std::string* records);

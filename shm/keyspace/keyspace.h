@@ -16,6 +16,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "shm/format/journal_record.h"
 #include "shm/format/limits.h"
 #include "shm/keyspace/change_mark.h"
 #include "shm/keyspace/changed_keys.h"
@@ -106,6 +107,13 @@ class Keyspace {
   bool is_journalled() const {
     return (reads_.header.journal.load(std::memory_order_relaxed) & kJournalConsumers) != 0;
   }
+
+  /// Whether the journal takes records of `count` texts, with keys of so many bytes together. False: never;
+  /// throws JournalFull when it does not now.
+  bool has_text_room(std::uint64_t count, std::uint64_t bytes);
+  /// A text is put, erased, or all that begin so are. REQUIRES: nobody else changes texts, and
+  /// has_text_room().
+  void record_text(RecordKind kind, std::string_view key, std::string_view text);
 
   /// Makes a database usable, once for all processes. False: no memory for its slots.
   bool open_database(DatabaseId database);

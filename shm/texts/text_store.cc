@@ -28,6 +28,8 @@ constexpr int kPatienceMs = 100;
 constexpr std::uint64_t kGarbageLimitBytes = 4 << 20;
 
 enum What : std::uint8_t { kText, kErased, kCleared };
+constexpr RecordKind kRecordKinds[] = {RecordKind::kPut, RecordKind::kErase, RecordKind::kFlush};
+constexpr std::string_view kKeyLetters = "sl";  // by TextGroup
 
 std::uint64_t round_up(std::uint64_t bytes) { return (bytes + 7) / 8 * 8; }
 
@@ -172,10 +174,14 @@ std::uint64_t TextStore::generation(TextGroup group) {
 }
 
 // REQUIRES: the lock is held, all is synced. False: no memory.
-bool TextStore::append(const Record& front_part, std::string_view name, std::string_view text) {
+bool TextStore::reserve(std::uint64_t bytes) {
+  return seen_ + bytes <= kFileBytes && reserve_range(file_.get(), seen_, seen_ + bytes);
+}
+
+// REQUIRES: the lock is held, all is synced, and it has room.
+void TextStore::append(const Record& front_part, std::string_view name, std::string_view text) {
   const std::uint64_t tail = seen_;
   const std::uint64_t bytes = front_part.total_bytes();
-  if (tail + bytes > kFileBytes || !reserve_range(file_.get(), tail, tail + bytes)) return false;
   char* const at = memory_.data() + tail;
   std::memcpy(at, &front_part, sizeof front_part);
   if (!name.empty()) std::memcpy(at + sizeof front_part, name.data(), name.size());
@@ -183,7 +189,6 @@ bool TextStore::append(const Record& front_part, std::string_view name, std::str
   front().tail.store(tail + bytes, std::memory_order_release);
   take(record(tail), tail);
   seen_ = tail + bytes;
-  return true;
 }
 
 // Much of the file was removed, or the rest of it is too small.
@@ -207,7 +212,8 @@ bool TextStore::rewrite() {
     }
     for (const auto& [offset, place] : by_age) {
       const Record& old = record(offset);
-      if (!next.append(old, old.name(), old.text())) return false;
+      if (!next.reserve(old.total_bytes())) return false;
+      next.append(old, old.name(), old.text());
     }
     front().is_replaced.store(1, std::memory_order_release);
     if (!path_.empty() && rename(path.c_str(), path_.c_str()) != 0) {
@@ -227,7 +233,10 @@ bool TextStore::drop_oldest() {
   const Group& group = of(TextGroup::kScript);
   if (group.by_age.empty()) return false;
   const std::string_view name = group.by_age.begin()->second;
-  return append({0, static_cast<std::uint16_t>(name.size()), TextGroup::kScript, kErased, 0}, name, "");
+  const Record head{0, static_cast<std::uint16_t>(name.size()), TextGroup::kScript, kErased, 0};
+  if (!reserve(head.total_bytes())) return false;
+  append(head, name, "");
+  return true;
 }
 
 std::uint64_t TextStore::kept_bytes() const {
@@ -271,7 +280,47 @@ TextStore::Put TextStore::write(TextGroup group, std::uint8_t what, std::string_
                     static_cast<std::uint8_t>(what & 15),
                     static_cast<std::uint8_t>(static_cast<int>(keep) & 15)};
   if (what == kText && !fits(group, name, text, keep)) return Put::kNoRoom;
-  return append(head, name, text) ? Put::kDone : Put::kNoRoom;
+  const bool is_recorded =
+      journal_ != nullptr && (what == kText ? keep == Keep::kKept : what == kCleared || is_kept(group, name));
+  if (is_recorded && !journal_->has_room(1, name.size() + 1 + text.size())) return Put::kTooLong;
+  if (!reserve(head.total_bytes())) return Put::kNoRoom;
+  if (is_recorded) journal_->record(kRecordKinds[what], key_of(group, name), text);
+  append(head, name, text);
+  return Put::kDone;
+}
+
+bool TextStore::is_kept(TextGroup group, std::string_view name) {
+  const auto place = of(group).places.find(name);
+  return place != of(group).places.end() && place->second.keep == Keep::kKept;
+}
+
+std::string TextStore::key_of(TextGroup group, std::string_view name) {
+  return std::string(1, kKeyLetters[static_cast<std::size_t>(group)]).append(name);
+}
+
+std::optional<std::pair<TextGroup, std::string_view>> TextStore::read_key(std::string_view key) {
+  const std::size_t group = key.empty() ? std::string_view::npos : kKeyLetters.find(key.front());
+  if (group == std::string_view::npos) return std::nullopt;
+  return std::pair(static_cast<TextGroup>(group), key.substr(1));
+}
+
+bool TextStore::each_kept(const std::function<void()>& begin,
+                          const std::function<void(TextGroup, std::string_view, std::string_view)>& visit) {
+  if (!sync()) return false;
+  const FileLock lock(file_.get(), kPatienceMs);
+  if (!lock.is_held() || !is_in_place() || !sync()) return false;
+  begin();
+  for (const TextGroup group : {TextGroup::kScript, TextGroup::kLibrary}) {
+    for (const auto& [name, place] : of(group).places) {
+      if (place.keep == Keep::kKept) visit(group, name, text_of(place));
+    }
+  }
+  return true;
+}
+
+std::uint64_t TextStore::kept_count() {
+  constexpr auto kKept = static_cast<std::size_t>(Keep::kKept);
+  return sync() ? groups_[0].counts[kKept] + groups_[1].counts[kKept] : 0;
 }
 
 TextStore::Put TextStore::put(TextGroup group, std::string_view name, std::string_view text, Keep keep) {

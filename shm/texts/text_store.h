@@ -13,6 +13,9 @@
 // another one, says so in the front of the old one and renames the new one over it; others then open that. If
 // it dies in between, the next writer finds the file still in its place, and takes the remark back.
 //
+// What is kept is in the journal, too (TextJournal): it is recorded first, so that a process that dies
+// between leaves a text that nobody was told of in the journal alone. What was merely seen is not.
+//
 // Bounded: texts kept for callers by their own wish up to kKeptLimitBytes, of which each takes kOverheadBytes
 // beside its own, for what every worker keeps of it; those that were merely seen
 // (kEvaluated) up to kEvaluatedLimit and kEvaluatedLimitBytes, of which the oldest go. Not thread-safe.
@@ -24,7 +27,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "shm/format/journal_record.h"
 #include "shm/os/fd.h"
 #include "shm/os/mapping.h"
 
@@ -32,6 +37,18 @@ namespace memento {
 
 /// Scripts and libraries are named apart.
 enum class TextGroup : std::uint8_t { kScript, kLibrary };
+
+/// Where changes of what is kept are recorded, in front of the change itself.
+class TextJournal {
+ public:
+  virtual ~TextJournal() = default;
+  /// Room for records of `count` changes, with names and texts of so many bytes together. False: there never
+  /// will be so much. May throw when there is none now.
+  virtual bool has_room(std::uint64_t count, std::uint64_t bytes) = 0;
+  /// A put, an erase, or a flush, of this key (TextStore::key_of()). REQUIRES: the store is locked, and
+  /// has_room() has said so for it.
+  virtual void record(RecordKind kind, std::string_view key, std::string_view text) = 0;
+};
 
 class TextStore {
  public:
@@ -46,14 +63,25 @@ class TextStore {
   };
   enum class Put {
     kDone,
-    kNoRoom,  ///< beyond kKeptLimitBytes, or the machine has no memory
-    kBusy     ///< another process has been writing for long: nothing was changed
+    kNoRoom,   ///< beyond kKeptLimitBytes, or the machine has no memory
+    kTooLong,  ///< for the journal
+    kBusy      ///< another process has been writing for long: nothing was changed
   };
+  static constexpr const char* kIsTooLong =
+      "ERR a script, or libraries that come together, may be as long as a quarter of the journal's ring "
+      "(--journal-ring)";
 
   /// Beside the segment at this path; empty: without a name, for one process.
   explicit TextStore(std::string segment_path);
   TextStore(const TextStore&) = delete;
   TextStore& operator=(const TextStore&) = delete;
+
+  /// From now on all that is kept is recorded there, too.
+  void set_journal(TextJournal* journal) { journal_ = journal; }
+  /// As records call a text; of nothing: how those of all its group begin.
+  static std::string key_of(TextGroup group, std::string_view name);
+  /// The text that a record is about. Nothing: it is none's.
+  static std::optional<std::pair<TextGroup, std::string_view>> read_key(std::string_view key);
 
   /// Valid until the next call.
   std::optional<std::string_view> find(TextGroup group, std::string_view name);
@@ -67,6 +95,18 @@ class TextStore {
   void each(TextGroup group, const std::function<void(std::string_view, std::string_view)>& visit);
   std::uint64_t count(TextGroup group);
   std::uint64_t size_bytes(TextGroup group);
+
+  /// Whether so many texts, of so many bytes together, could be put now, as far as the journal goes; as
+  /// TextJournal::has_room().
+  bool journal_takes(std::uint64_t count, std::uint64_t bytes) {
+    return journal_ == nullptr || journal_->has_room(count, bytes);
+  }
+  /// Calls visit(group, name, text) for each that is kept, while nobody writes; `begin()` in front. False:
+  /// another process has been writing for long.
+  bool each_kept(const std::function<void()>& begin,
+                 const std::function<void(TextGroup, std::string_view, std::string_view)>& visit);
+  /// Of those that are kept.
+  std::uint64_t kept_count();
 
   /// Of scripts: differs when they were cleared since. Of libraries: when any was changed. Some differences
   /// mean nothing.
@@ -102,7 +142,9 @@ class TextStore {
   void take(const Record& record, std::uint64_t offset);
   void drop(Group& group, Index::iterator place);
   std::uint64_t kept_bytes() const;
-  bool append(const Record& front_part, std::string_view name, std::string_view text);
+  bool reserve(std::uint64_t bytes);
+  void append(const Record& front_part, std::string_view name, std::string_view text);
+  bool is_kept(TextGroup group, std::string_view name);
   bool is_crowded(std::uint64_t bytes) const;
   bool rewrite();
   bool fits(TextGroup group, std::string_view name, std::string_view text, Keep keep);
@@ -111,6 +153,7 @@ class TextStore {
   bool is_in_place() const;
 
   const std::string path_;
+  TextJournal* journal_ = nullptr;
   Fd file_;
   Mapping memory_;
   std::uint64_t seen_ = 0;  ///< offset up to which records are in the index

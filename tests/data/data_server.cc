@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "cli/net/connection.h"
+
 namespace memento::testing {
 namespace {
 
@@ -28,6 +30,15 @@ char state_of(pid_t process) {
 }
 
 }  // namespace
+
+std::string ask(const TestServer& server, const std::vector<std::string>& words) {
+  cli::Endpoint endpoint;
+  endpoint.address = {"127.0.0.1", server.port()};
+  Result<cli::Connection> connection = cli::Connection::open(endpoint);
+  if (!connection) return connection.error().message;
+  const Result<cli::Reply> reply = connection->request(words);
+  return reply ? reply->to_text() : reply.error().message;
+}
 
 bool is_serving(const TestServer& server) {
   Result<Client> client = Client::connect({"127.0.0.1", server.port()});

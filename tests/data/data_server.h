@@ -40,6 +40,9 @@ class DataServer {
   TestServer server_;
 };
 
+/// A request with arguments of any bytes, and its reply as text.
+std::string ask(const TestServer& server, const std::vector<std::string>& words);
+
 /// The server answers, and has its data.
 bool is_serving(const TestServer& server);
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "conf/log_limiter.h"
+#include "shm/keyspace/text_records.h"
 #include "worker/clients/message_hub.h"
 #include "worker/net/acceptor.h"
 #include "worker/net/background.h"
@@ -44,6 +45,7 @@ class Worker {
     context_.settings.long_scripts[context_.process].store(0);  // of one that died running it
     services_.migrate = [this](ClientState& client) { migrations_.begin(client); };
     services_.end_server = [this] { return tell_master_to_end(context_.segment.master_pipe()); };
+    scripts_.texts().set_journal(&text_records_);
     services_.serve_beside = [this] { return serve_beside_script(); };
   }
 
@@ -88,6 +90,7 @@ class Worker {
   Keyspace keyspace_;
   const ServerFacts facts_;
   MessageHub hub_;
+  TextRecords text_records_{keyspace_};
   ScriptEngine scripts_;
   WorkerServices services_;
   SessionContext session_;

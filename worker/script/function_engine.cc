@@ -43,6 +43,7 @@ class LoadHost : public ScriptHost {
 
 std::string error_of(TextStore::Put put) {
   if (put == TextStore::Put::kBusy) return kTextsAreBusy;
+  if (put == TextStore::Put::kTooLong) return TextStore::kIsTooLong;
   return put == TextStore::Put::kNoRoom ? kNoRoom : "";
 }
 
@@ -166,6 +167,13 @@ std::string FunctionEngine::find_conflict(std::span<const Draft> drafts, Policy 
   return "";
 }
 
+// So that the journal, when it has no room for all, has none for the first.
+std::string FunctionEngine::check_room(std::span<const Draft> drafts) {
+  std::uint64_t bytes = 1;
+  for (const Draft& draft : drafts) bytes += 1 + draft.library.name.size() + draft.record.size();
+  return texts_.journal_takes(drafts.size() + 1, bytes) ? "" : TextStore::kIsTooLong;
+}
+
 std::string FunctionEngine::put(std::span<const Draft> drafts) {
   for (const Draft& draft : drafts) {
     const TextStore::Put put =
@@ -236,6 +244,7 @@ std::string FunctionEngine::restore(std::span<const std::string> texts, Policy p
       return "ERR Library " + drafts[i].library.name + " already exists";
   }
   if (std::string error = find_conflict(drafts, policy); !error.empty()) return error;
+  if (std::string error = check_room(drafts); !error.empty()) return error;
   if (policy == Policy::kFlush) {
     if (std::string error = clear(); !error.empty()) return error;
   }

@@ -72,6 +72,7 @@ class FunctionEngine {
   };
   std::string make_draft(std::string_view text, ScriptHost& host, Draft* draft);
   std::string find_conflict(std::span<const Draft> drafts, Policy policy);
+  std::string check_room(std::span<const Draft> drafts);
   std::string put(std::span<const Draft> drafts);
   void take(std::string_view name, std::string_view record, Entry* entry);
   std::string load_functions(Entry* entry);

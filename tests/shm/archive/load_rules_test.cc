@@ -60,7 +60,9 @@ TEST(LoadRules, Nonsense) {
   const auto group_of = [](const Crafted& member) { return std::vector<Crafted>{member}; };
   const std::vector<std::pair<Crafted, std::string>> records{
       {{RecordKind::kPut, at(2), "a", "x", 0, UINT64_MAX, slot + 1}, "its key is of another slot"},
-      {{RecordKind::kPut, at(2), "a", "x", 0, UINT64_MAX, kSlotCount}, "this program reads no such slot"},
+      {{RecordKind::kPut, at(1), "a", "x", 0, UINT64_MAX, kSlotCount}, "no text is called so"},
+      {{RecordKind::kPut, at(2), "la", "x", 0, UINT64_MAX, kSlotCount}, "its slot's image is at 0"},
+      {{RecordKind::kExpire, at(1), "la", "", 0, 4, kSlotCount}, "no such records to texts"},
       {put(long_key, 1, "x"), "its key has 65537 bytes"},
       {{RecordKind::kErase, at(2), "b{a}"}, "its key is not there"},
       {{RecordKind::kExpire, at(2), "b{a}"}, "its key is not there"},

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <new>
+#include <string>
 
 #include "tests/cpu_growth.h"
 
@@ -56,6 +58,67 @@ TEST_F(TextStoreTest, TextsAreShared) {
   TextStore::remove_file(segment_);
   TextStore fresh(segment_);
   EXPECT_EQ(found(fresh, kScript, "s"), "(none)");
+}
+
+/// Notes what the store records, and has room or not.
+class NotedRecords : public TextJournal {
+ public:
+  bool has_room(std::uint64_t count, std::uint64_t bytes) override {
+    EXPECT_EQ(count, 1u);
+    if (is_full) throw std::bad_alloc();
+    return bytes <= limit_bytes;
+  }
+  void record(RecordKind kind, std::string_view key, std::string_view text) override {
+    noted.append(std::to_string(static_cast<int>(kind))).append(" ").append(key).append("=").append(text) +=
+        ";";
+  }
+  std::string noted;
+  std::uint64_t limit_bytes = 100;
+  bool is_full = false;
+};
+
+// What is kept is recorded, once, in front of the change; what was merely seen is not. Without room nothing
+// is changed.
+TEST_F(TextStoreTest, ChangesAreRecorded) {
+  TextStore store(segment_);
+  NotedRecords journal;
+  store.set_journal(&journal);
+  EXPECT_EQ(store.put(kScript, "seen", "x", Keep::kEvaluated), Put::kDone);
+  EXPECT_EQ(store.erase(kScript, "seen"), Put::kDone);
+  EXPECT_EQ(journal.noted, "");
+  EXPECT_EQ(store.put(kScript, "a", "x", Keep::kKept), Put::kDone);
+  EXPECT_EQ(store.put(kScript, "a", "x", Keep::kKept), Put::kDone);
+  EXPECT_EQ(store.put(kLibrary, "a", "y", Keep::kKept), Put::kDone);
+  EXPECT_EQ(store.erase(kLibrary, "none"), Put::kDone);
+  EXPECT_EQ(store.erase(kLibrary, "a"), Put::kDone);
+  EXPECT_EQ(store.clear(kScript), Put::kDone);
+  EXPECT_EQ(journal.noted, "1 sa=x;1 la=y;4 la=;7 s=;");
+  journal.limit_bytes = 5;
+  EXPECT_EQ(store.put(kLibrary, "b", "12345", Keep::kKept), Put::kTooLong);
+  EXPECT_EQ(found(store, kLibrary, "b"), "(none)");
+  journal.is_full = true;
+  EXPECT_THROW(store.put(kLibrary, "b", "1", Keep::kKept), std::bad_alloc);
+  EXPECT_EQ(found(store, kLibrary, "b"), "(none)");
+  journal.is_full = false;
+  EXPECT_EQ(store.put(kLibrary, "b", "1", Keep::kKept), Put::kDone);
+}
+
+// What is kept can be copied while nobody writes, and read again by the keys of its records.
+TEST_F(TextStoreTest, KeptTextsAreVisited) {
+  TextStore store(segment_);
+  EXPECT_EQ(store.put(kScript, "a", "1", Keep::kKept), Put::kDone);
+  EXPECT_EQ(store.put(kScript, "b", "2", Keep::kEvaluated), Put::kDone);
+  EXPECT_EQ(store.put(kLibrary, "c", "3", Keep::kKept), Put::kDone);
+  EXPECT_EQ(store.kept_count(), 2u);
+  std::string seen;
+  EXPECT_TRUE(store.each_kept([&] { seen += "begin"; },
+                              [&](TextGroup group, std::string_view name, std::string_view text) {
+                                const std::string key = TextStore::key_of(group, name);
+                                EXPECT_EQ(TextStore::read_key(key), std::pair(group, name));
+                                seen.append(" ").append(key).append("=").append(text);
+                              }));
+  EXPECT_EQ(seen, "begin sa=1 lc=3");
+  for (const char* none : {"", "x", "S1"}) EXPECT_FALSE(TextStore::read_key(none)) << none;
 }
 
 // A cache of what was compiled learns when it is out of date.

@@ -59,6 +59,7 @@ void script_load(CommandContext& context, const Call& call) {
   const ScriptEngine::Found found = context.services.scripts->load(call[2], &put);
   if (found.script == nullptr) return context.reply.error("ERR " + found.error);
   if (put == TextStore::Put::kBusy) return context.reply.error(kTextsAreBusy);
+  if (put == TextStore::Put::kTooLong) return context.reply.error(TextStore::kIsTooLong);
   if (put == TextStore::Put::kNoRoom)
     return context.reply.error("OOM scripts that were loaded, and libraries, may take " +
                                std::to_string(TextStore::kKeptLimitBytes) + " bytes together");
