@@ -1,27 +1,23 @@
 // See archiver.h. One thread takes, writes and decides, another one syncs.
 #include "archiver/archiver.h"
 
-#include <poll.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <csignal>
 #include <optional>
 #include <string>
 
+#include "archiver/archiver_wakeups.h"
 #include "archiver/data_manifest.h"
 #include "archiver/disk_health.h"
 #include "archiver/journal_output.h"
+#include "archiver/journal_switch.h"
 #include "archiver/loading.h"
 #include "archiver/releases.h"
 #include "archiver/snapshots.h"
 #include "archiver/sync_thread.h"
 #include "shm/archive/ring_frames.h"
 #include "shm/messages/journal_wakeup.h"
-#include "shm/messages/wakeup_fifo.h"
 #include "shm/os/child_process.h"
 #include "shm/os/clock.h"
 
@@ -40,16 +36,18 @@ constexpr std::int64_t kIdlePauseMs = 100;
 
 class Archiver {
  public:
-  explicit Archiver(ArchiverProcess process)
-      : process_(std::move(process)),
-        disk_(process_.segment.header().disk),
-        signals_(signal_file({SIGTERM, SIGQUIT, SIGINT, SIGHUP, SIGUSR1, SIGUSR2})),
-        wakeup_(process_.segment.path(), process_.process) {}
+  Archiver(ArchiverProcess& process, ArchiverWakeups& wakeups)
+      : process_(process), disk_(process_.segment.header().disk), wakeups_(wakeups) {}
 
-  int run();
+  enum class End { kServer, kJournal, kFailed };
+  /// kServer: on a signal; kJournal: it was turned off; kFailed: see status().
+  End run();
+  ExitStatus status() const { return status_; }
 
  private:
   Outcome open();
+  bool is_to_end();
+  bool turn_off();
   bool turn();
   bool takes_more() const;
   bool pass();
@@ -63,6 +61,7 @@ class Archiver {
   void look_at_snapshot();
   void prepare_next_file();
   void take_sync_answer();
+  void end_sync(const Outcome& answer);
   void count_sync();
   void sync_if_due();
   bool is_sync_due() const;
@@ -73,7 +72,6 @@ class Archiver {
   bool is_drained();
   int pause_ms(bool has_moved);
   void sleep(bool has_moved);
-  void on_signal();
   void close();
   SyncPolicy wanted_policy() const {
     return static_cast<SyncPolicy>(process_.settings.sync_policy.load(std::memory_order_relaxed));
@@ -82,10 +80,9 @@ class Archiver {
     if (!outcome) on_disk_error(outcome.error());
   }
 
-  ArchiverProcess process_;
+  ArchiverProcess& process_;
   DiskState& disk_;
-  Fd signals_;
-  WakeupFifo wakeup_;
+  ArchiverWakeups& wakeups_;
   std::optional<DataManifest> manifest_;
   std::optional<UnsyncedFrames> unsynced_;
   std::optional<JournalOutput> output_;
@@ -98,13 +95,14 @@ class Archiver {
   bool has_frames_ = false;  ///< and are not kept yet
   bool needs_file_ = true;   ///< there is none, it failed, or has no room for these
   bool has_next_file_ = false;
+  std::vector<std::uint64_t> off_tails_;    ///< where the rings ended when it was to be turned off
   bool begins_snapshot_ = false;            ///< with the next file
   std::vector<std::uint64_t> first_tails_;  ///< where the rings ended at the start
   bool had_database_change_ = false;        ///< one was under way then
   std::int64_t unsynced_since_ns_ = 0;
   std::int64_t sync_began_ns_ = 0;
-  bool ends_ = false;
-  bool nobody_writes_ = false;
+  bool was_late_ = false;  ///< a sync was due while one was under way
+  ExitStatus status_ = ExitStatus::kOk;
 };
 
 Outcome Archiver::open() {
@@ -114,7 +112,8 @@ Outcome Archiver::open() {
   disk_.process.store(process_.process);
   for (Word& asked : disk_.asked_ns) asked.store(0);  // a dead predecessor's
   if (disk_.is_loading()) {
-    const Outcome loaded = load_data(process_, *manifest_, [this] { return on_signal(), !ends_; });
+    const Outcome loaded =
+        load_data(process_, *manifest_, [this] { return wakeups_.take_signals(), !wakeups_.ends(); });
     if (!loaded) return loaded;
   }
   Result<UnsyncedFrames> unsynced = UnsyncedFrames::open(process_.segment.path(), disk_);
@@ -129,32 +128,54 @@ Outcome Archiver::open() {
   return Done{};
 }
 
-int Archiver::run() {
-  if (!signals_ || sync_.descriptor() < 0) {
-    process_.log.error("setting up: " + std::string(std::strerror(errno)));
-    return static_cast<int>(ExitStatus::kSystem);
-  }
-  if (const Outcome opened = open(); !opened) {
-    if (!ends_) process_.log.error(opened.error().message);
-    return static_cast<int>(opened.error().status);
-  }
-  while (!(ends_ && (is_drained() || !health_.works()))) {
+Archiver::End Archiver::run() {
+  const auto fail = [&](const std::string& message, ExitStatus status) {
+    if (!wakeups_.ends()) process_.log.error(message);
+    status_ = status;
+    return End::kFailed;
+  };
+  if (sync_.descriptor() < 0)
+    return fail("setting up: " + std::string(std::strerror(errno)), ExitStatus::kSystem);
+  if (const Outcome opened = open(); !opened) return fail(opened.error().message, opened.error().status);
+  while (!is_to_end()) {
     if (process_.ready_pipe && !disk_.is_loading()) tell_ready(std::move(process_.ready_pipe));
+    if (disk_.is_off.load() != 0 && !wakeups_.ends() && turn_off()) return End::kJournal;
     const bool has_moved = turn();
     if (!rings_->merger().error().empty()) {
-      process_.log.error(rings_->merger().error() + "; the journal cannot go on");
       disk_.status.store(static_cast<std::uint64_t>(DiskStatus::kFailed) | EIO << 8);
-      return static_cast<int>(ExitStatus::kRuntime);
+      return fail(rings_->merger().error() + "; the journal cannot go on", ExitStatus::kRuntime);
     }
     sleep(has_moved);
-    on_signal();
+    if (wakeups_.nobody_writes()) snapshots_->hurry();
   }
   close();
-  return static_cast<int>(ExitStatus::kOk);
+  return End::kServer;
+}
+
+bool Archiver::is_to_end() { return wakeups_.ends() && (is_drained() || !health_.works()); }
+
+// What was changed before is on disk first, if that works. False: not yet, or MANIFEST cannot be written,
+// which is tried again.
+bool Archiver::turn_off() {
+  for (std::uint32_t i = static_cast<std::uint32_t>(off_tails_.size()); i < process_.segment.process_count();
+       ++i)
+    off_tails_.push_back(process_.segment.process(i).journal.tail.load());
+  if (health_.works() && !releases_.has_reached(off_tails_)) return false;
+  if (sync_.is_running() || disk_.is_loading() || !health_.may_try(monotonic_time_ns())) return false;
+  snapshots_->cancel();
+  if (const Outcome off = turn_journal_off(process_, *manifest_); !off) {
+    on_disk_error(off.error());
+    return false;
+  }
+  unsynced_->clear();
+  wake_waiting(process_.segment, wakeups_.fifo());
+  process_.log.info("the journal is off: " + process_.folder.path() + " has the data up to now");
+  return true;
 }
 
 // True: something was taken from the rings, and there may be more.
 bool Archiver::turn() {
+  if (disk_.is_off.load() == 0) off_tails_.clear();
   take_sync_answer();
   const bool may_leave_file = output_->unsynced_bytes() == 0 || !health_.works();
   if (needs_file_ && !sync_.is_running() && may_leave_file && health_.may_try(monotonic_time_ns()))
@@ -162,7 +183,7 @@ bool Archiver::turn() {
   const bool is_ready = disk_.is_ready.load() != 0;
   if (!needs_file_ && is_ready && manifest_->policy() != wanted_policy()) {
     check(manifest_->follow(wanted_policy()));
-    wake_waiting(process_.segment, wakeup_);
+    wake_waiting(process_.segment, wakeups_.fifo());
   }
   begin_snapshot_when_due();
   const bool has_moved = pass();
@@ -175,7 +196,7 @@ bool Archiver::turn() {
 
 // With a new file, in front of which nothing is open.
 void Archiver::begin_snapshot_when_due() {
-  const bool is_time = !ends_ || (nobody_writes_ && snapshots_->is_first_missing());
+  const bool is_time = !wakeups_.ends() || (wakeups_.nobody_writes() && snapshots_->is_first_missing());
   if (!is_time || needs_file_ || has_frames_ || !snapshots_->is_due(monotonic_time_ns())) return;
   if (is_in_database_change()) return;
   needs_file_ = begins_snapshot_ = true;
@@ -198,7 +219,9 @@ bool Archiver::is_in_database_change() {
 }
 
 void Archiver::look_at_snapshot() {
+  const std::uint64_t answered = disk_.saves_done.load();
   const Result<bool> is_new = snapshots_->turn(releases_, output_->known_frame());
+  if (disk_.saves_done.load() != answered) wake_waiting(process_.segment, wakeups_.fifo());
   if (!is_new) return on_disk_error(is_new.error());
   if (*is_new && disk_.is_ready.load() == 0) become_ready();
 }
@@ -209,7 +232,7 @@ void Archiver::become_ready() {
   disk_.load.store(static_cast<std::uint64_t>(LoadState::kNone));
   check(manifest_->follow(wanted_policy()));
   releases_.tell(process_.segment);
-  wake_waiting(process_.segment, wakeup_);
+  wake_waiting(process_.segment, wakeups_.fifo());
 }
 
 // The first one, behind one that is full and synced, or behind one that failed.
@@ -277,31 +300,42 @@ bool Archiver::write(std::span<char> frames) {
 // What was taken is where a successor finds it.
 void Archiver::publish() {
   rings_->merger().publish();
-  wake_waiting(process_.segment, wakeup_);
+  wake_waiting(process_.segment, wakeups_.fifo());
 }
 
 bool Archiver::is_sync_due() const {
-  if (wanted_policy() == SyncPolicy::kAlways || needs_file_ || ends_ || manifest_->is_settling() ||
-      snapshots_->needs_sync())
+  if (wanted_policy() == SyncPolicy::kAlways || needs_file_ || wakeups_.ends() || manifest_->is_settling() ||
+      snapshots_->needs_sync() || !off_tails_.empty())
     return true;
   const std::int64_t patience_ns = wanted_policy() == SyncPolicy::kNo ? kLazySyncNs : kNsPerS;
   return output_->unsynced_bytes() >= kSyncBytes || monotonic_time_ns() - unsynced_since_ns_ >= patience_ns;
 }
 
 void Archiver::sync_if_due() {
-  if (!health_.works() || output_->unsynced_bytes() == 0 || sync_.is_running() || !is_sync_due()) return;
+  if (!health_.works() || output_->unsynced_bytes() == 0 || !is_sync_due()) return;
+  if (sync_.is_running()) {
+    const bool is_late = wanted_policy() != SyncPolicy::kAlways && !std::exchange(was_late_, true);
+    if (is_late) disk_.delayed_syncs.fetch_add(1);
+    return;
+  }
+  was_late_ = false;
   sync_began_ns_ = monotonic_time_ns();
   disk_.asked_ns[DiskCall::kSync].store(static_cast<std::uint64_t>(sync_began_ns_));
   output_->begin_sync();
   unsynced_since_ns_ = 0;
+  // With `always` the rings collect the next group meanwhile, and a thread of its own would cost two more
+  // wake-ups a group; else the rings may fill while a disk takes its time.
+  if (wanted_policy() == SyncPolicy::kAlways) return end_sync(output_->file()->sync());
   sync_.begin(*output_->file());
 }
 
 void Archiver::take_sync_answer() {
-  const std::optional<Outcome> answer = sync_.take_answer();
-  if (!answer) return;
+  if (const std::optional<Outcome> answer = sync_.take_answer()) end_sync(*answer);
+}
+
+void Archiver::end_sync(const Outcome& answer) {
   disk_.asked_ns[DiskCall::kSync].store(0);
-  if (!*answer) return on_disk_error(answer->error());
+  if (!answer) return on_disk_error(answer.error());
   count_sync();
   release(output_->end_sync());
 }
@@ -319,7 +353,7 @@ void Archiver::count_sync() {
 void Archiver::release(std::uint64_t frame) {
   if (!releases_.advance(frame) || disk_.is_ready.load() == 0) return;
   releases_.tell(process_.segment);
-  wake_waiting(process_.segment, wakeup_);
+  wake_waiting(process_.segment, wakeups_.fifo());
   check(manifest_->settle());
 }
 
@@ -341,12 +375,12 @@ void Archiver::tell_status() {
       wanted_policy() == SyncPolicy::kAlways ? 0 : process_.settings.disk_timeout_ms * kNsPerMs;
   const std::uint64_t status =
       health_.has_failed_for(patience_ns, monotonic_time_ns()) ? health_.status() : 0;
-  if (disk_.status.exchange(status) != status) wake_waiting(process_.segment, wakeup_);
+  if (disk_.status.exchange(status) != status) wake_waiting(process_.segment, wakeups_.fifo());
 }
 
 // With nobody to write any more it also makes the snapshot without which the folder would be of no use.
 bool Archiver::is_drained() {
-  if (nobody_writes_ && snapshots_->is_first_missing()) return false;
+  if (wakeups_.nobody_writes() && snapshots_->is_first_missing()) return false;
   return !has_frames_ && rings_->merger().waiting_bytes() == 0 && output_->unsynced_bytes() == 0 &&
          !sync_.is_running();
 }
@@ -354,7 +388,8 @@ bool Archiver::is_drained() {
 int Archiver::pause_ms(bool has_moved) {
   const std::int64_t now_ns = monotonic_time_ns();
   if (needs_file_ && !sync_.is_running() && health_.may_try(now_ns)) return 0;
-  if (ends_ && !sync_.is_running() && !snapshots_->is_under_way()) return health_.works() ? 0 : kIdlePauseMs;
+  if (wakeups_.ends() && !sync_.is_running() && !snapshots_->is_under_way())
+    return health_.works() ? 0 : kIdlePauseMs;
   const bool is_busy = has_moved || sync_.is_running() || disk_.save_began_ms.load() != 0;
   return is_busy ? kBusyPauseMs : kIdlePauseMs;
 }
@@ -368,23 +403,7 @@ void Archiver::sleep(bool has_moved) {
     announce_sleep(disk_.sleeps);
     if (is_always && rings_->merger().waiting_bytes() != 0) timeout_ms = 0;
   }
-  pollfd waits[] = {
-      {signals_.get(), POLLIN, 0}, {wakeup_.descriptor(), POLLIN, 0}, {sync_.descriptor(), POLLIN, 0}};
-  poll(waits, std::size(waits), timeout_ms);
-  disk_.sleeps.store(0);
-  if ((waits[1].revents & POLLIN) != 0) wakeup_.drain();
-}
-
-void Archiver::on_signal() {
-  signalfd_siginfo signal;
-  while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
-    ends_ |= signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGQUIT;
-    nobody_writes_ |= signal.ssi_signo == SIGQUIT;
-    if (nobody_writes_ && snapshots_) snapshots_->hurry();
-    if (signal.ssi_signo != SIGUSR1) continue;
-    if (const Outcome reopened = process_.log.reopen(); !reopened)
-      process_.log.warning(reopened.error().message);
-  }
+  wakeups_.sleep(timeout_ms, sync_.descriptor());
 }
 
 void Archiver::close() {
@@ -395,7 +414,7 @@ void Archiver::close() {
                                 " bytes of changes are in memory only; the next start writes them, if the "
                                 "machine runs until then");
   }
-  if (!nobody_writes_ || output_->file() == nullptr) return;
+  if (!wakeups_.nobody_writes() || output_->file() == nullptr) return;
   Outcome ended = output_->trim();
   if (ended) ended = manifest_->end_clean();
   if (!ended) process_.log.warning(ended.error().message);
@@ -403,6 +422,22 @@ void Archiver::close() {
 
 }  // namespace
 
-int run_archiver(ArchiverProcess process) { return Archiver(std::move(process)).run(); }
+int run_archiver(ArchiverProcess process) {
+  ArchiverWakeups wakeups(process.segment, process.process, process.log);
+  if (!wakeups.works()) {
+    process.log.error("setting up: " + std::string(std::strerror(errno)));
+    return static_cast<int>(ExitStatus::kSystem);
+  }
+  while (!wakeups.ends()) {
+    if (is_journal_off(process.segment)) {
+      if (process.ready_pipe) tell_ready(std::move(process.ready_pipe));
+      wait_until_on(process, wakeups);
+      continue;
+    }
+    Archiver archiver(process, wakeups);
+    if (archiver.run() != Archiver::End::kJournal) return static_cast<int>(archiver.status());
+  }
+  return static_cast<int>(ExitStatus::kOk);
+}
 
 }  // namespace memento

@@ -70,7 +70,7 @@ Outcome SnapshotThread::make() {
     if (step && *step == SnapshotRound::Step::kNeedsJournal) return end(**round);
     if (step && *step == SnapshotRound::Step::kBusy) goes_on = wait_for(kBusyPauseNs);
     if (step && *step == SnapshotRound::Step::kMore && !(*round)->holds_value()) keep_rate(**round);
-    if (goes_on && wait_for(0)) continue;
+    if (goes_on && !ends_) continue;
     const Outcome cancelled = (*round)->cancel();
     return !step ? step.error() : !cancelled ? cancelled.error() : given_up();
   }
@@ -80,13 +80,16 @@ Outcome SnapshotThread::make() {
 Outcome SnapshotThread::end(SnapshotRound& round) {
   std::unique_lock<std::mutex> lock(mutex_);
   needed_tails_ = round.needed_tails();
-  told_.wait(lock, [this] { return ends_ || last_frame_; });
+  told_.wait(lock, [this] { return ends_.load() || last_frame_; });
   const std::optional<std::uint64_t> last_frame = last_frame_;
   lock.unlock();
   if (last_frame) round.end_at(*last_frame);
   while (last_frame) {
     const Result<SnapshotRound::Step> step = round.step();
-    if (step && *step == SnapshotRound::Step::kDone) return Done{};
+    if (step && *step == SnapshotRound::Step::kDone) {
+      file_bytes_ = round.written_bytes();
+      return Done{};
+    }
     if (step) continue;
     [[maybe_unused]] const Outcome cancelled = round.cancel();
     return step.error();
@@ -98,7 +101,7 @@ Outcome SnapshotThread::end(SnapshotRound& round) {
 // False: it is to end.
 bool SnapshotThread::wait_for(std::int64_t duration_ns) {
   std::unique_lock<std::mutex> lock(mutex_);
-  return !told_.wait_for(lock, std::chrono::nanoseconds(duration_ns), [this] { return ends_; });
+  return !told_.wait_for(lock, std::chrono::nanoseconds(duration_ns), [this] { return ends_.load(); });
 }
 
 // Waits until as much time has passed as what was written is worth.

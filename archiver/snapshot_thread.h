@@ -33,6 +33,8 @@ class SnapshotThread {
   /// Once: the images are written; the journal has to be on disk up to these tails. Then end_at().
   std::optional<std::vector<std::uint64_t>> take_needed_tails();
   void end_at(std::uint64_t last_frame);
+  /// Of the snapshot that is done.
+  std::uint64_t file_bytes() const { return file_bytes_; }
   /// Done, the snapshot is on disk; or an Error, and there is none.
   std::optional<Outcome> outcome();
 
@@ -46,11 +48,12 @@ class SnapshotThread {
   Segment& segment_;
   const SnapshotRound::Options options_;
   std::atomic<std::uint64_t> bytes_per_s_;
+  std::atomic<std::uint64_t> file_bytes_{0};
   std::int64_t pace_ns_ = 0;       ///< so much time was due for
   std::uint64_t paced_bytes_ = 0;  ///< so many bytes; the thread's own
   std::mutex mutex_;
   std::condition_variable told_;
-  bool ends_ = false;  ///< under the mutex, as all that follow
+  std::atomic<bool> ends_{false};  ///< set under the mutex, as all that follow are changed
   std::optional<std::vector<std::uint64_t>> needed_tails_;
   std::optional<std::uint64_t> last_frame_;
   std::optional<Outcome> outcome_;

@@ -1,6 +1,8 @@
 // See snapshots.h.
 #include "archiver/snapshots.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -36,16 +38,26 @@ Snapshots::Snapshots(const ArchiverProcess& process, DataManifest& manifest)
     : process_(process),
       manifest_(manifest),
       disk_(process.segment.header().disk),
-      rate_ns_(monotonic_time_ns()) {
+      rate_ns_(monotonic_time_ns()),
+      rate_bytes_(disk_.journal_bytes.load()) {
+  if (disk_.last_save_ms.load() == 0) note_found_snapshot();
   first_bytes_ = static_cast<std::int64_t>(disk_.journal_bytes.load()) -
                  bytes_in_files(process.folder, manifest.newest().first_file, disk_.file.load());
   disk_.save_began_ms.store(0);  // a predecessor's, which died with it
   disk_.saves_begun.store(disk_.saves_done.load());
 }
 
-bool Snapshots::is_wanted() const {
-  return disk_.saves_wanted.load() != disk_.saves_done.load() || is_first_missing();
+// One that was there when this segment was made: what came behind it was loaded, not changed.
+void Snapshots::note_found_snapshot() {
+  const std::string path = process_.folder.path() + "/" + snapshot_file_name(manifest_.newest().snapshot);
+  struct stat file {};
+  if (manifest_.newest().snapshot == 0 || stat(path.c_str(), &file) != 0) return;
+  disk_.last_save_ms.store(static_cast<std::uint64_t>(file.st_mtime) * 1000);
+  disk_.snapshot_bytes.store(static_cast<std::uint64_t>(file.st_size));
+  disk_.save_changes.store(process_.segment.change_count());
 }
+
+bool Snapshots::is_asked_for() const { return disk_.saves_wanted.load() != disk_.saves_done.load(); }
 
 // In bytes.
 std::int64_t Snapshots::journal_length() const {
@@ -60,12 +72,14 @@ bool Snapshots::is_journal_long() const {
 }
 
 bool Snapshots::is_due(std::int64_t now_ns) {
-  if (thread_ || now_ns < retry_at_ns_) return false;
-  const std::int64_t period_ns = process_.options.save_s * kNsPerS;
+  if (thread_) return false;
+  if (is_asked_for()) return true;
+  if (now_ns < retry_at_ns_) return false;
+  const std::int64_t period_ns = process_.settings.save_s.load(std::memory_order_relaxed) * kNsPerS;
+  const std::uint64_t since_ms = now_ms() - std::max(disk_.last_save_ms.load(), start_ms_);
   const bool is_time =
-      period_ns != 0 && journal_length() != 0 &&
-      static_cast<std::int64_t>(now_ms() - disk_.last_save_ms.load()) * 1'000'000 >= period_ns;
-  return is_wanted() || is_journal_long() || is_time;
+      period_ns != 0 && journal_length() != 0 && static_cast<std::int64_t>(since_ms) * 1'000'000 >= period_ns;
+  return is_first_missing() || is_journal_long() || is_time;
 }
 
 void Snapshots::begin(const JournalHead& head) {
@@ -75,13 +89,20 @@ void Snapshots::begin(const JournalHead& head) {
   disk_.saves_begun.store(disk_.saves_wanted.load());
   disk_.save_slots.store(0);
   disk_.save_began_ms.store(now_ms());
+  begun_changes_ = process_.segment.change_count();
   SnapshotRound::Options options;
   options.folder = &process_.folder.fd();
   options.path = process_.folder.path();
   options.number = manifest_.newest().snapshot + 1;
   options.data_id = process_.segment.header().data_id;
   options.process = process_.process;
-  thread_.emplace(process_.segment, std::move(options), process_.options.snapshot_rate_bytes);
+  thread_.emplace(process_.segment, std::move(options), rate_limit());
+}
+
+// In bytes a second; 0: none.
+std::uint64_t Snapshots::rate_limit() const {
+  const bool is_hurried = hurries_ || disk_.hurried_save.load() > disk_.saves_done.load();
+  return is_hurried ? 0 : static_cast<std::uint64_t>(process_.settings.snapshot_rate_bytes.load());
 }
 
 // What a snapshot is made for is to be shorter than what comes meanwhile.
@@ -93,8 +114,8 @@ void Snapshots::keep_rate() {
     rate_ns_ = now_ns;
     rate_bytes_ = bytes;
   }
-  const std::uint64_t limit = process_.options.snapshot_rate_bytes;
-  thread_->set_rate(limit == 0 || hurries_ ? 0 : std::max(limit, 2 * journal_rate_));
+  const std::uint64_t limit = rate_limit();
+  thread_->set_rate(limit == 0 ? 0 : std::max(limit, 2 * journal_rate_));
 }
 
 Result<bool> Snapshots::turn(const Releases& releases, std::uint64_t known_frame) {
@@ -125,7 +146,9 @@ void Snapshots::fail(const Error& error) {
 
 Result<bool> Snapshots::finish() {
   const std::uint64_t number = thread_->number();
+  const std::uint64_t snapshot_bytes = thread_->file_bytes();
   thread_.reset();
+  needed_tails_.clear();
   if (Outcome written = manifest_.begin_with(number, head_); !written) {
     fail(written.error());
     return written.error();
@@ -140,6 +163,9 @@ Result<bool> Snapshots::finish() {
   disk_.last_save_errno.store(0);
   disk_.last_save_took_ms.store(took_ms);
   disk_.last_save_ms.store(now_ms());
+  disk_.save_changes.store(begun_changes_);
+  disk_.snapshot_bytes.store(snapshot_bytes);
+  disk_.saves.fetch_add(1);
   disk_.save_began_ms.store(0);
   disk_.saves_done.store(disk_.saves_begun.load());
   return true;

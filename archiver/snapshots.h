@@ -14,6 +14,7 @@
 #include "archiver/releases.h"
 #include "archiver/snapshot_thread.h"
 #include "shm/format/frame.h"
+#include "shm/os/clock.h"
 
 namespace memento {
 
@@ -44,7 +45,9 @@ class Snapshots {
   void keep_rate();
   void fail(const Error& error);
   Result<bool> finish();
-  bool is_wanted() const;
+  bool is_asked_for() const;
+  std::uint64_t rate_limit() const;
+  void note_found_snapshot();
   bool is_journal_long() const;
   std::int64_t journal_length() const;
 
@@ -56,13 +59,15 @@ class Snapshots {
   std::vector<std::uint64_t> needed_tails_;
   bool hurries_ = false;
   std::int64_t began_ns_ = 0;
+  const std::uint64_t start_ms_ = static_cast<std::uint64_t>(wall_time_ms());
   std::int64_t retry_at_ns_ = 0;  ///< behind one that failed
   /// DiskState::journal_bytes when MANIFEST's first file began, in front of this segment's life below 0; and
   /// when the snapshot under way did.
   std::int64_t first_bytes_ = 0;
   std::int64_t begun_bytes_ = 0;
-  std::int64_t rate_ns_ = 0;      ///< when the journal's rate was looked at,
-  std::uint64_t rate_bytes_ = 0;  ///< and how long it was then
+  std::uint64_t begun_changes_ = 0;  ///< Segment::change_count() then
+  std::int64_t rate_ns_ = 0;         ///< when the journal's rate was looked at,
+  std::uint64_t rate_bytes_ = 0;     ///< and how long it was then
   std::uint64_t journal_rate_ = 0;
 };
 

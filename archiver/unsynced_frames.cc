@@ -54,9 +54,9 @@ void UnsyncedFrames::clear() {
   empty_file(collecting());
 }
 
-// Its memory is given back, but for a little that is needed again at once.
+// Its memory is given back, but for what is needed again at once: getting it costs as much as filling it.
 void UnsyncedFrames::empty_file(std::size_t file) {
-  constexpr std::uint64_t kKeptBytes = 1 << 20;
+  constexpr std::uint64_t kKeptBytes = 16 << 20;
   const std::uint64_t bytes = state_->unsynced_bytes[file].exchange(0);
   if (bytes > kKeptBytes) punch_hole(files_[file].get(), kKeptBytes, bytes);
 }

@@ -27,6 +27,8 @@ inline constexpr std::int64_t kLargestSlowAfterUs = 86'400'000'000;
 inline constexpr std::int64_t kLargestSlowShown = 1'000'000;
 inline constexpr std::int64_t kLargestLatencyAfterMs = 86'400'000;
 inline constexpr std::int64_t kLargestDiskTimeoutMs = 86'400'000;
+inline constexpr std::int64_t kLargestSaveS = 31'536'000;
+inline constexpr std::int64_t kLargestSnapshotRate = std::int64_t{1} << 40;
 
 struct LiveSettings {
   std::atomic<int> max_clients{0};                 ///< of all workers together
@@ -67,6 +69,10 @@ struct LiveSettings {
   std::atomic<std::int64_t> disk_timeout_ms{10'000};
   /// Then, and while it answers with errors, no data is changed.
   std::atomic<bool> stops_writes_on_disk_error{true};
+  /// A snapshot as often, if anything was changed; 0: only when it is needed.
+  std::atomic<std::int64_t> save_s{0};
+  /// What one writes in a second, at most; 0: without limit.
+  std::atomic<std::int64_t> snapshot_rate_bytes{50 << 20};
   StatisticsRecords statistics;
 };
 

@@ -73,6 +73,8 @@ constexpr NumberField kNumbers[] = {
      [](LiveSettings& s, std::int64_t value) { s.disk_timeout_ms = value; }},
     field<&O::stops_writes_on_disk_error, &L::stops_writes_on_disk_error>(
         "stop-writes-on-disk-error", &V::stops_writes_on_disk_error, yes_or_no),
+    field<&O::save_s, &L::save_s>("save", &V::save_s),
+    field<&O::snapshot_rate_bytes, &L::snapshot_rate_bytes>("snapshot-rate", &V::snapshot_rate_bytes),
 };
 constexpr std::string_view kPassword = "password";
 constexpr std::string_view kHexDigits = "0123456789abcdef";

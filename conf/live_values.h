@@ -33,6 +33,8 @@ struct LiveValues {
   std::int64_t sync_policy = 1;
   std::int64_t disk_timeout_ms = 10'000;
   std::int64_t stops_writes_on_disk_error = 1;  ///< 0: off
+  std::int64_t save_s = 0;
+  std::int64_t snapshot_rate_bytes = 50 << 20;
   std::string password;
 
   static LiveValues configured(const Options& options, const std::string& password);

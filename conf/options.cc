@@ -259,9 +259,9 @@ class Parser {
         "With --data: silence after which the disk counts as hung (10)", "SECONDS");
     add("--stop-writes-on-disk-error", o.stops_writes_on_disk_error, yes_or_no,
         "With --data: refuse writes while the disk fails or hangs: yes or no (yes)", "YES|NO");
-    add("--snapshot-rate", o.snapshot_rate_bytes, size_between(0, 1ull << 40),
+    add("--snapshot-rate", o.snapshot_rate_bytes, size_between(0, kLargestSnapshotRate),
         "With --data: what a snapshot writes in a second; 0: as much as it can (50MiB)", "SIZE");
-    add("--save", o.save_s, number_between(0, 31'536'000, "a number of seconds"),
+    add("--save", o.save_s, number_between(0, kLargestSaveS, "a number of seconds"),
         "With --data: make a snapshot as often; 0: when the journal is longer than the data (0)", "SECONDS");
     add("--recover", o.recovery, is_recovery_mode,
         "With --data: salvage starts with what is in front of damage, detached with a copy put back", "MODE");

@@ -1,6 +1,5 @@
 // The master's part in data on disk: the folders, which data a start begins with, and the archiver, which
 // does the rest. See master.h.
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include "master/master.h"
 #include "shm/archive/manifest_file.h"
 #include "shm/format/layout.h"
+#include "shm/os/random.h"
+#include "shm/texts/text_store.h"
 
 namespace memento {
 namespace {
@@ -17,20 +18,11 @@ namespace {
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::int64_t kArchiverGraceMs = 10'000;
 
-std::uint64_t random_number() {
-  std::uint64_t number = 0;
-  while (number == 0) {
-    if (getrandom(&number, sizeof number, 0) < 0) break;
-  }
-  return number;
-}
-
 // Anything that a journal which begins now would not tell: keys, or positions that slots have come to.
 bool has_data(Segment& segment) {
   const Header& header = segment.header();
-  const SlotArray slots(segment.base() + header.slots_offset);
-  const auto* const journals =
-      reinterpret_cast<const SlotJournal*>(segment.base() + header.slot_journals_offset);
+  const SlotArray slots = segment.slots();
+  const SlotJournal* const journals = segment.slot_journals();
   for (DatabaseId database; database < kDatabaseEnd; ++database) {
     if (!header.is_open(database)) continue;
     for (std::uint32_t i = 0; i < kSlotCount; ++i) {
@@ -38,16 +30,12 @@ bool has_data(Segment& segment) {
       if (slots[slot].cells.load() != 0 || journals[slot.value].position.load() != 0) return true;
     }
   }
-  return false;
+  return journals[kTextSlot.value].position.load() != 0 || TextStore(segment.path()).kept_count() != 0;
 }
 
-// No folder's files tell of what is in memory.
 void forget_folder(Header& header) {
   header.journal.store(0);
-  DiskState& disk = header.disk;
-  for (Word* word : {&disk.is_ready, &disk.known_frame, &disk.unsynced_bytes[0], &disk.unsynced_bytes[1],
-                     &disk.file, &disk.file_end})
-    word->store(0);
+  header.disk.forget_files();
 }
 
 Error refusal(std::string text) { return Error{ExitStatus::kConfig, 0, std::move(text)}; }
@@ -106,10 +94,7 @@ FoundData Master::look_at_data(const std::optional<Manifest>& manifest, bool is_
 
 // Decides what is served, and binds it to this start (shm/archive/binding.h says in which order).
 Outcome Master::begin_data(const AttachReport& report) {
-  if (!data_) {
-    forget_data();
-    return Done{};
-  }
+  if (!data_) return forget_data();
   const RightsOf rights(user_);
   if (!rights.outcome()) return rights.outcome().error();
   Result<ManifestFile> manifest_file = ManifestFile::open(data_->folder.fd(), data_->folder.path());
@@ -177,6 +162,7 @@ Outcome Master::prepare_segment(DataStart start, const Manifest& manifest) {
   disk.process.store(0);
   for (Word& asked : disk.asked_ns) asked.store(0);
   disk.status.store(0);
+  disk.is_off.store(0);
   // MANIFEST may say that nothing can be missing, so replies wait until the archiver has it say otherwise.
   // Behind a beginning with data nothing waits before that is on disk.
   const bool needs_snapshot = manifest.state == ManifestState::kVoid && manifest.first_frame == 0;
@@ -206,14 +192,20 @@ bool Master::has_unread_records() {
   return false;
 }
 
-// From now on data changes that no folder is told of.
-void Master::forget_data() {
+// From now on data changes that no folder is told of. What was not loaded to its end is no data.
+Outcome Master::forget_data() {
+  if (segment_->header().disk.is_loading()) {
+    log_->warning("a server was killed while it loaded its data into " + segment_->path() +
+                  ", and this one is started without --data: it begins empty");
+    if (Outcome set_aside = set_segment_aside(); !set_aside) return set_aside;
+  }
   Header& header = segment_->header();
   forget_folder(header);
   DiskState& disk = header.disk;
   for (Word* word : {&disk.binding, &disk.process, &disk.release_rule, &disk.status, &disk.load})
     word->store(0);
   header.data_id = {};
+  return Done{};
 }
 
 void Master::on_archiver_ready() {

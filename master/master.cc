@@ -189,7 +189,6 @@ Outcome Master::open_all() {
 Outcome Master::open_segment() {
   AttachReport report;
   if (const Outcome opened = create_or_attach_segment(&report); !opened) return opened.error();
-  huge_pages_.emplace(*segment_);
   warn_of_the_place();
   if (!report.set_aside_message.empty()) log_->warning(report.set_aside_message);
   if (report.attached) {
@@ -197,6 +196,7 @@ Outcome Master::open_segment() {
                " ms");
   }
   if (const Outcome begun = begin_data(report); !begun) return begun.error();
+  huge_pages_.emplace(*segment_);  // behind what may put another segment in its place
   warn_of_hidden_keys(*log_, *segment_, options_.databases);
   return Done{};
 }

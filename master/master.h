@@ -107,7 +107,7 @@ class Master {
   Outcome set_segment_aside();
   Outcome prepare_segment(DataStart start, const Manifest& manifest);
   bool has_unread_records();
-  void forget_data();
+  Outcome forget_data();
   bool is_archiver(std::uint32_t index) const { return data_ && index + 1 == children_.size(); }
   bool is_loading() const { return segment_->header().disk.is_loading(); }
   void on_archiver_ready();

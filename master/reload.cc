@@ -74,8 +74,6 @@ std::string Master::changes_that_wait(const Options& fresh, bool after_upgrade) 
   note(fresh.pid_file != options_.pid_file, "pidfile");
   note(fresh.data_folder != options_.data_folder, "data");
   note(fresh.state_folder != options_.state_folder, "state");
-  note(fresh.snapshot_rate_bytes != options_.snapshot_rate_bytes, "snapshot-rate");
-  note(fresh.save_s != options_.save_s, "save");
   note(fresh.journal_ring_bytes != options_.journal_ring_bytes, "journal-ring");
   note(fresh.user != options_.user, "user");
   note(fresh.nodes.nodes != options_.nodes.nodes || fresh.cluster != options_.cluster, "the cluster's nodes");

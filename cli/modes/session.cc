@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <deque>
 
+#include "cli/modes/save.h"
 #include "cli/net/interrupt.h"
 #include "worker/text/words.h"
 #include "worker/wire/resp_codec.h"
@@ -136,9 +137,12 @@ CliStatus request_and_print(Connection& connection, const Words& words, const Op
   if (is_answered_by_push(words[0])) {
     const Outcome sent = connection.send(words);
     reply = sent ? connection.read() : Result<Reply>(sent.error());
+  } else if (waits_for_snapshot(words)) {
+    reply = request_snapshot(connection, words, options.endpoint);
   } else {
     reply = connection.request(words);
   }
+  if (!reply && is_answered_by_end(words, reply.error())) return CliStatus::kOk;
   if (!reply) {
     const CliStatus status = complain_of(reply.error(), options.endpoint);
     complain("the command may have been carried out; look before you repeat it");

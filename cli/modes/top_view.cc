@@ -83,6 +83,30 @@ void add_summary(const View& view, const Sample& sample, const Rates& rates, std
                     "  p99.9 " + time_text(percentiles[2]) + "  (in the server, all commands)"});
 }
 
+/// How the disk does, and how far a snapshot or the loading of the data is; nothing without a data folder.
+void add_disk(const Info& info, std::vector<ViewLine>* lines) {
+  if (info.number("loading") == 1) {
+    const double percent = info.number("loading_loaded_perc");
+    lines->push_back({formatted("loading   %8.1f%%  ", percent) + bar(percent / 100) +
+                          formatted("  %s of %s, about %.0f s left",
+                                    size_text(info.number("loading_loaded_bytes")).c_str(),
+                                    size_text(info.number("loading_total_bytes")).c_str(),
+                                    info.number("loading_eta_seconds")),
+                      LineStyle::kAlarm});
+  }
+  const std::string state = info.text("journal_state");
+  if (state.empty() || state == "off") return;
+  std::string text =
+      formatted("disk      %9s  fsync %s, p99 %s, %s not synced", state.c_str(),
+                info.text("journal_policy").c_str(), time_text(info.number("journal_fsync_us_p99")).c_str(),
+                size_text(info.number("journal_unsynced_bytes")).c_str());
+  if (info.number("rdb_bgsave_in_progress") == 1) {
+    const double percent = info.number("snapshot_progress_perc");
+    text += "  snapshot " + bar(percent / 100) + formatted(" %.0f%%", percent);
+  }
+  lines->push_back({text, state == "ok" ? LineStyle::kPlain : LineStyle::kAlarm});
+}
+
 void add_workers(const View& view, std::vector<WorkerRates> workers, std::vector<ViewLine>* lines) {
   if (workers.empty()) return;
   const auto value = [&](const WorkerRates& worker) {
@@ -179,6 +203,7 @@ std::vector<ViewLine> view_lines(const View& view, const Sample& sample, Rates r
   std::vector<ViewLine> lines;
   add_summary(view, sample, rates, columns, &lines);
   if (!view.problem.empty()) lines[0] = {view.problem, LineStyle::kAlarm};
+  add_disk(sample.info, &lines);
   add_workers(view, std::move(rates.workers), &lines);
   add_commands(view, std::move(rates.commands), &lines);
   // Slow commands and nodes keep their place at the bottom; the list of commands is what gives way.

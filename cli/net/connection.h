@@ -46,6 +46,8 @@ class Connection {
   Result<std::optional<Reply>> read_within(int wait_ms);
   /// A push that came while a reply was waited for.
   std::optional<Reply> take_push();
+  /// One that read_within() gave to who waits for a reply.
+  void keep_push(Reply push) { pushes_.push_back(std::move(push)); }
 
   /// AUTH, then the protocol that was asked for.
   Outcome authenticate(const std::string& user, const std::string& password);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "cli/modes/save.h"
 #include "cli/modes/session.h"
 #include "cli/net/info.h"
 #include "cli/net/interrupt.h"
@@ -258,9 +259,12 @@ class Prompt {
     if (is_endless(words[0]) || is_answered_by_push(words[0])) {
       const Outcome sent = connection_->send(words);
       reply = sent ? connection_->read() : Result<Reply>(sent.error());
+    } else if (waits_for_snapshot(words)) {
+      reply = request_snapshot(*connection_, words, options_.endpoint);
     } else {
       reply = connection_->request(words);
     }
+    if (!reply && is_answered_by_end(words, reply.error())) return drop();
     if (!reply) return lost(reply.error());
     const std::int64_t took_ms = (monotonic_time_ns() - begin_ns) / 1'000'000;
     print_reply(*reply, options_);

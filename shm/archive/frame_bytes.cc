@@ -73,12 +73,13 @@ void FrameBuilder::end_frame() {
   if (continues_) header.flags |= kFrameContinues;
   continues_ = group_is_open_;
   header.ring_count = static_cast<std::uint32_t>(rings_.size());
-  const std::size_t begin = bytes_.size();
-  bytes_.resize(begin + header.frame_bytes());
-  char* to = bytes_.data() + begin;
-  std::memcpy(to, &header, sizeof header);
-  if (!rings_.empty()) std::memcpy(to + sizeof header, rings_.data(), header.rings_bytes());
-  records_.copy(to + sizeof header + header.rings_bytes(), records_.size());
+  const auto append = [&](const void* part, std::size_t bytes) {
+    const char* const begin = static_cast<const char*>(part);
+    bytes_.insert(bytes_.end(), begin, begin + bytes);
+  };
+  append(&header, sizeof header);
+  append(rings_.data(), header.rings_bytes());
+  append(records_.data(), records_.size());
   ++frame_count_;
   for (const std::uint64_t word : rings_) next_[ring_of(word)] = 0;
   rings_.clear();

@@ -35,6 +35,7 @@ void RingFrames::take(const RingMerger::Taken& taken) {
   if (taken.record.header.kind == RecordKind::kDatabaseChange)
     ends_in_database_change_ = taken.record.number_at(0) != 0;
   if (taken.record.header.kind == RecordKind::kGroup) return take_group(taken);
+  if (is_short(taken.record) && !taken.bytes.empty()) return frames_->add(taken.bytes, taken.position);
   if (is_short(taken.record)) return add_record(taken.record, taken.position);
   add_pieces(taken.record, taken.position);
 }

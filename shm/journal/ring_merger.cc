@@ -161,7 +161,10 @@ bool RingMerger::pass(const Take& take) {
     if (best == count) return true;
     Ring& ring = rings_[best];
     const RecordView record = *ring.front;
-    const Taken taken{best, ring.next, resolved(record), members_of(segment_, record)};
+    const bool is_run = record.header.kind == RecordKind::kPutRun;
+    const std::string_view bytes(ring.bytes + (ring.next & (ring_bytes() - 1)), record.header.bytes);
+    const Taken taken{best, ring.next, resolved(record), is_run ? std::string_view() : bytes,
+                      members_of(segment_, record)};
     note(record);
     ring.next += record.header.bytes;
     if (!take(taken)) return true;

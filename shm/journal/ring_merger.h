@@ -67,6 +67,7 @@ class RingMerger {
     std::uint32_t ring;
     std::uint64_t position;    ///< of its first byte in that ring
     RecordView record;         ///< resolved()
+    std::string_view bytes;    ///< the record's as they are in the ring; empty: its value lies elsewhere
     std::string_view members;  ///< of a group: its records, one behind the other, not yet resolved
   };
   /// Returns whether to go on.

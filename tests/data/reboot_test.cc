@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/data/data_server.h"
+#include "tests/data/stopped_archiver.h"
 
 namespace memento::testing {
 namespace {
@@ -211,6 +212,34 @@ TEST(Reboot, SurvivesDeathsOfTheLoader) {
   EXPECT_TRUE(wait_until([&] { return is_serving(data.server()); })) << data.server().log();
   EXPECT_EQ(data.server().request("COUNT"), std::to_string(kKeys));
   EXPECT_EQ(data.server().request("GET key:19999"), "19999");
+}
+
+// Shows that what a server that was killed while it loaded has left in memory is not taken for data by one
+// that is started without the folder.
+TEST(Reboot, HalfLoadedMemoryIsNoData) {
+  DataServer data;
+  Client client = data.server().connect();
+  const std::string value(500'000, 'v');
+  for (int i = 0; i < 100; ++i)
+    ASSERT_EQ(*client.request("SET key:" + std::to_string(i) + " " + value), "OK");
+  EXPECT_EQ(data.server().stop(), 0);
+  const auto loading_stopped = [&] {
+    std::filesystem::remove_all(data.server().data_folder());
+    data.server().start();
+    const StoppedArchiver stopped(data.server().master());
+    const bool is_loading =
+        data.server().request("INFO persistence").find("loading:1\n") != std::string::npos;
+    data.kill_all();
+    return is_loading;
+  };
+  ASSERT_TRUE(wait_until(loading_stopped));
+  TestServer without({"--dir", data.server().data_folder()});
+  EXPECT_EQ(without.request("COUNT"), "0");
+  EXPECT_TRUE(log_says(without, "it was set aside as"));  // whether a check has found it first, or not
+  EXPECT_EQ(without.stop(), 0);
+  std::filesystem::remove_all(data.server().data_folder());
+  data.start();
+  EXPECT_EQ(data.server().request("COUNT"), "100");
 }
 
 }  // namespace

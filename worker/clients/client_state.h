@@ -107,6 +107,7 @@ struct ClientState : ClientTraits {
   ClientWait waits = ClientWait::kNothing;
   std::unique_ptr<HeldReplies> held;  ///< what its replies wait for (DiskWaits); nullptr: for nothing
   std::uint64_t written_to = 0;       ///< in this process's ring: the end of what it wrote last; 0: nothing
+  std::uint64_t awaited_save = 0;     ///< of the SAVE that is executed (DiskWaits); 0: none has begun
   std::int64_t sync_deadline_ms = 0;  ///< monotonic: of the WAITAOF that is executed; 0: none has begun
   std::unique_ptr<OtherClients> others;  ///< what the request that is executed has asked other workers for
   std::unique_ptr<Migration> migration;  ///< of the MIGRATE that is executed

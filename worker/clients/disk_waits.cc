@@ -2,6 +2,7 @@
 #include "worker/clients/disk_waits.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <memory>
@@ -24,7 +25,7 @@ DiskWaits::DiskWaits(Segment& segment, std::uint32_t process)
       process_(process),
       header_(segment.header()),
       ring_(segment.process(process).journal),
-      slots_(reinterpret_cast<SlotJournal*>(segment.base() + segment.header().slot_journals_offset)) {}
+      slots_(segment.slot_journals()) {}
 
 void DiskWaits::queue(ClientState& client) {
   assert(client.waits == ClientWait::kNothing);
@@ -94,6 +95,29 @@ void DiskWaits::note_write(ClientState& client) {
   if (holds_replies()) note_place(client, ring_place(process_, tail()));
 }
 
+std::uint64_t DiskWaits::wish_save(Speed speed) {
+  DiskState& disk = header_.disk;
+  const std::uint64_t wish = disk.saves_wanted.fetch_add(1) + 1;
+  std::uint64_t hurried = disk.hurried_save.load();
+  while (speed == Speed::kAsTheDiskCan && hurried < wish &&
+         !disk.hurried_save.compare_exchange_weak(hurried, wish)) {
+  }
+  return wish;
+}
+
+void DiskWaits::wait_for_save(ClientState& client) {
+  assert(client.waits == ClientWait::kNothing && client.awaited_save != 0);
+  begin_waiting();
+  client.waits = ClientWait::kSync;
+  syncing_.push_back(&client);
+}
+
+// Its request has more to wait for.
+bool DiskWaits::still_waits(const ClientState& client, std::int64_t now_ms) const {
+  if (client.awaited_save == 0) return !is_synced(client) && now_ms < client.sync_deadline_ms;
+  return !is_saved(client) && is_journalled() && header_.disk.disk_status() == DiskStatus::kWorks;
+}
+
 void DiskWaits::wait_for_sync(ClientState& client) {
   assert(client.waits == ClientWait::kNothing && client.sync_deadline_ms != 0);
   begin_waiting();
@@ -104,7 +128,7 @@ void DiskWaits::wait_for_sync(ClientState& client) {
 std::vector<ClientState*> DiskWaits::take_synced(std::int64_t now_ms) {
   std::vector<ClientState*> synced;
   std::erase_if(syncing_, [&](ClientState* client) {
-    if (!is_synced(*client) && now_ms < client->sync_deadline_ms) return false;
+    if (still_waits(*client, now_ms)) return false;
     client->waits = ClientWait::kNothing;
     synced.push_back(client);
     return true;
@@ -129,6 +153,7 @@ void DiskWaits::note_request(ClientState& client, const Command& command,
                              std::span<const std::string_view> words, const Keyspace& keyspace) {
   if (client.transaction != nullptr && !command.has(kUnqueued)) return;  // it was queued
   if (command.sees_unnamed_keys()) return note_all(client);
+  if (command.group == CommandGroup::kScripting) note_slot(client, kTextSlot);
   command.each_key(words, [&](std::string_view key) {
     if (key.size() <= kKeyLimitBytes) note_slot(client, keyspace.hash(key).slot);
   });
@@ -187,6 +212,7 @@ DiskWaits::Progress DiskWaits::progress() const {
     progress.durable += segment_.process(process).journal.durable.load(std::memory_order_acquire);
   progress.status = header_.disk.status.load(std::memory_order_acquire);
   progress.release_rule = header_.disk.release_rule.load(std::memory_order_acquire);
+  progress.saves = header_.disk.saves_done.load(std::memory_order_acquire);
   return progress;
 }
 
@@ -205,6 +231,19 @@ bool DiskWaits::announce() {
 bool DiskWaits::is_filling() const {
   const std::uint64_t unread = tail() - ring_.heads[0].load(std::memory_order_relaxed);
   return unread > header_.journal_ring_bytes.load(std::memory_order_relaxed) / kFullPart;
+}
+
+std::uint64_t DiskWaits::changes_since_save() const {
+  if (!is_journalled()) return 0;
+  const std::uint64_t saved = header_.disk.save_changes.load();
+  const std::uint64_t changes = segment_.change_count();
+  return changes - std::min(saved, changes);
+}
+
+double DiskWaits::saved_part() const {
+  if (header_.disk.save_began_ms.load() == 0) return 0;
+  const int databases = 1 + std::popcount(header_.open_databases.load());
+  return std::min(static_cast<double>(header_.disk.save_slots.load()) / (databases * kSlotCount), 1.0);
 }
 
 DiskWaits::Figures DiskWaits::figures() const {

@@ -107,17 +107,34 @@ class DiskWaits {
   std::vector<ClientState*> take_lost(std::int64_t now_ms, std::int64_t timeout_ms);
   bool has_held() const { return !held_.empty(); }
 
-  // WAITAOF.
+  // SAVE, WAITAOF, CONFIG SET appendonly.
 
+  /// The archiver turns the journal on, or off, soon.
+  void set_journalling(bool is_wanted) { header_.disk.is_off.store(is_wanted ? 0 : 1); }
+  bool is_journalling_wanted() const { return header_.disk.is_off.load(std::memory_order_relaxed) == 0; }
   bool is_journalled() const {
     return (header_.journal.load(std::memory_order_relaxed) & kJournalForDisk) != 0;
   }
   bool is_synced(const ClientState& client) const {
     return ring_.durable.load(std::memory_order_acquire) >= client.written_to;
   }
+  /// Whether a snapshot is made, or to be made.
+  bool is_saving() const {
+    return header_.disk.saves_wanted.load() != header_.disk.saves_done.load() ||
+           header_.disk.save_began_ms.load() != 0;
+  }
+  enum class Speed { kLimited, kAsTheDiskCan };
+  /// The archiver is to make one, with all that was changed so far. Returns by which number it is answered
+  /// (ClientState::awaited_save).
+  std::uint64_t wish_save(Speed speed);
+  bool is_saved(const ClientState& client) const {
+    return header_.disk.saves_done.load(std::memory_order_acquire) >= client.awaited_save;
+  }
+  /// The client's request is to be executed again when that is so, or the disk fails.
+  void wait_for_save(ClientState& client);
   /// The client's WAITAOF is to be executed again when what it wrote last is on disk, or its time is over.
   void wait_for_sync(ClientState& client);
-  /// Who need not wait for that any more.
+  /// Who need not wait for either any more.
   std::vector<ClientState*> take_synced(std::int64_t now_ms);
 
   // For all of them.
@@ -144,6 +161,10 @@ class DiskWaits {
   };
   Figures figures() const;
   const Header& header() const { return header_; }
+  /// Changes that the newest snapshot does not have. Looks at all slots.
+  std::uint64_t changes_since_save() const;
+  /// Of the snapshot under way, 0 to 1.
+  double saved_part() const;
   /// The disk was asked for something and has not answered for so long.
   bool hangs(std::int64_t now_ms, std::int64_t timeout_ms) const;
 
@@ -155,6 +176,7 @@ class DiskWaits {
     std::uint64_t durable = 0;  ///< the sum of all rings'
     std::uint64_t status = 0;
     std::uint64_t release_rule = 0;
+    std::uint64_t saves = 0;
     bool operator==(const Progress&) const = default;
   };
   Progress progress() const;
@@ -166,6 +188,7 @@ class DiskWaits {
   bool announce();
   bool is_filling() const;
   bool is_silent(std::int64_t now_ms, std::int64_t timeout_ms) const;
+  bool still_waits(const ClientState& client, std::int64_t now_ms) const;
 
   Segment& segment_;
   const std::uint32_t process_;

@@ -2,12 +2,14 @@
 // ends or, with CONFIG REWRITE, for good.
 #include "worker/handlers/server/config_parameters.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "conf/key_event_flags.h"
 #include "conf/size_text.h"
 #include "conf/sync_policy.h"
 #include "worker/clients/message_hub.h"
+#include "worker/text/number_text.h"
 #include "worker/text/words.h"
 
 namespace memento::handlers {
@@ -162,7 +164,6 @@ constexpr FixedParameter kFixed[] = {
     {"replica-read-only", "yes"},
     {"replica-serve-stale-data", "yes"},
     {"replicaof", ""},
-    {"save", ""},
     {"slave-priority", "100"},
     {"slave-read-only", "yes"},
     {"slave-serve-stale-data", "yes"},
@@ -206,9 +207,59 @@ std::string set_stops_writes(CommandContext& context, std::string_view value, bo
   return "";
 }
 
+std::string get_save(CommandContext& context) {
+  const std::int64_t period_s = settings(context).save_s.load();
+  return period_s == 0 ? "" : std::to_string(period_s) + " 1";
+}
+
+// Redis's pairs of seconds and changes: here one change is enough, so that of the longest time holds. A
+// number alone is the option's.
+std::string set_save(CommandContext& context, std::string_view value, bool applies) {
+  constexpr const char* kUsage = "argument must be pairs of seconds and changes, or empty";
+  std::int64_t longest_s = 0;
+  std::size_t count = 0;
+  for (std::string_view rest = value; !rest.empty();) {
+    if (rest.front() == ' ') {
+      rest.remove_prefix(1);
+      continue;
+    }
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(word.size());
+    const std::optional<std::int64_t> number = parse_integer(word);
+    if (!number || *number < 0) return kUsage;
+    if (count++ % 2 == 0) longest_s = std::max(longest_s, *number);
+  }
+  if (count > 1 && count % 2 != 0) return kUsage;
+  if (longest_s > kLargestSaveS) return "the seconds must be at most " + std::to_string(kLargestSaveS);
+  if (applies) settings(context).save_s = longest_s;
+  return "";
+}
+
+std::string set_snapshot_rate(CommandContext& context, std::string_view value, bool applies) {
+  const std::optional<std::uint64_t> bytes = parse_size(value);
+  if (!bytes) return "argument must be a memory value";
+  if (*bytes > static_cast<std::uint64_t>(kLargestSnapshotRate))
+    return out_of_bounds(0, kLargestSnapshotRate);
+  if (applies) settings(context).snapshot_rate_bytes = static_cast<std::int64_t>(*bytes);
+  return "";
+}
+
+// The archiver turns it on, or off, and waits for nobody who asks.
+std::string set_append_only(CommandContext& context, std::string_view value, bool applies) {
+  if (!is_word(value, "YES") && !is_word(value, "NO")) return "argument must be 'yes' or 'no'";
+  if (options(context).data_folder.empty() && is_word(value, "YES"))
+    return "there is no data folder; start the server with --data";
+  if (applies) context.services.hub.disk().set_journalling(is_word(value, "YES"));
+  return "";
+}
+
+std::string get_append_only(CommandContext& context) {
+  return yes_no(!options(context).data_folder.empty() && context.services.hub.disk().is_journalling_wanted());
+}
+
 constexpr Parameter kParameters[] = {
     {"appendfsync", get_sync_policy, set_sync_policy},
-    {"appendonly", [](CommandContext& c) { return yes_no(c.services.hub.disk().is_journalled()); }},
+    {"appendonly", get_append_only, set_append_only},
     {"bind", [](CommandContext& c) { return options(c).address; }},
     {"busy-reply-threshold", get_number<&LiveSettings::busy_after_ms>,
      set_number<&LiveSettings::busy_after_ms, 0, kLargestBusyAfterMs>},
@@ -249,10 +300,12 @@ constexpr Parameter kParameters[] = {
     {"proto-max-bulk-len", [](CommandContext& c) { return std::to_string(c.keyspace.value_limit_bytes()); },
      set_value_limit},
     {"requirepass", [](CommandContext& c) { return settings(c).password.text(); }, set_password},
+    {"save", get_save, set_save},
     {"slowlog-log-slower-than", get_number<&LiveSettings::slow_after_us>,
      set_number<&LiveSettings::slow_after_us, -1, kLargestSlowAfterUs>},
     {"slowlog-max-len", get_number<&LiveSettings::slow_shown>,
      set_number<&LiveSettings::slow_shown, 0, kLargestSlowShown>},
+    {"snapshot-rate", get_number<&LiveSettings::snapshot_rate_bytes>, set_snapshot_rate},
     {"stop-writes-on-disk-error",
      [](CommandContext& c) { return yes_no(settings(c).stops_writes_on_disk_error); }, set_stops_writes},
     {"tcp-keepalive", get_number<&LiveSettings::tcp_keepalive_s>,

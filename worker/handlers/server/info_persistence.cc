@@ -15,29 +15,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 // What Redis's tools ask for and this server does not have or do: child processes that save.
 constexpr InfoLines::Constant kConstants[] = {
-    {"async_loading", "0"},
-    {"current_cow_peak", "0"},
-    {"current_cow_size", "0"},
-    {"current_cow_size_age", "0"},
-    {"current_fork_perc", "0.00"},
-    {"current_save_keys_processed", "0"},
-    {"current_save_keys_total", "0"},
-    {"rdb_changes_since_last_save", "0"},
-    {"rdb_bgsave_in_progress", "0"},
-    {"rdb_last_bgsave_status", "ok"},
-    {"rdb_last_bgsave_time_sec", "-1"},
-    {"rdb_current_bgsave_time_sec", "-1"},
-    {"rdb_saves", "0"},
-    {"rdb_last_cow_size", "0"},
-    {"aof_rewrite_in_progress", "0"},
-    {"aof_rewrite_scheduled", "0"},
-    {"aof_last_rewrite_time_sec", "-1"},
-    {"aof_current_rewrite_time_sec", "-1"},
-    {"aof_last_bgrewrite_status", "ok"},
-    {"aof_rewrites", "0"},
-    {"aof_last_cow_size", "0"},
-    {"module_fork_in_progress", "0"},
-    {"module_fork_last_cow_size", "0"},
+    {"async_loading", "0"},        {"current_cow_peak", "0"},        {"current_cow_size", "0"},
+    {"current_cow_size_age", "0"}, {"current_fork_perc", "0.00"},    {"rdb_last_cow_size", "0"},
+    {"aof_last_cow_size", "0"},    {"module_fork_in_progress", "0"}, {"module_fork_last_cow_size", "0"},
 };
 
 void add_loading(const DiskState& disk, TimeMs now_ms, InfoLines& lines) {
@@ -56,6 +36,41 @@ void add_loading(const DiskState& disk, TimeMs now_ms, InfoLines& lines) {
   lines.add("loading_eta_seconds",
             static_cast<std::uint64_t>(part > 0 ? elapsed_ms / 1000 * (1 - part) / part : 0));
   lines.add("loaded_keys", disk.loaded_keys.load(kRelaxed));
+}
+
+// Snapshots, by Redis's names both for saving and for rewriting the journal.
+void add_snapshots(CommandContext& context, DiskWaits& disk, InfoLines& lines) {
+  const DiskState& state = disk.state();
+  const TimeMs now_ms = context.keyspace.now_ms();
+  const std::uint64_t began_ms = state.save_began_ms.load(kRelaxed);
+  const bool is_saving = disk.is_journalled() && disk.is_saving();
+  const std::uint64_t saves = state.saves.load(kRelaxed);
+  const char* const status = state.last_save_errno.load(kRelaxed) == 0 ? "ok" : "err";
+  const auto seconds = [&](bool is_known, std::uint64_t ms) {
+    return is_known ? std::to_string(ms / 1000) : "-1";
+  };
+  const std::string last_s = seconds(saves != 0, state.last_save_took_ms.load(kRelaxed));
+  const std::uint64_t elapsed_ms =
+      static_cast<std::uint64_t>(std::max<TimeMs>(now_ms - static_cast<TimeMs>(began_ms), 0));
+  const std::string current_s = seconds(is_saving && began_ms != 0, elapsed_ms);
+  const double part = disk.saved_part();
+  const std::uint64_t keys = is_saving ? context.keyspace.key_count() : 0;
+  lines.add("current_save_keys_processed", static_cast<std::uint64_t>(part * static_cast<double>(keys)));
+  lines.add("current_save_keys_total", keys);
+  lines.add("rdb_changes_since_last_save", disk.changes_since_save());
+  lines.add("rdb_bgsave_in_progress", is_saving ? 1 : 0);
+  lines.add("rdb_last_save_time", last_save_s(context));
+  lines.add("rdb_last_bgsave_status", status);
+  lines.add("rdb_last_bgsave_time_sec", last_s);
+  lines.add("rdb_current_bgsave_time_sec", current_s);
+  lines.add("rdb_saves", saves);
+  lines.add("aof_rewrite_in_progress", is_saving ? 1 : 0);
+  lines.add("aof_rewrite_scheduled", is_saving && began_ms == 0 ? 1 : 0);
+  lines.add("aof_last_rewrite_time_sec", last_s);
+  lines.add("aof_current_rewrite_time_sec", current_s);
+  lines.add("aof_last_bgrewrite_status", status);
+  lines.add("aof_rewrites", saves);
+  lines.add("snapshot_progress_perc", format_number("%.2f", 100 * part));
 }
 
 const char* state_text(CommandContext& context, const DiskWaits& disk) {
@@ -94,16 +109,17 @@ void add_persistence(CommandContext& context, const PersistenceFigures& figures,
   const bool is_on = disk.is_journalled();
   add_loading(state, context.keyspace.now_ms(), lines);
   lines.add_all(kConstants);
-  lines.add("rdb_last_save_time", static_cast<std::uint64_t>(start_time_s(context)));
+  add_snapshots(context, disk, lines);
   lines.add("aof_enabled", is_on ? 1 : 0);
   lines.add("aof_last_write_status", state.disk_status() == DiskStatus::kWorks ? "ok" : "err");
   if (is_on) {
-    lines.add("aof_current_size", state.folder_bytes.load(kRelaxed));
-    lines.add("aof_base_size", 0);
+    const std::uint64_t base_bytes = state.snapshot_bytes.load(kRelaxed);
+    lines.add("aof_current_size", base_bytes + state.folder_bytes.load(kRelaxed));
+    lines.add("aof_base_size", base_bytes);
     lines.add("aof_pending_rewrite", 0);
     lines.add("aof_buffer_length", journal.waiting_bytes);
     lines.add("aof_pending_bio_fsync", journal.unsynced_bytes > 0 ? 1 : 0);
-    lines.add("aof_delayed_fsync", 0);
+    lines.add("aof_delayed_fsync", state.delayed_syncs.load(kRelaxed));
   }
   lines.add("journal_state", state_text(context, disk));
   if (!is_on) return;

@@ -381,6 +381,11 @@ std::int64_t start_time_s(CommandContext& context) {
   return (context.keyspace.now_ms() - uptime_ms) / 1000;
 }
 
+std::uint64_t last_save_s(CommandContext& context) {
+  const std::uint64_t last_save_ms = context.services.hub.disk().state().last_save_ms.load();
+  return last_save_ms != 0 ? last_save_ms / 1000 : static_cast<std::uint64_t>(start_time_s(context));
+}
+
 std::string info_text(CommandContext& context, std::span<const std::string_view> wanted) {
   Lines lines(context.reply.is_text() ? "\n" : "\r\n");
   const bool wants_all = std::ranges::any_of(wanted, is_everything);

@@ -14,6 +14,8 @@ namespace memento {
 /// DEFAULT.
 std::string info_text(CommandContext& context, std::span<const std::string_view> wanted);
 
+/// When the newest snapshot was complete, or else the server started, in seconds since 1970.
+std::uint64_t last_save_s(CommandContext& context);
 /// When the server started, in seconds since 1970.
 std::int64_t start_time_s(CommandContext& context);
 

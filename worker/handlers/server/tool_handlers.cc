@@ -1,10 +1,8 @@
-// What Redis's tools ask every server: about replicas and a disk, of which there are none here; about
-// modules; about memory and latency, in numbers and in words; to end. SLOWLOG and LATENCY's figures are in
-// slow_handlers.cc.
+// What Redis's tools ask every server: about replicas, of which there are none here; about modules; about
+// memory, in numbers and in words. SLOWLOG and LATENCY's figures are in slow_handlers.cc, what has to do with
+// the disk in disk_handlers.cc.
 #include <malloc.h>
 
-#include <cerrno>
-#include <cstring>
 #include <string>
 
 #include "worker/handlers/handler_support.h"
@@ -82,8 +80,6 @@ void waitaof(CommandContext& context, const Call& call) {
   context.reply.integer(0);
   context.reply.end();
 }
-
-void lastsave(CommandContext& context, const Call&) { context.reply.integer(start_time_s(context)); }
 
 void replicaof(CommandContext& context, const Call& call) {
   if (is_word(call[1], "NO") && is_word(call[2], "ONE")) return context.reply.ok();
@@ -169,35 +165,6 @@ void memory_malloc_stats(CommandContext& context, const Call&) {
   line("in use", heap.uordblks + heap.hblkhd);
   line("free", heap.fordblks);
   context.reply.verbatim(text);
-}
-
-// REQUIRES: nothing of the client's is under way. The master ends all workers, this one too, so that nobody
-// is left to answer.
-void shutdown(CommandContext& context, const Call& call) {
-  bool aborts = false;
-  bool saves = false;
-  bool saves_not = false;
-  bool has_other = false;
-  for (const std::string_view word : call.args.subspan(1)) {
-    const bool is_other = is_word(word, "NOW") || is_word(word, "FORCE");
-    if (!is_other && !is_word(word, "SAVE") && !is_word(word, "NOSAVE") && !is_word(word, "ABORT"))
-      return context.reply.error(kSyntaxError);
-    has_other |= is_other;
-    saves |= is_word(word, "SAVE");
-    saves_not |= is_word(word, "NOSAVE");
-    aborts |= is_word(word, "ABORT");
-  }
-  if ((saves && saves_not) || (aborts && (saves || saves_not || has_other)))
-    return context.reply.error(kSyntaxError);
-  if (aborts) return context.reply.error("ERR No shutdown in progress.");
-  if (!context.services.end_server)
-    return context.reply.error("ERR there is no master process that could end the server");
-  if (!context.services.end_server()) {
-    return context.reply.error("ERR the server's master cannot be told to end: " +
-                               std::string(std::strerror(errno)));
-  }
-  context.client.reply_mode = ReplyMode::kOff;
-  context.close_after_reply = true;
 }
 
 }  // namespace memento::handlers
