@@ -44,8 +44,9 @@ MASTER    := $(call objects,master)
 BUS       := $(call objects,bus)
 ARCHIVER  := $(call objects,archiver)
 CLI       := $(call objects,cli)
-# What the client shares with the server: the command table, what of a request is secret, and the splitting of a line.
-CLI_PARTS := $(call objects,worker/command worker/wire)
+# What the client shares with the server: the command table, what of a request is secret, and the splitting of a line; what reads a
+# data folder.
+CLI_PARTS := $(call objects,worker/command worker/wire) $(call objects,shm/os) $(addprefix $(BUILD)/obj/shm/archive/,backup.o frame_bytes.o journal_end.o journal_folder.o journal_reader.o manifest_file.o snapshot_file.o)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(ARCHIVER) $(BUS) $(WORKER) $(CONF) $(SHM)
 TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/% $(BUILD)/obj/tests/data/shim/%,$(call objects,tests))

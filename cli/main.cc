@@ -3,6 +3,7 @@
 #include <clocale>
 #include <cstring>
 
+#include "cli/modes/backup.h"
 #include "cli/modes/cluster.h"
 #include "cli/modes/key_survey.h"
 #include "cli/modes/pipe.h"
@@ -31,6 +32,8 @@ CliStatus run(const Options& options) {
       return run_import(options);
     case Mode::kExport:
       return run_export(options);
+    case Mode::kBackup:
+      return run_backup(options);
     case Mode::kStat:
       return run_stat(options);
     case Mode::kLatency:

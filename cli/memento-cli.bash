@@ -6,7 +6,7 @@ _memento_cli() {
   case $previous in
     --protocol) COMPREPLY=($(compgen -W "text resp2 resp3" -- "$word")); return ;;
     --format) COMPREPLY=($(compgen -W "csv jsonl" -- "$word")); return ;;
-    -f|--file|--import|--export|-s|--socket|--dir) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -f|--file|--import|--export|--backup|-s|--socket|--dir) COMPREPLY=($(compgen -f -- "$word")); return ;;
     -u|--uri) COMPREPLY=($(compgen -W "memento:// redis:// unix://" -- "$word")); return ;;
     -h|--host) COMPREPLY=($(compgen -A hostname -- "$word")); return ;;
     cluster) COMPREPLY=($(compgen -W "create info check call" -- "$word")); return ;;

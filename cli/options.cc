@@ -25,8 +25,6 @@ struct Given {
   std::string protocol;
   std::string prefix;
   std::string fuzzy;
-  std::string import_path;
-  std::string export_path;
   std::vector<std::string> channels;
   double timeout_s = 0;
   bool asks_password = false;
@@ -108,15 +106,18 @@ void declare_scripts(CLI::App& app, Options& options) {
       ->group(group);
 }
 
-void declare_bulk(CLI::App& app, Options& options, Given& given) {
+void declare_bulk(CLI::App& app, Options& options) {
   const char* group = "Bulk";
   app.add_flag(std::string("--pipe"))
       ->description("Send the commands of stdin, text lines or RESP, as fast as they go")
       ->group(group);
-  app.add_option("--import", given.import_path, "Store the records of a .csv or .jsonl file: key, value, ttl")
+  app.add_option("--import", options.data_path, "Store the records of a .csv or .jsonl file: key, value, ttl")
       ->group(group);
-  app.add_option("--export", given.export_path,
+  app.add_option("--export", options.data_path,
                  "Write keys, values and expiry to a .csv or .jsonl file (-: stdout)")
+      ->group(group);
+  app.add_option("--backup", options.data_path,
+                 "Copy the server's data, as of now, to this empty folder; on its machine")
       ->group(group);
   app.add_option("--format", options.data_format, "csv or jsonl, whatever the file's name")
       ->check(CLI::IsMember({"csv", "jsonl"}))
@@ -219,13 +220,13 @@ std::optional<CliStatus> choose_mode(const CLI::App& app, const Given& given, Op
   choose("--pipe", Mode::kPipe);
   choose("--import", Mode::kImport);
   choose("--export", Mode::kExport);
+  choose("--backup", Mode::kBackup);
   choose("--subscribe", Mode::kSubscribe);
   choose("--file", Mode::kScript);
   if (chosen.size() > 1) return usage_error(chosen[0] + " and " + chosen[1] + " can't go together");
   if (!chosen.empty() && !options->command.empty()) {
     return usage_error(chosen[0] + " takes no command, but there is: " + options->command[0]);
   }
-  options->data_path = given.import_path.empty() ? given.export_path : given.import_path;
   if (options->mode == Mode::kSubscribe) options->command = given.channels;
   if (!chosen.empty()) return std::nullopt;
   if (is_word_of_tool(options->command)) {
@@ -407,7 +408,7 @@ std::optional<CliStatus> parse_options(int argc, char** argv, Options* options) 
   declare_connection(app, *options, given);
   declare_output(app, *options);
   declare_scripts(app, *options);
-  declare_bulk(app, *options, given);
+  declare_bulk(app, *options);
   declare_looking(app, *options, given);
 
   Words words(argv + 1, argv + argc);

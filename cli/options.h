@@ -25,6 +25,7 @@ enum class Mode : std::uint8_t {
   kPipe,
   kImport,
   kExport,
+  kBackup,
   kStat,
   kTop,
   kLatency,
@@ -52,7 +53,7 @@ struct Options {
   double interval_s = 0;
   bool has_interval = false;
   bool ignores_errors = false;
-  std::string data_path;         ///< --import, --export; "-": stdin or stdout
+  std::string data_path;         ///< --import, --export, --backup; "-": stdin or stdout
   std::string data_format;       ///< csv or jsonl; empty: by the file's name
   std::uint64_t from_line = 1;   ///< --import
   std::size_t depth = 1000;      ///< requests sent ahead of their replies
