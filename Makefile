@@ -182,7 +182,7 @@ reboot-test:
 script-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
-	@MEMENTO_BIN=$(abspath $(BIN)) MEMENTO_COMMANDS=$(or $(COUNT),50000) $(if $(SEED),MEMENTO_SEED=$(SEED)) tests/run 'DifferentialScripts.*' $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) MEMENTO_COMMANDS=$(or $(COUNT),50000) $(if $(SEED),MEMENTO_SEED=$(SEED)) tests/run 'DifferentialScripts.*:DifferentialLibraries.*' $(BIN)/memento-tests
 
 # Kills, stops and cuts of a cluster's nodes; ROUNDS= of each.
 cluster-test:

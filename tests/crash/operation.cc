@@ -95,6 +95,15 @@ Operation at(TimeMs now_ms, Operation operation) {
   return operation;
 }
 
+Operation note_text(RecordKind kind, const std::string& key, const std::string& text) {
+  const auto run = [=](Keyspace& keyspace) {
+    if (!keyspace.has_text_room(1, key.size() + text.size())) return WriteStatus::kOutOfMemory;
+    keyspace.record_text(kind, key, text);
+    return WriteStatus::kDone;
+  };
+  return {"text " + key, run, [](Model&) {}};
+}
+
 Operation put(const std::string& key, const std::string& value, const SetOptions& options) {
   const auto run = [=](Keyspace& keyspace) { return keyspace.set(key_named(keyspace, key), value, options); };
   const auto apply = [=](Model& model) {

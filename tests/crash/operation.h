@@ -48,6 +48,8 @@ using Sight = std::shared_ptr<Sighting>;
 Operation see(const std::string& key, const Sight& sight);
 Operation put_where_seen(const std::string& key, const std::string& value, const Sight& sight);
 Operation erase(const std::string& key);
+/// What the journal is told of a text: that it is put, erased, or all are whose keys begin so.
+Operation note_text(RecordKind kind, const std::string& key, const std::string& text);
 Operation append(const std::string& key, const std::string& tail);
 Operation prepend(const std::string& key, const std::string& head);
 /// Zeros and a piece behind the old value: what SETRANGE-like updates do.

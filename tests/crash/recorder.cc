@@ -17,7 +17,7 @@ constexpr std::size_t kChangeLimit = 1u << 19;
 std::vector<Range> used_ranges(Segment& segment) {
   const Header& header = segment.header();
   std::vector<Range> ranges{
-      {0, header.slots_offset + kSlotCount * sizeof(Slot)},
+      {0, header.slots_offset + (kTextSlot.value + 1) * sizeof(Slot)},
       {header.processes_offset, header.processes_offset + header.process_count * sizeof(ProcessRecord)},
       {header.unit_bitmap_offset, header.arena_offset + header.committed_pages.load() * kPageBytes}};
   for (DatabaseId database(1); database < kDatabaseEnd; ++database) {
@@ -27,7 +27,7 @@ std::vector<Range> used_ranges(Segment& segment) {
   for (DatabaseId database; database < kDatabaseEnd && header.journal.load() != 0; ++database) {
     const std::uint64_t begin =
         header.slot_journals_offset + first_slot(database).value * sizeof(SlotJournal);
-    if (header.is_open(database)) ranges.push_back({begin, begin + kSlotCount * sizeof(SlotJournal)});
+    if (header.is_open(database)) ranges.push_back({begin, begin + (kSlotCount + 1) * sizeof(SlotJournal)});
   }
   return ranges;
 }

@@ -370,6 +370,12 @@ std::vector<Scenario> scenarios_with_a_journal() {
   all.push_back(
       {"journal: a group in a run", {put("{k}1", "one")}, {together(parts), put("{k}1", "last")}, {}, 9});
   all.back().ring_bytes = 64 << 10;
+  all.push_back({"journal: texts",
+                 {note_text(RecordKind::kPut, "la", "old"), put("{t}a", "one")},
+                 {note_text(RecordKind::kPut, "la", text(3000, 'n')), put("{t}a", "two"),
+                  note_text(RecordKind::kErase, "la", ""), note_text(RecordKind::kPut, "sb", "new"),
+                  note_text(RecordKind::kFlush, "s", "")}});
+  all.back().ring_bytes = 64 << 10;
   all.push_back({"journal: full",
                  fill("k", 60, 1000),
                  {put("{t}a", text(9000, 'x')), put("{t}b", text(5000, 'y')), erase("{t}k1"),

@@ -242,5 +242,31 @@ TEST(Reboot, HalfLoadedMemoryIsNoData) {
   EXPECT_EQ(data.server().request("COUNT"), "100");
 }
 
+// Shows that upgrades go on with the folder: no write that is acknowledged before, between and behind them is
+// lost with memory.
+TEST(Reboot, AfterUpgrades) {
+  DataServer data({"--fsync", "always"});
+  std::vector<Writer> writers;
+  for (int i = 0; i < kClients; ++i) writers.emplace_back(i);
+  for (int round = 0; round < 2; ++round) {
+    write_until(data, writers, [&] {
+      for (int upgrade = 1; upgrade <= 2; ++upgrade) {
+        const std::size_t upgrades = count_in(data.server().log(), "Upgraded to version");
+        const pid_t archiver = data.archiver();
+        data.server().signal(SIGUSR2);
+        EXPECT_TRUE(wait_until([&] {
+          return count_in(data.server().log(), "Upgraded to version") > upgrades;
+        })) << data.server().log();
+        data.wait_for_archiver(archiver);
+        EXPECT_EQ(data.server().request("SET last " + std::to_string(10 * round + upgrade)), "OK");
+      }
+      data.lose_memory();
+    });
+    data.start();
+    for (Writer& writer : writers) writer.check(data.server(), true);
+    EXPECT_EQ(data.server().request("GET last"), std::to_string(10 * round + 2));
+  }
+}
+
 }  // namespace
 }  // namespace memento::testing

@@ -26,7 +26,7 @@ void compare(std::string (LibraryCalls::*next)()) {
   Peer redis("redis", redis_server.port());
   LibraryState ours(kMemoryBytes);
   LibraryCalls calls(seed);
-  const std::uint64_t count = from_environment("MEMENTO_COMMANDS", 20'000);
+  const std::uint64_t count = from_environment("MEMENTO_COMMANDS", 8'000);
   for (std::uint64_t made = 0; made < count; made += kBatch) {
     std::vector<Words> batch;
     std::vector<std::string> texts;
@@ -61,7 +61,7 @@ void compare_with_lua(std::string (LibraryCalls::*next)()) {
   LibraryState ours(kMemoryBytes);
   ours.replace_functions();
   LibraryCalls calls(seed);
-  for (std::uint64_t left = from_environment("MEMENTO_COMMANDS", 20'000); left > 0; --left) {
+  for (std::uint64_t left = from_environment("MEMENTO_COMMANDS", 8'000); left > 0; --left) {
     const std::string call = (calls.*next)();
     const std::string script = LibraryCalls::script(call);
     const std::string expected = lua.run(script, kNoString), result = ours.run(script, kNoString);

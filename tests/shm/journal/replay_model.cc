@@ -91,7 +91,7 @@ std::string ReplayModel::apply(const RecordView& record) {
       found->second.expiry_ms = header.expiry_ms;
       return found->second.bytes.size() == header.value_bytes() ? "" : "an expiry says another length";
     case RecordKind::kFlush:
-      keys.clear();
+      std::erase_if(keys, [&](const auto& key) { return key.first.starts_with(record.key); });
       return "";
     case RecordKind::kSwap: {
       const SlotId other = record.other_slot();
@@ -112,7 +112,7 @@ const ReplayModel::Value* ReplayModel::find(SlotId slot, std::string_view key) c
 
 std::uint64_t ReplayModel::key_count() const {
   std::uint64_t count = 0;
-  for (const auto& [slot, keys] : slots_) count += keys.size();
+  for (const auto& [slot, keys] : slots_) count += slot == kTextSlot ? 0 : keys.size();
   return count;
 }
 

@@ -254,7 +254,9 @@ std::string set_append_only(CommandContext& context, std::string_view value, boo
 }
 
 std::string get_append_only(CommandContext& context) {
-  return yes_no(!options(context).data_folder.empty() && context.services.hub.disk().is_journalling_wanted());
+  const DiskWaits& disk = context.services.hub.disk();
+  const bool may_be_on = disk.is_journalled() || !options(context).data_folder.empty();
+  return yes_no(may_be_on && disk.is_journalling_wanted());
 }
 
 constexpr Parameter kParameters[] = {
