@@ -11,6 +11,7 @@
 #include <cstdlib>
 
 #include "shm/os/fd.h"
+#include "shm/os/synced_file.h"
 
 namespace memento {
 
@@ -54,7 +55,7 @@ Outcome ServerUser::make_folder(const std::string& path) const {
   // the data is opened in it.
   if (status.st_uid == geteuid() && fchown(folder.get(), id, group) != 0)
     return system_error("fchown(" + path + ")");
-  return Done{};
+  return sync_name(path);
 }
 
 RightsOf::RightsOf(const std::optional<ServerUser>& user) {

@@ -69,6 +69,7 @@ std::optional<std::vector<std::uint64_t>> read_number_list(std::uint64_t magic, 
 Result<StateFolder> StateFolder::open(const std::string& path) {
   Result<Fd> folder = open_private_folder(path);
   if (!folder) return folder.error();
+  if (Outcome synced = sync_name(path); !synced) return synced.error();
   return StateFolder(std::move(*folder), path);
 }
 

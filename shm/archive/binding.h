@@ -19,7 +19,7 @@ namespace memento {
 
 class StateFolder {
  public:
-  /// Made when it is missing; refused when it is not this user's alone.
+  /// Made when it is missing, on disk; refused when it is not this user's alone.
   static Result<StateFolder> open(const std::string& path);
 
   /// Oldest first; nothing: there is no list, so the folder is new or was lost. An Error: it cannot be read,

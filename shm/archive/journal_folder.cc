@@ -86,6 +86,7 @@ Outcome JournalFile::trim(std::uint64_t offset) {
 Result<JournalFolder> JournalFolder::open(const std::string& path) {
   Result<Fd> folder = open_private_folder(path);
   if (!folder) return folder.error();
+  if (Outcome synced = sync_name(path); !synced) return synced.error();
   return JournalFolder(std::move(*folder), path);
 }
 

@@ -65,7 +65,7 @@ class JournalFile {
 
 class JournalFolder {
  public:
-  /// Made when it is missing; refused when it is not this user's alone.
+  /// Made when it is missing, on disk; refused when it is not this user's alone.
   static Result<JournalFolder> open(const std::string& path);
   /// One that a process before this one has opened, and locked.
   JournalFolder(Fd folder, std::string path) : folder_(std::move(folder)), path_(std::move(path)) {}

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "shm/os/file.h"
 #include "shm/os/private_file.h"
 
@@ -18,6 +20,16 @@ Outcome sync_data(const Fd& file, const std::string& path) {
 Outcome sync_all(const Fd& file, const std::string& path) {
   if (fsync(file.get()) != 0) return system_error("fsync(" + path + ")");
   return Done{};
+}
+
+Outcome sync_name(const std::string& path) {
+  const std::size_t end = path.find_last_not_of('/');
+  const std::size_t slash = path.rfind('/', end);
+  std::string outer = ".";
+  if (slash != std::string::npos) outer = slash == 0 ? "/" : path.substr(0, slash);
+  const Fd folder(open(outer.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder) return sync_all(folder, outer);
+  return errno == EACCES ? Outcome(Done{}) : system_error("open(" + outer + ")");
 }
 
 Outcome replace_synced(const Fd& folder, const std::string& folder_path, const std::string& name,

@@ -19,6 +19,10 @@ Outcome sync_data(const Fd& file, const std::string& path);
 /// The same, and all that is known of the file or folder (fsync): the names in a folder.
 Outcome sync_all(const Fd& file, const std::string& path);
 
+/// The name of this folder, or file, is on disk: the folder that it is in is synced. One that this process
+/// may not read is another user's, who has made what is in it.
+Outcome sync_name(const std::string& path);
+
 /// The folder's file of that name has these bytes, or, when this fails or the machine does, the former ones:
 /// they are written to NAME.new, which is synced, takes the name, and the folder is synced.
 Outcome replace_synced(const Fd& folder, const std::string& folder_path, const std::string& name,

@@ -54,6 +54,14 @@ TEST_F(StateFolderTest, BindingsOfAllStarts) {
   EXPECT_EQ(bindings(), Numbers{7});
 }
 
+// Shows that a folder is of no use before its own name is on disk.
+TEST(StateFolder, HasItsNameOnDisk) {
+  const TemporaryFolder outer;
+  const DiskFault fault(DiskCall::kSyncAll, EIO);
+  EXPECT_FALSE(StateFolder::open(outer.path() + "/state"));
+  EXPECT_TRUE(StateFolder::open(outer.path() + "/state/"));
+}
+
 // Shows that the newest file's number comes back.
 TEST_F(StateFolderTest, NewestFile) {
   const Result<std::optional<std::uint64_t>> none = state_->newest_file();

@@ -48,6 +48,14 @@ TEST(JournalFolder, LocksOthersOut) {
   EXPECT_TRUE(JournalFolder::open(path)->lock());
 }
 
+// Shows that the folder is of no use before its own name is on disk.
+TEST(JournalFolder, HasItsNameOnDisk) {
+  const TemporaryFolder outer;
+  const DiskFault fault(DiskCall::kSyncAll, EIO);
+  EXPECT_FALSE(JournalFolder::open(outer.path() + "/data"));
+  EXPECT_TRUE(JournalFolder::open(outer.path() + "/data"));
+}
+
 // Shows that a new file is made out of the oldest one that nobody needs, whose frames, which are still in it,
 // are none of the new one.
 TEST(JournalFolder, RecycledFileHasOldFramesBehind) {
