@@ -238,6 +238,7 @@ void Archiver::become_ready() {
 // The first one, behind one that is full and synced, or behind one that failed.
 void Archiver::begin_file() {
   has_next_file_ = false;
+  if (const Outcome sure = manifest_->make_sure(); !sure) return on_disk_error(sure.error());
   if (const Outcome begun = output_->begin_file(manifest_->newest().first_file, frames_.bytes()); !begun)
     return on_disk_error(begun.error());
   if (const Outcome begun = begin_manifest(); !begun) return on_disk_error(begun.error());

@@ -11,6 +11,8 @@ Outcome DataManifest::write(Manifest manifest) {
   return file_.write(manifest);
 }
 
+Outcome DataManifest::make_sure() { return file_.is_on_disk() ? Outcome(Done{}) : write(newest()); }
+
 Outcome DataManifest::begin_with(std::uint64_t snapshot, const JournalHead& head) {
   Manifest manifest = newest();
   manifest.state = ManifestState::kValid;

@@ -20,6 +20,9 @@ class DataManifest {
   const Manifest& newest() const { return *file_.newest(); }
   Outcome write(Manifest manifest);
 
+  /// The newest one is on disk, when this succeeds: only then may anything go that an older one needs.
+  Outcome make_sure();
+
   /// It says nothing yet of what is in the folder.
   bool is_void() const { return newest().state == ManifestState::kVoid; }
   /// And there was no data when journalling began, so no snapshot is needed.

@@ -65,9 +65,6 @@ Result<ManifestFile> ManifestFile::open(const Fd& folder, const std::string& fol
                      "; this program reads version " + std::to_string(Manifest::kVersion)};
   }
   manifest.last_generation_ = manifest.newest_->generation;
-  Result<Fd> file = open_private_file(folder, kName, O_RDWR, path);
-  if (!file) return file.error();
-  manifest.file_ = std::move(*file);
   return manifest;
 }
 

@@ -18,12 +18,16 @@ class ManifestFile {
   /// a file there is nothing until write(). REQUIRES: the folder stays open and where it is.
   static Result<ManifestFile> open(const Fd& folder, const std::string& folder_path);
 
-  /// The newest that is on disk; nothing: none was written yet.
+  /// The newest; nothing: none was written yet.
   const std::optional<Manifest>& newest() const { return newest_; }
+  /// Whether that is known to be on disk. What open() has found may be in the kernel's memory only: a process
+  /// before this one may have written it, had its sync fail, and died. So nothing that an older one needs may
+  /// be given up before a write has succeeded.
+  bool is_on_disk() const { return static_cast<bool>(file_); }
 
   /// Writes it as the next generation, on disk when this has succeeded; until then the former one counts, or,
   /// when the machine dies meanwhile, either. After an error nobody knows which: the next write makes a new
-  /// file that takes the name.
+  /// file that takes the name, as the first one does.
   Outcome write(Manifest manifest);
 
  private:

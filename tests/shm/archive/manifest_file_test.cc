@@ -107,15 +107,10 @@ TEST_F(ManifestFileTest, ComesBack) {
 // Shows for a write that was torn at every byte, and for every byte of the block flipped, that the generation
 // before it counts; and that the next write goes on behind that.
 TEST_F(ManifestFileTest, TornAtEveryByte) {
-  {
-    ManifestFile file = open();
-    for (const std::uint64_t binding : {1u, 2u}) ASSERT_TRUE(file.write(manifest_of(binding)));
-  }
+  ManifestFile first = open();
+  for (const std::uint64_t binding : {1u, 2u}) ASSERT_TRUE(first.write(manifest_of(binding)));
   const std::string before = bytes_of_file(path_);
-  {
-    ManifestFile file = open();
-    ASSERT_TRUE(file.write(manifest_of(3)));
-  }
+  ASSERT_TRUE(first.write(manifest_of(3)));
   const std::string after = bytes_of_file(path_);
   EXPECT_EQ(newest_binding(), 3u);
   const std::size_t block = kManifestBlockBytes;  // generation 3
@@ -151,6 +146,21 @@ TEST_F(ManifestFileTest, Refused) {
   file = ManifestFile::open(folder_->fd(), folder_->path());
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().message, path_ + " is of version 2; this program reads version 1");
+}
+
+// Shows that what is found is not taken for what is on disk: the first write makes a new file, whatever a
+// process before this one has left of the old one's blocks.
+TEST_F(ManifestFileTest, WhatIsFoundMayNotBeOnDisk) {
+  ManifestFile former = open();
+  for (const std::uint64_t binding : {1u, 2u}) ASSERT_TRUE(former.write(manifest_of(binding)));
+  EXPECT_TRUE(former.is_on_disk());
+  const std::uint64_t found_file = file_number();
+  ManifestFile file = open();
+  EXPECT_FALSE(file.is_on_disk());
+  ASSERT_TRUE(file.write(*file.newest()));
+  EXPECT_TRUE(file.is_on_disk());
+  EXPECT_NE(file_number(), found_file);
+  EXPECT_EQ(newest_binding(), 2u);
 }
 
 // Shows that after a failed write or sync the next write makes a new file, of a higher generation.
