@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "archiver/disk_health.h"
@@ -14,12 +15,11 @@
 namespace memento {
 
 Outcome JournalOutput::begin_file(std::uint64_t first, std::uint64_t bytes_ahead) {
-  const std::optional<JournalHead> useless = useless_;
   const DiskCall call(disk_, DiskCall::kWrite, monotonic_time_ns());
   const Result<std::vector<std::uint64_t>> numbers = folder_.numbers();
   if (!numbers) return numbers.error();
   JournalHead head;
-  head.former_file = useless ? useless->former_file : disk_.file.load();
+  head.former_file = disk_.file.load();
   head.former_end = disk_.known_frame.load();
   // A number that was noted as the newest is not used again, whatever became of that file.
   head.number = std::max({disk_.file.load(), newest_noted_, numbers->empty() ? 0 : numbers->back()}) + 1;
@@ -35,21 +35,26 @@ Outcome JournalOutput::begin_file(std::uint64_t first, std::uint64_t bytes_ahead
     return noted;
   }
   // What it has reserved is given back; what is behind the frames that count was noted by nobody.
-  if (!useless && head.former_file != 0) folder_.trim(head.former_file, disk_.file_end.load());
+  if (head.former_file != 0) folder_.trim(head.former_file, disk_.file_end.load());
   // Before any frame in it can be known: the next file follows the one that those are in.
   disk_.file_end.store(0);
   disk_.file.store(head.number);
-  if (useless) folder_.remove(useless->number);
-  useless_.reset();
+  if (useless_ != 0) folder_.remove(std::exchange(useless_, 0));
   file_ = std::move(*file);
   offset_ = 0;
   move_offset(kJournalHeadBytes);
   Outcome written = write_unsynced();
-  if (!written) {  // or attempts would fill the disk
-    folder_.trim(head.number, kJournalHeadBytes);
-    useless_ = head;
-  }
+  if (!written) be_useless(head);
   return written;
+}
+
+// The next file takes its place, also one that a successor begins: so that follows the same file. It gives
+// back what it has reserved, or attempts would fill the disk.
+void JournalOutput::be_useless(const JournalHead& head) {
+  folder_.trim(head.number, kJournalHeadBytes);
+  useless_ = head.number;
+  disk_.file_end.store(0);
+  disk_.file.store(head.former_file);
 }
 
 // A predecessor may have died when it knew frames to be on disk, and had not forgotten them yet.

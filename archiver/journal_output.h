@@ -62,6 +62,7 @@ class JournalOutput {
 
  private:
   Outcome write_unsynced();
+  void be_useless(const JournalHead& head);
   void move_offset(std::uint64_t bytes);
   std::size_t known_bytes(std::string_view frames) const;
 
@@ -73,9 +74,9 @@ class JournalOutput {
   std::optional<JournalFile> file_;
   std::uint64_t offset_ = 0;  ///< where its next frame goes
   std::uint64_t next_frame_;
-  std::uint64_t newest_noted_ = 0;      ///< by this archiver
-  std::optional<JournalHead> useless_;  ///< of a file that was begun in vain: the next one takes its place
-  std::uint64_t syncing_frame_ = 0;     ///< the last one that is being synced
+  std::uint64_t newest_noted_ = 0;   ///< by this archiver
+  std::uint64_t useless_ = 0;        ///< number of a file that was begun in vain
+  std::uint64_t syncing_frame_ = 0;  ///< the last one that is being synced
 };
 
 }  // namespace memento

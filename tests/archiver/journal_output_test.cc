@@ -150,6 +150,30 @@ TEST_F(JournalOutputTest, SurvivesFailuresOfNewFiles) {
   }
 }
 
+// Shows that a file that was begun in vain is followed by nobody: neither by the next one, nor, when the
+// archiver dies while it begins that, by its successor's.
+TEST_F(JournalOutputTest, NobodyFollowsAFileBegunInVain) {
+  write();
+  sync();
+  write();
+  {
+    const DiskFault fault(testing::DiskCall::kSyncData, EIO);
+    EXPECT_FALSE(output_->begin_file(0, 0));
+    EXPECT_TRUE(fault.has_happened());
+  }
+  {
+    constexpr int kFileAndFolder = 2;  // then it is begun, and not noted
+    const DiskFault fault(testing::DiskCall::kSyncAll, EIO, kFileAndFolder);
+    EXPECT_FALSE(output_->begin_file(0, 0));
+    EXPECT_TRUE(fault.has_happened());
+  }
+  begin();
+  expect_records(2);
+  write();
+  sync();
+  expect_records(3);
+}
+
 // Shows that a successor goes on where an archiver died: behind keeping, writing, and in the midst of a sync,
 // and when that was known and not forgotten yet.
 TEST_F(JournalOutputTest, GoesOnBehindADeath) {
