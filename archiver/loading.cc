@@ -5,6 +5,7 @@
 #include <string>
 
 #include "conf/size_text.h"
+#include "shm/archive/frame_bytes.h"
 #include "shm/archive/recovery.h"
 #include "shm/format/layout.h"
 #include "shm/os/clock.h"
@@ -32,6 +33,24 @@ Outcome begin_load(const ArchiverProcess& process) {
   return Done{};
 }
 
+// The new file has its name when it is whole: else a loss of power would leave one that takes the place of
+// what is in the former. Its number; of the former, when there is nothing to write.
+Result<std::uint64_t> write_again(const ArchiverProcess& process, UnsureFrames& unsure) {
+  if (unsure.bytes.empty()) return unsure.former_file;
+  const Result<std::vector<std::uint64_t>> numbers = process.folder.numbers();
+  if (!numbers) return numbers.error();
+  JournalHead head;
+  head.number = numbers->back() + 1;
+  head.data_id = process.segment.header().data_id;
+  head.former_file = unsure.former_file;
+  head.former_end = unsure.former_end;
+  head.seed = random_number();
+  seal_frames(unsure.bytes, {head.former_end + 1, head.former_end, unsure.memory_id, head.seed});
+  if (Outcome written = process.folder.add_whole(head, unsure.bytes); !written) return written.error();
+  if (Outcome noted = process.state_folder.write_newest_file(head.number); !noted) return noted.error();
+  return head.number;
+}
+
 void log_report(const ArchiverProcess& process, const LoadReport& report) {
   if (!report.text.empty()) process.log.warning(report.text);
   process.log.info(std::to_string(report.keys) + " keys came back from " + process.folder.path() + " in " +
@@ -57,7 +76,7 @@ Outcome load_data(const ArchiverProcess& process, DataManifest& manifest_file,
   options.processes = process.loader_processes;
   options.goes_on = goes_on;
   process.log.info("loading the data in " + options.path);
-  const Result<LoadReport> report = load(process.segment, options);
+  Result<LoadReport> report = load(process.segment, options);
   if (!report) return report.error();
   log_report(process, *report);
 
@@ -68,7 +87,9 @@ Outcome load_data(const ArchiverProcess& process, DataManifest& manifest_file,
     if (Outcome written = manifest_file.write(manifest); !written) return written;
     header.data_id = manifest.data_id;
   }
-  header.disk.file.store(report->end.file);
+  const Result<std::uint64_t> last_file = write_again(process, report->unsure);
+  if (!last_file) return last_file.error();
+  header.disk.file.store(*last_file);
   header.disk.known_frame.store(report->end.frame - 1);
   if (Outcome begun = process.segment.begin_journal(kJournalForDisk, process.options.journal_ring_bytes);
       !begun)

@@ -59,6 +59,34 @@ Outcome JournalReader::end_before_last(const std::string& fault) {
   return end_at(Place{place_.file, frame_.offset, frame_.frame.header.number, 0}, fault);
 }
 
+// They are in the last file, which was begun when all before it was on disk. Where that file has none that
+// was, it may itself have been begun without success: then another one takes its place. MANIFEST names only a
+// first file that was begun with success.
+Result<UnsureFrames> JournalReader::unsure_frames() {
+  UnsureFrames unsure;
+  const auto last = std::ranges::find(files_, end_->file, &File::number);
+  if (last == files_.end()) return unsure;
+  const std::uint64_t begun_behind = last->head->former_end;
+  unsure.former_end = std::clamp(known_frame_, begun_behind, end_->frame - 1);
+  const bool has_known = unsure.former_end > begun_behind || last == files_.begin();
+  unsure.former_file = has_known ? last->number : last->head->former_file;
+  std::uint64_t offset = kJournalHeadBytes;
+  for (std::uint64_t number = begun_behind + 1; number < end_->frame; ++number) {
+    const Result<std::string_view> front = bytes_at(*last, offset, sizeof(FrameHeader));
+    if (!front) return front.error();
+    const std::optional<FrameHeader> header = read_frame_header(*front);
+    assert(header && header->number == number);
+    if (number > unsure.former_end) {
+      const Result<std::string_view> bytes = bytes_at(*last, offset, header->frame_bytes());
+      if (!bytes) return bytes.error();
+      unsure.bytes.append(*bytes);
+      unsure.memory_id = header->memory_id;
+    }
+    offset += header->frame_bytes();
+  }
+  return unsure;
+}
+
 // Who knew that the missing frame was on disk; empty: nobody.
 Result<std::string> JournalReader::fault_of(const Place& missing, const Behind& behind) {
   if (missing.file + 1 < files_.size()) {

@@ -194,6 +194,11 @@ Outcome JournalFolder::prepare_next(std::uint64_t file_bytes, std::uint64_t firs
   return Done{};
 }
 
+Outcome JournalFolder::add_whole(const JournalHead& head, std::string_view frames) const {
+  return replace_synced(folder_, path_, journal_file_name(head.number),
+                        journal_head_bytes(head).append(frames));
+}
+
 Result<JournalFile> JournalFolder::begin(const JournalHead& head, std::uint64_t file_bytes,
                                          std::uint64_t first) {
   assert(head.number > head.former_file && file_bytes > kJournalHeadBytes);

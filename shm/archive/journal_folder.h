@@ -84,6 +84,10 @@ class JournalFolder {
   /// overwriting costs less than growing. REQUIRES: nobody needs those files, MANIFEST says so and is synced.
   Outcome prepare_next(std::uint64_t file_bytes, std::uint64_t first);
 
+  /// A new file with this head and these frames, sealed for it: all of it on disk, or none. REQUIRES: as
+  /// begin().
+  Outcome add_whole(const JournalHead& head, std::string_view frames) const;
+
   /// A new file with this head, on disk. Its room is that of journal-next, or made now.
   /// REQUIRES: head.number is above all that are there.
   Result<JournalFile> begin(const JournalHead& head, std::uint64_t file_bytes, std::uint64_t first);

@@ -134,15 +134,6 @@ void JournalReader::choose_chain(std::vector<File> found, const JournalBounds& b
   }
 }
 
-Outcome JournalReader::sync() {
-  for (const std::vector<File>* files : {&files_, &later_}) {
-    for (const File& file : *files) {
-      if (Outcome synced = sync_data(*file.fd, file.path); !synced) return synced;
-    }
-  }
-  return Done{};
-}
-
 Result<const JournalFrame*> JournalReader::next() {
   if (end_) return nullptr;
   if (files_.empty()) {
@@ -170,6 +161,7 @@ Result<const JournalFrame*> JournalReader::next() {
   frame_.frame = frame;
   frame_.file = files_[place_.file].number;
   frame_.offset = place_.offset;
+  known_frame_ = std::max(known_frame_, frame.header.synced);
   place_.pass(frame.header);
   return &frame_;
 }

@@ -69,6 +69,17 @@ struct JournalFrame {
   std::uint64_t offset = 0;
 };
 
+/// The last frames of a journal, of which nobody says that they were on disk: no later frame, and no later
+/// file. Reading shows them, but a sync of them may have failed, and have told that to a process that is
+/// dead; then no later sync writes them, or tells it again. So what goes on behind them has them written
+/// again, to a new file.
+struct UnsureFrames {
+  std::string bytes;              ///< one behind the other, as they are; empty: there are none
+  std::uint64_t former_file = 0;  ///< what goes on follows this file, whose head and frames were on disk,
+  std::uint64_t former_end = 0;   ///< up to this frame
+  std::uint64_t memory_id = 0;    ///< of these frames
+};
+
 class JournalReader {
  public:
   /// The journal in a folder. An Error: it cannot be read; what is missing or damaged is told by end().
@@ -80,10 +91,6 @@ class JournalReader {
 
   /// One file by itself, whatever it is called and whatever comes before and behind it.
   static Result<JournalReader> open_file(const std::string& path);
-
-  /// What is read is on disk from here on (fdatasync of each file). Recovery does this first: frames that
-  /// only the memory of a machine that did not lose power holds would be taken for safe, and be lost later.
-  Outcome sync();
 
   /// The next frame; nullptr: there is none, and end() says why. An Error: the disk could not be read.
   Result<const JournalFrame*> next();
@@ -98,6 +105,10 @@ class JournalReader {
   /// Makes the end found the end for good, on disk: cuts the last file off there, having emptied the files
   /// behind it, the latest first, so that any of these steps may be the last one. REQUIRES: as end().
   Outcome cut();
+
+  /// What of the journal may be in the kernel's memory only. An Error: the disk could not be read.
+  /// REQUIRES: as end(), and cut() was not called.
+  Result<UnsureFrames> unsure_frames();
 
   /// The number of the file that was read first, 0: there is none.
   std::uint64_t first_file() const { return files_.empty() ? 0 : files_.front().number; }
@@ -158,6 +169,7 @@ class JournalReader {
 
   Place place_;                    ///< of the next frame
   std::optional<Place> left_out_;  ///< where frames begin that were left out directly in front of place_
+  std::uint64_t known_frame_ = 0;  ///< highest of which a frame says that it was on disk
   std::uint64_t whole_until_ = 0;  ///< number of the last frame of the group that place_ is in
   JournalFrame frame_;
   std::optional<JournalEnd> end_;

@@ -116,12 +116,16 @@ Result<LoadReport> Load::run() {
   if (end_.is_corrupt() && !options_.salvages) return error_of({end_.frame, end_.text, false});
   lacks_frames_ = snapshot_ && snapshot_->footer().last_frame >= end_.frame;
   if (lacks_frames_ && !options_.salvages) return error_of({end_.frame, lacking_text(), false});
+  Result<UnsureFrames> unsure = threads_.front().reader->unsure_frames();
+  if (!unsure) return unsure.error();
   if (end_.kind != JournalEnd::Kind::kWhole) {
     if (Outcome cut = threads_.front().reader->cut(); !cut) return cut.error();
   }
   if (Outcome put = put_texts(); !put) return put.error();
   elapsed_ms_ = (monotonic_time_ns() - begin_ns) / 1'000'000;
-  return report();
+  LoadReport loaded = report();
+  loaded.unsure = std::move(*unsure);
+  return loaded;
 }
 
 // One thread's share has their slot.
@@ -144,7 +148,6 @@ Outcome Load::prepare() {
   }
   Result<JournalReader> reader = JournalReader::open(*options_.folder, options_.path, bounds());
   if (!reader) return reader.error();
-  if (Outcome synced = reader->sync(); !synced) return synced;
   bytes_ = reader->total_bytes();
   journal_ = std::move(*reader);
   if (options_.manifest.snapshot != 0) {

@@ -45,6 +45,7 @@ struct LoadReport {
   std::uint64_t dropped_records = 0;  ///< that stood twice, or that the snapshot has already
   std::uint64_t bytes = 0;            ///< of files that were read
   JournalEnd end;                     ///< where the journal ends from now on
+  UnsureFrames unsure;                ///< what of it may not be on disk
   std::int64_t elapsed_ms = 0;
   std::string text;  ///< what was left out, where and why; empty: nothing. For the log, several sentences
   bool has_open_change = false;  ///< a FLUSHDB, SWAPDB or FLUSHALL was under way: finish_database_change()
@@ -52,7 +53,8 @@ struct LoadReport {
 
 /// Loads; Header::disk.load_bytes, loaded_bytes and loaded_keys show how far it is. An Error: the segment is
 /// empty again. Sets time base, keys, slots' positions, and which databases are open; leaves Header::journal,
-/// rings and Header::disk.load alone. Everything read was on disk (fdatasync) before it is believed.
+/// rings and Header::disk.load alone. What may not be on disk
+/// is in report.unsure.
 /// REQUIRES: the segment is new, or clear_for_load() was called; Header::journal is 0; nobody else reads or
 /// writes keys; `processes` is not empty, and the calling thread holds no lock.
 Result<LoadReport> load(Segment& segment, const LoadOptions& options);

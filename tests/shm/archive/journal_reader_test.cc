@@ -51,6 +51,44 @@ TEST(JournalReader, Empty) {
   EXPECT_EQ(read.end.frame, 1u);
 }
 
+// Shows which frames are to be written again before a journal goes on behind them, and which file what comes
+// then follows: no frame that a later frame or file says to be on disk; and no file that has no such frame.
+TEST(JournalReader, FramesThatMayNotBeOnDisk) {
+  TestJournal journal;
+  const auto unsure_frames = [&] {
+    Result<JournalReader> reader = journal.reader();
+    read_all(*reader);
+    return std::move(*reader->unsure_frames());
+  };
+  const auto expect_unsure = [&](std::uint64_t former_file, std::uint64_t former_end, std::uint64_t file,
+                                 std::uint64_t begin, std::uint64_t end) {
+    const UnsureFrames unsure = unsure_frames();
+    EXPECT_EQ(unsure.former_file, former_file);
+    EXPECT_EQ(unsure.former_end, former_end);
+    const std::string bytes = bytes_of_file(journal.folder().path_of(file));
+    EXPECT_EQ(unsure.bytes, bytes.substr(begin, end - begin));
+  };
+  journal.begin_file();
+  expect_unsure(1, 0, 1, 0, 0);
+  journal.put_alone("first", "one");
+  expect_unsure(1, 0, 1, kJournalHeadBytes, journal.offset());
+  journal.sync();
+  const std::uint64_t second = journal.offset();
+  journal.put_alone("second", "two");
+  journal.put_alone("third", "three");
+  expect_unsure(1, 1, 1, second, journal.offset());
+  EXPECT_EQ(unsure_frames().memory_id, TestJournal::kMemoryId);
+  journal.sync();
+  journal.begin_file();
+  expect_unsure(1, 3, 2, 0, 0);
+  journal.put_alone("fourth", "four");
+  expect_unsure(1, 3, 2, kJournalHeadBytes, journal.offset());
+  journal.sync();
+  const std::uint64_t fifth = journal.offset();
+  journal.put_alone("fifth", "five");
+  expect_unsure(2, 4, 2, fifth, journal.offset());
+}
+
 // Shows for a file that ends at every byte of its last frames, a group among them, that what is read is what
 // was written in front of that, in whole groups. Nothing of it was known to be synced.
 TEST(JournalReader, CutAtEveryByte) {

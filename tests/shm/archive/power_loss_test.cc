@@ -91,7 +91,6 @@ class Round {
   void recover() {
     Result<JournalReader> reader = journal_.reader();
     ASSERT_TRUE(reader) << reader.error().message;
-    ASSERT_TRUE(reader->sync());
     const ReadJournal read = read_all(*reader);
     expect_prefix(read, journal_, forgotten_);
     ASSERT_TRUE(reader->cut());
