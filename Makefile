@@ -62,7 +62,7 @@ FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test reboot-test script-test cluster-test bench bench-keyspace bench-recovery bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test reboot-test power-cut-test script-test cluster-test bench bench-keyspace bench-recovery bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -108,9 +108,10 @@ $(BIN)/memento-tests: $(TESTS) $(SERVER) $(CLI) $(BENCHMARK) | $(BIN)/libmemento
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit -lncursesw -ltinfo -lgtest -lgtest_main
 
 # A bad disk for servers under test.
-$(BIN)/libmemento-disk-shim.so: tests/data/shim/disk_shim.cc tests/data/shim/disk_shim.h
+SHIM := $(wildcard tests/data/shim/*) $(wildcard tests/data/power/disk_log.*)
+$(BIN)/libmemento-disk-shim.so: $(SHIM)
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -fPIC -shared -o $@ $<
+	$(CXX) $(CXXFLAGS) -fPIC -shared -o $@ $(filter %.cc,$(SHIM))
 
 $(BIN)/memento-unit-tests: $(UNIT_TESTS) $(SERVER) $(BUILD)/obj/cli/net/client.o
 	@mkdir -p $(@D)
@@ -177,6 +178,12 @@ reboot-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
 	@MEMENTO_BIN=$(abspath $(BIN)) REBOOTS=$(or $(REBOOTS),1000) tests/run 'Reboot.*' $(BIN)/memento-tests
+
+# The power lost at any moment of a server's life, on DISKS= disks as POSIX permits them; SEED= repeats a run's choices.
+power-cut-test:
+	@conf/install-packages build test
+	@$(MAKE) $(PARALLEL) --no-print-directory $(PROGRAMS) $(BIN)/memento-tests
+	@MEMENTO_BIN=$(abspath $(BIN)) DISKS=$(or $(DISKS),2000) SEED=$(SEED) tests/run 'PowerCut.*' $(BIN)/memento-tests
 
 # Scripts from a grammar on redis-server and on memento; COUNT= of them in either protocol, SEED= repeats a run.
 script-test:
@@ -275,6 +282,8 @@ help:
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
 	@echo "make crash-test operations killed at every instruction for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
+	@echo "make reboot-test  kill all processes and lose memory under load; REBOOTS=1000"
+	@echo "make power-cut-test  lose the power at any moment, on disks as they may be then; DISKS=2000 SEED=1 for other runs"
 	@echo "make script-test  random scripts on redis-server and on memento; COUNT=50000 SEED=1 for other runs"
 	@echo "make cluster-test  kill, stop and cut off a cluster's nodes under load; ROUNDS=100 of each"
 	@echo "make            build bin/memento, bin/memento-cli, bin/memento-benchmark"

@@ -18,6 +18,8 @@ class DataServer {
   explicit DataServer(std::vector<std::string> arguments = {}, const Before& before = {});
 
   TestServer& server() { return server_; }
+  /// Has the data folder and the state folder.
+  std::string root() const { return outer_.path(); }
   std::string folder() const { return outer_.path() + "/data"; }
   std::string state_folder() const { return outer_.path() + "/state"; }
 

@@ -1,18 +1,14 @@
 // Servers on a bad disk: it answers with errors, is full, or does not answer. What was promised with `always`
 // is kept, clients are told, reads go on, and so does the server when the disk does.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "tests/data/data_server.h"
-#include "tests/data/shim/disk_shim.h"
+#include "tests/data/disk_control.h"
 
 namespace memento::testing {
 namespace {
@@ -20,36 +16,16 @@ namespace {
 /// A server whose data folder's disk a test decides about.
 class BadDisk : public ::testing::Test {
  protected:
-  BadDisk() {
-    const std::string path = outer_.path() + "/control";
-    std::ofstream(path) << std::string(4096, '\0');
-    const Fd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
-    control_ =
-        static_cast<ShimControl*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0));
-    shim().failures = -1;
-    setenv(kShimControlVariable, path.c_str(), 1);
-    setenv("LD_PRELOAD", std::filesystem::absolute(program("libmemento-disk-shim.so")).c_str(), 1);
-  }
-  ~BadDisk() override {
-    shim().hangs = 0;
-    for (const char* name : {kShimControlVariable, kShimFolderVariable, "LD_PRELOAD"}) unsetenv(name);
-    munmap(control_, 4096);
-  }
-
-  ShimControl& shim() { return *control_; }
+  ~BadDisk() override { disk_.heal(); }
+  ShimControl& shim() { return disk_.shim(); }
   /// Starts it; the disk works.
   void start(const std::string& policy, const std::string& timeout_s = "1") {
     data_.emplace(std::vector<std::string>{"--fsync", policy, "--disk-timeout", timeout_s},
-                  [](const std::string& folder) { setenv(kShimFolderVariable, folder.c_str(), 1); });
+                  [this](const std::string& folder) { disk_.watch(folder); });
   }
   TestServer& server() { return data_->server(); }
   std::string request(const std::string& line) { return server().request(line); }
-  void heal() {
-    for (std::atomic<int>* error :
-         {&shim().write_error, &shim().sync_error, &shim().reserve_error, &shim().rename_error})
-      *error = 0;
-    shim().hangs = 0;
-  }
+  void heal() { disk_.heal(); }
   bool is_written(const std::string& line) {
     return wait_until([&] { return request(line) == "OK"; });
   }
@@ -61,8 +37,7 @@ class BadDisk : public ::testing::Test {
     EXPECT_EQ(request("GET " + key), value);
   }
 
-  const TemporaryFolder outer_;
-  ShimControl* control_ = nullptr;
+  DiskControl disk_;
   std::optional<DataServer> data_;
 };
 

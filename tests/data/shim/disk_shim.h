@@ -1,6 +1,7 @@
 // DiskShim: what a bad disk does to a server, decided by a test while the server runs. The server is started
 // with a library (disk_shim.cc) in front of the C library's calls on files; both map this control word for
-// word. Only calls on files below one folder are concerned.
+// word. Only calls on files below one folder are concerned. The library also logs them, where a log is named
+// (tests/data/power/disk_log.h).
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,14 @@ struct ShimControl {
   /// How many calls wait so.
   std::atomic<int> waiting;
   std::atomic<std::uint64_t> syncs;  ///< that were asked for
+  // Where there is a log:
+  /// The calling process dies with so many more calls: in front of the last one, or negative, behind it. 0:
+  /// it does not. Counted towards 0.
+  std::atomic<int> dies_in;
+  /// How long a sync takes.
+  std::atomic<int> sync_us;
+  /// A file of the journal gets so much room, when it asks for the usual; 0: what it asks for.
+  std::atomic<std::uint64_t> journal_file_bytes;
 };
 
 inline constexpr const char* kShimControlVariable = "MEMENTO_TEST_DISK_CONTROL";
