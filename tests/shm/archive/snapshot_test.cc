@@ -2,6 +2,7 @@
 // on, what the keyspace is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <thread>
 
@@ -257,6 +258,50 @@ TEST_F(SnapshotTest, WithoutItsJournal) {
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_GE(report->keys, 1000u);
   EXPECT_NE(report->text.find("keys may be as they were at different moments"), std::string::npos);
+}
+
+// Shows for a journal beside a snapshot that ends anywhere, or of which a byte was changed anywhere: what
+// comes back is what the keyspace once was behind the snapshot's end, or it is an error; and that what the
+// snapshot needs of the journal cannot be cut off.
+TEST_F(SnapshotTest, JournalCutOrChangedAnywhere) {
+  RandomWriters writers(recorded_.segment(), 11, 2, 10);
+  writers.set_long_values(false);
+  writers.set_whole_changes(false);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(writers.step());
+  begin();
+  int left = 4;
+  make_images([&] {
+    if (left-- <= 0) return;
+    EXPECT_TRUE(writers.step());
+  });
+  end();
+  const std::uint64_t needed_bytes = recorded_.journal().offset();
+  std::vector<Contents> states{contents_of(recorded_.segment())};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(writers.step());
+    recorded_.archive();
+    states.push_back(contents_of(recorded_.segment()));
+  }
+  const std::string path = recorded_.journal().file_path();
+  const std::string bytes = bytes_of_file(path).substr(0, recorded_.journal().offset());
+  auto loaded = make_segment(128 << 20);
+  const auto is_loaded = [&](const std::string& other) {
+    write_file(path, other);
+    EXPECT_TRUE(clear_for_load(*loaded));
+    const Result<LoadReport> report = load(*loaded, options());
+    const Contents found = contents_of(*loaded);
+    EXPECT_TRUE(report ? std::ranges::find(states, found) != states.end() : found == Contents());
+    return static_cast<bool>(report);
+  };
+  for (std::size_t at = 0; at < bytes.size() && !HasFailure(); ++at) {
+    if (at == sizeof(JournalHead)) at = kJournalHeadBytes;
+    SCOPED_TRACE(at);
+    EXPECT_EQ(is_loaded(bytes.substr(0, at)), at >= needed_bytes);
+    std::string other = bytes;
+    other[at] = static_cast<char>(other[at] ^ (1 << at % 8));
+    (void)is_loaded(other);
+  }
+  EXPECT_TRUE(is_loaded(bytes));
 }
 
 // Shows that a snapshot that is damaged or cut off anywhere is an error that names it, or is as good as
