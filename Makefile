@@ -121,6 +121,11 @@ $(BIN)/memento-shm-tests: $(SHM_TESTS) $(SHM) $(addprefix $(BUILD)/obj/tests/,in
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
+# What has threads, for ThreadSanitizer.
+$(BIN)/memento-thread-tests: $(SHM_TESTS) $(call objects,tests/archiver) $(SHM) $(ARCHIVER) $(CONF) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o) $(BUILD)/obj/cli/net/client.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
+
 $(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(filter-out $(MASTER),$(SERVER))
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
@@ -222,11 +227,11 @@ asan: export LSAN_OPTIONS = suppressions=$(abspath tests/lsan.supp):print_suppre
 asan:
 	@$(MAKE) $(PARALLEL) --no-print-directory MODE=asan test
 
-# Workers as threads over one keyspace: ThreadSanitizer cannot see across processes.
+# Workers as threads over one keyspace, and the archiver's threads: ThreadSanitizer cannot see across processes.
 tsan:
 	@conf/install-packages build test
-	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan build/tsan/bin/memento-shm-tests
-	@tests/run '*Threads.*' build/tsan/bin/memento-shm-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory MODE=tsan build/tsan/bin/memento-thread-tests
+	@tests/run '*Threads.*' build/tsan/bin/memento-thread-tests
 
 # Each parser with random bytes for FUZZ_SECONDS, from the corpus in tests/fuzz. What it finds beyond that stays in build/.
 FUZZ_SECONDS ?= 60
@@ -292,7 +297,7 @@ help:
 	@echo "make bench-keyspace  the keyspace alone, in-process; FILTER=Small for some"
 	@echo "make bench-recovery  from a journal on disk into memory"
 	@echo "make asan       tests with AddressSanitizer and UndefinedBehaviorSanitizer"
-	@echo "make tsan       the keyspace under threads with ThreadSanitizer"
+	@echo "make tsan       the keyspace under threads, and the archiver's threads, with ThreadSanitizer"
 	@echo "make fuzz       random bytes for each parser, FUZZ_SECONDS=60 each"
 	@echo "make layout     check who includes whom, the READMEs, and the layout of the text; make format mends the latter"
 	@echo "make tidy       layout, and clang-tidy"
