@@ -251,11 +251,12 @@ $(BIN)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUS) $(WORKER) $(CONF) $(SHM) 
 
 FOLDERS := archiver benchmark bus cli conf master shm tests worker
 
-# Who includes whom, what the READMEs name, how long files are, and the layout of the text.
+# Who includes whom, what the READMEs name, how long files are, what bus/core may not use, and the layout of the text.
 layout:
 	@.ci/check-rooms
 	@.ci/check-readmes
 	@.ci/check-sizes
+	@.ci/check-core
 	@conf/install-packages layout
 	@find $(FOLDERS) -name '*.cc' -o -name '*.h' | xargs clang-format --dry-run -Werror
 
