@@ -28,7 +28,12 @@ struct Committed {
 struct Removed {
   DocumentPtr document;
 };
-using Action = std::variant<Send, SendToSeed, Persist, Committed, Removed>;
+/// The node may answer for its slots until then, by its own clock. Behind the document that is committed in
+/// the same breath: its roles are taken before the lease is.
+struct ExtendLease {
+  TimeNs until;
+};
+using Action = std::variant<Send, SendToSeed, Persist, Committed, Removed, ExtendLease>;
 using Actions = std::vector<Action>;
 
 }  // namespace memento::bus

@@ -77,6 +77,9 @@ class Agreement {
     std::uint64_t number = 0;  ///< of the newest heartbeat or publication heard in this term
   };
   const Followed& followed() const { return followed_; }
+  /// The set that counts beside voters_accepted: the former voters, until a change of them is known to be
+  /// committed.
+  const VoterSet& voters_in_force() const;
   /// When on_tick() is to be called, if nothing else happens.
   TimeNs deadline() const;
 
@@ -141,7 +144,6 @@ class Agreement {
   void stand(std::uint64_t term);
   void count_vote(const Uuid& voter);
   void lead();
-  const VoterSet& voters_in_force() const;
   bool is_majority_of_both(const std::vector<Uuid>& votes) const;
 
   // agreement_leader.cc

@@ -7,7 +7,6 @@
 
 namespace memento::bus {
 
-/// The set that counts beside voters_accepted: the former voters, until the change is known to be committed.
 const VoterSet& Agreement::voters_in_force() const {
   const bool is_committed = committed_ && committed_->key == accepted()->key;
   return is_committed ? accepted()->voters_accepted : accepted()->voters_committed;

@@ -114,9 +114,10 @@ void Agreement::commit_publication() {
   }
 }
 
-// One change at a time, from a set that is known to be committed to one of which a majority answers: else
-// {1, 2, 3} could be left for a set that cannot commit its own successor. Their votes are not asked for: who
-// joined has not voted in this term, and never would.
+// One change at a time, from a set that is known to be committed to one of which a majority has answered of
+// late, so that this leader need not step down at once: else {1, 2, 3} could be left for a set that cannot
+// commit its own successor. Their votes are not asked for: who joined has not voted in this term, and never
+// would.
 void Agreement::change_voters() {
   if (!may_publish()) return;
   const TimeNs heal_after_ns = accepted()->settings.heal_after_ms * kMillisecondNs;
@@ -131,7 +132,7 @@ void Agreement::change_voters() {
   for (const Uuid& voter : voters) {
     const std::optional<TimeNs> answered = leadership_->answered(voter);
     const bool has_voted = std::ranges::binary_search(leadership_->votes, voter);
-    if (planted(Plant::kHoldsVotes) ? has_voted : answered && now_ - *answered < timing_.lease_ns)
+    if (planted(Plant::kHoldsVotes) ? has_voted : answered && now_ - *answered < timing_.step_down_ns)
       insert_sorted(present, voter);
   }
   if (is_majority(present, voters)) publish_next(*accepted(), std::move(voters));

@@ -12,8 +12,10 @@ namespace memento::bus {
 ClusterCore::ClusterCore(Self self, StoredState state, DocumentKey known_committed, const Timing& timing,
                          Random random, TimeNs now)
     : self_(std::move(self)),
+      timing_(timing),
       state_(std::move(state)),
       agreement_(state_, known_committed, timing, random, now),
+      lease_(state_.state().generation, self_.memory_id, self_.lease_until, now),
       is_replacement_(self_.file && !self_.is_fresh && !has_document()),
       say_again_at_(now),
       now_(now) {
@@ -26,6 +28,7 @@ Actions ClusterCore::on_tick(TimeNs now) {
   if (has_document()) {
     if (!agreement_.is_leader() && now >= agreement_.deadline()) ask_a_seed();
     add(agreement_.on_tick(now));
+    if (now >= lease_.ask_at()) ask_for_lease();
   } else if (now >= say_again_at_)
     say_again();
   return finish();
@@ -42,7 +45,11 @@ Actions ClusterCore::on_message(const Message& message, TimeNs now) {
     take_request(from, *join);
   else if (has_document() && message.cluster_id != agreement_.accepted()->cluster_id)
     return {};
-  else if (const auto* leave = std::get_if<Leave>(&message.body))
+  else if (const auto* request = std::get_if<LeaseRequest>(&message.body))
+    take_lease_request(from, *request);
+  else if (const auto* grant = std::get_if<Grant>(&message.body)) {
+    if (lease_.take(*grant, table_key(), now)) actions_.emplace_back(ExtendLease{lease_.until()});
+  } else if (const auto* leave = std::get_if<Leave>(&message.body))
     take_request(from, *leave);
   else if (const auto* change = std::get_if<ChangeSettings>(&message.body))
     take_request(from, *change);
@@ -75,11 +82,26 @@ Actions ClusterCore::request(const MembershipRequest& request, TimeNs now) {
   return finish();
 }
 
-TimeNs ClusterCore::deadline() const { return has_document() ? agreement_.deadline() : say_again_at_; }
+Actions ClusterCore::publish(Document document, const std::vector<Uuid>& robbed, TimeNs now) {
+  now_ = now;
+  for (const Uuid& member : robbed) assert(granter_->may_take_from(member, now));
+  add(agreement_.publish(std::move(document), now));
+  for (const Uuid& member : robbed) granter_->note_taking(member, agreement_.accepted()->key);
+  return finish();
+}
+
+TimeNs ClusterCore::deadline() const {
+  return has_document() ? std::min(agreement_.deadline(), lease_.ask_at()) : say_again_at_;
+}
 
 void ClusterCore::add(Actions actions) {
-  actions_.insert(actions_.end(), std::make_move_iterator(actions.begin()),
-                  std::make_move_iterator(actions.end()));
+  note_leadership();
+  for (Action& action : actions) {
+    const auto* committed = std::get_if<Committed>(&action);
+    const DocumentPtr document = committed == nullptr ? nullptr : committed->document;
+    actions_.push_back(std::move(action));
+    if (document) note_committed(document);
+  }
 }
 
 Actions ClusterCore::finish() {
@@ -166,14 +188,61 @@ void ClusterCore::take_request(const Uuid& from, const MembershipRequest& reques
   std::visit([&](const auto& one) { actions_.emplace_back(Send{leader, one}); }, request);
 }
 
+void ClusterCore::note_leadership() {
+  if (!agreement_.is_leader()) {
+    granter_.reset();
+  } else if (!granter_ || granter_term_ != agreement_.term()) {
+    granter_.emplace(agreement_, timing_);
+    granter_term_ = agreement_.term();
+    committed_before_ = nullptr;
+  }
+}
+
+// The roles of the document come before the lease that names it.
+void ClusterCore::note_committed(const DocumentPtr& document) {
+  if (lease_.note_table(document->key)) actions_.emplace_back(ExtendLease{lease_.until()});
+  if (!granter_ || document->key.term != granter_term_) return;
+  if (committed_before_) granter_->note_committed(*document, *committed_before_, now_);
+  committed_before_ = document;
+}
+
+DocumentKey ClusterCore::table_key() const {
+  return agreement_.committed() ? agreement_.committed()->key : DocumentKey{};
+}
+
+void ClusterCore::ask_for_lease() {
+  const Agreement::Followed& followed = agreement_.followed();
+  const std::optional<LeaseRequest> request = lease_.ask(followed, now_);
+  if (!request) return;
+  if (followed.leader == agreement_.self())
+    take_lease_request(agreement_.self(), *request);
+  else
+    actions_.emplace_back(Send{followed.leader, *request});
+}
+
+void ClusterCore::take_lease_request(const Uuid& from, const LeaseRequest& request) {
+  note_leadership();
+  if (!granter_) return;
+  const std::optional<Grant> grant = granter_->answer(from, request, now_);
+  if (!grant) return;
+  if (from != agreement_.self())
+    actions_.emplace_back(Send{from, *grant});
+  else if (lease_.take(*grant, table_key(), now_))
+    actions_.emplace_back(ExtendLease{lease_.until()});
+}
+
 void ClusterCore::plan() {
+  note_leadership();
   if (!agreement_.is_leader()) return requests_.clear();
   if (!agreement_.may_publish()) return;
   const Document& document = *agreement_.accepted();
   const bool some_leave = std::ranges::any_of(
       document.members, [](const Member& member) { return member.state == MemberState::kLeaving; });
-  if (requests_.empty() && !some_leave) return;
-  std::optional<Document> next = with_requests(document, requests_, agreement_.self());
+  std::optional<Document> next = with_memories(document, granter_->told());
+  if (!requests_.empty() || some_leave) {
+    std::optional<Document> changed = with_requests(next ? *next : document, requests_, agreement_.self());
+    if (changed) next = std::move(changed);
+  }
   requests_.clear();
   if (next) add(agreement_.publish(std::move(*next), now_));
 }

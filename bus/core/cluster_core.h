@@ -8,6 +8,8 @@
 
 #include "bus/core/agreement.h"
 #include "bus/core/formation.h"
+#include "bus/core/lease_granter.h"
+#include "bus/core/lease_holder.h"
 #include "bus/core/membership.h"
 
 namespace memento::bus {
@@ -25,6 +27,8 @@ class ClusterCore {
     std::size_t seed_count = 0;
     bool replaces = false;  ///< --replace: the member of its name is dead
     std::uint32_t slot_count = kSlotCount;
+    std::uint64_t memory_id = 1;  ///< of its segment
+    TimeNs lease_until = 0;       ///< what the segment says; 0: none
   };
 
   /// `state`: what the disk holds, with the generation counted up. `known_committed`: see Agreement.
@@ -39,14 +43,18 @@ class ClusterCore {
   /// document says that it was done.
   Actions request(const MembershipRequest& request, TimeNs now);
 
-  /// As a leader, a document that others have made. REQUIRES: agreement().may_publish().
-  Actions publish(Document document, TimeNs now) { return agreement_.publish(std::move(document), now); }
+  /// As a leader, a document that others have made, in which `robbed` members lose slots that they did not
+  /// give away themselves. REQUIRES: agreement().may_publish(), and granter() may take from each.
+  Actions publish(Document document, const std::vector<Uuid>& robbed, TimeNs now);
 
   /// See Agreement.
   void suspect(std::vector<Uuid> members) { agreement_.suspect(std::move(members)); }
 
   const Agreement& agreement() const { return agreement_; }
   const StoredState& state() const { return state_.state(); }
+  /// A leader's.
+  const std::optional<LeaseGranter>& granter() const { return granter_; }
+  const LeaseHolder& lease() const { return lease_; }
   /// When on_tick() is to be called, if nothing else happens.
   TimeNs deadline() const;
 
@@ -66,11 +74,21 @@ class ClusterCore {
   void ask_a_seed();
   void advance_formation();
   void plan();
+  void note_leadership();
+  void note_committed(const DocumentPtr& document);
+  void ask_for_lease();
+  void take_lease_request(const Uuid& from, const LeaseRequest& request);
+  DocumentKey table_key() const;
 
   Self self_;
+  Timing timing_;
   StateWriter state_;
   Agreement agreement_;
   std::optional<Formation> formation_;
+  LeaseHolder lease_;
+  std::optional<LeaseGranter> granter_;
+  std::uint64_t granter_term_ = 0;
+  DocumentPtr committed_before_;  ///< what the granter has last been told of
   struct ReadyOnItsWay {
     SaveTicket ticket;
     std::vector<Uuid> ready;

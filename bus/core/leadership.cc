@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "bus/core/plant.h"
+
 namespace memento::bus {
 
 std::uint64_t Leadership::note_sending(TimeNs now) {
@@ -17,8 +19,9 @@ std::optional<TimeNs> Leadership::sent_at(std::uint64_t number) const {
 }
 
 void Leadership::note_answer(const Uuid& member, std::uint64_t number, TimeNs now) {
-  const std::optional<TimeNs> sent = sent_at(number);
+  std::optional<TimeNs> sent = sent_at(number);
   if (!sent) return;
+  if (planted(Plant::kAckReceipt)) sent = now;
   const auto [contact, is_new] = contacts_.try_emplace(member, Contact{*sent, now});
   contact->second.answered = std::max(contact->second.answered, *sent);
   contact->second.heard = now;

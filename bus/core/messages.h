@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "bus/core/document.h"
+#include "bus/core/timing.h"
 
 namespace memento::bus {
 
@@ -84,9 +85,24 @@ struct ChangeSettings {
   Settings settings;
 };
 
-using MessageBody =
-    std::variant<PreVote, PreVoteYes, StartTerm, Vote, Heartbeat, HeartbeatAnswer, NewerTerm, Publish,
-                 Accepted, Commit, Fetch, Fetched, Fresh, Told, Join, Leave, ChangeSettings>;
+/// To the leader, for a lease.
+struct LeaseRequest {
+  std::uint64_t term;
+  std::uint64_t number;  ///< newest heartbeat or publication of the leader that was heard
+  TimeNs asked_at;       ///< by the clock of who asks
+  std::uint64_t generation;
+  std::uint64_t memory_id;
+};
+struct Grant {
+  std::uint64_t generation;  ///< these two as in the request
+  TimeNs asked_at;
+  TimeNs duration_ns;
+  DocumentKey wanted;  ///< in force for whoever acts on this document, or a newer one
+};
+
+using MessageBody = std::variant<PreVote, PreVoteYes, StartTerm, Vote, Heartbeat, HeartbeatAnswer, NewerTerm,
+                                 Publish, Accepted, Commit, Fetch, Fetched, Fresh, Told, Join, Leave,
+                                 ChangeSettings, LeaseRequest, Grant>;
 
 struct Message {
   ClusterId cluster_id;

@@ -33,6 +33,24 @@ enum class Plant {
   kOnePhase,      ///< a cluster forms in one round
   kMajorityForm,  ///< a cluster forms when a majority of the file's nodes is there
   kKnownOnly,     ///< only committed documents are told to the fresh
+  kNoLease,       ///< a node answers without a lease
+  kAuthority,     ///< a lease is not bounded by the leader's authority
+  kAuthOld,       ///< the authority is of the former voters alone
+  kAckReceipt,    ///< the authority counts from an answer's arrival
+  kGrantReceipt,  ///< a lease counts from the grant's arrival
+  kFirstCommit,   ///< a leader grants on what it knows committed, before its first document is
+  kGrantSoon,     ///< a leader grants before its first document is committed
+  kGrantVer,      ///< a grant is in force without its document
+  kGrantCom,      ///< a grant names the last committed document
+  kGen,           ///< a grant to an earlier bus is taken
+  kGrantMem,      ///< a grant to another memory
+  kMemPublished,  ///< a grant to a memory that only a published document names
+  kFenceAtOnce,   ///< a new leader takes roles away at once
+  kFailEarly,     ///< roles are taken before the lease has ended
+  kMonotonic,     ///< a clock that stops while the machine sleeps
+  kDrift,         ///< clocks whose rates differ by more
+  kDeafPrimary,   ///< a request counts although who asks hears nothing
+  kOldTimer,      ///< whoever was given a slot is not given time
   kCommitLost,    ///< it is forgotten at a restart that a document was committed
   kCount
 };
@@ -67,6 +85,24 @@ inline constexpr std::array kPlantNames = {
     PlantName{Plant::kOnePhase, "onephase"},
     PlantName{Plant::kMajorityForm, "majorityform"},
     PlantName{Plant::kKnownOnly, "knownonly"},
+    PlantName{Plant::kNoLease, "nolease"},
+    PlantName{Plant::kAuthority, "authority"},
+    PlantName{Plant::kAuthOld, "authold"},
+    PlantName{Plant::kAckReceipt, "ackreceipt"},
+    PlantName{Plant::kGrantReceipt, "grantreceipt"},
+    PlantName{Plant::kFirstCommit, "firstcommit"},
+    PlantName{Plant::kGrantSoon, "grantsoon"},
+    PlantName{Plant::kGrantVer, "grantver"},
+    PlantName{Plant::kGrantCom, "grantcom"},
+    PlantName{Plant::kGen, "gen"},
+    PlantName{Plant::kGrantMem, "grantmem"},
+    PlantName{Plant::kMemPublished, "mempublished"},
+    PlantName{Plant::kFenceAtOnce, "fenceatonce"},
+    PlantName{Plant::kFailEarly, "failearly"},
+    PlantName{Plant::kMonotonic, "monotonic"},
+    PlantName{Plant::kDrift, "drift"},
+    PlantName{Plant::kDeafPrimary, "deafprimary"},
+    PlantName{Plant::kOldTimer, "oldtimer"},
     PlantName{Plant::kCommitLost, "comlost"},
 };
 static_assert(kPlantNames.size() + 1 == static_cast<std::size_t>(Plant::kCount));
