@@ -49,20 +49,22 @@ CLI       := $(call objects,cli)
 CLI_PARTS := $(call objects,worker/command worker/wire) $(call objects,shm/os) $(addprefix $(BUILD)/obj/shm/archive/,backup.o frame_bytes.o journal_end.o journal_folder.o journal_reader.o manifest_file.o snapshot_file.o)
 BENCHMARK := $(call objects,benchmark)
 SERVER    := $(MASTER) $(ARCHIVER) $(BUS) $(WORKER) $(CONF) $(SHM)
-TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/% $(BUILD)/obj/tests/data/shim/%,$(call objects,tests))
+TESTS     := $(filter-out $(BUILD)/obj/tests/crash/% $(BUILD)/obj/tests/fuzz/% $(BUILD)/obj/tests/data/shim/% %/simulator_plant_test.o,$(call objects,tests))
 CRASH     := $(call objects,tests/crash) $(BUILD)/obj/tests/shm/journal/replay_model.o
+# The rules between nodes in virtual time.
+SIMULATOR := $(filter-out %_test.o,$(call objects,tests/simulator)) $(call objects,bus/core)
 # The rooms' own tests, which start no server; of those the shared memory's alone.
 SHM_TESTS  := $(call objects,tests/shm)
-UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/archiver tests/bus tests/master tests/worker) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)
+UNIT_TESTS := $(SHM_TESTS) $(call objects,tests/archiver tests/bus tests/master tests/worker) $(filter-out %/simulator_plant_test.o,$(call objects,tests/simulator)) $(addprefix $(BUILD)/obj/tests/,integration/test_server.o reserved_port.o)
 
-# The test of the crash tests runs beside the ordinary build only.
+# The tests of the crash tests and of the simulator run beside the ordinary build only.
 PLANT_TESTS := $(if $(filter release,$(MODE)),build/plant/bin/memento-plant-tests)
 
 FUZZERS := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 
 PROGRAMS := $(BIN)/memento $(BIN)/memento-cli $(BIN)/memento-benchmark
 
-.PHONY: all memento memento-cli memento-benchmark run test crash-test kill-test reboot-test power-cut-test script-test cluster-test bench bench-keyspace bench-recovery bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
+.PHONY: all memento memento-cli memento-benchmark run test crash-test simulate kill-test reboot-test power-cut-test script-test cluster-test bench bench-keyspace bench-recovery bench-instructions unit-test asan tsan fuzz fuzzers layout tidy format clean install help
 all memento memento-cli memento-benchmark:
 	@$(MAKE) $(PARALLEL) --no-print-directory $(if $(filter all,$@),$(PROGRAMS),$(BIN)/$@)
 
@@ -130,9 +132,13 @@ $(BIN)/memento-crash-tests: $(filter-out %/plant_test.o,$(CRASH)) $(filter-out $
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
 
-$(BIN)/memento-plant-tests: $(filter-out %/crash_test.o %/script_scenarios.o,$(CRASH)) $(SHM)
+$(BIN)/memento-plant-tests: $(filter-out %/crash_test.o %/script_scenarios.o,$(CRASH)) $(SIMULATOR) $(BUILD)/obj/tests/simulator/simulator_plant_test.o $(CONF) $(SHM)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lgtest -lgtest_main
+
+$(BIN)/memento-simulator: $(call main,tests/simulator) $(SIMULATOR) $(CONF) $(SHM)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Code that runs once, or waits for people: what -O3 adds to its compilation no run gives back.
 $(BUILD)/obj/tests/%.o $(BUILD)/obj/cli/%.o $(BUILD)/obj/conf/%.o $(BUILD)/obj/master/%.o: CXXFLAGS += -O1
@@ -170,6 +176,13 @@ crash-test:
 	@conf/install-packages build test
 	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-crash-tests
 	@MEMENTO_CRASH_DURATION_S=$(or $(DURATION_S),600) MEMENTO_CRASH_SEED=$(SEED) tests/run 'CrashLong.*' $(BIN)/memento-crash-tests
+
+# The rules between nodes under faults in virtual time, seed after seed, for DURATION_S= of CPU; SEED= alone is that one,
+# NODES= sets how many. MODE=plant has switches for known mistakes.
+simulate:
+	@conf/install-packages build
+	@$(MAKE) $(PARALLEL) --no-print-directory $(BIN)/memento-simulator
+	@$(BIN)/memento-simulator --seed $(or $(SEED),$(shell date +%s)) --nodes $(or $(NODES),0) $(if $(SEED),$(if $(DURATION_S),,--seeds 1)) --duration-s $(or $(DURATION_S),60)
 
 # SEED= repeats a run's choices, DURATION_S= sets its length.
 kill-test: export DURATION_S ?= 600
@@ -287,6 +300,7 @@ help:
 	@echo "make run        build, and start the server in the foreground on 127.0.0.1:6737"
 	@echo "make test       build, and run all tests; FILTER='Daemon.*' for some"
 	@echo "make crash-test operations killed at every instruction for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
+	@echo "make simulate   nodes' rules under faults in virtual time for a minute; DURATION_S=3600 SEED=1 NODES=5 for other runs"
 	@echo "make kill-test  kill processes under load for 10 minutes; DURATION_S=3600 SEED=1 for other runs"
 	@echo "make reboot-test  kill all processes and lose memory under load; REBOOTS=1000"
 	@echo "make power-cut-test  lose the power at any moment, on disks as they may be then; DISKS=2000 SEED=1 for other runs"
