@@ -55,7 +55,9 @@ void Administrator::move_slots(Host& leader, bool at_random) {
   std::vector<bus::MemberIndex> takers;
   for (std::size_t index = 0; index < document.members.size(); ++index) {
     const bus::Member& member = document.members[index];
-    if (member.state != bus::MemberState::kLeaving && !member.is_witness && !world_->is_lost(member.uuid))
+    const bool is_away = leader.core->granter()->may_take_from(member.uuid, world_->clock_of(leader));
+    if (member.state != bus::MemberState::kLeaving && !member.is_witness && !world_->is_lost(member.uuid) &&
+        !is_away)
       takers.push_back(static_cast<bus::MemberIndex>(index));
   }
   if (takers.empty()) return;

@@ -26,7 +26,8 @@ void Faults::begin() { next(); }
 void Faults::next() {
   if (plan_.kinds.empty()) return;
   const double share = static_cast<double>(pauses_.between(1, 1'000'000)) / 1e6;
-  const auto pause_ns = static_cast<TimeNs>(-std::log(share) * static_cast<double>(plan_.mean_pause_ns));
+  const auto random_ns = static_cast<TimeNs>(-std::log(share) * static_cast<double>(plan_.mean_pause_ns));
+  const TimeNs pause_ns = plan_.is_regular ? plan_.mean_pause_ns : random_ns;
   later(pause_ns, [this](bus::Random& random) { strike(random); });
   world_->queue().after(pause_ns, [this] {
     if (!is_over()) next();
@@ -107,7 +108,9 @@ void Faults::strike(bus::Random& random) {
   const bool is_of_leader = kind == FaultKind::kLeader || kind == FaultKind::kNarrow ||
                             kind == FaultKind::kBlink || random.chance(0.2);
   if (is_of_leader && !leaders.empty()) host = leaders[random.below(leaders.size())];
-  if (kind == FaultKind::kStorm) {
+  if (kind == FaultKind::kLoss) {
+    if (!leaders.empty()) lose_leader(*leaders[random.below(leaders.size())], random);
+  } else if (kind == FaultKind::kStorm) {
     if (!random.chance(0.15)) return;
     for (const auto& each : world_->hosts())
       if (random.chance(0.6))
@@ -116,6 +119,24 @@ void Faults::strike(bus::Random& random) {
     strike_node(kind, *host, random);
   } else if (world_->size().hosts > 1) {
     strike_links(kind, *host, random);
+  }
+}
+
+void Faults::lose_leader(Host& host, bus::Random& random) {
+  constexpr TimeNs kAwayNs = 6 * kSecondNs;
+  const bus::DocumentPtr& head = world_->checks().head();
+  slots_of_lost_.clear();
+  for (std::size_t slot = 0; slot < head->slots.size(); ++slot)
+    if (head->slots[slot].primary == head->index_of(host.uuid)) slots_of_lost_.insert(slot);
+  switch (random.below(4)) {
+    case 0:
+      return world_->kill(host, Death::kBus, random.between(0, 300 * kMillisecondNs));
+    case 1:
+      return world_->kill(host, Death::kNode, kAwayNs);
+    case 2:
+      return part({host.index}, others(host), kAwayNs);
+    default:
+      return part({host.index}, others(host), kAwayNs, Direction::kIn);
   }
 }
 

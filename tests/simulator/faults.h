@@ -26,6 +26,7 @@ enum class FaultKind : std::uint8_t {
   kStorm,    ///< most nodes die
   kPrimary,  ///< the owner of a slot is away for about as long as a lease
   kSleep,    ///< a machine sleeps
+  kLoss,     ///< the leader is lost: its bus, its node, its links, or what it hears; else nothing is
   kLeave,    ///< a node leaves
   kCount
 };
@@ -39,6 +40,7 @@ class Faults {
   struct Plan {
     std::vector<FaultKind> kinds;
     TimeNs mean_pause_ns = 1500 * kMillisecondNs;
+    bool is_regular = false;  ///< always this pause
   };
 
   /// `skipped`: numbers of those that are left out. No fault begins at or after `end`.
@@ -46,6 +48,8 @@ class Faults {
 
   void begin();
   std::uint64_t count() const { return next_number_; }
+  /// Of the last kLoss: slots of the node that was lost.
+  const Places& slots_of_lost() const { return slots_of_lost_; }
   bool is_over() const { return world_->now() >= end_; }
 
   // For directed schedules: each is a fault with a number, `delay_ns` from now on.
@@ -64,6 +68,7 @@ class Faults {
   void strike(bus::Random& random);
   void strike_node(FaultKind kind, Host& host, bus::Random& random);
   void strike_links(FaultKind kind, Host& host, bus::Random& random);
+  void lose_leader(Host& host, bus::Random& random);
 
   World* world_;
   std::uint64_t seed_;
@@ -73,6 +78,7 @@ class Faults {
   bus::Random pauses_;
   std::uint64_t next_number_ = 0;
   bool has_lost_before_forming_ = false;
+  Places slots_of_lost_;
 };
 
 }  // namespace memento::simulator

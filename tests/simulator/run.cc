@@ -11,6 +11,8 @@ namespace {
 constexpr TimeNs kCalmNs = 30 * kSecondNs;
 constexpr TimeNs kSettlesWithinNs = 10 * kSecondNs;
 constexpr std::uint64_t kLateElections = 2;
+constexpr TimeNs kFormsWithinNs = 10 * kSecondNs;
+constexpr TimeNs kUnservedLimitNs = kSecondNs;
 
 class Run {
  public:
@@ -57,6 +59,7 @@ class Run {
     }
     faults_.begin();
     administrator_.begin();
+    if (setting_.serves_meanwhile) world_.queue().after(kFormsWithinNs, [this] { watch(); });
     world_.run_until(setting_.duration_ns);
   }
 
@@ -78,6 +81,19 @@ class Run {
     const std::uint64_t elections = world_.checks().elections();
     world_.run_until(setting_.duration_ns + kCalmNs);
     late_elections_ = world_.checks().elections() - elections;
+  }
+
+  /// The loss of a leader, and nothing else, costs the slots of live nodes nothing.
+  void watch() {
+    served_at_.resize(world_.size().slots, world_.now());
+    for (std::size_t slot = 0; slot < served_at_.size(); ++slot) {
+      const bool is_served =
+          std::ranges::any_of(world_.hosts(), [&](const auto& host) { return world_.answers(*host, slot); });
+      if (is_served || faults_.slots_of_lost().contains(slot)) served_at_[slot] = world_.now();
+      if (world_.now() - served_at_[slot] > kUnservedLimitNs)
+        throw Violation("slot " + std::to_string(slot) + " of a live node is not served for a second");
+    }
+    if (!faults_.is_over()) world_.queue().after(10 * kMillisecondNs, [this] { watch(); });
   }
 
   void leave_somebody_deaf() {
@@ -194,6 +210,7 @@ class Run {
   Places away_;  ///< in the calm: deaf, or apart from another
   Places deaf_;
   std::uint64_t late_elections_ = 0;
+  std::vector<TimeNs> served_at_;
 };
 
 }  // namespace

@@ -242,6 +242,15 @@ void at_drift(Moment moment, Host& host, World& world, Faults& faults, Random& r
   });
 }
 
+// The leader is lost every 13 s, and nothing else happens: slots of the others are served all the time.
+void prepare_loss(Setting& setting, Random& random) {
+  resize(setting, one_of<std::size_t>(random, {3, 5}));
+  setting.manners = Manners{};
+  setting.faults = {{FaultKind::kLoss}, 13 * kSecondNs, true};
+  setting.habits = {0, 0, 0, {}};
+  setting.serves_meanwhile = true;
+}
+
 }  // namespace
 
 const std::vector<Schedule>& schedules() {
@@ -260,6 +269,7 @@ const std::vector<Schedule>& schedules() {
       {"fence", prepare_fence, at_fence},
       {"reboot", prepare_reboot, nullptr},
       {"drift", prepare_drift, at_drift},
+      {"loss", prepare_loss, nullptr},
   };
   return all;
 }

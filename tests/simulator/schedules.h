@@ -17,6 +17,7 @@ struct Setting {
   Administrator::Habits habits;
   bus::Timing timing;
   TimeNs duration_ns = 100 * kSecondNs;  ///< with faults
+  bool serves_meanwhile = false;         ///< slots of nodes that live are never unserved for long
 };
 
 struct Schedule {
