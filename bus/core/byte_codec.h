@@ -24,6 +24,11 @@ class ByteWriter {
     put(static_cast<std::uint16_t>(text.size()));
     bytes_.append(text);
   }
+  /// REQUIRES: shorter than 4 GiB.
+  void put_long_text(std::string_view text) {
+    put(static_cast<std::uint32_t>(text.size()));
+    bytes_.append(text);
+  }
   const std::string& bytes() const { return bytes_; }
   std::string take() { return std::move(bytes_); }
 

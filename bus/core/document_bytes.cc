@@ -10,22 +10,6 @@ namespace {
 
 constexpr std::size_t kHeaderBytes = 24;
 
-void put_settings(ByteWriter& writer, const Settings& settings) {
-  writer.put(settings.replicas);
-  writer.put(static_cast<std::uint8_t>(settings.acks_all));
-  writer.put(settings.min_copies);
-  writer.put(settings.heal_after_ms);
-}
-
-Settings get_settings(ByteReader& reader) {
-  Settings settings;
-  settings.replicas = reader.get_below<std::uint8_t>(kCopyLimit);
-  settings.acks_all = reader.get_bool();
-  settings.min_copies = reader.get_below<std::uint8_t>(kCopyLimit + 1);
-  settings.heal_after_ms = reader.get<std::uint32_t>();
-  return settings;
-}
-
 void put_voters(ByteWriter& writer, const VoterSet& voters) {
   writer.put(static_cast<std::uint8_t>(voters.size()));
   for (const Uuid& voter : voters) put_uuid(writer, voter);
@@ -86,6 +70,22 @@ std::vector<SlotEntry> get_slots(ByteReader& reader) {
 }
 
 }  // namespace
+
+void put_settings(ByteWriter& writer, const Settings& settings) {
+  writer.put(settings.replicas);
+  writer.put(static_cast<std::uint8_t>(settings.acks_all));
+  writer.put(settings.min_copies);
+  writer.put(settings.heal_after_ms);
+}
+
+Settings get_settings(ByteReader& reader) {
+  Settings settings;
+  settings.replicas = reader.get_below<std::uint8_t>(kCopyLimit);
+  settings.acks_all = reader.get_bool();
+  settings.min_copies = reader.get_below<std::uint8_t>(kCopyLimit + 1);
+  settings.heal_after_ms = reader.get<std::uint32_t>();
+  return settings;
+}
 
 void put_uuid(ByteWriter& writer, const Uuid& uuid) {
   for (const std::uint64_t word : uuid.words) writer.put(word);

@@ -32,6 +32,8 @@ void put_key(ByteWriter& writer, const DocumentKey& key);
 DocumentKey get_key(ByteReader& reader);
 void put_member(ByteWriter& writer, const Member& member);
 Member get_member(ByteReader& reader);
+void put_settings(ByteWriter& writer, const Settings& settings);
+Settings get_settings(ByteReader& reader);
 
 /// A header of magic and format version, and a checksum, around the bytes; and off again.
 std::string sealed_bytes(std::uint32_t magic, std::uint32_t version, std::string_view body);

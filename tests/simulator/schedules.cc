@@ -290,7 +290,9 @@ Setting setting_for(std::uint64_t seed, const Schedule& schedule, std::size_t no
     if (random.chance(0.6)) setting.faults.kinds.push_back(static_cast<FaultKind>(kind));
   setting.faults.mean_pause_ns = one_of(random, {500, 1500, 4000}) * kMillisecondNs;
   setting.habits.suspects = one_of(random, {0.0, 0.05, 0.3});
+  const bool as_bytes = random.chance(0.1);
   schedule.prepare(setting, random);
+  setting.manners.as_bytes = as_bytes;
   if (node_count > 0) {
     setting.size.hosts = node_count;
     setting.size.in_file = std::min(setting.size.in_file, node_count);

@@ -59,6 +59,7 @@ struct Manners {
   double duplicates = 0;
   double delays = 0;  ///< how often a message takes 50 ms to 20 s
   SimDisk::Manner disk;
+  bool as_bytes = false;  ///< messages are written and read, as between real nodes
   /// Messages that come late, by their place in MessageBody, and how late.
   std::vector<double> late = std::vector<double>(std::variant_size_v<bus::MessageBody>);
   std::vector<TimeNs> late_by_ns = {100 * kMillisecondNs, 300 * kMillisecondNs, kSecondNs, kLeaseNs,

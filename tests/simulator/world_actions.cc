@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "bus/core/message_bytes.h"
 #include "bus/core/plant.h"
 #include "tests/simulator/world.h"
 
@@ -94,8 +95,9 @@ void World::transmit(Host& from, std::size_t to, std::optional<bus::Uuid> to_uui
   if (to == from.index || is_cut(from.index, to) || traffic_.chance(manners_.drops)) return;
   const double late = manners_.late[body.index()];
   const bus::DocumentPtr& accepted = from.core->agreement().accepted();
-  const auto message = std::make_shared<const bus::Message>(
-      bus::Message{accepted ? accepted->cluster_id : bus::ClusterId{}, from.uuid, std::move(body)});
+  bus::Message sent{accepted ? accepted->cluster_id : bus::ClusterId{}, from.uuid, std::move(body)};
+  if (manners_.as_bytes) sent = *bus::read_message(bus::message_bytes(sent));
+  const auto message = std::make_shared<const bus::Message>(std::move(sent));
   const int copies = traffic_.chance(std::max(manners_.duplicates, late)) ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
     TimeNs delay_ns = traffic_.between(kMillisecondNs / 2, 6 * kMillisecondNs) + extra_ns;
