@@ -11,7 +11,7 @@
 namespace memento::simulator {
 namespace {
 
-constexpr std::uint64_t kSeedLimit = 4000;
+constexpr std::uint64_t kSeedLimit = 2000;
 
 struct Planting {
   bus::Plant plant;
@@ -23,23 +23,31 @@ constexpr Planting kPlantings[] = {
     {bus::Plant::kVoteLost, "votelost", "elections"},
     {bus::Plant::kAcceptLost, "acceptlost", "commit"},
     {bus::Plant::kLateState, "latestate", "elections"},
-    {bus::Plant::kStandLost, "standlost", "elections"},
-    {bus::Plant::kNoNewer, "nonewer", "joins"},
-    {bus::Plant::kFreshness, "freshness", "voters"},
-    {bus::Plant::kSingle, "single", "elections"},
-    {bus::Plant::kTwice, "twice", "joins"},
-    {bus::Plant::kHoldsVotes, "holdsvotes", "commit"},
-    {bus::Plant::kCandidate, "candidate", "elections"},
-    {bus::Plant::kFigure8, "figure8", "commit"},
+    {bus::Plant::kStandLost, "standlost", "commit"},
+    {bus::Plant::kNoNewer, "nonewer", "blink"},
+    {bus::Plant::kFreshness, "freshness", "reboot"},
+    {bus::Plant::kTwice, "twice", "commit"},
+    {bus::Plant::kHoldsVotes, "holdsvotes", "voters"},
+    {bus::Plant::kFigure8, "figure8", "voters"},
     {bus::Plant::kNoPreVote, "noprevote", "joins"},
-    {bus::Plant::kPreVoteLive, "prevotelive", "commit"},
-    {bus::Plant::kVotersOnly, "votersonly", "late"},
-    {bus::Plant::kNoStepDown, "nostepdown", "disks"},
+    {bus::Plant::kPreVoteLive, "prevotelive", "mean"},
+    {bus::Plant::kVotersOnly, "votersonly", "general"},
+    {bus::Plant::kNoStepDown, "nostepdown", "voters"},
     {bus::Plant::kUuid, "uuid", "commit"},
-    {bus::Plant::kOldRemoval, "oldremoval", "joins"},
-    {bus::Plant::kOnePhase, "onephase", "formation"},
+    {bus::Plant::kOldRemoval, "oldremoval", "general"},
     {bus::Plant::kMajorityForm, "majorityform", "formation"},
-    {bus::Plant::kKnownOnly, "knownonly", "mean"},
+    {bus::Plant::kKnownOnly, "knownonly", "commit"},
+    {bus::Plant::kNoLease, "nolease", "voters"},
+    {bus::Plant::kAuthority, "authority", "voters"},
+    {bus::Plant::kGrantReceipt, "grantreceipt", "drift"},
+    {bus::Plant::kFirstCommit, "firstcommit", "commit"},
+    {bus::Plant::kGrantVer, "grantver", "voters"},
+    {bus::Plant::kGen, "gen", "reboot"},
+    {bus::Plant::kGrantMem, "grantmem", "commit"},
+    {bus::Plant::kFenceAtOnce, "fenceatonce", "voters"},
+    {bus::Plant::kFailEarly, "failearly", "elections"},
+    {bus::Plant::kMonotonic, "monotonic", "general"},
+    {bus::Plant::kDeafPrimary, "deafprimary", "narrow"},
 };
 
 class SimulatorPlant : public testing::TestWithParam<Planting> {};
