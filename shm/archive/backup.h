@@ -18,9 +18,9 @@ struct BackupReport {
 };
 
 /// From one folder to another, which is made, or is empty. `progress(done, all)`, in bytes copied or checked,
-/// is called now and then. An Error with error_number EAGAIN: the server has put another snapshot in the place
-/// of the one that was copied, or there is none yet; nothing is left behind. Any other: what is in `to` is no
-/// backup, for it has no MANIFEST.
+/// is called now and then. An Error with error_number EAGAIN: the server has put another snapshot in the
+/// place of the one that was copied, or there is none yet; nothing is left behind. Any other: what is in `to`
+/// is no backup, for it has no MANIFEST.
 Result<BackupReport> back_up(const std::string& from, const std::string& to,
                              const std::function<void(std::uint64_t, std::uint64_t)>& progress);
 

@@ -369,20 +369,18 @@ std::vector<Scenario> scenarios_with_a_journal() {
   for (int i = 0; i < 9; ++i) parts.push_back(put("{k}" + std::to_string(i), text(2000, 'g')));
   all.push_back(
       {"journal: a group in a run", {put("{k}1", "one")}, {together(parts), put("{k}1", "last")}, {}, 9});
-  all.back().ring_bytes = 64 << 10;
   all.push_back({"journal: texts",
                  {note_text(RecordKind::kPut, "la", "old"), put("{t}a", "one")},
                  {note_text(RecordKind::kPut, "la", text(3000, 'n')), put("{t}a", "two"),
                   note_text(RecordKind::kErase, "la", ""), note_text(RecordKind::kPut, "sb", "new"),
                   note_text(RecordKind::kFlush, "s", "")}});
-  all.back().ring_bytes = 64 << 10;
   all.push_back({"journal: full",
                  fill("k", 60, 1000),
                  {put("{t}a", text(9000, 'x')), put("{t}b", text(5000, 'y')), erase("{t}k1"),
                   put("{t}b", "z"), together({put("{t}a", text(3000, 'v')), erase("{t}k2")})},
                  {},
                  5});
-  all.back().ring_bytes = 64 << 10;
+  for (Scenario& one : all) one.ring_bytes = std::max<std::uint64_t>(one.ring_bytes, 64 << 10);
   return all;
 }
 
