@@ -10,10 +10,12 @@
 #include "archiver/archiver_wakeups.h"
 #include "archiver/data_manifest.h"
 #include "archiver/disk_health.h"
+#include "archiver/group_commit.h"
 #include "archiver/journal_output.h"
 #include "archiver/journal_switch.h"
 #include "archiver/loading.h"
 #include "archiver/releases.h"
+#include "archiver/rings_at_start.h"
 #include "archiver/snapshots.h"
 #include "archiver/sync_thread.h"
 #include "shm/archive/ring_frames.h"
@@ -50,12 +52,12 @@ class Archiver {
   bool turn_off();
   bool turn();
   bool takes_more() const;
+  void gather();
   bool pass();
   bool write(std::span<char> frames);
   void begin_file();
   Outcome begin_manifest();
   void become_ready();
-  void note_tails();
   bool is_in_database_change();
   void begin_snapshot_when_due();
   void look_at_snapshot();
@@ -87,7 +89,10 @@ class Archiver {
   std::optional<UnsyncedFrames> unsynced_;
   std::optional<JournalOutput> output_;
   std::optional<RingFrames> rings_;
+  std::optional<RingsAtStart> at_start_;
   Releases releases_;
+  GroupCommit groups_;
+  std::uint64_t synced_bytes_ = 0;  ///< taken from the rings when the last sync began
   std::optional<Snapshots> snapshots_;
   DiskHealth health_;
   SyncThread sync_;
@@ -95,10 +100,8 @@ class Archiver {
   bool has_frames_ = false;  ///< and are not kept yet
   bool needs_file_ = true;   ///< there is none, it failed, or has no room for these
   bool has_next_file_ = false;
-  std::vector<std::uint64_t> off_tails_;    ///< where the rings ended when it was to be turned off
-  bool begins_snapshot_ = false;            ///< with the next file
-  std::vector<std::uint64_t> first_tails_;  ///< where the rings ended at the start
-  bool had_database_change_ = false;        ///< one was under way then
+  std::vector<std::uint64_t> off_tails_;  ///< where the rings ended when it was to be turned off
+  bool begins_snapshot_ = false;          ///< with the next file
   std::int64_t unsynced_since_ns_ = 0;
   std::int64_t sync_began_ns_ = 0;
   bool was_late_ = false;  ///< a sync was due while one was under way
@@ -121,7 +124,8 @@ Outcome Archiver::open() {
   unsynced_.emplace(std::move(*unsynced));
   output_.emplace(process_.folder, process_.state_folder, *unsynced_, process_.segment.header());
   rings_.emplace(process_.segment, kDiskConsumer);
-  note_tails();
+  at_start_.emplace(process_.segment);
+  synced_bytes_ = rings_->merger().taken_bytes();
   snapshots_.emplace(process_, *manifest_);
   releases_.note(output_->last_frame(), rings_->merger());
   begin_file();
@@ -186,6 +190,7 @@ bool Archiver::turn() {
     wake_waiting(process_.segment, wakeups_.fifo());
   }
   begin_snapshot_when_due();
+  gather();
   const bool has_moved = pass();
   sync_if_due();
   prepare_next_file();
@@ -202,20 +207,9 @@ void Archiver::begin_snapshot_when_due() {
   needs_file_ = begins_snapshot_ = true;
 }
 
-void Archiver::note_tails() {
-  for (std::uint32_t i = 0; i < process_.segment.process_count(); ++i)
-    first_tails_.push_back(process_.segment.process(i).journal.tail.load());
-  had_database_change_ = process_.segment.header().database_change.load() != 0;
-}
-
-// What a predecessor has taken is not known: when no change has begun or ended in all that was there at the
-// start, there was one only if it was still under way then.
 bool Archiver::is_in_database_change() {
   if (const std::optional<bool> is_in = rings_->ends_in_database_change()) return *is_in;
-  for (std::uint32_t i = 0; i < first_tails_.size(); ++i) {
-    if (rings_->merger().taken(i) < first_tails_[i]) return true;
-  }
-  return had_database_change_;
+  return at_start_->may_be_in_database_change(rings_->merger());
 }
 
 void Archiver::look_at_snapshot() {
@@ -243,10 +237,10 @@ void Archiver::begin_file() {
     return on_disk_error(begun.error());
   if (const Outcome begun = begin_manifest(); !begun) return on_disk_error(begun.error());
   if (std::exchange(begins_snapshot_, false)) snapshots_->begin(output_->file()->head());
-  needs_file_ = false;
   if (!health_.works()) process_.log.info("the journal goes on in " + output_->file()->path());
   health_.recover();
   publish();  // of what a failed file did not take
+  needs_file_ = false;
   release(output_->known_frame());
 }
 
@@ -268,6 +262,12 @@ void Archiver::prepare_next_file() {
 }
 
 bool Archiver::takes_more() const { return !needs_file_ && output_->unsynced_bytes() <= kUnsyncedLimitBytes; }
+
+// In front of a group that replies wait for.
+void Archiver::gather() {
+  if (wanted_policy() != SyncPolicy::kAlways || has_frames_ || !takes_more()) return;
+  groups_.gather([this] { return rings_->merger().waiting_bytes(); });
+}
 
 bool Archiver::pass() {
   if (!has_frames_ && takes_more()) {
@@ -298,10 +298,11 @@ bool Archiver::write(std::span<char> frames) {
   return true;
 }
 
-// What was taken is where a successor finds it.
+// What was taken is where a successor finds it. Who waits is woken, unless a sync follows that will do so.
 void Archiver::publish() {
   rings_->merger().publish();
-  wake_waiting(process_.segment, wakeups_.fifo());
+  const bool sync_follows = wanted_policy() == SyncPolicy::kAlways && disk_.is_ready.load() != 0;
+  if (needs_file_ || !sync_follows) wake_waiting(process_.segment, wakeups_.fifo());
 }
 
 bool Archiver::is_sync_due() const {
@@ -338,6 +339,8 @@ void Archiver::end_sync(const Outcome& answer) {
   disk_.asked_ns[DiskCall::kSync].store(0);
   if (!answer) return on_disk_error(answer.error());
   count_sync();
+  const std::uint64_t bytes = rings_->merger().taken_bytes();
+  groups_.note(bytes - std::exchange(synced_bytes_, bytes), monotonic_time_ns() - sync_began_ns_);
   release(output_->end_sync());
 }
 

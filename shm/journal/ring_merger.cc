@@ -177,6 +177,12 @@ void RingMerger::publish() {
   move_heads(segment_, consumer_, [this](std::uint32_t i) { return rings_[i].next; });
 }
 
+std::uint64_t RingMerger::taken_bytes() const {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < ring_count_; ++i) bytes += rings_[i].next;
+  return bytes;
+}
+
 std::uint64_t RingMerger::waiting_bytes() const {
   std::uint64_t bytes = 0;
   for (std::uint32_t i = 0; i < ring_count_; ++i)

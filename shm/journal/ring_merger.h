@@ -90,6 +90,8 @@ class RingMerger {
   void publish();
   /// Up to where the ring was taken.
   std::uint64_t taken(std::uint32_t ring) const { return rings_[ring].next; }
+  /// From all rings, since ever.
+  std::uint64_t taken_bytes() const;
   /// Bytes that wait in the rings.
   std::uint64_t waiting_bytes() const;
 
