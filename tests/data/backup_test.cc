@@ -68,9 +68,7 @@ TEST(Backup, IsPutBack) {
   data.lose_memory();
   std::filesystem::remove_all(data.folder());
   std::filesystem::rename(outer.path() + "/copy", data.folder());
-  const Finished refused =
-      run_program("memento", {"--port", std::to_string(server.port()), "--dir", server.data_folder(),
-                              "--data", data.folder(), "--state", data.state_folder()});
+  const Finished refused = data.start_refused();
   EXPECT_NE(refused.status, 0);
   EXPECT_NE(refused.errors.find("--recover detached"), std::string::npos) << refused.errors;
   TestServer back({"--data", data.folder(), "--state", data.state_folder(), "--recover", "detached"});

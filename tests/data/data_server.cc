@@ -31,6 +31,13 @@ char state_of(pid_t process) {
 
 }  // namespace
 
+std::size_t files_like(const std::string& folder, const std::string& prefix) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    count += entry.path().filename().string().starts_with(prefix) ? 1 : 0;
+  return count;
+}
+
 std::string ask(const TestServer& server, const std::vector<std::string>& words) {
   cli::Endpoint endpoint;
   endpoint.address = {"127.0.0.1", server.port()};
@@ -72,6 +79,11 @@ void DataServer::lose_memory() {
 void DataServer::start() {
   server_.start();
   EXPECT_TRUE(wait_until([&] { return is_serving(server_); })) << server_.log();
+}
+
+Finished DataServer::start_refused() const {
+  return run_program("memento", {"--port", std::to_string(server_.port()), "--dir", server_.data_folder(),
+                                 "--data", folder(), "--state", state_folder()});
 }
 
 pid_t DataServer::archiver() const {

@@ -33,6 +33,8 @@ class DataServer {
     lose_memory();
     start();
   }
+  /// Starts a server on the folders that does not come to serve: to its end.
+  Finished start_refused() const;
   pid_t archiver() const;
   /// Another one than this has taken over, and has told so.
   void wait_for_archiver(pid_t other_than) const;
@@ -41,6 +43,9 @@ class DataServer {
   TemporaryFolder outer_;
   TestServer server_;
 };
+
+/// How many files in the folder have names that begin so.
+std::size_t files_like(const std::string& folder, const std::string& prefix);
 
 /// A request with arguments of any bytes, and its reply as text.
 std::string ask(const TestServer& server, const std::vector<std::string>& words);

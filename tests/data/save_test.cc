@@ -26,11 +26,14 @@ std::string reply_of(Client& client) {
   return reply ? *reply : "(none)";
 }
 
-bool has_snapshot(const DataServer& data) {
-  for (const auto& entry : std::filesystem::directory_iterator(data.folder())) {
-    if (entry.path().filename().string().starts_with("snapshot-")) return true;
-  }
-  return false;
+bool has_snapshot(const DataServer& data) { return files_like(data.folder(), "snapshot-") != 0; }
+
+// One key is set before the journal is off, one behind it.
+void turn_off_between_writes(TestServer& server) {
+  EXPECT_EQ(server.request("SET before 1"), "OK");
+  EXPECT_EQ(server.request("CONFIG SET appendonly no"), "OK");
+  EXPECT_TRUE(comes_to_say(server, "journal_state:off"));
+  EXPECT_EQ(server.request("SET meanwhile 2"), "OK");
 }
 
 // Shows that SAVE is answered when the snapshot is there, that INFO and LASTSAVE tell of it, also after a
@@ -164,11 +167,8 @@ TEST(Save, Period) {
 TEST(AppendOnly, OffAndOn) {
   DataServer data({"--fsync", "always"});
   TestServer& server = data.server();
-  server.request("SET before 1");
-  EXPECT_EQ(server.request("CONFIG SET appendonly no"), "OK");
-  EXPECT_TRUE(comes_to_say(server, "journal_state:off"));
+  turn_off_between_writes(server);
   EXPECT_EQ(server.request("CONFIG GET appendonly"), "appendonly: no");
-  EXPECT_EQ(server.request("SET meanwhile 2"), "OK");
   EXPECT_TRUE(server.request("SAVE").starts_with("(error) there is no data folder"));
   const pid_t archiver = data.archiver();
   kill(archiver, SIGKILL);  // its successor finds the journal off
@@ -188,14 +188,9 @@ TEST(AppendOnly, OffAndOn) {
 TEST(AppendOnly, AFolderThatWasLeftBehind) {
   DataServer data;
   TestServer& server = data.server();
-  server.request("SET before 1");
-  EXPECT_EQ(server.request("CONFIG SET appendonly no"), "OK");
-  EXPECT_TRUE(comes_to_say(server, "journal_state:off"));
-  server.request("SET meanwhile 2");
+  turn_off_between_writes(server);
   data.lose_memory();
-  const Finished refused =
-      run_program("memento", {"--port", std::to_string(server.port()), "--dir", server.data_folder(),
-                              "--data", data.folder(), "--state", data.state_folder()});
+  const Finished refused = data.start_refused();
   EXPECT_NE(refused.status, 0);
   EXPECT_NE((refused.output + refused.errors).find("--recover detached"), std::string::npos)
       << refused.errors;
@@ -210,10 +205,7 @@ TEST(AppendOnly, AFolderThatWasLeftBehind) {
 TEST(AppendOnly, OffThenStartedAgain) {
   DataServer data;
   TestServer& server = data.server();
-  server.request("SET before 1");
-  EXPECT_EQ(server.request("CONFIG SET appendonly no"), "OK");
-  EXPECT_TRUE(comes_to_say(server, "journal_state:off"));
-  server.request("SET meanwhile 2");
+  turn_off_between_writes(server);
   EXPECT_EQ(server.stop(), 0);
   data.start();
   EXPECT_EQ(server.request("GET meanwhile"), "2");

@@ -12,13 +12,6 @@
 namespace memento::testing {
 namespace {
 
-std::size_t files_like(const std::string& folder, const std::string& prefix) {
-  std::size_t count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    count += entry.path().filename().string().starts_with(prefix) ? 1 : 0;
-  return count;
-}
-
 bool has_snapshot(const DataServer& data) { return files_like(data.folder(), "snapshot-") == 1; }
 
 void set(Client& client, const std::string& key, const std::string& value) {
