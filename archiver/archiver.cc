@@ -19,6 +19,7 @@
 #include "archiver/snapshots.h"
 #include "archiver/sync_thread.h"
 #include "shm/archive/ring_frames.h"
+#include "shm/commit/journal_heads.h"
 #include "shm/messages/journal_wakeup.h"
 #include "shm/os/child_process.h"
 #include "shm/os/clock.h"
@@ -161,9 +162,7 @@ bool Archiver::is_to_end() { return wakeups_.ends() && (is_drained() || !health_
 // What was changed before is on disk first, if that works. False: not yet, or MANIFEST cannot be written,
 // which is tried again.
 bool Archiver::turn_off() {
-  for (std::uint32_t i = static_cast<std::uint32_t>(off_tails_.size()); i < process_.segment.process_count();
-       ++i)
-    off_tails_.push_back(process_.segment.process(i).journal.tail.load());
+  if (off_tails_.empty()) off_tails_ = ring_tails(process_.segment);
   if (health_.works() && !releases_.has_reached(off_tails_)) return false;
   if (sync_.is_running() || disk_.is_loading() || !health_.may_try(monotonic_time_ns())) return false;
   snapshots_->cancel();

@@ -2,6 +2,7 @@
 #include "archiver/data_manifest.h"
 
 #include "archiver/disk_health.h"
+#include "shm/commit/journal_heads.h"
 #include "shm/os/clock.h"
 
 namespace memento {
@@ -46,8 +47,7 @@ Outcome DataManifest::follow(SyncPolicy wanted) {
     is_followed_ = true;
     policy_ = wanted;
     if (newest().is_exact != 0) return Done{};
-    for (std::uint32_t i = 0; i < segment_.process_count(); ++i)
-      exact_from_.push_back(segment_.process(i).journal.tail.load());
+    exact_from_ = ring_tails(segment_);
     return settle();
   }
   Manifest manifest = newest();

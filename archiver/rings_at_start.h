@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "shm/commit/journal_heads.h"
 #include "shm/format/layout.h"
 #include "shm/journal/ring_merger.h"
 #include "shm/segment.h"
@@ -14,10 +15,7 @@ namespace memento {
 class RingsAtStart {
  public:
   explicit RingsAtStart(Segment& segment)
-      : had_database_change_(segment.header().database_change.load() != 0) {
-    for (std::uint32_t i = 0; i < segment.process_count(); ++i)
-      tails_.push_back(segment.process(i).journal.tail.load());
-  }
+      : tails_(ring_tails(segment)), had_database_change_(segment.header().database_change.load() != 0) {}
 
   /// What has been taken ends in the midst of a change of whole databases, as far as its records do not say.
   /// When none has begun or ended in all that was there at the start, there is one only if there was one.
@@ -29,8 +27,8 @@ class RingsAtStart {
   }
 
  private:
-  std::vector<std::uint64_t> tails_;
-  bool had_database_change_;
+  const std::vector<std::uint64_t> tails_;
+  const bool had_database_change_;
 };
 
 }  // namespace memento

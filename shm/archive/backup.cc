@@ -2,13 +2,12 @@
 // snapshot. What was copied is whole when its checksums are: each file has a seed of its own for them.
 #include "shm/archive/backup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
+#include <filesystem>
 #include <optional>
 #include <vector>
 
@@ -34,18 +33,6 @@ struct Place {
 
 Error moved_on(const std::string& what) {
   return Error{ExitStatus::kRuntime, EAGAIN, what + "; the server makes another snapshot"};
-}
-
-bool is_empty(const Fd& folder) {
-  const int copy = openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  struct Close {
-    void operator()(DIR* entries) const { closedir(entries); }
-  };
-  const std::unique_ptr<DIR, Close> entries(copy < 0 ? nullptr : fdopendir(copy));
-  if (!entries) return false;
-  std::size_t count = 0;
-  while (readdir(entries.get()) != nullptr) ++count;
-  return count <= 2;
 }
 
 class Backup {
@@ -105,7 +92,8 @@ Outcome Backup::open() {
   Result<Fd> target = open_private_folder(to_);
   if (!target) return target.error();
   target_ = std::move(*target);
-  if (!is_empty(target_))
+  std::error_code failed;
+  if (!std::filesystem::is_empty(to_, failed))
     return Error{ExitStatus::kConfig, 0, to_ + " is not empty; name a folder that is, or is not there yet"};
   return Done{};
 }

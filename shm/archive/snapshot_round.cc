@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "shm/commit/journal_heads.h"
 #include "shm/format/layout.h"
 #include "shm/segment.h"
 
@@ -128,8 +129,7 @@ std::uint64_t SnapshotRound::total_slots() const {
 }
 
 SnapshotRound::Step SnapshotRound::note_tails() {
-  for (std::uint32_t i = 0; i < segment_.process_count(); ++i)
-    needed_tails_.push_back(segment_.process(i).journal.tail.load(std::memory_order_acquire));
+  needed_tails_ = ring_tails(segment_);
   return Step::kNeedsJournal;
 }
 

@@ -1,15 +1,25 @@
-// How far a consumer of the journal needs the rings no more. All its heads move as one: were some of them to
-// move and others not, because it dies in between, records would be missing in front of those that are left.
-// So where they are to go is written first, then one bit that says so; who comes next completes it.
+// How far the rings go, and how far a consumer of the journal needs them no more. All its heads move as one:
+// were some of them to move and others not, because it dies in between, records would be missing in front of
+// those that are left. So where they are to go is written first, then one bit that says so; who comes next
+// completes it.
 #pragma once
 
 #include <bit>
 #include <cstdint>
+#include <vector>
 
 #include "shm/format/layout.h"
 #include "shm/segment.h"
 
 namespace memento {
+
+/// By process record: where the rings end. Each is looked at by itself.
+inline std::vector<std::uint64_t> ring_tails(Segment& segment) {
+  std::vector<std::uint64_t> tails;
+  for (std::uint32_t i = 0; i < segment.process_count(); ++i)
+    tails.push_back(segment.process(i).journal.tail.load(std::memory_order_acquire));
+  return tails;
+}
 
 /// What a dead consumer has begun. REQUIRES: that consumer, or nobody is alive.
 inline void complete_heads(Segment& segment, std::uint32_t consumer) {
